@@ -1,0 +1,3 @@
+module github.com/graced/graced
+
+go 1.26.0

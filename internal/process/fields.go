@@ -1,0 +1,123 @@
+package process
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Class says what a changed option costs.
+type Class int
+
+// The classes, weakest first: the strongest class among the changed options of a process decides what has to happen to it.
+const (
+	Live     Class = iota // applied to the running process
+	Respawn               // the process is replaced
+	Identity              // the process is another one: added or removed, never changed
+)
+
+// String returns the name of the class.
+func (c Class) String() string {
+	return [...]string{"live", "respawn", "identity"}[c]
+}
+
+// Field describes one option of a Spec: the row that parsing, comparison, getAllConfigInfo and documentation share.
+type Field struct {
+	Name   string // the option's name in a configuration file
+	Member string // the path of the member in Spec, e.g. "Stdout.File"
+	Class  Class
+	Text   func(Spec) string        // the value as text, for messages
+	Equal  func(active, n Spec) bool // whether the change from active to n is none
+}
+
+// Fields lists every compared option (contract: config, "Comparison used by reread/update"). Origin is the only member without a
+// row: where a process was defined is not what it is.
+var Fields = buildFields()
+
+func buildFields() []Field {
+	var rows []Field
+	add := func(name, member string, class Class, text func(Spec) string) {
+		rows = append(rows, Field{name, member, class, text, func(a, b Spec) bool { return text(a) == text(b) }})
+	}
+	integer := func(name, member string, class Class, get func(Spec) int) {
+		add(name, member, class, func(s Spec) string { return strconv.Itoa(get(s)) })
+	}
+	boolean := func(name, member string, class Class, get func(Spec) bool) {
+		add(name, member, class, func(s Spec) string { return strconv.FormatBool(get(s)) })
+	}
+
+	add("process_name", "Name", Identity, func(s Spec) string { return s.Name })
+	add("command", "Command", Respawn, func(s Spec) string { return s.Command })
+	add("directory", "Directory", Respawn, func(s Spec) string { return s.Directory })
+	add("umask", "Umask", Respawn, func(s Spec) string {
+		if s.Umask == UnsetMask {
+			return ""
+		}
+		return "0" + strconv.FormatInt(int64(s.Umask), 8)
+	})
+	add("user", "UID", Respawn, func(s Spec) string {
+		if s.UID == UnsetID {
+			return ""
+		}
+		return strconv.Itoa(s.UID)
+	})
+	integer("priority", "Priority", Live, func(s Spec) int { return s.Priority })
+	boolean("autostart", "Autostart", Live, func(s Spec) bool { return s.Autostart })
+	add("autorestart", "Autorestart", Live, func(s Spec) string { return s.Autorestart.String() })
+	integer("startsecs", "StartSecs", Live, func(s Spec) int { return s.StartSecs })
+	integer("startretries", "StartRetries", Live, func(s Spec) int { return s.StartRetries })
+	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
+	integer("stopwaitsecs", "StopWaitSecs", Live, func(s Spec) int { return s.StopWaitSecs })
+	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })
+	boolean("killasgroup", "KillAsGroup", Live, func(s Spec) bool { return s.KillAsGroup })
+	// Supervisor compares the list with its order; the order means nothing, so we compare the set (quirk B4).
+	add("exitcodes", "ExitCodes", Live, func(s Spec) string {
+		codes := slices.Compact(slices.Sorted(slices.Values(s.ExitCodes)))
+		words := make([]string, len(codes))
+		for i, c := range codes {
+			words[i] = strconv.Itoa(c)
+		}
+		return strings.Join(words, ",")
+	})
+	boolean("redirect_stderr", "RedirectStderr", Respawn, func(s Spec) bool { return s.RedirectStderr })
+	for _, ch := range []struct {
+		prefix, member string
+		get            func(Spec) LogSpec
+	}{
+		{"stdout", "Stdout", func(s Spec) LogSpec { return s.Stdout }},
+		{"stderr", "Stderr", func(s Spec) LogSpec { return s.Stderr }},
+	} {
+		get := ch.get
+		rows = append(rows, Field{
+			Name: ch.prefix + "_logfile", Member: ch.member + ".File", Class: Live,
+			Text: func(s Spec) string { return get(s).File.String() },
+			// compat: a target that becomes AUTO is not seen as a change, the running file stays (quirk B1).
+			Equal: func(a, n Spec) bool { return get(n).File.Kind == LogAuto || get(a).File == get(n).File },
+		})
+		add(ch.prefix+"_logfile_maxbytes", ch.member+".MaxBytes", Live, func(s Spec) string { return strconv.FormatInt(get(s).MaxBytes, 10) })
+		integer(ch.prefix+"_logfile_backups", ch.member+".Backups", Live, func(s Spec) int { return get(s).Backups })
+		add(ch.prefix+"_capture_maxbytes", ch.member+".CaptureMaxBytes", Live, func(s Spec) string { return strconv.FormatInt(get(s).CaptureMaxBytes, 10) })
+		boolean(ch.prefix+"_events_enabled", ch.member+".EventsEnabled", Live, func(s Spec) bool { return get(s).EventsEnabled })
+		boolean(ch.prefix+"_syslog", ch.member+".Syslog", Live, func(s Spec) bool { return get(s).Syslog })
+	}
+	add("environment", "Environment", Respawn, func(s Spec) string {
+		words := make([]string, len(s.Environment))
+		for i, e := range s.Environment {
+			words[i] = e.Key + "=" + strconv.Quote(e.Value)
+		}
+		return strings.Join(words, ",")
+	})
+	add("serverurl", "ServerURL", Respawn, func(s Spec) string { return s.ServerURL })
+	return rows
+}
+
+// Diff returns the rows in which next differs from active.
+func Diff(active, next Spec) []Field {
+	var out []Field
+	for _, f := range Fields {
+		if !f.Equal(active, next) {
+			out = append(out, f)
+		}
+	}
+	return out
+}

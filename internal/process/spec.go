@@ -1,0 +1,147 @@
+package process
+
+// ID is the stable handle of a process inside one daemon. It is given when the process is added, never reused, and survives
+// restarts of the process.
+type ID uint64
+
+// Incarnation counts the spawns of one process, starting at 1. Every input and effect about a spawned process carries it, so that
+// news of an earlier life is recognised as stale.
+type Incarnation uint64
+
+// Autorestart says whether an exited process is started again.
+type Autorestart int
+
+// The values of the option autorestart.
+const (
+	RestartUnexpected Autorestart = iota // only after an exit code that is not in ExitCodes, or a signal (the default)
+	RestartNever
+	RestartAlways
+)
+
+// String returns the value as a configuration file spells it.
+func (a Autorestart) String() string {
+	switch a {
+	case RestartNever:
+		return "false"
+	case RestartAlways:
+		return "true"
+	default:
+		return "unexpected"
+	}
+}
+
+// LogKind says where a child's output goes.
+type LogKind int
+
+// The kinds of a log target.
+const (
+	LogAuto LogKind = iota // a file of ours in childlogdir, named when the process is added (the default)
+	LogNone                // not kept
+	LogPath                // the file Path
+)
+
+// LogTarget is the value of stdout_logfile or stderr_logfile.
+type LogTarget struct {
+	Kind LogKind
+	Path string // with LogPath: as configured, ~ expanded; relative paths resolve against the daemon's directory at each spawn
+}
+
+// String returns AUTO, NONE or the path.
+func (t LogTarget) String() string {
+	switch t.Kind {
+	case LogAuto:
+		return "AUTO"
+	case LogNone:
+		return "NONE"
+	default:
+		return t.Path
+	}
+}
+
+// LogSpec configures one output channel of a process (contract: config, "[program:x]"; logging, "Child log destinations").
+type LogSpec struct {
+	File            LogTarget
+	MaxBytes        int64 // bytes; a file of this size is rotated; zero or less: never
+	Backups         int   // rotated files kept
+	CaptureMaxBytes int64 // bytes; zero: capture mode is off
+	EventsEnabled   bool
+	Syslog          bool
+}
+
+// UnsetID is the value of Spec.UID without a user option, UnsetMask that of Spec.Umask without a umask option.
+const (
+	UnsetID   = -1
+	UnsetMask = -1
+)
+
+// Env is one variable of a process's environment.
+type Env struct{ Key, Value string }
+
+// Spec is everything that defines one process after expansion. Two specs are compared field by field through Fields; a field
+// without a row there fails a test.
+type Spec struct {
+	Name         string // process name inside its group
+	Program      string // name of the [program:x] section that defined it; not compared
+	Command      string // as configured; split with shlex at spawn
+	Directory    string // "" = the daemon's own
+	Umask        int    // UnsetMask = the daemon's own
+	UID          int    // UnsetID = the daemon's own
+	Priority     int
+	Autostart    bool
+	Autorestart  Autorestart
+	StartSecs    int // seconds a process must stay up to count as RUNNING
+	StartRetries int
+	StopSignal   Signal
+	StopWaitSecs int // seconds from StopSignal to SIGKILL
+	StopAsGroup  bool
+	KillAsGroup  bool
+	ExitCodes    []int // expected exit codes, order as configured
+
+	RedirectStderr bool
+	Stdout, Stderr LogSpec
+
+	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
+	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = first server of the daemon; "" = variable not set
+
+	// Where the process was defined, for messages; not compared.
+	Origin Origin
+}
+
+// ServerURLAuto is the value of Spec.ServerURL that stands for the daemon's first server.
+const ServerURLAuto = "AUTO"
+
+// Origin is a place in a configuration file.
+type Origin struct {
+	File string
+	Line int // 1-based; 0 = unknown
+}
+
+// Kind is the kind of a group.
+type Kind int
+
+// The kinds of a group.
+const (
+	KindProgram       Kind = iota // one [program:x]
+	KindHeterogeneous             // a [group:x]
+	KindEventListener             // an [eventlistener:x]
+	KindFCGI                      // an [fcgi-program:x]
+)
+
+// GroupSpec defines a process group.
+type GroupSpec struct {
+	Name      string
+	Kind      Kind
+	Priority  int
+	Processes []Spec // in configuration order
+	Origin    Origin
+}
+
+// Process returns the member called name.
+func (g GroupSpec) Process(name string) (Spec, bool) {
+	for _, p := range g.Processes {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Spec{}, false
+}

@@ -1,0 +1,23 @@
+package process
+
+import "time"
+
+// Status is what is known of one process at one moment: an immutable copy, safe to share.
+type Status struct {
+	ID          ID
+	Incarnation Incarnation
+	Group, Name string
+	GroupIndex  int // position of the group in insertion order
+	State       State
+	PID         int       // 0 = none
+	Started     time.Time // wall time of the last spawn; zero = never started
+	Ended       time.Time // wall time of the last exit; zero = never
+	Exit        ExitStatus
+	HasExit     bool   // Exit is known; cleared by a spawn
+	SpawnErr    string // why the last start failed or the process gave up; "" = nothing to say
+	Leaving     bool   // the process is about to be removed and takes no start
+	Spec        *Spec  // the spec in force; read only
+}
+
+// Namespec returns the process's full name.
+func (s Status) Namespec() Namespec { return Namespec{Group: s.Group, Process: s.Name} }
