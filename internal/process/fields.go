@@ -26,7 +26,7 @@ type Field struct {
 	Name   string // the option's name in a configuration file
 	Member string // the path of the member in Spec, e.g. "Stdout.File"
 	Class  Class
-	Text   func(Spec) string        // the value as text, for messages
+	Text   func(Spec) string         // the value as text, for messages
 	Equal  func(active, n Spec) bool // whether the change from active to n is none
 }
 
