@@ -1,0 +1,140 @@
+// Package host starts and signals processes, learns how they end, and carries their output: the one place that forks.
+//
+// It owns the children, their pipes and their exit notices. It never decides anything about a process: what to start, when to
+// signal and what an exit means belongs to package core. Package daemon imports it; it imports package process.
+package host
+
+import "github.com/graced/graced/internal/process"
+
+// Host is the machine as the daemon sees it. No method blocks on a child or on the disk for long: every outcome arrives as an Event, in
+// order for each incarnation: Spawned before Exited, and Exited only after the last byte of output has been handed to its Output.
+type Host interface {
+	// Spawn starts a process. The outcome is a Spawned or a SpawnFailed event. Spawns happen in the order of the calls.
+	Spawn(SpawnRequest)
+	// Signal sends a signal. The outcome is a Signalled event.
+	Signal(SignalRequest)
+	// WriteStdin queues data for the standard input of a process. The outcome is a StdinWritten event.
+	WriteStdin(StdinRequest)
+	// Check resolves the command of spec as a spawn would, without starting anything. The error is a *CommandError.
+	Check(spec *process.Spec) error
+	// Close stops the host's own goroutines and closes its descriptors. Children are left alone.
+	Close() error
+}
+
+// Output receives what one output channel of a process writes. Its methods are called by one goroutine at a time.
+type Output interface {
+	// Open prepares for a new incarnation, e.g. opens the log file. An error fails the spawn.
+	Open() error
+	// Drain moves what can be read from the non-blocking descriptor fd, at most about max bytes. It returns how many bytes it
+	// moved; io.EOF when no writer is left; (0, nil) when nothing is there now. A sink that fails (full disk) is no error here: the
+	// bytes are consumed and the loss is reported by the sink itself.
+	Drain(fd, max int) (n int, err error)
+	// Close ends the incarnation: everything was drained.
+	Close()
+}
+
+// Token identifies a request of the daemon; the host only hands it back.
+type Token uint64
+
+// SpawnRequest asks for one process.
+type SpawnRequest struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Group       string
+	Spec        *process.Spec // read only
+	Environ     []string      // the complete environment, "KEY=value"
+	Stdout      Output
+	Stderr      Output // nil with RedirectStderr
+}
+
+// SignalRequest asks for a signal to a process or to its process group.
+type SignalRequest struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Signal      process.Signal
+	ToGroup     bool
+	Token       Token
+}
+
+// StdinRequest asks for data to be written to a process's standard input.
+type StdinRequest struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Data        []byte
+	Token       Token
+}
+
+// Event is what the host tells the daemon. The set is closed.
+type Event interface{ hostEvent() }
+
+// Spawned reports a started process.
+type Spawned struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	PID         int
+}
+
+// SpawnFailed reports that no process came to be. Text is Supervisor's spawnerr (contract: process, "Spawn").
+type SpawnFailed struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Text        string
+}
+
+// Exited reports the end of a process. Its output has been drained.
+type Exited struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	PID         int
+	Status      process.ExitStatus
+}
+
+// Signalled reports the outcome of a SignalRequest. Err is nil when the signal was sent or the process was gone already.
+type Signalled struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Token       Token
+	Err         error
+}
+
+// StdinWritten reports the outcome of a StdinRequest: nil when the data was written or queued.
+type StdinWritten struct {
+	ID    process.ID
+	Token Token
+	Err   error // ErrStdinClosed, ErrStdinFull
+}
+
+// OrphanReaped reports the end of a child that was not started by the host (as pid 1, or as a subreaper).
+type OrphanReaped struct {
+	PID    int
+	Status process.ExitStatus
+}
+
+// Trouble reports something that went wrong inside the host and stops nothing.
+type Trouble struct{ Text string }
+
+func (Spawned) hostEvent()      {}
+func (SpawnFailed) hostEvent()  {}
+func (Exited) hostEvent()       {}
+func (Signalled) hostEvent()    {}
+func (StdinWritten) hostEvent() {}
+func (OrphanReaped) hostEvent() {}
+func (Trouble) hostEvent()      {}
+
+// CommandError says why a command cannot be run.
+type CommandError struct {
+	Reason CommandReason
+	Text   string // Supervisor's text, e.g. "can't find command '/bin/nope'"
+}
+
+// Error returns the text.
+func (e *CommandError) Error() string { return e.Text }
+
+// CommandReason classifies a CommandError as the control protocol does.
+type CommandReason int
+
+// The reasons.
+const (
+	NotFound      CommandReason = iota // fault NO_FILE
+	NotExecutable                      // fault NOT_EXECUTABLE: a directory, no execute bit, no permission, or not parseable
+)
