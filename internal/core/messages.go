@@ -1,0 +1,357 @@
+package core
+
+import (
+	"time"
+
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// Now is the moment of a step. Decisions use Mono alone; Wall is only reported.
+type Now struct {
+	Mono time.Duration // monotonic, from any fixed origin
+	Wall time.Time
+}
+
+// Req identifies a command whose answer someone waits for. Zero: nobody waits.
+type Req uint64
+
+// Token identifies a signal or a write whose outcome someone waits for.
+type Token uint64
+
+// Input is news from the world, or a wish. The set is closed.
+type Input interface{ input() }
+
+// Spawned says that a Spawn effect led to a process.
+type Spawned struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	PID         int
+}
+
+// SpawnFailed says that a Spawn effect led to none. Text is shown to users.
+type SpawnFailed struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Text        string
+}
+
+// Exited says how a process ended.
+type Exited struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Status      process.ExitStatus
+}
+
+// Signalled is the outcome of a Signal effect. Error is "" when the signal was sent, or when the process was gone already.
+type Signalled struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Token       Token
+	Error       string
+}
+
+// StdinWritten is the outcome of a WriteStdin effect. Fault is nil when the data was taken.
+type StdinWritten struct {
+	Token Token
+	Fault *Fault
+}
+
+// Command is a wish from outside. It is answered by exactly one Reply unless Req is zero or it is cancelled.
+type Command struct {
+	Req Req
+	Do  Verb
+}
+
+// Cancel says that nobody waits for the answer to Req any more. What the command began goes on.
+type Cancel struct{ Req Req }
+
+// Tick carries the time alone: deadlines that have passed fire.
+type Tick struct{}
+
+func (Spawned) input()      {}
+func (SpawnFailed) input()  {}
+func (Exited) input()       {}
+func (Signalled) input()    {}
+func (StdinWritten) input() {}
+func (Command) input()      {}
+func (Cancel) input()       {}
+func (Tick) input()         {}
+
+// Verb is what a Command asks for. The set is closed.
+type Verb interface{ verb() }
+
+// Target names processes. Text is the name as the caller wrote it: the detail of a BadName fault.
+type Target struct {
+	Group   string
+	Process string // "" = every process of Group
+	All     bool   // every process of every group; Group and Process are empty
+	Text    string
+}
+
+// Start starts processes (contract: rpc, startProcess and friends). Refused holds, for processes whose command cannot be run, the fault
+// found before the command was given (NoFile, NotExecutable).
+type Start struct {
+	Target  Target
+	Wait    bool
+	Refused map[process.ID]*Fault
+}
+
+// Stop stops processes.
+type Stop struct {
+	Target Target
+	Wait   bool
+}
+
+// SendSignal sends a signal to processes; their state does not change by it.
+type SendSignal struct {
+	Target Target
+	Signal process.Signal
+}
+
+// WriteInput writes to the standard input of one process.
+type WriteInput struct {
+	Target Target
+	Data   []byte
+}
+
+// AddGroups adds groups in the given order, all of them before the first process starts. One group that is there already makes the
+// whole command fail with AlreadyAdded.
+type AddGroups struct{ Groups []process.GroupSpec }
+
+// RemoveGroup removes a group of stopped processes.
+type RemoveGroup struct{ Name string }
+
+// AddProcesses adds members to a group. A name that is there already makes the whole command fail with BadName.
+type AddProcesses struct {
+	Group string
+	Specs []process.Spec
+}
+
+// RemoveProcess removes one stopped member. With Departed, a member that left by way of a Leave or Apply command counts as removed
+// (an old client that repeats its half of grace_update succeeds).
+type RemoveProcess struct {
+	Group, Name string
+	Departed    bool
+}
+
+// Apply carries out a plan: additions at once, surplus members stopped in parallel and removed as soon as each has ended. It is answered
+// when the last is gone. A plan for another base than the group's present one is refused with Stale.
+type Apply struct{ Plan plan.Plan }
+
+// Leave carries out the additions of a plan and marks its surplus members as leaving, without stopping them: the half of grace_update
+// that old clients leave to the server. Stopping a leaving member that has stopped already succeeds.
+type Leave struct{ Plan plan.Plan }
+
+// Quit stops everything, group after group, and ends with a Halt effect.
+type Quit struct{ Restart bool }
+
+func (Start) verb()         {}
+func (Stop) verb()          {}
+func (SendSignal) verb()    {}
+func (WriteInput) verb()    {}
+func (AddGroups) verb()     {}
+func (RemoveGroup) verb()   {}
+func (AddProcesses) verb()  {}
+func (RemoveProcess) verb() {}
+func (Apply) verb()         {}
+func (Leave) verb()         {}
+func (Quit) verb()          {}
+
+// FaultKind classifies a refusal. The numbers are those of the control protocol (contract: rpc, "Dispatch and faults").
+type FaultKind int
+
+// The refusals. Stale has no number in the protocol and never leaves the daemon.
+const (
+	ShutdownState       FaultKind = 6
+	BadName             FaultKind = 10
+	NoFile              FaultKind = 20
+	NotExecutable       FaultKind = 21
+	Failed              FaultKind = 30
+	AbnormalTermination FaultKind = 40
+	SpawnError          FaultKind = 50
+	AlreadyStarted      FaultKind = 60
+	NotRunning          FaultKind = 70
+	AlreadyAdded        FaultKind = 90
+	StillRunning        FaultKind = 91
+	Stale               FaultKind = -1
+)
+
+// Fault is a refused command, or the refused part of one.
+type Fault struct {
+	Kind FaultKind
+	Text string // detail, often the name as given
+}
+
+// Outcome is the result for one process of a command. Fault nil: success.
+type Outcome struct {
+	Group, Name string
+	Fault       *Fault
+}
+
+// Effect is something to be done in the world. The set is closed.
+type Effect interface{ effect() }
+
+// Spawn starts a process; the answer is Spawned or SpawnFailed.
+type Spawn struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Group       string
+	Spec        *process.Spec // read only
+}
+
+// Signal sends a signal to a process or to its process group; the answer is Signalled.
+type Signal struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	PID         int
+	Signal      process.Signal
+	ToGroup     bool
+	Token       Token
+}
+
+// WriteStdin writes data; the answer is StdinWritten.
+type WriteStdin struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Data        []byte
+	Token       Token
+}
+
+// OpenLogs prepares the logs of a process that was added, before its first Spawn.
+type OpenLogs struct {
+	ID    process.ID
+	Group string
+	Spec  *process.Spec
+}
+
+// CloseLogs releases the logs of a process that was removed.
+type CloseLogs struct{ ID process.ID }
+
+// Reply answers a command. With a target of one process, Fault or success; otherwise one Outcome for each process that was touched, in
+// the order of completion. Apply answers with Applied.
+type Reply struct {
+	Req      Req
+	Fault    *Fault
+	Outcomes []Outcome
+	Applied  *Applied
+}
+
+// Applied is the result of an Apply or Leave. Names are members, in natural order.
+type Applied struct {
+	Added   []string
+	Stopped []string // surplus that had to be stopped
+	Removed []string
+	Failed  []Outcome // what could not be done
+}
+
+// Publish reports a fact to whoever listens: the main log, later event listeners.
+type Publish struct{ Event Event }
+
+// Halt says that everything has stopped after Quit. Nothing follows it.
+type Halt struct{ Restart bool }
+
+func (Spawn) effect()      {}
+func (Signal) effect()     {}
+func (WriteStdin) effect() {}
+func (OpenLogs) effect()   {}
+func (CloseLogs) effect()  {}
+func (Reply) effect()      {}
+func (Publish) effect()    {}
+func (Halt) effect()       {}
+
+// Event is a fact worth telling. The set is closed. State events follow the change of the state.
+type Event interface{ event() }
+
+// StateChanged is one transition (contract: events, "Payloads"): PID is the process's pid where it had one, Tries the failures so far with
+// STARTING and BACKOFF, Expected the verdict with EXITED.
+type StateChanged struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Group, Name string
+	From, To    process.State
+	PID         int
+	Tries       int
+	Expected    bool
+}
+
+// ProcessForked says that a process exists ("spawned: 'n' with pid p").
+type ProcessForked struct {
+	Group, Name string
+	PID         int
+}
+
+// SpawnProblem says why a start failed ("spawnerr: ...").
+type SpawnProblem struct{ Group, Name, Text string }
+
+// ProcessEnded says how a process ended. Stopped: after a stop request. Expected: the main log calls it expected. TooQuick: before startsecs.
+type ProcessEnded struct {
+	Group, Name string
+	PID         int
+	Status      process.ExitStatus
+	Stopped     bool
+	Expected    bool
+	TooQuick    bool
+}
+
+// StaysUp says that a process counts as RUNNING now, with the seconds it had to last.
+type StaysUp struct {
+	Group, Name string
+	StartSecs   int
+}
+
+// GaveUp says that a process is FATAL.
+type GaveUp struct{ Group, Name string }
+
+// KillSent says that a stop signal or SIGKILL was sent.
+type KillSent struct {
+	Group, Name string
+	PID         int
+	Signal      process.Signal
+	ToGroup     bool
+	Escalated   bool // SIGKILL after stopwaitsecs
+}
+
+// SignalProblem says that a signal could not be sent.
+type SignalProblem struct {
+	Group, Name string
+	PID         int
+	Text        string
+}
+
+// WaitingToStop is reported while a command waits for a process to end, at most every 2 s.
+type WaitingToStop struct{ Group, Name string }
+
+// WaitingToDie is reported while everything is being stopped, at most every 3 s.
+type WaitingToDie struct{ Names []string }
+
+// GroupAdded and GroupRemoved report changes of the set of groups, MemberAdded and MemberRemoved those of one group.
+type GroupAdded struct{ Name string }
+
+// GroupRemoved reports that a group is gone.
+type GroupRemoved struct{ Name string }
+
+// MemberAdded reports a process added to an existing group.
+type MemberAdded struct{ Group, Name string }
+
+// MemberRemoved reports a process removed from a group that stays.
+type MemberRemoved struct{ Group, Name string }
+
+// Quitting reports that the daemon began to stop everything.
+type Quitting struct{ Restart bool }
+
+func (StateChanged) event()  {}
+func (ProcessForked) event() {}
+func (SpawnProblem) event()  {}
+func (ProcessEnded) event()  {}
+func (StaysUp) event()       {}
+func (GaveUp) event()        {}
+func (KillSent) event()      {}
+func (SignalProblem) event() {}
+func (WaitingToStop) event() {}
+func (WaitingToDie) event()  {}
+func (GroupAdded) event()    {}
+func (GroupRemoved) event()  {}
+func (MemberAdded) event()   {}
+func (MemberRemoved) event() {}
+func (Quitting) event()      {}

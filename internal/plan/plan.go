@@ -1,0 +1,243 @@
+// Package plan computes what has to happen for the active set of processes to become the desired one.
+//
+// A Plan is data: it can be shown, refused, applied later or thrown away. Computing one changes nothing. The package is pure; core
+// carries plans out, daemon and the codecs show them.
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Manifest is the active state: the specs in force, group by group, in insertion order.
+type Manifest struct {
+	Groups []Group
+}
+
+// Group is one active group. Leaving names its members that are on their way out: still there, to be removed once stopped.
+type Group struct {
+	process.GroupSpec
+	Leaving map[string]bool
+}
+
+// Group returns the group called name.
+func (m Manifest) Group(name string) (Group, bool) {
+	for _, g := range m.Groups {
+		if g.Name == name {
+			return g, true
+		}
+	}
+	return Group{}, false
+}
+
+// Action is what a Change does.
+type Action int
+
+// The actions.
+const (
+	AddProcess    Action = iota // a new member
+	ReturnProcess               // a leaving member stays after all; it starts again once stopped
+	RemoveProcess               // a surplus member: stopped, then removed
+)
+
+// Change is one step of a plan. Steps of one plan do not depend on each other.
+type Change struct {
+	Action Action
+	Group  string
+	Name   string
+	Spec   process.Spec // the spec to add, or the one in force
+}
+
+// Plan says what to do with one group.
+type Plan struct {
+	Group   string
+	Base    string            // Hash of the active group that the plan was computed against; a plan for another base is stale
+	Desired process.GroupSpec // the group as it shall be
+	Changes []Change          // additions first, each kind in natural order of names
+	Refusal *Refusal          // set: the plan does nothing
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool { return p.Refusal == nil && len(p.Changes) == 0 }
+
+// Names returns the names of the processes that the plan treats with one of the actions, in order.
+func (p Plan) Names(actions ...Action) []string {
+	var names []string
+	for _, c := range p.Changes {
+		if slices.Contains(actions, c.Action) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// Refusal says why the grace strategy does not act.
+type Refusal struct {
+	Text   string   // as supervisor_grace prints it
+	Fields []string // every option that differs, each once, in the order of process.Fields; the group's own first
+}
+
+// The texts of supervisor_grace (contract: ctl, "grace_update"; typing errors included).
+const (
+	NothingToDo     = "No need to update"
+	refusedPriority = "Not only numprocs has changed: priority is difference"
+	refusedCount    = "Not only numprocs has changed"
+	refusedOther    = "Other settings has changed, please use update"
+)
+
+// Hash identifies the content of an active group.
+func (g Group) Hash() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d %d\n", g.Name, g.Kind, g.Priority)
+	for _, p := range g.Processes {
+		fmt.Fprintf(h, "%q %v", p.Name, g.Leaving[p.Name])
+		for _, f := range process.Fields {
+			fmt.Fprintf(h, " %q", f.Text(p))
+		}
+		fmt.Fprintln(h)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Grace plans the change of one group under the strategy of grace_update: members may be added and removed, nothing else may differ.
+// Members are compared as a set (quirks G1, G4): the order of the list means nothing, and a member that changed in any option refuses
+// the whole plan.
+func Grace(active Group, desired process.GroupSpec) Plan {
+	p := Plan{Group: active.Name, Base: active.Hash(), Desired: desired}
+	var fields []string
+	note := func(name string) {
+		if !slices.Contains(fields, name) {
+			fields = append(fields, name)
+		}
+	}
+	if !sameKind(active.Kind, desired.Kind) {
+		note("kind")
+	}
+	if active.Priority != desired.Priority {
+		note("priority")
+	}
+
+	for _, next := range desired.Processes {
+		now, ok := active.Process(next.Name)
+		switch {
+		case !ok:
+			p.Changes = append(p.Changes, Change{AddProcess, active.Name, next.Name, next})
+		case len(process.Diff(now, next)) > 0:
+			for _, f := range process.Diff(now, next) {
+				note(f.Name)
+			}
+		case active.Leaving[next.Name]:
+			p.Changes = append(p.Changes, Change{ReturnProcess, active.Name, next.Name, now})
+		}
+	}
+	for _, now := range active.Processes {
+		if _, ok := desired.Process(now.Name); !ok {
+			p.Changes = append(p.Changes, Change{RemoveProcess, active.Name, now.Name, now})
+		}
+	}
+	slices.SortStableFunc(p.Changes, func(a, b Change) int {
+		if removes := b2i(a.Action == RemoveProcess) - b2i(b.Action == RemoveProcess); removes != 0 {
+			return removes
+		}
+		return process.CompareNatural(a.Name, b.Name)
+	})
+
+	if len(fields) > 0 {
+		slices.SortStableFunc(fields, func(a, b string) int { return fieldRank(a) - fieldRank(b) })
+		p.Changes = nil
+		p.Refusal = &Refusal{Text: refusalText(active, desired), Fields: fields}
+	}
+	return p
+}
+
+// refusalText chooses among the plugin's three texts as the plugin does: by group priority, then by count.
+func refusalText(active Group, desired process.GroupSpec) string {
+	switch {
+	case active.Priority != desired.Priority:
+		return refusedPriority
+	case len(active.Processes) != len(desired.Processes):
+		return refusedCount
+	default:
+		return refusedOther
+	}
+}
+
+// MixedRefusal is the text of the old wire protocol for a plan that both adds and removes, which its answer cannot express.
+func MixedRefusal(active Group, desired process.GroupSpec) string { return refusalText(active, desired) }
+
+func fieldRank(name string) int {
+	i := slices.IndexFunc(process.Fields, func(f process.Field) bool { return f.Name == name })
+	if name == "priority" || name == "kind" {
+		return -1
+	}
+	return i
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Differences names the groups that differ between the active state and the desired one, as reloadConfig reports them: added and
+// changed in the order of desired, removed in the order of active. Members are compared as sets (quirk B4).
+func Differences(active Manifest, desired []process.GroupSpec) (added, changed, removed []string) {
+	added, changed, removed = []string{}, []string{}, []string{}
+	seen := map[string]bool{}
+	for _, d := range desired {
+		if seen[d.Name] {
+			continue
+		}
+		seen[d.Name] = true
+		a, ok := active.Group(d.Name)
+		switch {
+		case !ok:
+			added = append(added, d.Name)
+		case !SameGroup(a, d):
+			changed = append(changed, d.Name)
+		}
+	}
+	for _, a := range active.Groups {
+		if !seen[a.Name] {
+			removed = append(removed, a.Name)
+		}
+	}
+	return added, changed, removed
+}
+
+// SameGroup reports whether nothing differs between an active group and a desired one. A [program:x] and a [group:x] with the same
+// members are the same (contract: config, "Comparison used by reread/update").
+func SameGroup(active Group, desired process.GroupSpec) bool {
+	if !sameKind(active.Kind, desired.Kind) {
+		return false
+	}
+	if active.Priority != desired.Priority || len(active.Processes) != len(desired.Processes) || len(active.Leaving) > 0 {
+		return false
+	}
+	for _, d := range desired.Processes {
+		a, ok := active.Process(d.Name)
+		if !ok || len(process.Diff(a, d)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func sameKind(a, b process.Kind) bool {
+	plain := func(k process.Kind) bool { return k == process.KindProgram || k == process.KindHeterogeneous }
+	return a == b || plain(a) && plain(b)
+}
+
+// QualifiedNames turns the names of members into "group:name".
+func QualifiedNames(group string, names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = group + ":" + n
+	}
+	return out
+}
