@@ -167,7 +167,9 @@ func refusalText(active Group, desired process.GroupSpec) string {
 }
 
 // MixedRefusal is the text of the old wire protocol for a plan that both adds and removes, which its answer cannot express.
-func MixedRefusal(active Group, desired process.GroupSpec) string { return refusalText(active, desired) }
+func MixedRefusal(active Group, desired process.GroupSpec) string {
+	return refusalText(active, desired)
+}
 
 func fieldRank(name string) int {
 	i := slices.IndexFunc(process.Fields, func(f process.Field) bool { return f.Name == name })
