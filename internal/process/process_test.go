@@ -1,0 +1,195 @@
+package process
+
+import (
+	"math/rand"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// uncompared are the members of Spec that say where a process was defined, not what it is.
+var uncompared = []string{"Program", "Origin"}
+
+// TestFieldsComplete checks that every member of Spec has exactly one row, and that a change of the member is seen by that row alone.
+func TestFieldsComplete(t *testing.T) {
+	rows := map[string]Field{}
+	for _, f := range Fields {
+		if _, twice := rows[f.Member]; twice {
+			t.Errorf("two rows for %s", f.Member)
+		}
+		rows[f.Member] = f
+	}
+	members := 0
+	var walk func(prefix string, typ reflect.Type, index []int)
+	walk = func(prefix string, typ reflect.Type, index []int) {
+		for i := range typ.NumField() {
+			sf := typ.Field(i)
+			name, at := prefix+sf.Name, append(slices.Clone(index), i)
+			if slices.Contains(uncompared, name) {
+				continue
+			}
+			if sf.Type == reflect.TypeFor[LogSpec]() {
+				walk(name+".", sf.Type, at)
+				continue
+			}
+			members++
+			if _, ok := rows[name]; !ok {
+				t.Errorf("Spec.%s has no row in Fields", name)
+				continue
+			}
+			var next Spec
+			change(t, reflect.ValueOf(&next).Elem().FieldByIndex(at))
+			diff := Diff(Spec{}, next)
+			if len(diff) != 1 || diff[0].Member != name {
+				t.Errorf("change of Spec.%s is reported as %v", name, memberNames(diff))
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Spec](), nil)
+	if members != len(Fields) {
+		t.Errorf("%d compared members, %d rows", members, len(Fields))
+	}
+}
+
+func change(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Interface().(type) {
+	case LogTarget:
+		v.Set(reflect.ValueOf(LogTarget{Kind: LogPath, Path: "/x"}))
+	case []int:
+		v.Set(reflect.ValueOf([]int{7}))
+	case []Env:
+		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
+	default:
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString("x")
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			v.SetInt(2)
+		default:
+			t.Fatalf("no way to change a %s", v.Type())
+		}
+	}
+}
+
+func memberNames(fields []Field) []string {
+	var out []string
+	for _, f := range fields {
+		out = append(out, f.Member)
+	}
+	return out
+}
+
+func TestFieldRules(t *testing.T) {
+	auto, none, path := LogTarget{Kind: LogAuto}, LogTarget{Kind: LogNone}, LogTarget{Kind: LogPath, Path: "/l"}
+	for _, c := range []struct {
+		name      string
+		from, to  LogTarget
+		different bool
+	}{
+		{"AUTO stays", auto, auto, false}, {"AUTO to path", auto, path, true}, {"AUTO to NONE", auto, none, true},
+		{"path to AUTO is not seen (B1)", path, auto, false}, {"NONE to AUTO is not seen (B1)", none, auto, false}, {"path to NONE", path, none, true},
+	} {
+		got := len(Diff(Spec{Stdout: LogSpec{File: c.from}}, Spec{Stdout: LogSpec{File: c.to}})) > 0
+		if got != c.different {
+			t.Errorf("%s: changed %v, want %v", c.name, got, c.different)
+		}
+	}
+	if d := Diff(Spec{ExitCodes: []int{0, 2}}, Spec{ExitCodes: []int{2, 0, 2}}); len(d) != 0 {
+		t.Errorf("the order of exitcodes counts as a change (B4): %v", memberNames(d))
+	}
+	if d := Diff(Spec{Environment: []Env{{"A", "1,B=2"}}}, Spec{Environment: []Env{{"A", "1"}, {"B", "2"}}}); len(d) != 1 {
+		t.Error("a value that looks like two variables equals two variables")
+	}
+}
+
+func TestStateClasses(t *testing.T) {
+	want := map[State]string{
+		Stopped: "STOPPED stopped", Starting: "STARTING running signallable", Running: "RUNNING running signallable", Backoff: "BACKOFF running",
+		Stopping: "STOPPING signallable", Exited: "EXITED stopped", Fatal: "FATAL stopped", Unknown: "UNKNOWN stopped",
+	}
+	for _, s := range States {
+		got := s.String()
+		for _, c := range []struct {
+			in   bool
+			name string
+		}{{s.IsStopped(), " stopped"}, {s.IsRunning(), " running"}, {s.IsSignallable(), " signallable"}} {
+			if c.in {
+				got += c.name
+			}
+		}
+		if got != want[s] {
+			t.Errorf("got %q, want %q", got, want[s])
+		}
+	}
+}
+
+func TestNamespec(t *testing.T) {
+	for in, want := range map[string]struct {
+		n Namespec
+		s string
+	}{
+		"p":     {Namespec{"p", "p"}, "p"},
+		"g:p":   {Namespec{"g", "p"}, "g:p"},
+		"x:x":   {Namespec{"x", "x"}, "x"},
+		"g:*":   {Namespec{Group: "g"}, "g:*"},
+		"g:":    {Namespec{Group: "g"}, "g:*"},
+		"g:a:b": {Namespec{"g", "a:b"}, "g:a:b"},
+		"":      {Namespec{}, ":*"},
+	} {
+		if got := ParseNamespec(in); got != want.n || got.String() != want.s {
+			t.Errorf("%q: got %+v %q, want %+v %q", in, got, got.String(), want.n, want.s)
+		}
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, c := range []struct {
+		e    ExitStatus
+		wire int
+		text string
+	}{
+		{ExitStatus{Code: 3}, 3, "exit status 3"},
+		{ExitStatus{Signal: 15}, -1, "terminated by SIGTERM"},
+		{ExitStatus{Signal: 11, CoreDumped: true}, -1, "terminated by SIGSEGV (core dumped)"},
+		{ExitStatus{Signal: 40}, -1, "terminated by signal 40"},
+	} {
+		if c.e.Wire() != c.wire || c.e.String() != c.text {
+			t.Errorf("%+v: %d %q, want %d %q", c.e, c.e.Wire(), c.e.String(), c.wire, c.text)
+		}
+	}
+}
+
+func TestCompareNatural(t *testing.T) {
+	sorted := []string{"", "a", "foo_0", "foo_00", "foo_01", "foo_1", "foo_2", "foo_9", "foo_10", "foo_100", "foo_a", "foo_a1b2", "foo_a1b10", "fop", "世"}
+	for i, a := range sorted {
+		for j, b := range sorted {
+			if got := CompareNatural(a, b); got != sign(i-j) {
+				t.Errorf("CompareNatural(%q, %q) = %d, want %d", a, b, got, sign(i-j))
+			}
+		}
+	}
+	seed := rand.Int63()
+	t.Log("seed", seed)
+	r := rand.New(rand.NewSource(seed))
+	word := func() string {
+		var b strings.Builder
+		for range r.Intn(6) {
+			b.WriteByte("0019ab_"[r.Intn(7)])
+		}
+		return b.String() + strconv.Itoa(r.Intn(12))
+	}
+	for range 2000 {
+		a, b, c := word(), word(), word()
+		if CompareNatural(a, b) != -CompareNatural(b, a) || (CompareNatural(a, b) == 0) != (a == b) {
+			t.Fatalf("not antisymmetric: %q %q", a, b)
+		}
+		if CompareNatural(a, b) < 0 && CompareNatural(b, c) < 0 && CompareNatural(a, c) >= 0 {
+			t.Fatalf("not transitive: %q %q %q", a, b, c)
+		}
+	}
+}
