@@ -5,6 +5,7 @@
 Each line is a JSON object: "in" is the text; "split" the words of shlex.split; "posix" and "legacy" the tokens of the two lexers
 that the environment grammar uses. A value is a list, or a string with the error text.
 """
+import itertools
 import json
 import random
 import shlex
@@ -18,6 +19,8 @@ FIXED = [
 ALPHABET = list("ab'\"\\ #$;|()`\n\t>&é=")
 RANDOM_CASES = 20000
 WORD_CHARS = "/.+-():"
+SHORT_ALPHABET = "a\"'\\ #"  # every text over it up to SHORT_LENGTH is recorded too: quoting is rare in random texts
+SHORT_LENGTH = 5
 
 
 def answer(function, text):
@@ -41,6 +44,8 @@ def main():
     cases = list(FIXED)
     for _ in range(RANDOM_CASES):
         cases.append("".join(random.choice(ALPHABET) for _ in range(random.randint(1, 9))))
+    for length in range(1, SHORT_LENGTH + 1):
+        cases += ["".join(letters) for letters in itertools.product(SHORT_ALPHABET, repeat=length)]
     for text in cases:
         print(json.dumps({
             "in": text,
