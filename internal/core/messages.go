@@ -103,10 +103,12 @@ type Stop struct {
 	Wait   bool
 }
 
-// SendSignal sends a signal to processes; their state does not change by it.
+// SendSignal sends a signal to processes; their state does not change by it. Refused holds the fault of a signal that is none: it
+// answers for every process that could have been signalled, after the name was found good.
 type SendSignal struct {
-	Target Target
-	Signal process.Signal
+	Target  Target
+	Signal  process.Signal
+	Refused *Fault
 }
 
 // WriteInput writes to the standard input of one process.
@@ -165,6 +167,7 @@ type FaultKind int
 const (
 	ShutdownState       FaultKind = 6
 	BadName             FaultKind = 10
+	BadSignal           FaultKind = 11
 	NoFile              FaultKind = 20
 	NotExecutable       FaultKind = 21
 	Failed              FaultKind = 30
