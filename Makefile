@@ -1,0 +1,76 @@
+# graced: see CONTRIBUTING.md for what each target is good for.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+# A checkout that belongs to another user must build as well.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+GO       ?= go
+FUZZTIME ?= 60s
+TIMEOUT  ?= 12m
+BENCH    ?=
+GOLANGCI := .tools/golangci-lint-v2.15.0
+# The race detector needs cgo; without a C compiler the tests run without it.
+RACE      = $$(command -v gcc cc >/dev/null && echo -race || true)
+
+.PHONY: help build test check oracle fuzz bench lint cover cross clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/graced and bin/gracectl, with links bin/supervisord and bin/supervisorctl
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/graced ./cmd/gracectl
+	@ln -sf graced bin/supervisord
+	@ln -sf gracectl bin/supervisorctl
+
+check: ## vet and gofmt only
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l cmd internal); if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted >&2; exit 1; fi
+
+test: ## everything that must pass: installs what is missing (as root), vets, tests with the race detector, counts what was skipped
+	@mkdir -p .tools
+	@.ci/prepare .tools/absent
+	@$(MAKE) check
+	@$(GO) build -o .tools/testsum ./internal/testsum
+	@echo "go test $(RACE) -timeout $(TIMEOUT) ./..."
+	@$(GO) test -json $(RACE) -timeout $(TIMEOUT) ./... | .tools/testsum -absent .tools/absent
+
+oracle: ## 20,000 random scenarios against Supervisor's own classes (minutes)
+	$(GO) test ./internal/sim -run TestOracle -count=1 -oracle.n=20000 -timeout 30m
+
+fuzz: ## run every fuzzer for FUZZTIME (60s)
+	@for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+		for name in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+bench: build ## measure against Supervisor side by side and rewrite docs/benchmarks.md (BENCH=-strict fails on a missed target)
+	$(GO) run ./internal/bench $(BENCH)
+
+lint: $(GOLANGCI) ## run golangci-lint (built from source the first time: about 2 minutes)
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	@mkdir -p .tools
+	GOBIN=$(CURDIR)/.tools/build $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	@mv .tools/build/golangci-lint $@
+	@rmdir .tools/build
+
+cover: ## test coverage, package by package, and coverage.out for `go tool cover -html`
+	$(GO) test -timeout $(TIMEOUT) -coverprofile=coverage.out ./...
+	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+cross: ## check that the client builds for macOS and Windows
+	@for os in darwin windows; do for arch in amd64 arm64; do \
+		echo "GOOS=$$os GOARCH=$$arch go build ./cmd/gracectl"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/gracectl; \
+	done; done
+
+clean: ## remove what the other targets made, except the linter
+	rm -rf bin coverage.out .tools/absent .tools/testsum
