@@ -3,6 +3,13 @@ module github.com/graced/graced
 go 1.26.0
 
 require (
+	github.com/peterh/liner v1.2.3
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
+)
+
+require (
+	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
+	github.com/mattn/go-runewidth v0.0.31 // indirect
 )
