@@ -149,13 +149,14 @@ func Grace(active Group, desired process.GroupSpec) Plan {
 	if len(fields) > 0 {
 		slices.SortStableFunc(fields, func(a, b string) int { return fieldRank(a) - fieldRank(b) })
 		p.Changes = nil
-		p.Refusal = &Refusal{Text: refusalText(active, desired), Fields: fields}
+		p.Refusal = &Refusal{Text: RefusalText(active, desired), Fields: fields}
 	}
 	return p
 }
 
-// refusalText chooses among the plugin's three texts as the plugin does: by group priority, then by count.
-func refusalText(active Group, desired process.GroupSpec) string {
+// RefusalText chooses among the plugin's three texts as the plugin does: by group priority, then by count. The old wire protocol needs it
+// also for a plan that both adds and removes, which its answer cannot express.
+func RefusalText(active Group, desired process.GroupSpec) string {
 	switch {
 	case active.Priority != desired.Priority:
 		return refusedPriority
@@ -168,7 +169,7 @@ func refusalText(active Group, desired process.GroupSpec) string {
 
 // MixedRefusal is the text of the old wire protocol for a plan that both adds and removes, which its answer cannot express.
 func MixedRefusal(active Group, desired process.GroupSpec) string {
-	return refusalText(active, desired)
+	return RefusalText(active, desired)
 }
 
 func fieldRank(name string) int {
