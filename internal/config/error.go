@@ -1,0 +1,121 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Error is why a configuration was refused. Error() is Supervisor's own text, which clients see on the wire (fault 92) and in
+// "Error: ..." at start; Detail is for humans.
+type Error struct {
+	File    string // the file at fault, as it was named; "" = none, e.g. the file was not found by default
+	Line    int    // 1-based; 0 = the whole file, or the section has no line (addProgramToGroup)
+	Col     int    // 1-based column of the value, in characters; 0 = unknown
+	Section string // e.g. "program:x"; "" outside of sections
+	Key     string // "" = the section as a whole
+	Value   string // the value as written, or "" without one
+	Text    string // Supervisor's text
+	Cause   string // Text without the place that Supervisor appends to it; "" = Text
+	Hint    string // a way out; "" = none known
+}
+
+// Error returns Supervisor's text.
+func (e *Error) Error() string { return e.Text }
+
+// Detail returns "file:line: [section] cause (key=value; way out)", on one line. Passwords are not repeated.
+func (e *Error) Detail() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d", e.Line)
+		}
+		b.WriteString(": ")
+	}
+	cause := strings.ReplaceAll(strings.TrimRight(cmp.Or(e.Cause, e.Text), "\n "), "\n", " ")
+	cause = strings.ReplaceAll(cause, "\t", " ")
+	if e.Section != "" && !strings.Contains(cause, "["+e.Section+"]") {
+		fmt.Fprintf(&b, "[%s] ", e.Section)
+	}
+	b.WriteString(cause)
+	var extra []string
+	switch {
+	case e.Key == "":
+	case strings.Contains(e.Key, "password"):
+		extra = append(extra, e.Key+"=(hidden)")
+	case e.Value != "" || e.Line > 0:
+		extra = append(extra, e.Key+"="+strings.ReplaceAll(e.Value, "\n", " "))
+	}
+	if e.Hint != "" {
+		extra = append(extra, e.Hint)
+	}
+	if len(extra) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(extra, "; "))
+	}
+	return b.String()
+}
+
+// Level says how loud a warning is.
+type Level int
+
+// The levels. A note is meant for a checker and not logged by a daemon.
+const (
+	LevelCrit Level = iota
+	LevelWarn
+	LevelInfo
+	LevelNote
+)
+
+// String returns the level as Supervisor's log spells it; a note, which it has not, is "NOTE".
+func (l Level) String() string { return [...]string{"CRIT", "WARN", "INFO", "NOTE"}[l] }
+
+// Code names a kind of warning for tools.
+type Code string
+
+// The kinds of warnings.
+const (
+	UnknownSection   Code = "W101" // no such section, it is ignored
+	UnknownKey       Code = "W102" // no such option, it is ignored
+	Unsupported      Code = "W103" // Supervisor has it, this version has not
+	NoIncludeMatch   Code = "W110" // an include pattern matches nothing
+	UnreadInclude    Code = "W111" // an included file cannot be read (quirk A8)
+	Included         Code = "W112" // a file was included
+	CutQuote         Code = "W120" // an inline comment cut a quotation open (quirk A1)
+	LegacyEnviron    Code = "W121" // environment only readable by the old grammar (quirk A5)
+	SkippedToken     Code = "W122" // text after an environment value is ignored (quirk A6)
+	EnvironDiffers   Code = "W123" // environment reads differently under Supervisor 4.2.5 (quirk A5)
+	OddSignal        Code = "W124" // a signal that stops nothing (quirk A21)
+	SyslogLogfile    Code = "W130" // deprecated logfile=syslog
+	AutoNoRollover   Code = "W131" // AUTO log file that is never rotated
+	IgnoredStderr    Code = "W132" // stderr_logfile besides redirect_stderr
+	DuplicateProcess Code = "W140" // two processes of one name in a group (quirk A11)
+	DuplicateGroup   Code = "W141" // two groups of one name (quirk A12)
+	MemberOrder      Code = "W142" // members start by priority, not in the order of the group (quirk C7)
+)
+
+// Warning is a remark about a configuration that was loaded.
+type Warning struct {
+	Origin process.Origin
+	Level  Level
+	Code   Code
+	Text   string // Supervisor's text where it has one
+}
+
+// String returns "file:line: text".
+func (w Warning) String() string {
+	if w.Origin.File == "" {
+		return w.Text
+	}
+	if w.Origin.Line == 0 {
+		return w.Origin.File + ": " + w.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", w.Origin.File, w.Origin.Line, w.Text)
+}
+
+// valueError is a refused value: the reference's text and, for humans, a way out.
+type valueError struct{ text, hint string }
+
+func (e *valueError) Error() string { return e.text }

@@ -1,0 +1,255 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// entry is one option as it stands in a file.
+type entry struct {
+	key       string // lower case
+	value     string // without comments; continuation lines joined with \n
+	raw       string // value with the text that inline comments took away; "" = nothing was
+	file      string
+	line      int    // of the key
+	col       int    // of the value, 1-based, in characters
+	here      string // what %(here)s means in this value; "" = the directory of the main file (contract: config, "[include]")
+	inherited bool   // came from [DEFAULT] when its %(here)s was bound
+
+	parts, rawParts []string // while reading: the lines of the value
+}
+
+// section is one section, merged from all its appearances.
+type section struct {
+	name  string
+	file  string // where it appeared first
+	line  int
+	own   map[string]*entry
+	order []string // keys of own in order of first appearance
+}
+
+func newSection(name, file string, line int) *section {
+	return &section{name: name, file: file, line: line, own: map[string]*entry{}}
+}
+
+func (s *section) put(e *entry) {
+	if _, known := s.own[e.key]; !known {
+		s.order = append(s.order, e.key)
+	}
+	s.own[e.key] = e
+}
+
+// table is what Python's RawConfigParser holds, as Supervisor sets it up: not strict, inline comments by ; and #, no interpolation
+// (contract: config, "INI dialect"). Reading several files into one table merges them; the last word wins.
+type table struct {
+	sections []*section // in order of first appearance, without DEFAULT
+	index    map[string]*section
+	defaults *section
+}
+
+func newTable() *table {
+	return &table{index: map[string]*section{}, defaults: newSection("DEFAULT", "", 0)}
+}
+
+// get returns the entry of a key in a section, own or from [DEFAULT].
+func (t *table) get(s *section, key string) (*entry, bool) {
+	if e, ok := s.own[key]; ok {
+		return e, true
+	}
+	e, ok := t.defaults.own[key]
+	return e, ok
+}
+
+// bindHere fixes the meaning of %(here)s in every value that has it and is not bound yet. Supervisor replaces the text, in whatever a
+// section sees, [DEFAULT] included; binding instead leaves %%(here)s alone (quirk A7).
+func (t *table) bindHere(here string) {
+	for _, s := range t.sections {
+		for _, key := range t.defaults.order {
+			e := t.defaults.own[key]
+			if _, ok := s.own[key]; !ok && strings.Contains(e.value, "%(here)s") {
+				inherited := *e
+				inherited.inherited = true
+				s.put(&inherited)
+			}
+		}
+		for _, e := range s.own {
+			if e.here == "" && strings.Contains(e.value, "%(here)s") {
+				e.here = here
+			}
+		}
+	}
+}
+
+// read parses one file into the table. data is the file's content; file is its name as error texts show it.
+func (t *table) read(file string, data []byte) *Error {
+	text, badLine, decodeErr := decode(data)
+	r := iniReader{table: t, file: file}
+	for line := range strings.Lines(text) {
+		if decodeErr != nil && !strings.HasSuffix(line, "\n") {
+			break // the undecodable byte comes before the end of this line
+		}
+		r.lineno++
+		if err := r.readLine(line); err != nil {
+			return err
+		}
+	}
+	if decodeErr != nil {
+		return &Error{File: file, Line: badLine, Text: decodeErr.Error(), Hint: "save the file as UTF-8"}
+	}
+	r.finish()
+	return r.err
+}
+
+type iniReader struct {
+	*table
+	file    string
+	lineno  int
+	cur     *section
+	option  *entry // which a continuation line would continue
+	indent  int    // of the last header or key
+	entries []*entry
+	err     *Error // the collected bad lines
+}
+
+func (r *iniReader) readLine(line string) *Error {
+	cut := commentStart(line)
+	value := strip(line[:cut])
+	if value == "" {
+		// An empty line belongs to the value before it; a comment does not.
+		if cut == len(line) && r.option != nil {
+			r.option.add("", "")
+		}
+		return nil
+	}
+	indent := utf8.RuneCountInString(line) - utf8.RuneCountInString(strings.TrimLeftFunc(line, isSpace))
+	if r.option != nil && indent > r.indent {
+		r.option.add(value, strip(line))
+		return nil
+	}
+	r.indent = indent
+	if end := strings.LastIndexByte(value, ']'); value[0] == '[' && end > 1 {
+		r.openSection(value[1:end])
+		return nil
+	}
+	if r.cur == nil {
+		return &Error{
+			File: r.file, Line: r.lineno,
+			Text: fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
+			Hint: headerHint(line),
+		}
+	}
+	delim := strings.IndexAny(value, "=:")
+	if delim < 0 {
+		r.badLine(line)
+		return nil
+	}
+	if delim == 0 {
+		r.badLine(line)
+	}
+	e := &entry{key: lower(strings.TrimRightFunc(value[:delim], isSpace)), file: r.file, line: r.lineno}
+	rest := value[delim+1:]
+	blank := utf8.RuneCountInString(rest) - utf8.RuneCountInString(strings.TrimLeftFunc(rest, isSpace))
+	e.col = indent + utf8.RuneCountInString(value[:delim]) + 1 + blank + 1
+	full := strip(line)
+	e.add(strip(rest), strip(full[delim+1:]))
+	r.cur.put(e)
+	r.entries = append(r.entries, e)
+	// A key without a name takes no continuation lines.
+	r.option = e
+	if e.key == "" {
+		r.option = nil
+	}
+	return nil
+}
+
+func (r *iniReader) openSection(name string) {
+	r.option = nil // so a section cannot start with a continuation line
+	switch s, known := r.index[name]; {
+	case known:
+		r.cur = s
+	case name == "DEFAULT":
+		r.cur = r.defaults
+	default:
+		r.cur = newSection(name, r.file, r.lineno)
+		r.index[name] = r.cur
+		r.sections = append(r.sections, r.cur)
+	}
+}
+
+// badLine notes a line that is neither key nor header; the rest of the file is still read, so that the error lists all of them.
+func (r *iniReader) badLine(line string) {
+	if r.err == nil {
+		r.err = &Error{
+			File: r.file, Line: r.lineno, Text: "Source contains parsing errors: " + repr(r.file),
+			Value: strip(line), Cause: "this line is neither key=value nor [section]: " + repr(strip(line)),
+			Hint: "write key=value, or indent the line to continue the value above it",
+		}
+		if r.cur != nil {
+			r.err.Section = r.cur.name
+		}
+	}
+	r.err.Text += fmt.Sprintf("\n\t[line %2d]: %s", r.lineno, repr(line))
+}
+
+// finish joins the lines of every value read.
+func (r *iniReader) finish() {
+	for _, e := range r.entries {
+		e.value = strings.TrimRightFunc(strings.Join(e.parts, "\n"), isSpace)
+		if raw := strings.TrimRightFunc(strings.Join(e.rawParts, "\n"), isSpace); raw != e.value {
+			e.raw = raw
+		}
+		e.parts, e.rawParts = nil, nil
+	}
+}
+
+func (e *entry) add(part, raw string) {
+	e.parts = append(e.parts, part)
+	e.rawParts = append(e.rawParts, raw)
+}
+
+// commentStart returns where the comment of a line starts, or its length without one.
+//
+// compat: the n-th ; and the n-th # of a line are looked at together, and the search ends with the first n at which one of them
+// follows a blank. So in "a;b ;c #d" the comment is #d (Python's configparser).
+func commentStart(line string) int {
+	if first := strip(line); strings.HasPrefix(first, "#") || strings.HasPrefix(first, ";") {
+		return 0
+	}
+	semicolon, hash := -1, -1
+	for {
+		semicolon, hash = nextIndex(line, ';', semicolon), nextIndex(line, '#', hash)
+		start := len(line)
+		for _, i := range []int{semicolon, hash} {
+			if i < len(line) && (i == 0 || spaceBefore(line, i)) {
+				start = min(start, i)
+			}
+		}
+		if start < len(line) || semicolon == len(line) && hash == len(line) {
+			return start
+		}
+	}
+}
+
+// nextIndex returns the place of the next c after place i, or the length of line.
+func nextIndex(line string, c byte, i int) int {
+	if i >= len(line) {
+		return i
+	}
+	if n := strings.IndexByte(line[i+1:], c); n >= 0 {
+		return i + 1 + n
+	}
+	return len(line)
+}
+
+func spaceBefore(line string, i int) bool {
+	r, _ := utf8.DecodeLastRuneInString(line[:i])
+	return isSpace(r)
+}
+
+func headerHint(line string) string {
+	if strings.HasPrefix(line, "\ufeff") {
+		return "the file starts with a byte order mark: save it without one"
+	}
+	return "start the file with a section such as [supervisord]"
+}
