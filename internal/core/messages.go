@@ -242,7 +242,7 @@ type Reply struct {
 
 // Applied is the result of an Apply or Leave. Names are members, in natural order.
 type Applied struct {
-	Added   []string
+	Added   []string // new members, and leaving ones that stay after all
 	Stopped []string // surplus that had to be stopped
 	Removed []string
 	Failed  []Outcome // what could not be done
@@ -343,6 +343,13 @@ type MemberRemoved struct{ Group, Name string }
 // Quitting reports that the daemon began to stop everything.
 type Quitting struct{ Restart bool }
 
+// Ignored reports an input that the state of the process does not foresee: the world broke its side of the contract, nothing was done.
+type Ignored struct {
+	Group, Name string
+	State       process.State
+	Input       string
+}
+
 func (StateChanged) event()  {}
 func (ProcessForked) event() {}
 func (SpawnProblem) event()  {}
@@ -358,3 +365,4 @@ func (GroupRemoved) event()  {}
 func (MemberAdded) event()   {}
 func (MemberRemoved) event() {}
 func (Quitting) event()      {}
+func (Ignored) event()       {}

@@ -1,0 +1,167 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// group is an active group. The order of its members is that of its configuration, surplus members last.
+type group struct {
+	spec      process.GroupSpec // Processes is unused: the members hold their specs
+	rank      uint64            // order of insertion
+	members   []*proc
+	byName    map[string]*proc
+	departed  map[string]bool // members that were removed by way of a plan and not added again since
+	unstopped int             // members that a quit has to wait for
+}
+
+func (g *group) name() string { return g.spec.Name }
+
+// addGroups carries out an AddGroups.
+func (s *Supervisor) addGroups(specs []process.GroupSpec) *Fault {
+	names := map[string]bool{}
+	for _, spec := range specs {
+		if s.named[spec.Name] != nil || names[spec.Name] {
+			return &Fault{Kind: AlreadyAdded, Text: spec.Name}
+		}
+		names[spec.Name] = true
+	}
+	var added []*proc
+	for _, spec := range specs {
+		g := &group{spec: spec, byName: map[string]*proc{}}
+		g.spec.Processes = nil
+		if n := len(s.groups); n > 0 {
+			g.rank = s.groups[n-1].rank + 1
+		}
+		s.groups = append(s.groups, g)
+		s.named[spec.Name] = g
+		for _, member := range spec.Processes {
+			if g.byName[member.Name] == nil {
+				added = append(added, s.addMember(g, member))
+			}
+		}
+		s.revision++
+		s.publish(GroupAdded{Name: spec.Name})
+	}
+	s.autostart(added)
+	return nil
+}
+
+// addMember adds a process to a group, STOPPED.
+func (s *Supervisor) addMember(g *group, spec process.Spec) *proc {
+	s.lastID++
+	p := &proc{id: s.lastID, group: g, name: spec.Name, spec: &spec}
+	p.due = deadline{fire: actState, proc: p}
+	p.report = deadline{fire: actReport, proc: p}
+	g.members = append(g.members, p)
+	g.byName[p.name] = p
+	delete(g.departed, p.name)
+	s.procs[p.id] = p
+	s.revision++
+	s.emit(OpenLogs{ID: p.id, Group: g.name(), Spec: p.spec})
+	return p
+}
+
+// autostart starts new members in order of priority: groups first, then members, unless these keep their configuration's order (quirk C7).
+func (s *Supervisor) autostart(list []*proc) {
+	if s.quitting() {
+		return
+	}
+	if s.opts.Quirks.BootConfigOrder {
+		slices.SortStableFunc(list, func(a, b *proc) int { return cmp.Compare(a.group.spec.Priority, b.group.spec.Priority) })
+	} else {
+		sortAscending(list)
+	}
+	for _, p := range list {
+		if p.spec.Autostart {
+			s.spawn(p)
+		}
+	}
+}
+
+// removeGroup carries out a RemoveGroup.
+func (s *Supervisor) removeGroup(name string) *Fault {
+	g := s.named[name]
+	if g == nil {
+		return &Fault{Kind: BadName, Text: name}
+	}
+	if slices.ContainsFunc(g.members, func(p *proc) bool { return !p.state.IsStopped() }) {
+		return &Fault{Kind: StillRunning, Text: name}
+	}
+	for len(g.members) > 0 {
+		s.drop(g.members[len(g.members)-1])
+	}
+	s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
+	delete(s.named, name)
+	s.revision++
+	s.publish(GroupRemoved{Name: name})
+	return nil
+}
+
+// drop takes a stopped process out of the machine and tells who waited for that.
+func (s *Supervisor) drop(p *proc) {
+	g := p.group
+	g.members = slices.DeleteFunc(g.members, func(o *proc) bool { return o == p })
+	delete(g.byName, p.name)
+	delete(s.procs, p.id)
+	s.due.disarm(&p.due)
+	s.due.disarm(&p.report)
+	s.revision++
+	s.emit(CloseLogs{ID: p.id})
+	s.release(p, nil, forGone)
+}
+
+// remove drops a member from a group that stays.
+func (s *Supervisor) remove(p *proc) {
+	if p.fate != stays {
+		if p.group.departed == nil {
+			p.group.departed = map[string]bool{}
+		}
+		p.group.departed[p.name] = true
+	}
+	s.publish(MemberRemoved{Group: p.group.name(), Name: p.name})
+	s.drop(p)
+}
+
+// addProcesses carries out an AddProcesses.
+func (s *Supervisor) addProcesses(name string, specs []process.Spec) *Fault {
+	g := s.named[name]
+	if g == nil {
+		return &Fault{Kind: BadName, Text: "group: " + name}
+	}
+	names := map[string]bool{}
+	for _, spec := range specs {
+		if g.byName[spec.Name] != nil || names[spec.Name] {
+			return &Fault{Kind: BadName, Text: spec.Name}
+		}
+		names[spec.Name] = true
+	}
+	var added []*proc
+	for _, spec := range specs {
+		added = append(added, s.addMember(g, spec))
+		s.publish(MemberAdded{Group: name, Name: spec.Name})
+	}
+	s.autostart(added)
+	return nil
+}
+
+// removeProcess carries out a RemoveProcess.
+func (s *Supervisor) removeProcess(do RemoveProcess) *Fault {
+	g := s.named[do.Group]
+	if g == nil {
+		return &Fault{Kind: BadName, Text: "group: " + do.Group}
+	}
+	p := g.byName[do.Name]
+	switch {
+	case p == nil && do.Departed && g.departed[do.Name]:
+		return nil
+	case p == nil:
+		return &Fault{Kind: BadName, Text: do.Name}
+	case !p.state.IsStopped():
+		return &Fault{Kind: StillRunning, Text: do.Name}
+	}
+	s.remove(p)
+	return nil
+}

@@ -1,0 +1,128 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// apply carries out a plan. Surplus members meet the given end: with goes they are stopped and removed, and the request waits for that;
+// with leaves they are only marked.
+func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
+	g := s.named[p.Group]
+	switch {
+	case g == nil || s.manifestGroup(g).Hash() != p.Base:
+		s.answer(id, &Fault{Kind: Stale, Text: p.Group + " has changed since the plan was made"})
+		return
+	case p.Refusal != nil:
+		s.answer(id, &Fault{Kind: Failed, Text: p.Refusal.Text})
+		return
+	}
+	r := s.open(id, false)
+	r.reply.Applied = &Applied{}
+
+	var starts, surplus []*proc
+	for _, c := range p.Changes {
+		switch c.Action {
+		case plan.AddProcess:
+			starts = append(starts, s.addMember(g, c.Spec))
+			s.publish(MemberAdded{Group: p.Group, Name: c.Name})
+			r.reply.Applied.Added = append(r.reply.Applied.Added, c.Name)
+		case plan.ReturnProcess:
+			if m := g.byName[c.Name]; s.comeBack(m) {
+				starts = append(starts, m)
+			}
+			r.reply.Applied.Added = append(r.reply.Applied.Added, c.Name)
+		case plan.RemoveProcess:
+			surplus = append(surplus, g.byName[c.Name])
+		}
+	}
+	g.adopt(p.Desired)
+	s.revision++
+
+	g.byOrder(starts)
+	sortAscending(starts)
+	for _, m := range starts {
+		if m.spec.Autostart || m.state == process.Exited {
+			s.spawn(m)
+		}
+	}
+	g.byOrder(surplus)
+	sortDescending(surplus)
+	for _, m := range surplus {
+		s.letGo(r, m, end)
+	}
+	s.shut(r)
+}
+
+// adopt makes the desired spec the group's own: from now on a comparison with it finds nothing but the surplus.
+func (g *group) adopt(desired process.GroupSpec) {
+	place := map[string]int{}
+	for i, spec := range desired.Processes {
+		place[spec.Name] = i - len(desired.Processes) // negative: before all others
+	}
+	slices.SortStableFunc(g.members, func(a, b *proc) int { return place[a.name] - place[b.name] })
+	g.spec = desired
+	g.spec.Processes = nil
+}
+
+// byOrder sorts processes by their place in the group.
+func (g *group) byOrder(list []*proc) {
+	if len(list) < 2 {
+		return
+	}
+	place := make(map[*proc]int, len(g.members))
+	for i, p := range g.members {
+		place[p] = i
+	}
+	slices.SortFunc(list, func(a, b *proc) int { return place[a] - place[b] })
+}
+
+// comeBack keeps a leaving member after all and reports whether it is to be started now.
+func (s *Supervisor) comeBack(p *proc) bool {
+	p.fate = stays
+	s.releaseWith(p, forGone, func(waiter) *Fault {
+		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
+	})
+	switch p.state {
+	case process.Stopped:
+		return p.spec.Autostart
+	case process.Exited:
+		return s.revives(p)
+	case process.Stopping:
+		p.again = p.spec.Autostart
+	}
+	return false
+}
+
+// letGo begins the end of a surplus member.
+func (s *Supervisor) letGo(r *request, p *proc, end fate) {
+	running := !p.state.IsStopped()
+	p.again = false
+	p.short = 0
+	if p.fate != goes {
+		p.fate = end
+	}
+	if p.state == process.Exited {
+		s.due.disarm(&p.due) // no next life
+	}
+	if p.state == process.Backoff {
+		s.stopped(p)
+	}
+	if end != goes {
+		return
+	}
+	s.await(r, p, waiter{what: forGone, text: p.namespec().String(), stopped: running})
+	switch {
+	case p.state.IsStopped():
+		s.settled = append(s.settled, p)
+	case p.abandoned:
+		s.release(p, &Fault{Kind: Failed, Text: p.namespec().String() + " cannot be killed"}, forGone)
+	case p.state == process.Stopping:
+		s.reportStop(p)
+	default:
+		s.halt(p)
+		s.reportStop(p)
+	}
+}

@@ -1,0 +1,280 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// fate says whether a member stays in its group.
+type fate int
+
+const (
+	stays  fate = iota
+	leaves      // takes no start; someone else stops and removes it
+	goes        // takes no start; removed as soon as it has stopped
+)
+
+// proc is one process. In STARTING and STOPPING a pid of zero means that the outcome of the spawn is not known yet.
+type proc struct {
+	id          process.ID
+	incarnation process.Incarnation
+	group       *group
+	name        string
+	spec        *process.Spec
+
+	state     process.State
+	pid       int
+	fate      fate
+	tries     int  // failed starts in a row
+	short     int  // lives in a row that were too short to restart at once
+	again     bool // starts again once STOPPED: it was on its way out and stays after all
+	abandoned bool // SIGKILL was refused: nobody waits for it any more
+
+	started      time.Duration // Mono of the last spawn
+	began, ended time.Time     // wall time of the last spawn and exit
+	exit         process.ExitStatus
+	hasExit      bool
+	spawnErr     string
+
+	due     deadline // what the state waits for
+	report  deadline // the next report that it is waited for
+	waiters []waiter
+	unsent  []signalWish // signals asked for before the spawn had an outcome
+}
+
+func (p *proc) namespec() process.Namespec {
+	return process.Namespec{Group: p.group.name(), Process: p.name}
+}
+
+// unstopped reports whether a quit has to wait for the process.
+func (p *proc) unstopped() bool { return !p.state.IsStopped() && !p.abandoned }
+
+// enter is the one place where a state changes. It publishes the transition; expected is the verdict on an exit.
+func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
+	before := p.unstopped()
+	event := StateChanged{
+		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name,
+		From: p.state, To: to, PID: p.pid, Expected: expected,
+	}
+	if to == process.Starting || to == process.Backoff {
+		event.Tries = p.tries
+	}
+	p.state = to
+	s.revision++
+	s.due.disarm(&p.due)
+	if to.IsStopped() {
+		p.abandoned = false
+		s.due.disarm(&p.report)
+		s.settled = append(s.settled, p)
+	}
+	if now := p.unstopped(); now != before {
+		if now {
+			p.group.unstopped++
+		} else {
+			p.group.unstopped--
+		}
+	}
+	s.publish(event)
+}
+
+// spawn starts a process that has none.
+func (s *Supervisor) spawn(p *proc) {
+	switch p.state {
+	case process.Stopped, process.Exited, process.Fatal, process.Backoff:
+	default:
+		s.unforeseen(p, "spawn")
+		return
+	}
+	p.incarnation++
+	p.again = false
+	p.spawnErr = ""
+	p.hasExit, p.exit = false, process.ExitStatus{}
+	p.started, p.began = s.now.Mono, s.now.Wall
+	s.enter(p, process.Starting, false)
+	s.emit(Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec})
+	if p.spec.StartSecs > 0 {
+		s.due.arm(&p.due, p.started+seconds(p.spec.StartSecs))
+	}
+}
+
+// spawned takes the news that the process exists.
+func (s *Supervisor) spawned(p *proc, pid int) {
+	if p.pid != 0 {
+		s.unforeseen(p, "Spawned")
+		return
+	}
+	switch p.state {
+	case process.Starting:
+		s.forked(p, pid)
+		if s.now.Mono >= p.started+seconds(p.spec.StartSecs) {
+			s.stayedUp(p)
+		}
+	case process.Stopping: // the stop came before the process
+		s.forked(p, pid)
+		s.sendStop(p)
+	default:
+		s.unforeseen(p, "Spawned")
+	}
+}
+
+func (s *Supervisor) forked(p *proc, pid int) {
+	p.pid = pid
+	s.revision++
+	s.publish(ProcessForked{Group: p.group.name(), Name: p.name, PID: pid})
+	s.release(p, nil, forForked)
+	s.sendUnsent(p)
+}
+
+// stayedUp makes a process RUNNING that has lasted startsecs.
+func (s *Supervisor) stayedUp(p *proc) {
+	p.tries = 0
+	s.enter(p, process.Running, false)
+	s.publish(StaysUp{Group: p.group.name(), Name: p.name, StartSecs: p.spec.StartSecs})
+	s.release(p, nil, forRunning)
+}
+
+// spawnFailed takes the news that there is no process.
+func (s *Supervisor) spawnFailed(p *proc, text string) {
+	if p.pid != 0 {
+		s.unforeseen(p, "SpawnFailed")
+		return
+	}
+	switch p.state {
+	case process.Starting:
+		p.spawnErr = text
+		s.publish(SpawnProblem{Group: p.group.name(), Name: p.name, Text: text})
+		s.refuseUnsent(p)
+		s.backOff(p)
+		s.afterBackOff(p)
+	case process.Stopping:
+		p.spawnErr = text
+		s.publish(SpawnProblem{Group: p.group.name(), Name: p.name, Text: text})
+		s.refuseUnsent(p)
+		s.stopped(p)
+	default:
+		s.unforeseen(p, "SpawnFailed")
+	}
+}
+
+// backOff counts a failed start: another follows after as many seconds as there were failures, or the process is given up.
+func (s *Supervisor) backOff(p *proc) {
+	p.tries++
+	s.enter(p, process.Backoff, false)
+	p.pid = 0
+	s.releaseAs(p, SpawnError, forForked|forRunning)
+}
+
+// afterBackOff decides how BACKOFF goes on, once the failure has been reported.
+func (s *Supervisor) afterBackOff(p *proc) {
+	switch {
+	case p.tries > p.spec.StartRetries:
+		s.giveUp(p)
+		s.publish(GaveUp{Group: p.group.name(), Name: p.name})
+	case p.fate != stays:
+		s.stopped(p)
+	case !s.quitting():
+		s.due.arm(&p.due, s.now.Mono+seconds(p.tries))
+	}
+}
+
+func (s *Supervisor) giveUp(p *proc) {
+	p.tries = 0
+	s.enter(p, process.Fatal, false)
+}
+
+// exited takes the news that the process ended.
+func (s *Supervisor) exited(p *proc, status process.ExitStatus) {
+	if p.pid == 0 {
+		s.unforeseen(p, "Exited")
+		return
+	}
+	p.ended = s.now.Wall
+	event := ProcessEnded{
+		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
+		Expected: status.Signal == 0 && slices.Contains(p.spec.ExitCodes, status.Code),
+	}
+	lived := s.now.Mono - p.started
+	switch p.state {
+	case process.Starting:
+		if lived < seconds(p.spec.StartSecs) {
+			event.TooQuick, event.Expected = true, false
+			p.spawnErr = "Exited too quickly (process log may have details)"
+			s.backOff(p)
+			s.publish(event)
+			s.afterBackOff(p)
+			return
+		}
+		s.stayedUp(p)
+		s.finish(p, event)
+	case process.Running:
+		s.finish(p, event)
+	case process.Stopping, process.Unknown:
+		// UNKNOWN: the reference dies here. The process was to be stopped or not; it is gone, and nobody asked for another.
+		event.Stopped = true
+		p.exit, p.hasExit = status, true
+		s.stopped(p)
+		s.publish(event)
+	default:
+		s.unforeseen(p, "Exited")
+	}
+}
+
+// finish takes a RUNNING process that ended by itself to EXITED, and on to its next life.
+func (s *Supervisor) finish(p *proc, event ProcessEnded) {
+	p.tries = 0
+	p.exit, p.hasExit = event.Status, true
+	if !event.Expected {
+		p.spawnErr = "Bad exit code " + strconv.Itoa(event.Status.Wire())
+	}
+	s.enter(p, process.Exited, event.Expected)
+	p.pid = 0
+	s.publish(event)
+	if s.revives(p) {
+		s.restart(p)
+	}
+}
+
+// revives reports whether an EXITED process is started again by itself.
+func (s *Supervisor) revives(p *proc) bool {
+	if p.fate != stays || s.quitting() {
+		return false
+	}
+	switch p.spec.Autorestart {
+	case process.RestartAlways:
+		return true
+	case process.RestartUnexpected:
+		return p.exit.Signal != 0 || !slices.Contains(p.spec.ExitCodes, p.exit.Code)
+	default:
+		return false
+	}
+}
+
+// restart starts an EXITED process again: at once if it lived for a second, else not before a second has passed since its last start, and
+// ever later while it keeps ending at once (quirk C8). Meanwhile it stays EXITED.
+func (s *Supervisor) restart(p *proc) {
+	if s.opts.Quirks.NoRestartFloor || s.now.Mono-p.started >= restartFloor {
+		p.short = 0
+		s.spawn(p)
+		return
+	}
+	p.short++
+	pause := restartFloor
+	for n := stormAfter; n < p.short && pause < restartMost; n++ {
+		pause *= 2
+	}
+	s.due.arm(&p.due, p.started+pause)
+}
+
+// stopped takes a process to STOPPED, from where it may be wanted again.
+func (s *Supervisor) stopped(p *proc) {
+	s.enter(p, process.Stopped, false)
+	p.pid = 0
+	s.releaseAs(p, SpawnError, forForked)
+	s.release(p, nil, forSignalled|forStopped)
+	if p.again && !s.quitting() {
+		s.spawn(p)
+	}
+}

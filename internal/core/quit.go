@@ -1,0 +1,126 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// quit is the progress of stopping everything: one group after another, the last of the list first.
+type quit struct {
+	restart bool
+	queue   []*group // ascending priority; the last is being stopped
+	sent    bool     // its members have got their signals
+	report  deadline
+}
+
+func (s *Supervisor) quitting() bool { return s.quit != nil }
+
+// Quitting reports whether everything is being stopped, and whether a restart follows.
+func (s *Supervisor) Quitting() (restart, yes bool) {
+	if s.quit == nil {
+		return false, false
+	}
+	return s.quit.restart, true
+}
+
+// closedTo returns the fault of a command that a machine about to stop does not take (contract: rpc, "Dispatch and faults"). A Quit nobody
+// waits for is a signal to the daemon: it turns a restart into a shutdown.
+func (s *Supervisor) closedTo(c Command) *Fault {
+	if s.quit == nil {
+		return nil
+	}
+	switch do := c.Do.(type) {
+	case Quit:
+		if c.Req == 0 && !do.Restart {
+			return nil
+		}
+	case AddProcesses, RemoveProcess:
+		// compat: these are refused in a shutdown, not in a restart (contract: rpc, "twiddler.* / grace.*").
+		if s.quit.restart {
+			return nil
+		}
+	}
+	return &Fault{Kind: ShutdownState}
+}
+
+// begin begins to stop everything; a second time it can only turn a restart into a shutdown.
+func (s *Supervisor) begin(restart bool) {
+	if s.quit != nil {
+		s.quit.restart = restart
+		return
+	}
+	s.quit = &quit{restart: restart, queue: slices.Clone(s.groups)}
+	s.quit.report.fire = actQuit
+	slices.SortStableFunc(s.quit.queue, func(a, b *group) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
+	s.publish(Quitting{Restart: restart})
+}
+
+// proceed stops the group whose turn it is, once, and goes on with the next when all its members have stopped. It reports whether anything
+// happened.
+func (s *Supervisor) proceed() bool {
+	q := s.quit
+	if q == nil || s.halted {
+		return false
+	}
+	happened := false
+	for len(q.queue) > 0 {
+		g := q.queue[len(q.queue)-1]
+		if !q.sent {
+			q.sent = true
+			happened = true
+			s.stopGroup(g)
+		}
+		if g.unstopped > 0 {
+			break
+		}
+		q.queue = q.queue[:len(q.queue)-1]
+		q.sent = false
+	}
+	if len(q.queue) > 0 {
+		if !q.report.armed() {
+			s.reportQuit()
+		}
+		return happened
+	}
+	if len(s.settled) > 0 {
+		return true // surplus members are removed before the end
+	}
+	s.abandonRequests()
+	s.halted = true
+	s.emit(Halt{Restart: q.restart})
+	return false
+}
+
+// stopGroup stops the members of a group, all at once, in descending priority; of equals the later first. BACKOFF ends as FATAL.
+func (s *Supervisor) stopGroup(g *group) {
+	list := slices.Clone(g.members)
+	slices.SortStableFunc(list, func(a, b *proc) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
+	slices.Reverse(list)
+	for _, p := range list {
+		switch p.state {
+		case process.Running, process.Starting:
+			s.halt(p)
+		case process.Backoff:
+			s.giveUp(p)
+		}
+	}
+}
+
+// reportQuit names what has not stopped yet, now and every three seconds.
+func (s *Supervisor) reportQuit() {
+	var names []string
+	for _, g := range s.groups {
+		for _, p := range g.members {
+			if p.unstopped() {
+				names = append(names, p.name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	s.publish(WaitingToDie{Names: names})
+	s.due.arm(&s.quit.report, s.now.Mono+quitReport)
+}

@@ -1,0 +1,172 @@
+package core
+
+import (
+	"fmt"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// sending is a signal or a write whose outcome is not known yet.
+type sending struct {
+	kind        sentKind
+	proc        *proc
+	incarnation process.Incarnation
+	request     *request // with sentWish and sentInput
+	signal      process.Signal
+}
+
+// sentKind says on whose behalf something was sent.
+type sentKind int
+
+const (
+	sentStop  sentKind = iota // the stop signal
+	sentKill                  // SIGKILL after it
+	sentWish                  // a signal by command
+	sentInput                 // data for the standard input
+)
+
+// signalWish is a signal by command.
+type signalWish struct {
+	request *request
+	signal  process.Signal
+	text    string
+}
+
+// token registers something that is on its way.
+func (s *Supervisor) token(p *proc, what sending) Token {
+	s.lastToken++
+	what.proc, what.incarnation = p, p.incarnation
+	s.sent[s.lastToken] = what
+	return s.lastToken
+}
+
+func (s *Supervisor) send(p *proc, what sending, sig process.Signal, toGroup bool) {
+	what.signal = sig
+	s.emit(Signal{ID: p.id, Incarnation: p.incarnation, PID: p.pid, Signal: sig, ToGroup: toGroup, Token: s.token(p, what)})
+}
+
+// sendSignal carries out a SendSignal. Of several processes those that can be signalled are touched.
+func (s *Supervisor) sendSignal(id Req, do SendSignal) {
+	list, single, f := s.find(do.Target)
+	if f != nil {
+		s.answer(id, f)
+		return
+	}
+	sortAscending(list)
+	r := s.open(id, single)
+	for _, p := range list {
+		wish := signalWish{request: r, signal: do.Signal, text: do.Target.Text}
+		if !single {
+			wish.text = p.namespec().String()
+		}
+		switch {
+		case !p.state.IsSignallable():
+			if single {
+				s.done(r, p, &Fault{Kind: NotRunning, Text: wish.text})
+			}
+		case p.pid == 0:
+			r.left++
+			p.unsent = append(p.unsent, wish)
+		default:
+			r.left++
+			s.send(p, sending{kind: sentWish, request: r}, do.Signal, false)
+		}
+	}
+	s.shut(r)
+}
+
+// sendUnsent sends the signals that were asked for before the process existed.
+func (s *Supervisor) sendUnsent(p *proc) {
+	for _, w := range p.unsent {
+		s.send(p, sending{kind: sentWish, request: w.request}, w.signal, false)
+	}
+	p.unsent = nil
+}
+
+// refuseUnsent answers them when it never will.
+func (s *Supervisor) refuseUnsent(p *proc) {
+	for _, w := range p.unsent {
+		s.done(w.request, p, &Fault{Kind: NotRunning, Text: w.text})
+		s.lessOne(w.request)
+	}
+	p.unsent = nil
+}
+
+// signalled takes the outcome of a Signal effect. That of an earlier life only answers who asked for it.
+func (s *Supervisor) signalled(in Signalled) {
+	what, ok := s.sent[in.Token]
+	if !ok {
+		s.unasked("Signalled", in.Token)
+		return
+	}
+	delete(s.sent, in.Token)
+	p := what.proc
+	current := s.procs[p.id] == p && p.incarnation == what.incarnation && p.pid != 0
+	switch {
+	case what.kind == sentWish:
+		s.wishSent(p, what, current, in.Error)
+	case !current:
+	case in.Error == "":
+		if what.kind == sentStop {
+			s.release(p, nil, forSignalled)
+		}
+	case p.state == process.Stopping:
+		s.stopRefused(p, what.kind, in.Error)
+	}
+}
+
+// wishSent answers a signal by command.
+func (s *Supervisor) wishSent(p *proc, what sending, current bool, problem string) {
+	var fault *Fault
+	if problem != "" && current {
+		fault = &Fault{Kind: Failed, Text: fmt.Sprintf("unknown problem sending sig %v (%d): %s", what.signal, p.pid, problem)}
+		s.publish(SignalProblem{Group: p.group.name(), Name: p.name, PID: p.pid, Text: fault.Text})
+		if s.opts.Quirks.UnknownOnSignalError && p.state != process.Unknown {
+			s.unknown(p)
+		}
+	}
+	s.done(what.request, p, fault)
+	s.lessOne(what.request)
+}
+
+// writeInput carries out a WriteInput.
+func (s *Supervisor) writeInput(id Req, do WriteInput) {
+	list, single, f := s.find(do.Target)
+	switch {
+	case f != nil:
+		s.answer(id, f)
+		return
+	case !single:
+		s.answer(id, &Fault{Kind: BadName, Text: do.Target.Text})
+		return
+	}
+	p := list[0]
+	if p.pid == 0 || p.state != process.Starting && p.state != process.Running {
+		s.answer(id, &Fault{Kind: NotRunning, Text: do.Target.Text})
+		return
+	}
+	r := s.open(id, true)
+	s.emit(WriteStdin{
+		ID: p.id, Incarnation: p.incarnation, Data: do.Data, Token: s.token(p, sending{kind: sentInput, request: r}),
+	})
+}
+
+// stdinWritten takes the outcome of a WriteStdin effect.
+func (s *Supervisor) stdinWritten(in StdinWritten) {
+	what, ok := s.sent[in.Token]
+	if !ok || what.kind != sentInput {
+		s.unasked("StdinWritten", in.Token)
+		return
+	}
+	delete(s.sent, in.Token)
+	s.done(what.request, what.proc, in.Fault)
+	s.lessOne(what.request)
+}
+
+// unasked reports the outcome of something that was never asked for.
+func (s *Supervisor) unasked(input string, t Token) {
+	if s.opts.Strict {
+		panic(fmt.Sprintf("core: %s for unknown token %d", input, t))
+	}
+	s.publish(Ignored{Input: input})
+}

@@ -1,0 +1,113 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// find resolves a target. A fault is a name that names nothing.
+func (s *Supervisor) find(t Target) (list []*proc, single bool, f *Fault) {
+	if t.All {
+		for _, g := range s.groups {
+			list = append(list, g.members...)
+		}
+		return list, false, nil
+	}
+	g := s.named[t.Group]
+	if g == nil {
+		return nil, false, &Fault{Kind: BadName, Text: t.Text}
+	}
+	if t.Process == "" {
+		return slices.Clone(g.members), false, nil
+	}
+	p := g.byName[t.Process]
+	if p == nil {
+		return nil, true, &Fault{Kind: BadName, Text: t.Text}
+	}
+	return []*proc{p}, true, nil
+}
+
+// sortAscending orders by priority of the group, then of the process; what is equal keeps its place (contract: process, Ordering).
+func sortAscending(list []*proc) {
+	slices.SortStableFunc(list, func(a, b *proc) int {
+		if c := cmp.Compare(a.group.spec.Priority, b.group.spec.Priority); c != 0 {
+			return c
+		}
+		if a.group != b.group {
+			return cmp.Compare(a.group.rank, b.group.rank)
+		}
+		return cmp.Compare(a.spec.Priority, b.spec.Priority)
+	})
+}
+
+// sortDescending is the order of stopping: the highest priority first; what is equal keeps its place.
+func sortDescending(list []*proc) {
+	slices.SortStableFunc(list, func(a, b *proc) int {
+		if c := cmp.Compare(b.group.spec.Priority, a.group.spec.Priority); c != 0 {
+			return c
+		}
+		if a.group != b.group {
+			return cmp.Compare(a.group.rank, b.group.rank)
+		}
+		return cmp.Compare(b.spec.Priority, a.spec.Priority)
+	})
+}
+
+// start carries out a Start. Of several processes those that do not count as running are touched.
+func (s *Supervisor) start(id Req, do Start) {
+	list, single, f := s.find(do.Target)
+	if f != nil {
+		s.answer(id, f)
+		return
+	}
+	sortAscending(list)
+	r := s.open(id, single)
+	for _, p := range list {
+		text := do.Target.Text
+		if !single {
+			if p.state.IsRunning() || p.fate != stays {
+				continue
+			}
+			text = p.namespec().String()
+		}
+		s.startOne(r, p, text, do)
+	}
+	s.shut(r)
+}
+
+// startOne starts one process by request.
+func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
+	if f := do.Refused[p.id]; f != nil {
+		s.done(r, p, f)
+		return
+	}
+	if p.fate != stays {
+		s.done(r, p, &Fault{Kind: Failed, Text: p.namespec().String() + " is being removed"})
+		return
+	}
+	switch p.state {
+	case process.Starting, process.Running, process.Backoff:
+		s.done(r, p, &Fault{Kind: AlreadyStarted, Text: text})
+	case process.Unknown:
+		s.done(r, p, &Fault{Kind: Failed, Text: text + " is in an unknown process state"})
+	case process.Stopping:
+		if s.opts.Quirks.SilentStart && !do.Wait {
+			s.done(r, p, nil)
+			return
+		}
+		s.done(r, p, &Fault{Kind: AbnormalTermination, Text: text})
+	default:
+		if !s.opts.Quirks.KeepBackoff {
+			p.tries = 0
+		}
+		p.short = 0
+		s.spawn(p)
+		what := forForked
+		if do.Wait {
+			what = forRunning
+		}
+		s.await(r, p, waiter{what: what, text: text})
+	}
+}

@@ -1,0 +1,162 @@
+package core
+
+import (
+	"fmt"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Supervisor is the machine. It has one owner, who calls Step for every input and carries out the effects in order.
+type Supervisor struct {
+	opts Options
+	now  Now
+	out  []Effect // effects of the present Step
+
+	groups []*group // insertion order
+	named  map[string]*group
+	procs  map[process.ID]*proc
+	lastID process.ID
+
+	due      deadlines
+	revision uint64
+
+	requests  map[Req]*request // commands that are not answered yet
+	sent      map[Token]sending
+	lastToken Token
+
+	settled []*proc // entered a stopped state in this step; looked at by settle
+	quit    *quit   // set while everything is being stopped
+	halted  bool
+}
+
+// New makes a machine without groups.
+func New(opts Options) *Supervisor {
+	return &Supervisor{
+		opts:     opts,
+		named:    map[string]*group{},
+		procs:    map[process.ID]*proc{},
+		requests: map[Req]*request{},
+		sent:     map[Token]sending{},
+	}
+}
+
+// Step advances the machine to now, which fires all due deadlines in order of time, then takes one input. It returns the effects in the
+// order in which they are to be carried out; the caller may keep them. The now of an Exited is best the moment at which the exit was
+// noticed: a process is judged by it. A now before an earlier one counts as that one.
+func (s *Supervisor) Step(now Now, in Input) []Effect {
+	if s.halted {
+		return nil
+	}
+	now.Mono = max(now.Mono, s.now.Mono)
+	s.now = now
+	s.out = nil
+	s.passDeadlines()
+	if !s.halted {
+		s.take(in)
+		s.settle()
+	}
+	out := s.out
+	s.out = nil
+	return out
+}
+
+// take hands an input to the method that knows about it.
+func (s *Supervisor) take(in Input) {
+	switch in := in.(type) {
+	case Spawned:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.spawned(p, in.PID)
+		}
+	case SpawnFailed:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.spawnFailed(p, in.Text)
+		}
+	case Exited:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.exited(p, in.Status)
+		}
+	case Signalled:
+		s.signalled(in)
+	case StdinWritten:
+		s.stdinWritten(in)
+	case Command:
+		s.command(in)
+	case Cancel:
+		s.cancel(in.Req)
+	case Tick:
+	default:
+		panic(fmt.Sprintf("core: no such input: %T", in))
+	}
+}
+
+// live returns the process that a piece of news is about, nil when the news is of an earlier life or of a process that was removed.
+func (s *Supervisor) live(id process.ID, inc process.Incarnation) *proc {
+	p := s.procs[id]
+	if p == nil || p.incarnation != inc {
+		return nil
+	}
+	return p
+}
+
+// command carries out a wish, unless the machine is about to stop.
+func (s *Supervisor) command(c Command) {
+	if f := s.closedTo(c); f != nil {
+		s.answer(c.Req, f)
+		return
+	}
+	switch do := c.Do.(type) {
+	case Start:
+		s.start(c.Req, do)
+	case Stop:
+		s.stop(c.Req, do)
+	case SendSignal:
+		s.sendSignal(c.Req, do)
+	case WriteInput:
+		s.writeInput(c.Req, do)
+	case AddGroups:
+		s.answer(c.Req, s.addGroups(do.Groups))
+	case RemoveGroup:
+		s.answer(c.Req, s.removeGroup(do.Name))
+	case AddProcesses:
+		s.answer(c.Req, s.addProcesses(do.Group, do.Specs))
+	case RemoveProcess:
+		s.answer(c.Req, s.removeProcess(do))
+	case Apply:
+		s.apply(c.Req, do.Plan, goes)
+	case Leave:
+		s.apply(c.Req, do.Plan, leaves)
+	case Quit:
+		s.answer(c.Req, nil)
+		s.begin(do.Restart)
+	default:
+		panic(fmt.Sprintf("core: no such command: %T", do))
+	}
+}
+
+func (s *Supervisor) emit(e Effect) { s.out = append(s.out, e) }
+
+func (s *Supervisor) publish(e Event) { s.out = append(s.out, Publish{e}) }
+
+// settle does what follows from processes having stopped: surplus members are removed, a quit goes on with the next group.
+func (s *Supervisor) settle() {
+	for len(s.settled) > 0 || s.quitting() && !s.halted {
+		for i := 0; i < len(s.settled); i++ {
+			p := s.settled[i]
+			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() {
+				s.remove(p)
+			}
+		}
+		s.settled = s.settled[:0]
+		if !s.proceed() {
+			return
+		}
+	}
+}
+
+// unforeseen reports an input that the state of a process does not allow. It means that the world broke its side of the contract.
+func (s *Supervisor) unforeseen(p *proc, input string) {
+	if s.opts.Strict {
+		panic(fmt.Sprintf("core: %s for %s in state %v with pid %d", input, p.namespec(), p.state, p.pid))
+	}
+	s.publish(Ignored{Group: p.group.name(), Name: p.name, State: p.state, Input: input})
+}

@@ -1,0 +1,88 @@
+package core
+
+import (
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// Revision returns a number that grows with every change that Statuses, Groups or Manifest would show.
+func (s *Supervisor) Revision() uint64 { return s.revision }
+
+// Groups names the groups in the order of insertion.
+func (s *Supervisor) Groups() []string {
+	names := make([]string, len(s.groups))
+	for i, g := range s.groups {
+		names[i] = g.name()
+	}
+	return names
+}
+
+// Statuses describes every process: groups in the order of insertion, members in the order of their group.
+func (s *Supervisor) Statuses() []process.Status {
+	list := make([]process.Status, 0, len(s.procs))
+	for i, g := range s.groups {
+		for _, p := range g.members {
+			list = append(list, p.status(i))
+		}
+	}
+	return list
+}
+
+// Status describes one process.
+func (s *Supervisor) Status(id process.ID) (process.Status, bool) {
+	p := s.procs[id]
+	if p == nil {
+		return process.Status{}, false
+	}
+	return p.status(s.index(p.group)), true
+}
+
+// Find describes the process of that name.
+func (s *Supervisor) Find(group, name string) (process.Status, bool) {
+	g := s.named[group]
+	if g == nil || g.byName[name] == nil {
+		return process.Status{}, false
+	}
+	return g.byName[name].status(s.index(g)), true
+}
+
+func (s *Supervisor) index(g *group) int {
+	for i, o := range s.groups {
+		if o == g {
+			return i
+		}
+	}
+	return -1
+}
+
+func (p *proc) status(groupIndex int) process.Status {
+	return process.Status{
+		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name, GroupIndex: groupIndex,
+		State: p.state, PID: p.pid, Started: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit,
+		SpawnErr: p.spawnErr, Leaving: p.fate != stays, Spec: p.spec,
+	}
+}
+
+// Manifest returns the specs in force. The caller may keep and change it.
+func (s *Supervisor) Manifest() plan.Manifest {
+	m := plan.Manifest{Groups: make([]plan.Group, len(s.groups))}
+	for i, g := range s.groups {
+		m.Groups[i] = s.manifestGroup(g)
+	}
+	return m
+}
+
+func (s *Supervisor) manifestGroup(g *group) plan.Group {
+	out := plan.Group{GroupSpec: g.spec}
+	out.Processes = make([]process.Spec, len(g.members))
+	for i, p := range g.members {
+		out.Processes[i] = *p.spec
+		if p.fate != stays {
+			if out.Leaving == nil {
+				out.Leaving = map[string]bool{}
+			}
+			out.Leaving[p.name] = true
+		}
+	}
+	return out
+}
