@@ -48,10 +48,15 @@ func (c Code) String() string {
 type Error struct {
 	Code Code
 	Text string // the detail, often the name asked for; may be empty
+	// Raw is set by a client that received a fault string of another form than Error gives: the string as it was.
+	Raw string
 }
 
 // Error returns the fault string on the wire: "BAD_NAME" or "BAD_NAME: foo".
 func (e *Error) Error() string {
+	if e.Raw != "" {
+		return e.Raw
+	}
 	if e.Text == "" {
 		return e.Code.String()
 	}
