@@ -1,0 +1,310 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/graced/graced/internal/client"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/process"
+)
+
+// daemon is a fake Proxy: a small supervisord in memory. errs overrides single calls: the key is "method argument" or "method".
+type daemon struct {
+	control.Service // what a test does not expect panics
+
+	processes []control.ProcessInfo
+	configs   []control.ConfigInfo
+	diff      control.Reread
+	grace     control.GraceResult
+	numprocs  control.Numprocs
+	logs      map[string]string // "name channel", or "main"
+	streams   map[string]string // path -> text; the stream stays open behind it
+	answers   map[string]any    // of Call
+	errs      map[string]error
+	results   map[string][]control.Result
+
+	mu      sync.Mutex
+	calls   []string
+	typed   string        // what WriteStdin got
+	opened  chan struct{} // receives for every stream that has shown its text
+	onStdin func()
+	closed  int
+}
+
+func (d *daemon) did(call string, args ...string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	full := strings.TrimSpace(call + " " + strings.Join(args, " "))
+	d.calls = append(d.calls, full)
+	if err, ok := d.errs[full]; ok {
+		return err
+	}
+	return d.errs[call]
+}
+
+func (d *daemon) Call(_ context.Context, method string, _ ...any) (any, error) {
+	if err := d.did(method); err != nil {
+		return nil, err
+	}
+	if v, ok := d.answers[method]; ok {
+		return v, nil
+	}
+	return map[string]any{
+		"supervisor.getVersion": "3.0", "supervisor.getPID": int32(4711), "supervisor.getSupervisorVersion": "4.2.5",
+	}[method], nil
+}
+
+func (d *daemon) Close() error { d.closed++; return nil }
+
+func (d *daemon) Processes(context.Context) ([]control.ProcessInfo, error) {
+	return slices.Clone(d.processes), d.did("Processes")
+}
+
+func (d *daemon) find(name string) *control.ProcessInfo {
+	spec := process.ParseNamespec(name)
+	for i := range d.processes {
+		if p := &d.processes[i]; p.Group == spec.Group && p.Name == spec.Process {
+			return p
+		}
+	}
+	return nil
+}
+
+func (d *daemon) Process(_ context.Context, name string) (control.ProcessInfo, error) {
+	if err := d.did("Process", name); err != nil {
+		return control.ProcessInfo{}, err
+	}
+	if p := d.find(name); p != nil {
+		return *p, nil
+	}
+	return control.ProcessInfo{}, control.Fault(control.BadName, name)
+}
+
+func (d *daemon) Configs(context.Context) ([]control.ConfigInfo, error) {
+	return d.configs, d.did("Configs")
+}
+
+// act is Start, Stop and Signal: rows for groups and all come from results, a single process must exist.
+func (d *daemon) act(verb string, t control.Target) ([]control.Result, error) {
+	name := t.Name
+	switch {
+	case t.All:
+		name = "(all)"
+	case t.Group:
+		name = "(group) " + name
+	}
+	if err := d.did(verb, name); err != nil {
+		return nil, err
+	}
+	if !t.All && !t.Group {
+		if p := d.find(name); p == nil {
+			return nil, control.Fault(control.BadName, name)
+		}
+		return []control.Result{{Code: control.Success}}, nil
+	}
+	return d.results[verb], nil
+}
+
+func (d *daemon) Start(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+	if !wait {
+		panic("start without waiting")
+	}
+	return d.act("Start", t)
+}
+
+func (d *daemon) Stop(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+	if !wait {
+		panic("stop without waiting")
+	}
+	return d.act("Stop", t)
+}
+
+func (d *daemon) Signal(_ context.Context, t control.Target, signal string) ([]control.Result, error) {
+	return d.act("Signal "+signal, t)
+}
+
+func (d *daemon) WriteStdin(_ context.Context, name string, data []byte) error {
+	if err := d.did("WriteStdin", name); err != nil {
+		return err
+	}
+	d.typed += string(data)
+	if d.onStdin != nil {
+		d.onStdin()
+	}
+	return nil
+}
+
+func (d *daemon) Reread(context.Context) (control.Reread, error) { return d.diff, d.did("Reread") }
+func (d *daemon) AddGroup(_ context.Context, name string) error  { return d.did("AddGroup", name) }
+func (d *daemon) RemoveGroup(_ context.Context, name string) error {
+	return d.did("RemoveGroup", name)
+}
+
+func (d *daemon) RemoveProcess(_ context.Context, group, name string) error {
+	return d.did("RemoveProcess", group, name)
+}
+
+func (d *daemon) UpdateNumprocs(_ context.Context, group string) (control.Numprocs, error) {
+	return d.numprocs, d.did("UpdateNumprocs", group)
+}
+
+func (d *daemon) GraceUpdate(_ context.Context, name string) (control.GraceResult, error) {
+	return d.grace, d.did("GraceUpdate", name)
+}
+
+func (d *daemon) ReadLog(_ context.Context, log control.Log, offset, length int64) ([]byte, error) {
+	key := "main"
+	if !log.Main {
+		key = log.Process + " " + string(log.Channel)
+	}
+	if err := d.did("ReadLog", key); err != nil {
+		return nil, err
+	}
+	text, ok := d.logs[key]
+	if !ok {
+		return nil, control.Fault(control.BadName, log.Process)
+	}
+	if length != 0 {
+		panic("a length was given")
+	}
+	if offset < 0 {
+		offset = max(0, int64(len(text))+offset)
+	}
+	return []byte(text[min(offset, int64(len(text))):]), nil
+}
+
+func (d *daemon) ClearLog(_ context.Context, log control.Log) error {
+	if err := d.did("ClearLog", log.Process); err != nil {
+		return err
+	}
+	if d.find(log.Process) == nil {
+		return control.Fault(control.BadName, log.Process)
+	}
+	return nil
+}
+
+func (d *daemon) ClearAllLogs(context.Context) ([]control.Result, error) {
+	return d.results["ClearAllLogs"], d.did("ClearAllLogs")
+}
+
+func (d *daemon) Shutdown(context.Context) error { return d.did("Shutdown") }
+func (d *daemon) Restart(context.Context) error  { return d.did("Restart") }
+
+// Stream answers the text of the path and stays open until it is closed; an unknown path is a 404.
+func (d *daemon) Stream(_ context.Context, path string) (io.ReadCloser, error) {
+	if err := d.did("Stream", path); err != nil {
+		return nil, err
+	}
+	text, ok := d.streams[path]
+	if !ok {
+		return nil, &client.ProtocolError{URL: path, Code: 404, Reason: "Not Found"}
+	}
+	return &stream{text: strings.NewReader(text), done: make(chan struct{}), shown: d.opened}, nil
+}
+
+type stream struct {
+	text  *strings.Reader
+	once  sync.Once
+	done  chan struct{}
+	shown chan struct{}
+	told  bool
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	if s.text.Len() > 0 {
+		return s.text.Read(b)
+	}
+	if !s.told && s.shown != nil {
+		s.told = true
+		s.shown <- struct{}{}
+	}
+	<-s.done
+	return 0, io.ErrClosedPipe
+}
+
+func (s *stream) Close() error {
+	s.once.Do(func() { close(s.done) })
+	return nil
+}
+
+// lines is a LineReader over prepared lines; the prompts are printed as a pipe's reader does. An item "^C" is an interrupt.
+type lines struct {
+	out   io.Writer
+	items []string
+	wait  func() // before each line, when set
+}
+
+func (l *lines) ReadLine(ctx context.Context, prompt string) (string, error) {
+	if _, err := io.WriteString(l.out, prompt); err != nil {
+		return "", err
+	}
+	if l.wait != nil {
+		l.wait()
+	}
+	if len(l.items) == 0 {
+		return "", io.EOF
+	}
+	item := l.items[0]
+	l.items = l.items[1:]
+	if item == "^C" {
+		return "", ErrInterrupted
+	}
+	return item, ctx.Err()
+}
+
+// fixture is a session with the fake behind it.
+type fixture struct {
+	*Session
+	d        *daemon
+	out, err *bytes.Buffer
+	dialled  []string
+}
+
+// newFixture has a daemon with the groups web (web_0 running, web_1 stopped), solo (running) and sad (fatal).
+func newFixture(t *testing.T, face Face) *fixture {
+	t.Helper()
+	d := &daemon{
+		processes: []control.ProcessInfo{
+			{Group: "sad", Name: "sad", State: process.Fatal, Description: "Exited too quickly (process log may have details)"},
+			{Group: "solo", Name: "solo", State: process.Running, PID: 100, Description: "pid 100, uptime 0:00:01"},
+			{Group: "web", Name: "web_0", State: process.Running, PID: 101, Description: "pid 101, uptime 0:00:01"},
+			{Group: "web", Name: "web_1", State: process.Stopped, Description: "Not started"},
+		},
+		errs:    map[string]error{},
+		answers: map[string]any{},
+		results: map[string][]control.Result{},
+		logs:    map[string]string{"solo stdout": "0123456789\n", "solo stderr": "problems\n", "main": "INFO started\n"},
+		streams: map[string]string{},
+		opened:  make(chan struct{}, 8),
+	}
+	f := &fixture{d: d, out: new(bytes.Buffer), err: new(bytes.Buffer)}
+	f.Session = &Session{
+		Settings: Settings{Program: "ctl", ServerURL: "unix:///s.sock"},
+		Face:     face,
+		Dial: func(url, user, password string) (Proxy, error) {
+			f.dialled = append(f.dialled, strings.TrimSpace(url+" "+user+" "+password))
+			return d, nil
+		},
+		Out:           f.out,
+		Err:           f.err,
+		ReadPassword:  func(prompt string) (string, error) { f.out.WriteString(prompt); return "secret", nil },
+		Interruptible: func(ctx context.Context) (context.Context, func()) { c, stop := context.WithCancel(ctx); return c, stop },
+	}
+	f.In = &lines{out: f.out}
+	return f
+}
+
+// connectionError is what a client returns when connecting failed.
+func connectionError(errno syscall.Errno) error {
+	return &os.SyscallError{Syscall: "connect", Err: errno}
+}
+
+func bad(code control.Code, text string) error { return control.Fault(code, text) }

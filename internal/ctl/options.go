@@ -1,0 +1,110 @@
+package ctl
+
+import (
+	"strings"
+)
+
+// CommandLine is what the options say. A nil string was not given: the configuration file decides then.
+type CommandLine struct {
+	Config, ServerURL, Username, Password, HistoryFile *string
+	Interactive, Plain                                 bool
+	Action                                             []string // the words of the command; none: start the shell
+}
+
+// Exit ends the program before any command runs: with a usage error or the text of -h.
+type Exit struct {
+	Code   int
+	Stdout string
+	Stderr string
+}
+
+// UsageError is the end of a program called in a wrong way.
+func UsageError(program, text string) *Exit {
+	return &Exit{Code: exitInvalidArgs, Stderr: "Error: " + text + "\nFor help, use " + program + " -h\n"}
+}
+
+// ParseCommandLine reads the words behind the program name (contract: ctl, "Options"). program is argv[0].
+func ParseCommandLine(face Face, program string, args []string) (CommandLine, *Exit) {
+	short := "h?c:is:u:p:r:"
+	long := []string{"help", "configuration=", "interactive", "serverurl=", "username=", "password=", "history_file=", "history-file="}
+	if face == Gracectl {
+		short += "o:"
+		long = append(long, "output=")
+	}
+	var cl CommandLine
+	opts, action, err := getopt(args, short, long)
+	if err != nil {
+		return cl, UsageError(program, err.Error())
+	}
+	cl.Action = action
+	for _, o := range opts {
+		arg := o.arg
+		conflict := func(target **string) bool {
+			if *target != nil {
+				return true
+			}
+			*target = &arg
+			return false
+		}
+		clash := false
+		switch o.name {
+		case "-h", "-?", "--help":
+			return cl, &Exit{Stdout: usage(face, program)}
+		case "-c", "--configuration":
+			clash = conflict(&cl.Config)
+		case "-i", "--interactive":
+			clash = cl.Interactive
+			cl.Interactive = true
+		case "-s", "--serverurl":
+			if !isURL(arg) {
+				return cl, UsageError(program, "invalid value for "+o.name+" "+quote(arg)+": value "+quote(arg)+" is not a URL")
+			}
+			clash = conflict(&cl.ServerURL)
+		case "-u", "--username":
+			clash = conflict(&cl.Username)
+		case "-p", "--password":
+			clash = conflict(&cl.Password)
+		case "-r", "--history_file", "--history-file": // both spellings work (quirk E1)
+			clash = conflict(&cl.HistoryFile)
+		case "-o", "--output":
+			if arg != "plain" {
+				return cl, UsageError(program, "invalid value for "+o.name+" "+quote(arg)+": the only output format is plain")
+			}
+			cl.Plain = true
+		}
+		if clash {
+			return cl, UsageError(program, "conflicting command line option "+quote(o.name))
+		}
+	}
+	return cl, nil
+}
+
+// isURL reports whether Supervisor takes s for a URL: a scheme, and a host or a path behind it.
+func isURL(s string) bool {
+	scheme, rest := splitScheme(s)
+	if scheme == "" {
+		return false
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, _, _ = strings.Cut(rest, "?")
+	if host, ok := strings.CutPrefix(rest, "//"); ok {
+		return host != ""
+	}
+	return rest != ""
+}
+
+// splitScheme cuts a URL behind its scheme, which it returns in lower case; "" when there is none.
+func splitScheme(s string) (scheme, rest string) {
+	head, tail, found := strings.Cut(s, ":")
+	if !found || head == "" || !isLetter(head[0]) {
+		return "", s
+	}
+	for i := 0; i < len(head); i++ {
+		if c := head[i]; !isLetter(c) && (c < '0' || c > '9') && c != '+' && c != '-' && c != '.' {
+			return "", s
+		}
+	}
+	return strings.ToLower(head), tail
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -1,0 +1,48 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// ErrInterrupted is what a LineReader returns after Ctrl-C.
+var ErrInterrupted = errors.New("interrupted")
+
+// shell reads and carries out lines until the user leaves (contract: ctl, "Interactive shell"). It begins with the status.
+func (s *Session) shell(ctx context.Context) {
+	prompt := s.Prompt
+	if prompt == "" {
+		prompt = "supervisor"
+	}
+	for line := "status"; ; {
+		if s.interrupted(ctx, line) {
+			return
+		}
+		var err error
+		if line, err = s.In.ReadLine(ctx, prompt+"> "); err != nil {
+			// Ctrl-C, the end of the input and a terminal that is gone leave the shell in the same way: with an empty line.
+			s.output("")
+			if !errors.Is(err, io.EOF) && !errors.Is(err, ErrInterrupted) && ctx.Err() == nil {
+				s.complain("cannot read commands: " + err.Error())
+			}
+			return
+		}
+	}
+}
+
+// interrupted carries out one line and reports whether the shell is to end: the user left, or Ctrl-C hit a command that does not
+// take it for itself.
+func (s *Session) interrupted(ctx context.Context, line string) bool {
+	running, release := s.Interruptible(ctx)
+	defer release()
+	s.caught = false
+	if err := s.execute(running, line); errors.Is(err, errLeave) {
+		return true
+	}
+	if running.Err() != nil && !s.caught {
+		s.output("")
+		return true
+	}
+	return false
+}
