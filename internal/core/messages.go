@@ -36,11 +36,13 @@ type SpawnFailed struct {
 	Text        string
 }
 
-// Exited says how a process ended.
+// Exited says how a process ended. At is when that was noticed (Now.Mono), where it is known to be earlier than the step: a process whose end
+// came before startsecs had passed did not stay up, however late the news. Zero: now.
 type Exited struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	Status      process.ExitStatus
+	At          time.Duration
 }
 
 // Signalled is the outcome of a Signal effect. Error is "" when the signal was sent, or when the process was gone already.

@@ -185,8 +185,25 @@ func (s *Supervisor) giveUp(p *proc) {
 	s.enter(p, process.Fatal, false)
 }
 
+// endedBefore keeps a process from becoming RUNNING when its end, on the way to the machine, is older than its deadline (quirk C1).
+func (s *Supervisor) endedBefore(in Exited) {
+	p := s.live(in.ID, in.Incarnation)
+	if p != nil && p.state == process.Starting && p.due.armed() && s.momentOf(in) < p.due.at {
+		s.due.disarm(&p.due)
+	}
+}
+
+// momentOf returns when an exit was noticed.
+func (s *Supervisor) momentOf(in Exited) time.Duration {
+	if in.At == 0 || in.At > s.now.Mono {
+		return s.now.Mono
+	}
+	return in.At
+}
+
 // exited takes the news that the process ended.
-func (s *Supervisor) exited(p *proc, status process.ExitStatus) {
+func (s *Supervisor) exited(p *proc, in Exited) {
+	status := in.Status
 	if p.pid == 0 {
 		s.unforeseen(p, "Exited")
 		return
@@ -196,7 +213,7 @@ func (s *Supervisor) exited(p *proc, status process.ExitStatus) {
 		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
 		Expected: status.Signal == 0 && slices.Contains(p.spec.ExitCodes, status.Code),
 	}
-	lived := s.now.Mono - p.started
+	lived := s.momentOf(in) - p.started
 	switch p.state {
 	case process.Starting:
 		if lived < seconds(p.spec.StartSecs) {

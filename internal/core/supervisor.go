@@ -41,8 +41,7 @@ func New(opts Options) *Supervisor {
 }
 
 // Step advances the machine to now, which fires all due deadlines in order of time, then takes one input. It returns the effects in the
-// order in which they are to be carried out; the caller may keep them. The now of an Exited is best the moment at which the exit was
-// noticed: a process is judged by it. A now before an earlier one counts as that one.
+// order in which they are to be carried out; the caller may keep them. A now before an earlier one counts as that one.
 func (s *Supervisor) Step(now Now, in Input) []Effect {
 	if s.halted {
 		return nil
@@ -50,6 +49,9 @@ func (s *Supervisor) Step(now Now, in Input) []Effect {
 	now.Mono = max(now.Mono, s.now.Mono)
 	s.now = now
 	s.out = nil
+	if in, ok := in.(Exited); ok {
+		s.endedBefore(in)
+	}
 	s.passDeadlines()
 	if !s.halted {
 		s.take(in)
@@ -73,7 +75,7 @@ func (s *Supervisor) take(in Input) {
 		}
 	case Exited:
 		if p := s.live(in.ID, in.Incarnation); p != nil {
-			s.exited(p, in.Status)
+			s.exited(p, in)
 		}
 	case Signalled:
 		s.signalled(in)
