@@ -13,8 +13,8 @@ FUZZTIME ?= 60s
 TIMEOUT  ?= 12m
 BENCH    ?=
 GOLANGCI := .tools/golangci-lint-v2.15.0
-# The race detector needs cgo; without a C compiler the tests run without it.
-RACE      = $$(command -v gcc cc >/dev/null && echo -race || true)
+# The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
+RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
 .PHONY: help build test check oracle fuzz bench lint cover cross clean
 

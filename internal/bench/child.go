@@ -1,0 +1,127 @@
+package main
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The shape of the log test: so many writers, each line so many bytes long, its newline included.
+const (
+	writers    = 8
+	lineLength = 100
+)
+
+//go:embed child/child.c
+var childSource []byte
+
+// child is the program that the daemons supervise. Its roles:
+//
+//	stamp FIFO           report the start to FIFO, then sleep for ever
+//	lines ID COUNT FIFO  report the start, write COUNT numbered lines of 100 bytes, each with one write, report again and exit
+//
+// A report is 16 bytes: CLOCK_MONOTONIC in nanoseconds and the pid, both little endian.
+type child struct {
+	argv []string // the command, without the role
+	kind string   // for the report
+}
+
+// command is the child's command line in one role, as a configuration file takes it. No path here holds a blank or a quote.
+func (c child) command(role ...string) string { return strings.Join(c.args(role...), " ") }
+
+// args is the same as a list.
+func (c child) args(role ...string) []string { return append(append([]string{}, c.argv...), role...) }
+
+// buildChild compiles the child as a small static C program. Without a C compiler this program plays the child itself, which makes
+// every start slower, alike for both daemons and for the bare loop.
+func buildChild(dir string) (child, error) {
+	src, bin := filepath.Join(dir, "child.c"), filepath.Join(dir, "child")
+	if err := os.WriteFile(src, childSource, 0o644); err != nil {
+		return child{}, err
+	}
+	for _, try := range []struct{ flag, kind string }{{"-static", "static C program"}, {"-O2", "C program"}} {
+		if out, err := exec.Command("gcc", "-O2", try.flag, "-Wall", "-o", bin, src).CombinedOutput(); err == nil {
+			return child{[]string{bin}, try.kind}, nil
+		} else if !errors.Is(err, exec.ErrNotFound) {
+			say("gcc %s: %v\n%s", try.flag, err, out)
+		}
+	}
+	self, err := os.Executable()
+	return child{[]string{self, "child"}, "Go program (no C compiler)"}, err
+}
+
+// childMain is the child in Go: the same roles as child.c. It returns the exit status.
+func childMain(args []string) int {
+	var err error
+	switch {
+	case len(args) == 2 && args[0] == "stamp":
+		if err = sendStamp(args[1]); err == nil {
+			for {
+				time.Sleep(time.Hour)
+			}
+		}
+	case len(args) == 4 && args[0] == "lines":
+		var id, count int
+		if id, err = strconv.Atoi(args[1]); err != nil {
+			break
+		}
+		if count, err = strconv.Atoi(args[2]); err != nil {
+			break
+		}
+		if err = sendStamp(args[3]); err != nil {
+			break
+		}
+		for seq := range count {
+			if _, err = os.Stdout.WriteString(logLine(id, seq)); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			err = sendStamp(args[3])
+		}
+	default:
+		err = fmt.Errorf("unknown role %q", args)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench child: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// logLine is line seq of writer id: "ID SEQ" filled up with dots to 99 bytes, and a newline.
+func logLine(id, seq int) string {
+	s := fmt.Sprintf("%d %010d ", id, seq)
+	return s + strings.Repeat(".", lineLength-1-len(s)) + "\n"
+}
+
+// sendStamp writes one report into the FIFO.
+func sendStamp(fifo string) error {
+	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	var rec [stampSize]byte
+	binary.LittleEndian.PutUint64(rec[:8], uint64(monotonic()))
+	binary.LittleEndian.PutUint64(rec[8:], uint64(os.Getpid()))
+	_, err = f.Write(rec[:])
+	return errors.Join(err, f.Close())
+}
+
+// monotonic reads CLOCK_MONOTONIC, which all processes share.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // the kernel always has this clock
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,156 @@
+// Command bench measures graced and Debian's Supervisor side by side, in one run and in turns, and writes the table of
+// docs/benchmarks.md.
+//
+// It treats both as black boxes: it starts their binaries on configurations of its own in a temporary directory, watches /proc, the
+// log files and what the children themselves report, and ends every process it started by its pid. It imports nothing of this module,
+// and nothing imports it. `make bench` runs it; a normal test runs it with -quick, which keeps the harness alive and proves no speed.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// options says what to run and how much of it.
+type options struct {
+	bin         string // directory of our binaries
+	supervisord string // the original's daemon; "" = not measured
+	supervisorc string // the original's client
+	work        string // directory for everything that is written
+
+	rounds     int           // repetitions of start and stop
+	many       int           // children of the large sessions
+	few        int           // children of the small ones
+	idle       time.Duration // how long wake-ups are counted
+	query      time.Duration // how long requests are counted, each daemon
+	statusRuns int
+	kills      int
+	killBudget time.Duration // the most time one daemon's kills may take
+	logChunks  int
+	logLines   int // lines of one writer in one chunk
+}
+
+// full are the sizes that the targets are meant for, quick those that take seconds and only show that everything works.
+var (
+	full = options{
+		rounds: 3, many: 1000, few: 100, idle: 20 * time.Second, query: 5 * time.Second, statusRuns: 30,
+		kills: 200, killBudget: 2 * time.Minute, logChunks: 4, logLines: 1_000_000_000 / lineLength / writers / 4,
+	}
+	quick = options{
+		rounds: 1, many: 50, few: 20, idle: 500 * time.Millisecond, query: 200 * time.Millisecond, statusRuns: 3,
+		kills: 3, killBudget: 30 * time.Second, logChunks: 1, logLines: 20_000,
+	}
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "child" {
+		os.Exit(childMain(os.Args[2:]))
+	}
+	bin := flag.String("bin", "bin", "`directory` of graced and gracectl")
+	supervisord := flag.String("supervisord", "/usr/bin/supervisord", "the original's daemon; its client is the supervisorctl beside it")
+	document := flag.String("o", "docs/benchmarks.md", "the `document` whose table is rewritten; empty: print only")
+	isQuick := flag.Bool("quick", false, "small sizes: shows that everything works, not how fast")
+	strict := flag.Bool("strict", false, "exit with status 1 when a target is missed")
+	flag.Parse()
+
+	opt := full
+	if *isQuick {
+		opt = quick
+	}
+	opt.bin = *bin
+	if _, err := os.Stat(*supervisord); err == nil {
+		opt.supervisord, opt.supervisorc = *supervisord, filepath.Join(filepath.Dir(*supervisord), "supervisorctl")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	rep, err := run(ctx, opt)
+	if err == nil {
+		rep.write(os.Stdout)
+		if *document != "" {
+			err = rep.update(*document)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(2)
+	}
+	if missed := rep.missed(); *strict && missed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d targets missed\n", missed)
+		os.Exit(1)
+	}
+}
+
+// run makes every measurement in a temporary directory that it removes.
+func run(ctx context.Context, opt options) (*report, error) {
+	if runtime.GOOS != "linux" {
+		return nil, errors.New("cannot measure: /proc of Linux is needed")
+	}
+	dir, err := os.MkdirTemp(opt.work, "graced-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	kid, err := buildChild(dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: opt, dir: dir, child: kid}
+	bin, err := filepath.Abs(opt.bin)
+	if err != nil {
+		return nil, err
+	}
+	b.contenders = []*contender{{
+		name: "graced", daemon: filepath.Join(bin, "graced"), client: filepath.Join(bin, "gracectl"),
+	}}
+	if opt.supervisord != "" {
+		b.contenders = append(b.contenders, &contender{name: "supervisor", daemon: opt.supervisord, client: opt.supervisorc})
+	}
+	for _, c := range b.contenders {
+		if c.version, err = version(c.daemon); err != nil {
+			return nil, err
+		}
+	}
+	for _, part := range []func(context.Context) error{b.manySessions, b.fewSessions, b.logSessions} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b.report(), nil
+}
+
+// bench is one run. It is used by one goroutine.
+type bench struct {
+	options
+	dir        string
+	child      child
+	contenders []*contender // ours first, then the original, if it is there
+	bare       []time.Duration
+	sessions   int // numbers the directories of sessions
+}
+
+// contender is one of the two supervisors with what was measured of it.
+type contender struct {
+	name, daemon, client, version string
+
+	start, stop []time.Duration // by round
+	rss, anon   int64           // bytes
+	wakeups     float64         // a second
+	queries     float64         // a second
+	status      []time.Duration
+	restarts    []time.Duration
+	logBytes    int64
+	logTime     time.Duration
+	logCPU      time.Duration
+	logTrouble  []string
+}
+
+// say reports progress.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
