@@ -293,10 +293,13 @@ func newFixture(t *testing.T, face Face) *fixture {
 			f.dialled = append(f.dialled, strings.TrimSpace(url+" "+user+" "+password))
 			return d, nil
 		},
-		Out:           f.out,
-		Err:           f.err,
-		ReadPassword:  func(prompt string) (string, error) { f.out.WriteString(prompt); return "secret", nil },
-		Interruptible: func(ctx context.Context) (context.Context, func()) { c, stop := context.WithCancel(ctx); return c, stop },
+		Out:          f.out,
+		Err:          f.err,
+		ReadPassword: func(prompt string) (string, error) { f.out.WriteString(prompt); return "secret", nil },
+		Interruptible: func(ctx context.Context) (context.Context, func()) {
+			c, stop := context.WithCancel(ctx)
+			return c, stop
+		},
 	}
 	f.In = &lines{out: f.out}
 	return f

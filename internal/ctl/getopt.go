@@ -92,4 +92,6 @@ func getLong(name string, long, args []string) (option, []string, error) {
 	return option{"--" + full, arg}, args, nil
 }
 
-func sameSpelling(a, b string) bool { return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_") }
+func sameSpelling(a, b string) bool {
+	return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_")
+}

@@ -76,6 +76,8 @@ type Session struct {
 	In   LineReader
 	Out  io.Writer
 	Err  io.Writer
+	// Sockets is where gracectl looks for another daemon when none answers, e.g. WellKnownSockets.
+	Sockets []string
 	// ReadPassword asks for a password without showing it.
 	ReadPassword func(prompt string) (string, error)
 	// Interruptible returns a context that Ctrl-C cancels, until stop is called.
@@ -85,7 +87,6 @@ type Session struct {
 	caught  bool                  // a command took the interrupt for itself
 	cached  []control.ProcessInfo // for completion; nil = ask the daemon
 	proxy   Proxy                 // of the command that runs
-	refused bool                  // gracectl: the last preflight failure has been explained
 }
 
 // Exit codes (contract: ctl, "Exit codes").

@@ -13,8 +13,8 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// wellKnownSockets is where daemons are found that were installed by a package or started with the defaults.
-var wellKnownSockets = []string{"/run/graced.sock", "/run/supervisor.sock", "/var/run/supervisor.sock", "/tmp/supervisor.sock"}
+// WellKnownSockets is where daemons are found that were installed by a package or started with the defaults.
+var WellKnownSockets = []string{"/run/graced.sock", "/run/supervisor.sock", "/var/run/supervisor.sock", "/tmp/supervisor.sock"}
 
 // explainConnection says in gracectl's own words that nobody answers at the server's URL, or that we may not ask, and what to do about
 // it. It reports whether it has; the exit status is the caller's.
@@ -44,9 +44,9 @@ func (s *Session) explainConnection(err error) bool {
 	return true
 }
 
-// otherSocket returns a well-known socket at which a daemon answers, "" if there is none.
+// otherSocket returns the first of s.Sockets at which a daemon answers, "" if there is none.
 func (s *Session) otherSocket() string {
-	for _, path := range wellKnownSockets {
+	for _, path := range s.Sockets {
 		if _, err := os.Stat(path); err != nil || "unix://"+path == s.ServerURL {
 			continue
 		}
