@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+)
+
+// Shutdown implements control.Admin. While the daemon shuts down already it only agrees.
+func (d *Daemon) Shutdown(ctx context.Context) error {
+	return d.quit(ctx, false)
+}
+
+// Restart implements control.Admin. Broken files refuse it before anything is stopped (quirk C17).
+func (d *Daemon) Restart(ctx context.Context) error {
+	if _, err := d.load(); err != nil {
+		return err
+	}
+	return d.quit(ctx, true)
+}
+
+func (d *Daemon) quit(ctx context.Context, restart bool) error {
+	if !d.do(ctx, func(now core.Now) { d.step(now, core.Command{Do: core.Quit{Restart: restart}}) }) {
+		return gone(ctx)
+	}
+	return nil
+}
+
+// Log implements control.Admin.
+func (d *Daemon) Log(_ context.Context, level int, message string) error {
+	for _, l := range levels {
+		if l.number == level {
+			d.logf(l.level, "%s", message)
+			return nil
+		}
+	}
+	return control.Fault(control.IncorrectParameters, "")
+}

@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/graced/graced/internal/childlog"
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/process"
+)
+
+// Options are what a Daemon stands on.
+type Options struct {
+	Config *config.Config
+	// Load reads the configuration files again. The error's text is shown to clients.
+	Load func() (*config.Config, error)
+	// Host makes the host; events must be given to the function as they happen.
+	Host func(events func(host.Event)) (host.Host, error)
+	// Logger takes the main log's lines, at the levels of this package. MainLog is the file behind it; nil: there is none to read (syslog).
+	Logger  *slog.Logger
+	MainLog *childlog.File
+	// Flush waits until every line given to Logger is written.
+	Flush func()
+	// ServerURL is the value of SUPERVISOR_SERVER_URL for programs that name none; "" leaves the variable out.
+	ServerURL string
+	// Version is what clients are told (contract: rpc, getSupervisorVersion).
+	Version string
+	// PID is the daemon's process id.
+	PID int
+	// Environ is the daemon's own environment, which children inherit.
+	Environ []string
+}
+
+// Daemon is one run of the supervisor, from boot to Halt. It implements control.Service.
+type Daemon struct {
+	opts   Options
+	log    *slog.Logger
+	origin time.Time
+	inbox  *inbox
+	host   host.Host
+	files  *queue
+	life   context.Context // ends when Run returns
+	die    context.CancelFunc
+
+	loop     loop          // touched by Run's goroutine alone
+	effects  []core.Effect // of the turn in progress; likewise
+	revision atomic.Uint64 // of the core, at the end of the last turn
+	view     atomic.Pointer[view]
+	mood     atomic.Int64
+	ident    atomic.Pointer[string]
+}
+
+var _ control.Service = (*Daemon)(nil)
+
+// New prepares a daemon; Run boots it. Close must be called after Run.
+func New(opts Options) (*Daemon, error) {
+	d := &Daemon{
+		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
+	}
+	d.life, d.die = context.WithCancel(context.Background())
+	h, err := opts.Host(d.inbox.putEvent)
+	if err != nil {
+		d.files.close()
+		return nil, fmt.Errorf("cannot start the process host: %w", err)
+	}
+	d.host = h
+	c := opts.Config
+	d.loop = loop{
+		core:    core.New(core.Options{Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending}),
+		replies: map[core.Req]chan<- core.Reply{},
+		logs:    map[process.ID]*processLogs{},
+		desired: desire(c),
+	}
+	d.mood.Store(int64(control.MoodRunning))
+	d.ident.Store(&c.Supervisord.Identifier)
+	for _, g := range c.Groups {
+		d.loop.desired.taken[g.Name] = true
+	}
+	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups)}
+	d.inbox.putWish(wish{do: func(now core.Now) {
+		d.step(now, core.Command{Do: boot})
+	}})
+	return d, nil
+}
+
+// Close releases what Run used. Children that still run are left alone.
+func (d *Daemon) Close() error {
+	d.files.close()
+	return d.host.Close()
+}
+
+// now reads the clock: the only place where this package does so for a decision of the core.
+func (d *Daemon) now() core.Now {
+	t := time.Now()
+	return core.Now{Mono: t.Sub(d.origin), Wall: t}
+}
+
+func (d *Daemon) logf(level slog.Level, format string, args ...any) {
+	if d.log.Enabled(context.Background(), level) {
+		d.log.Log(context.Background(), level, fmt.Sprintf(format, args...))
+	}
+}
+
+// environ composes the environment of a process; later entries win (contract: config, "Environment given to a child").
+func (d *Daemon) environ(group string, spec *process.Spec) []string {
+	url := spec.ServerURL
+	if url == process.ServerURLAuto {
+		url = d.opts.ServerURL
+	}
+	own := []process.Env{{Key: "SUPERVISOR_ENABLED", Value: "1"}}
+	if url != "" {
+		own = append(own, process.Env{Key: "SUPERVISOR_SERVER_URL", Value: url})
+	}
+	own = append(own, process.Env{Key: "SUPERVISOR_PROCESS_NAME", Value: spec.Name}, process.Env{Key: "SUPERVISOR_GROUP_NAME", Value: group})
+	own = append(own, spec.Environment...)
+
+	set := make(map[string]bool, len(own))
+	for _, e := range own {
+		set[e.Key] = true
+	}
+	out := make([]string, 0, len(d.opts.Environ)+len(own))
+	for _, line := range d.opts.Environ {
+		key, _, _ := strings.Cut(line, "=")
+		if !set[key] {
+			out = append(out, line)
+		}
+	}
+	last := map[string]int{}
+	for _, e := range own {
+		if i, ok := last[e.Key]; ok {
+			out[i] = e.Key + "=" + e.Value
+			continue
+		}
+		last[e.Key] = len(out)
+		out = append(out, e.Key+"="+e.Value)
+	}
+	return out
+}
+
+// processLogs are the two output channels of one process, made when it is added and kept until it is removed.
+type processLogs struct {
+	stdout, stderr *childlog.Stream
+	create         []string // AUTO files to create
+}
+
+// newLogs names the logs of a process and prepares their streams. It touches no file.
+func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
+	logs := &processLogs{}
+	stream := func(spec process.LogSpec, channel control.Channel, absent bool) *childlog.Stream {
+		path := ""
+		switch {
+		case absent:
+		case spec.File.Kind == process.LogAuto:
+			dir := d.loop.desired.config.Supervisord.ChildLogDir
+			path = filepath.Join(dir, childlog.AutoName(open.Spec.Name, string(channel), *d.ident.Load()))
+			logs.create = append(logs.create, path)
+		case spec.File.Kind == process.LogPath:
+			path = spec.File.Path
+		}
+		return childlog.NewStream(childlog.Config{
+			Name: open.Spec.Name, Channel: string(channel), Path: path, MaxBytes: spec.MaxBytes, Backups: spec.Backups, Syslog: spec.Syslog,
+		}, func(text string) { d.logf(LevelCritical, "%s", text) })
+	}
+	logs.stdout = stream(open.Spec.Stdout, control.Stdout, false)
+	logs.stderr = stream(open.Spec.Stderr, control.Stderr, open.Spec.RedirectStderr)
+	return logs
+}
+
+// createAutoLogs makes the files that AUTO promises to exist before the first start.
+func (d *Daemon) createAutoLogs(logs *processLogs) {
+	for _, path := range logs.create {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			d.logf(LevelWarn, "cannot create the log file %s: %v", path, err)
+			continue
+		}
+		_ = f.Close() // nothing was written
+	}
+}

@@ -1,0 +1,214 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/process"
+)
+
+// Daemon implements control.Info.
+func (d *Daemon) Daemon(context.Context) (control.Daemon, error) {
+	return control.Daemon{
+		Identifier: *d.ident.Load(), Version: d.opts.Version, PID: d.opts.PID, Mood: control.Mood(d.mood.Load()),
+	}, nil
+}
+
+// Revision counts the changes of what Processes answers, apart from the passing of time.
+func (d *Daemon) Revision() uint64 { return d.revision.Load() }
+
+// Process implements control.Info.
+func (d *Daemon) Process(ctx context.Context, name string) (control.ProcessInfo, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return control.ProcessInfo{}, err
+	}
+	m, err := v.find(name)
+	if err != nil {
+		return control.ProcessInfo{}, err
+	}
+	return m.info(time.Now()), nil
+}
+
+// Processes implements control.Info.
+func (d *Daemon) Processes(ctx context.Context) ([]control.ProcessInfo, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	infos := make([]control.ProcessInfo, len(v.procs))
+	for i, m := range v.procs {
+		infos[i] = m.info(now)
+	}
+	return infos, nil
+}
+
+// Groups implements control.Info.
+func (d *Daemon) Groups(ctx context.Context) ([]string, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.groups, nil
+}
+
+// Start implements control.Lifecycle. Commands are resolved before the core is asked, as Supervisor does, even for a process that runs
+// (quirk C11).
+func (d *Daemon) Start(ctx context.Context, target control.Target, wait bool) ([]control.Result, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := coreTarget(target)
+	refused := map[process.ID]*core.Fault{}
+	// Members of one program mostly share their command, so one look-up serves them all.
+	type lookup struct{ command, path string }
+	seen := map[lookup]*core.Fault{}
+	for _, m := range v.procs {
+		if !t.All && (m.Group != t.Group || t.Process != "" && m.Name != t.Process) {
+			continue
+		}
+		key := lookup{m.Spec.Command, pathOf(m.Spec)}
+		fault, ok := seen[key]
+		if !ok {
+			fault = commandFault(d.host.Check(m.Spec))
+			seen[key] = fault
+		}
+		if fault != nil {
+			refused[m.ID] = fault
+		}
+	}
+	return d.rows(ctx, core.Start{Target: t, Wait: wait, Refused: refused})
+}
+
+func pathOf(s *process.Spec) string {
+	for _, e := range s.Environment {
+		if e.Key == "PATH" {
+			return e.Value
+		}
+	}
+	return ""
+}
+
+func commandFault(err error) *core.Fault {
+	var bad *host.CommandError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &bad) && bad.Reason == host.NotFound:
+		return &core.Fault{Kind: core.NoFile, Text: bad.Text}
+	default:
+		return &core.Fault{Kind: core.NotExecutable, Text: err.Error()}
+	}
+}
+
+// Stop implements control.Lifecycle.
+func (d *Daemon) Stop(ctx context.Context, target control.Target, wait bool) ([]control.Result, error) {
+	return d.rows(ctx, core.Stop{Target: coreTarget(target), Wait: wait})
+}
+
+// Signal implements control.Lifecycle.
+func (d *Daemon) Signal(ctx context.Context, target control.Target, signal string) ([]control.Result, error) {
+	verb := core.SendSignal{Target: coreTarget(target)}
+	number, err := config.ParseSignal(signal)
+	if err != nil {
+		verb.Refused = &core.Fault{Kind: core.BadSignal, Text: signal}
+	}
+	verb.Signal = number
+	return d.rows(ctx, verb)
+}
+
+// WriteStdin implements control.Lifecycle.
+func (d *Daemon) WriteStdin(ctx context.Context, name string, data []byte) error {
+	_, err := d.ask(ctx, core.WriteInput{Target: coreTarget(control.Target{Name: name}), Data: data})
+	return err
+}
+
+// stdinFault says why data was not taken. The core adds the name that was asked for.
+func stdinFault(err error) *core.Fault {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, host.ErrStdinClosed):
+		return &core.Fault{Kind: core.NoFile}
+	default:
+		return &core.Fault{Kind: core.Failed}
+	}
+}
+
+// coreTarget translates the name of a command's target.
+func coreTarget(t control.Target) core.Target {
+	switch {
+	case t.All:
+		return core.Target{All: true}
+	case t.Group:
+		return core.Target{Group: t.Name, Text: t.Name}
+	}
+	n := process.ParseNamespec(t.Name)
+	return core.Target{Group: n.Group, Process: n.Process, Text: t.Name}
+}
+
+// ask steps one command in the loop and waits for its answer. When ctx ends first the command goes on, only the wait is given up.
+func (d *Daemon) ask(ctx context.Context, verb core.Verb) (core.Reply, error) {
+	reply, number := make(chan core.Reply, 1), make(chan core.Req, 1)
+	d.inbox.putWish(wish{command: verb, reply: reply, got: func(r core.Req) { number <- r }})
+	return d.await(ctx, reply, number)
+}
+
+// await waits for an answer that the loop owes. number takes the command's number once it was stepped.
+func (d *Daemon) await(ctx context.Context, reply <-chan core.Reply, number <-chan core.Req) (core.Reply, error) {
+	select {
+	case r := <-reply:
+		return r, faultError(r.Fault)
+	case <-d.life.Done():
+		// The last turn may have answered while it halted.
+		select {
+		case r := <-reply:
+			return r, faultError(r.Fault)
+		default:
+			return core.Reply{}, control.Fault(control.ShutdownState, "")
+		}
+	case <-ctx.Done():
+		select {
+		case r := <-number:
+			d.inbox.putWish(wish{cancel: r})
+		default: // not stepped yet: its answer goes into the buffer and is forgotten with it
+		}
+		return core.Reply{}, control.Fault(control.Failed, ctx.Err().Error())
+	}
+}
+
+// rows asks a command whose answer is one process or a list.
+func (d *Daemon) rows(ctx context.Context, verb core.Verb) ([]control.Result, error) {
+	r, err := d.ask(ctx, verb)
+	if err != nil {
+		return nil, err
+	}
+	return results(r.Outcomes), nil
+}
+
+func results(outcomes []core.Outcome) []control.Result {
+	out := make([]control.Result, len(outcomes))
+	for i, o := range outcomes {
+		out[i] = control.Result{Group: o.Group, Name: o.Name, Code: control.Success, Text: "OK"}
+		if o.Fault != nil {
+			e := control.Fault(control.Code(o.Fault.Kind), o.Fault.Text)
+			out[i].Code, out[i].Text = e.Code, e.Error()
+		}
+	}
+	return out
+}
+
+// faultError turns a refusal of the core into an error of the interface; the numbers are the same by definition.
+func faultError(f *core.Fault) error {
+	if f == nil {
+		return nil
+	}
+	return control.Fault(control.Code(f.Kind), f.Text)
+}

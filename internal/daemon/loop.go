@@ -1,0 +1,292 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/process"
+)
+
+// One turn of the loop takes at most this many news from the host and this many wishes of callers, so that neither starves the other.
+const (
+	eventsPerTurn = 256
+	wishesPerTurn = 64
+)
+
+// wish is something a caller wants done in the loop: a command, or a function that may read and step the core.
+type wish struct {
+	command core.Verb
+	reply   chan<- core.Reply // takes exactly one value; nil: nobody waits
+	cancel  core.Req          // not zero: forget the waiter of this request
+	got     func(core.Req)    // told the number of the command, before it is stepped
+	do      func(now core.Now)
+}
+
+// inbox collects news and wishes without ever blocking a giver.
+type inbox struct {
+	mu     sync.Mutex
+	events []host.Event
+	wishes []wish
+	wake   chan struct{}
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+
+func (b *inbox) putEvent(e host.Event) {
+	b.mu.Lock()
+	b.events = append(b.events, e)
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (b *inbox) putWish(w wish) {
+	b.mu.Lock()
+	b.wishes = append(b.wishes, w)
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take removes up to one turn's share, in the order of arrival, and reports whether something is left.
+func (b *inbox) take() (events []host.Event, wishes []wish, more bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	events, b.events = split(b.events, eventsPerTurn)
+	wishes, b.wishes = split(b.wishes, wishesPerTurn)
+	return events, wishes, len(b.events)+len(b.wishes) > 0
+}
+
+func split[T any](items []T, n int) (head, rest []T) {
+	if len(items) <= n {
+		return items, nil
+	}
+	return items[:n:n], items[n:]
+}
+
+// loop is the state that only Run's goroutine touches.
+type loop struct {
+	core    *core.Supervisor
+	replies map[core.Req]chan<- core.Reply
+	lastReq core.Req
+	logs    map[process.ID]*processLogs
+	desired desired
+	halted  bool
+	restart bool
+}
+
+// Run supervises until a Shutdown or Restart is complete, and reports whether a restart is wanted. ctx ends it at once, leaving the children
+// alone: it is for tests.
+func (d *Daemon) Run(ctx context.Context) (restart bool) {
+	defer d.die()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !d.loop.halted {
+		due := timer.C
+		if at, ok := d.loop.core.NextDeadline(); ok {
+			timer.Reset(at - d.now().Mono)
+		} else {
+			due = nil
+		}
+		select {
+		case <-d.inbox.wake:
+		case <-due:
+		case <-ctx.Done():
+			return false
+		}
+		d.turn()
+	}
+	return d.loop.restart
+}
+
+// turn handles one share of the inbox: step the core for each input, publish the new revision, then act.
+func (d *Daemon) turn() {
+	events, wishes, more := d.inbox.take()
+	if more {
+		d.inbox.signal()
+	}
+	now := d.now()
+	d.step(now, core.Tick{})
+	for _, e := range events {
+		if in := d.inputOf(e); in != nil {
+			d.step(now, in)
+		}
+	}
+	for _, w := range wishes {
+		switch {
+		case w.do != nil:
+			w.do(now)
+		case w.cancel != 0:
+			delete(d.loop.replies, w.cancel)
+			d.step(now, core.Cancel{Req: w.cancel})
+		default:
+			d.command(now, w)
+		}
+	}
+	d.revision.Store(d.loop.core.Revision())
+	effects := d.effects
+	d.effects = nil
+	for _, e := range effects {
+		d.act(e)
+	}
+}
+
+// command steps one command and files who waits for its answer.
+func (d *Daemon) command(now core.Now, w wish) {
+	req := core.Req(0)
+	if w.reply != nil {
+		d.loop.lastReq++
+		req = d.loop.lastReq
+		d.loop.replies[req] = w.reply
+		if w.got != nil {
+			w.got(req)
+		}
+	}
+	d.step(now, core.Command{Req: req, Do: w.command})
+}
+
+// step runs the core and keeps the effects for the end of the turn. Effects that later steps of the same turn depend on, the logs of a new
+// process, take hold here.
+func (d *Daemon) step(now core.Now, in core.Input) {
+	for _, e := range d.loop.core.Step(now, in) {
+		if open, ok := e.(core.OpenLogs); ok {
+			d.loop.logs[open.ID] = d.newLogs(open)
+		}
+		d.effects = append(d.effects, e)
+	}
+}
+
+// inputOf translates news of the host. News that concerns no process of the core is logged and dropped.
+func (d *Daemon) inputOf(e host.Event) core.Input {
+	switch e := e.(type) {
+	case host.Spawned:
+		return core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID}
+	case host.SpawnFailed:
+		return core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: e.Text}
+	case host.Exited:
+		return core.Exited{ID: e.ID, Incarnation: e.Incarnation, Status: e.Status}
+	case host.Signalled:
+		text := ""
+		if e.Err != nil {
+			text = e.Err.Error()
+		}
+		return core.Signalled{ID: e.ID, Incarnation: e.Incarnation, Token: core.Token(e.Token), Error: text}
+	case host.StdinWritten:
+		return core.StdinWritten{Token: core.Token(e.Token), Fault: stdinFault(e.Err)}
+	case host.OrphanReaped:
+		d.logf(LevelInfo, "reaped unknown pid %d (%s)", e.PID, e.Status)
+	case host.Trouble:
+		d.logf(LevelError, "%s", e.Text)
+	}
+	return nil
+}
+
+// act hands one effect to its outlet. Nothing here blocks.
+func (d *Daemon) act(e core.Effect) {
+	switch e := e.(type) {
+	case core.Spawn:
+		logs := d.loop.logs[e.ID]
+		req := host.SpawnRequest{
+			ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
+			Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
+		}
+		if !e.Spec.RedirectStderr {
+			req.Stderr = logs.stderr
+		}
+		d.files.put(func() { d.host.Spawn(req) })
+	case core.Signal:
+		d.host.Signal(host.SignalRequest{
+			ID: e.ID, Incarnation: e.Incarnation, Signal: e.Signal, ToGroup: e.ToGroup, Token: host.Token(e.Token),
+		})
+	case core.WriteStdin:
+		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token)})
+	case core.OpenLogs:
+		logs := d.loop.logs[e.ID]
+		d.files.put(func() { d.createAutoLogs(logs) })
+	case core.CloseLogs:
+		delete(d.loop.logs, e.ID)
+	case core.Reply:
+		if to, ok := d.loop.replies[e.Req]; ok {
+			delete(d.loop.replies, e.Req)
+			to <- e
+		}
+	case core.Publish:
+		d.report(e.Event)
+	case core.Halt:
+		d.loop.halted, d.loop.restart = true, e.Restart
+	}
+}
+
+// do runs f in the loop and waits for it. It reports false when the daemon has stopped or ctx ended first.
+func (d *Daemon) do(ctx context.Context, f func(now core.Now)) bool {
+	done := make(chan struct{})
+	d.inbox.putWish(wish{do: func(now core.Now) { f(now); close(done) }})
+	select {
+	case <-done:
+		return true
+	case <-d.life.Done():
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// queue runs functions one after another on a goroutine of its own: the outlet for work that touches the disk.
+type queue struct {
+	mu     sync.Mutex
+	jobs   []func()
+	wake   chan struct{}
+	closed chan struct{}
+	done   chan struct{}
+}
+
+func newQueue() *queue {
+	q := &queue{wake: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+func (q *queue) put(job func()) {
+	q.mu.Lock()
+	q.jobs = append(q.jobs, job)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) run() {
+	defer close(q.done)
+	for {
+		q.mu.Lock()
+		jobs := q.jobs
+		q.jobs = nil
+		q.mu.Unlock()
+		for _, job := range jobs {
+			job()
+		}
+		if len(jobs) > 0 {
+			continue
+		}
+		select {
+		case <-q.wake:
+		case <-q.closed:
+			return
+		}
+	}
+}
+
+// close ends the goroutine after the job it is in.
+func (q *queue) close() {
+	close(q.closed)
+	<-q.done
+}
