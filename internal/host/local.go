@@ -1,0 +1,223 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Options configures a Local.
+type Options struct {
+	// Events receives every event. It is called without locks held, by several goroutines, though in order for each incarnation. It must
+	// queue and never block.
+	Events func(Event)
+	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
+	Sigpipe string
+	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was started
+	// with less (the option minfds). Zero leaves the limit that the daemon was started with.
+	ChildNofile uint64
+	// Shards is the number of goroutines that move output; zero means min(4, GOMAXPROCS).
+	Shards int
+}
+
+// Errors of WriteStdin.
+var (
+	ErrStdinClosed = errors.New("standard input is closed")
+	ErrStdinFull   = errors.New("standard input is full")
+)
+
+// Local is a Host whose processes are children of this one. It starts no goroutine and no thread per child:
+//
+//	preparer  resolves the command, makes the pipes, opens the logs
+//	forker    a thread with its own table of descriptors that forks (forker.go)
+//	finisher  reports Spawned, in the order of the requests, and hands the pipes to a shard
+//	shards    move output and report exits (shard.go)
+//	reaper    learns of exits from SIGCHLD (reap.go)
+//
+// It reaps every child of this process: nothing else in the process may wait for children of its own.
+// The umask and, without unshare(2), the directory of the time of NewLocal hold for children without their own.
+type Local struct {
+	emit    func(Event)
+	users   userDB
+	shards  []*shard
+	forker  *forker
+	reaper  *reaper
+	ready   *prepareQueue
+	wg      sync.WaitGroup
+	closing sync.Once
+	closed  chan struct{}
+
+	lingering atomic.Int64 // pipes that outlived their process
+
+	mu    sync.Mutex
+	procs map[process.ID]*proc // the current incarnation of each process
+	byPID map[int]*proc        // what has been forked and not reaped
+}
+
+var _ Host = (*Local)(nil)
+
+// NewLocal returns a Local at work. It sets the disposition of SIGPIPE and SIGXFSZ of this process.
+func NewLocal(o Options) (*Local, error) {
+	if o.Events == nil {
+		return nil, errors.New("cannot start host: no receiver of events")
+	}
+	if o.ChildNofile > 0 {
+		if err := raiseNofile(o.ChildNofile); err != nil {
+			return nil, fmt.Errorf("cannot start host: %w", err)
+		}
+	}
+	if o.Sigpipe != "default" {
+		// compat: CPython ignores both, and its children inherit that (quirk C9).
+		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
+	}
+	n := o.Shards
+	if n <= 0 {
+		n = min(4, runtime.GOMAXPROCS(0))
+	}
+	h := &Local{
+		emit:   o.Events,
+		closed: make(chan struct{}),
+		procs:  map[process.ID]*proc{},
+		byPID:  map[int]*proc{},
+		ready:  newPrepareQueue(),
+	}
+	for range n {
+		s, err := newShard(h)
+		if err != nil {
+			h.Close()
+			return nil, fmt.Errorf("cannot start host: %w", err)
+		}
+		h.shards = append(h.shards, s)
+		h.wg.Go(s.run)
+	}
+	f, err := startForker(h)
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("cannot start host: %w", err)
+	}
+	h.forker = f
+	h.reaper = newReaper(h)
+	h.wg.Go(h.prepareAll)
+	h.wg.Go(h.finishAll)
+	h.wg.Go(h.reaper.run)
+	return h, nil
+}
+
+// Close stops the host's goroutines and closes its descriptors. Children are left alone; no event follows.
+func (h *Local) Close() error {
+	h.closing.Do(func() {
+		close(h.closed)
+		h.ready.close()
+		if h.reaper != nil {
+			h.reaper.stop()
+		}
+		if h.forker != nil {
+			h.forker.wait()
+		}
+		for _, s := range h.shards {
+			s.post(command{quit: true})
+		}
+		h.wg.Wait()
+	})
+	return nil
+}
+
+// Spawn queues the request.
+func (h *Local) Spawn(req SpawnRequest) {
+	p := &proc{req: req, shard: h.shards[uint64(req.ID)%uint64(len(h.shards))], stdin: stdin{fd: -1}}
+	h.mu.Lock()
+	h.procs[req.ID] = p
+	h.mu.Unlock()
+	h.ready.push(p)
+}
+
+// Check resolves the command of spec.
+func (h *Local) Check(spec *process.Spec) error {
+	_, _, err := resolve(spec.Command, specPath(spec))
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// Signal sends the signal at once, or right after the fork when that is still to come.
+func (h *Local) Signal(req SignalRequest) {
+	if p := h.find(req.ID, req.Incarnation); p != nil && p.postpone(req) {
+		return
+	} else {
+		h.signal(p, req)
+	}
+}
+
+// signal sends to p, nil = gone, and reports.
+func (h *Local) signal(p *proc, req SignalRequest) {
+	var err error
+	if p != nil {
+		err = p.kill(req)
+	}
+	h.emit(Signalled{ID: req.ID, Incarnation: req.Incarnation, Token: req.Token, Err: err})
+}
+
+// WriteStdin writes what the pipe takes and queues the rest.
+func (h *Local) WriteStdin(req StdinRequest) {
+	err := ErrStdinClosed
+	if p := h.find(req.ID, req.Incarnation); p != nil {
+		err = p.writeStdin(req.Data)
+	}
+	h.emit(StdinWritten{ID: req.ID, Token: req.Token, Err: err})
+}
+
+func (h *Local) find(id process.ID, inc process.Incarnation) *proc {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.procs[id]; p != nil && p.req.Incarnation == inc {
+		return p
+	}
+	return nil
+}
+
+// forget drops p, which has ended or never came to be.
+func (h *Local) forget(p *proc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.procs[p.req.ID] == p {
+		delete(h.procs, p.req.ID)
+	}
+}
+
+// fail reports that p never came to be.
+func (h *Local) fail(p *proc, text string) {
+	h.forget(p)
+	h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text})
+	for _, req := range p.end() {
+		h.signal(nil, req)
+	}
+}
+
+// finishAll reports what the forker did, in its order.
+func (h *Local) finishAll() {
+	for r := range h.forker.results {
+		p := r.p
+		if r.failure != "" {
+			p.closePipes()
+			h.fail(p, r.failure)
+			continue
+		}
+		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
+		// Only now may the shard report the exit.
+		p.shard.post(command{started: p})
+		early, status := p.announce()
+		for _, req := range early {
+			h.signal(p, req)
+		}
+		if status != nil {
+			p.shard.post(command{ended: p, status: *status})
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/graced/graced/internal/process"
+	"golang.org/x/sys/unix"
+)
+
+// prepareQueue holds the processes to start, in order. It has no bound: Spawn never blocks.
+type prepareQueue struct {
+	mu     sync.Mutex
+	cond   *sync.Cond
+	waits  []*proc
+	closed bool
+}
+
+func newPrepareQueue() *prepareQueue {
+	q := &prepareQueue{}
+	q.cond = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *prepareQueue) push(p *proc) {
+	q.mu.Lock()
+	q.waits = append(q.waits, p)
+	q.mu.Unlock()
+	q.cond.Signal()
+}
+
+// pop returns the next process, nil when the queue is closed.
+func (q *prepareQueue) pop() *proc {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waits) == 0 && !q.closed {
+		q.cond.Wait()
+	}
+	if q.closed {
+		return nil
+	}
+	p := q.waits[0]
+	q.waits[0] = nil
+	q.waits = q.waits[1:]
+	return p
+}
+
+func (q *prepareQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.cond.Broadcast()
+}
+
+// prepareAll does for each process what Supervisor does before its fork.
+func (h *Local) prepareAll() {
+	defer close(h.forker.jobs)
+	for p := h.ready.pop(); p != nil; p = h.ready.pop() {
+		job, text := h.prepare(p)
+		if text != "" {
+			// By way of the forker, so that outcomes are reported in the order of the requests.
+			job = &forkJob{p: p, failure: text}
+		}
+		h.forker.jobs <- job
+	}
+}
+
+// prepare resolves the command, opens the outputs and makes the pipes. The text is Supervisor's spawnerr.
+func (h *Local) prepare(p *proc) (*forkJob, string) {
+	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
+	spec := p.req.Spec
+	file, argv, cerr := resolve(spec.Command, environPath(p.req.Environ))
+	if cerr != nil {
+		return nil, cerr.Text
+	}
+	job := &forkJob{p: p, file: file, argv: argv, env: p.req.Environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1}}
+	if spec.UID != process.UnsetID {
+		job.setUser(spec.UID, &h.users)
+	}
+	err := h.makePipes(p, job)
+	if err == nil {
+		err = h.forker.send(job)
+	}
+	if err == nil {
+		return job, ""
+	}
+	job.closeChild()
+	p.closePipes()
+	if errnoName(err) == "EMFILE" {
+		return nil, fmt.Sprintf("too many open files to spawn '%s'", spec.Name)
+	}
+	return nil, fmt.Sprintf("unknown error making dispatchers for '%s': %s", spec.Name, errnoName(err))
+}
+
+// makePipes makes the pipes and opens the outputs.
+func (h *Local) makePipes(p *proc, job *forkJob) error {
+	var in [2]int
+	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	job.child[0] = in[0]
+	p.setStdin(in[1])
+	if _, err := unix.FcntlInt(uintptr(in[1]), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
+		return err
+	}
+	outputs := []Output{p.req.Stdout, p.req.Stderr}
+	if p.req.Spec.RedirectStderr {
+		outputs = outputs[:1]
+	}
+	for i, out := range outputs {
+		r, w, err := outputPipe()
+		if err != nil {
+			return err
+		}
+		p.pipes[i] = outPipe{fd: r, out: out}
+		job.child[i+1] = w
+		if out == nil {
+			p.pipes[i].out = discard{}
+		}
+	}
+	if job.cred != nil {
+		// /dev/stdout and the like open the pipe by name, which needs its owner.
+		for _, fd := range job.child {
+			if fd >= 0 {
+				if err := unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid)); err != nil && err != unix.EPERM {
+					return err
+				}
+			}
+		}
+	}
+	for i, out := range outputs {
+		if out == nil {
+			continue
+		}
+		if err := out.Open(); err != nil {
+			return err
+		}
+		p.opened[i] = true
+	}
+	return nil
+}
+
+// outputPipe makes a pipe whose read end does not block and whose write end is open for reading too: a process that writes while nobody reads waits
+// and gets no SIGPIPE. The read end still sees the end of file when the last writer is gone.
+func outputPipe() (r, w int, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return -1, -1, err
+	}
+	both, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fds[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fds[1])
+		return fds[0], both, nil
+	}
+	if err == unix.EMFILE || err == unix.ENFILE {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return -1, -1, err
+	}
+	// No /proc: a plain write end does, without the advantages.
+	if _, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETFL, 0); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return -1, -1, err
+	}
+	return fds[0], fds[1], nil
+}
+
+// setUser prepares the switch to uid, or the text of why it cannot be made.
+func (j *forkJob) setUser(uid int, users *userDB) {
+	u, ok := users.lookup(uid)
+	switch {
+	case !ok:
+		j.userError = fmt.Sprintf("Can't find uid %d", uid)
+	case os.Getuid() == uid:
+	case os.Getuid() != 0:
+		j.userError = "Can't drop privilege as nonroot user"
+	default:
+		j.cred = &syscall.Credential{Uid: u.uid, Gid: u.gid, Groups: u.groups}
+	}
+}
+
+// environPath returns the directories of PATH in a complete environment.
+func environPath(environ []string) []string {
+	for i := len(environ) - 1; i >= 0; i-- {
+		if path, ok := strings.CutPrefix(environ[i], "PATH="); ok {
+			return strings.Split(path, ":")
+		}
+	}
+	return []string{"/bin", "/usr/bin", "/usr/local/bin"}
+}
+
+// discard is the Output of a channel that nobody wants.
+type discard struct{}
+
+func (discard) Open() error { return nil }
+func (discard) Close()      {}
+
+// Drain reads and forgets.
+func (discard) Drain(fd, max int) (int, error) { return readAway(fd, max) }

@@ -1,0 +1,466 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/graced/graced/internal/process"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// turnBytes is the most that one stream gets moved before the others have their turn.
+	turnBytes = 64 << 10
+	// gatherMax is how long a shard lets small writes gather in the pipes.
+	gatherMax = 5 * time.Millisecond
+	// gatherMin is the shortest pause that is worth its timer.
+	gatherMin = time.Millisecond
+	// slowPause is how long a stream whose log takes nothing is left alone.
+	slowPause = 20 * time.Millisecond
+	// slowPatience is how long the exit of a process waits for such a log.
+	slowPatience = 2 * time.Second
+	// lingerMax bounds the pipes that are kept open for what processes left behind.
+	lingerMax = 512
+)
+
+// command asks a shard for something; exactly one field but status is set.
+type command struct {
+	started *proc // watch its pipes
+	ended   *proc // drain its pipes, report its exit
+	status  process.ExitStatus
+	stdin   *proc // wait for room in its standard input
+	wake    bool  // look at what was paused
+	quit    bool
+}
+
+// shard moves the output of its processes. One goroutine owns everything but the commands: it waits in Go's own poller for its epoll set, so that
+// thousands of silent pipes cost neither goroutines nor threads nor wake-ups.
+type shard struct {
+	h     *Local
+	epoll *os.File
+	raw   syscall.RawConn
+	ep    int
+	event int // eventfd: commands have come
+	nudge chan struct{}
+
+	mu       sync.Mutex
+	commands []command
+
+	watches   map[uint64]*watch
+	lastKey   uint64
+	events    [128]unix.EpollEvent
+	paused    []*watch
+	finishing []*finish
+	timer     *time.Timer // wakes for paused and finishing; nil = not running
+	pace      pace
+}
+
+// watch is one descriptor in the epoll set.
+type watch struct {
+	key   uint64
+	fd    int
+	p     *proc  // nil: the process has ended, somebody else still holds the pipe
+	out   Output // nil: standard input
+	added bool   // in the epoll set
+}
+
+// finish is a process that has ended and whose log is slow.
+type finish struct {
+	p        *proc
+	status   process.ExitStatus
+	watches  []*watch
+	deadline time.Time
+}
+
+func newShard(h *Local) (*shard, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make epoll set: %w", err)
+	}
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(ep)
+		return nil, fmt.Errorf("cannot make event descriptor: %w", err)
+	}
+	s := &shard{h: h, ep: ep, event: event, nudge: make(chan struct{}, 1), watches: map[uint64]*watch{}}
+	// os.NewFile hands a non-blocking descriptor to Go's poller. An epoll set can be polled like any other.
+	unix.SetNonblock(ep, true)
+	s.epoll = os.NewFile(uintptr(ep), "epoll")
+	if s.raw, err = s.epoll.SyscallConn(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("cannot poll epoll set: %w", err)
+	}
+	// Key 0 is the event descriptor.
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN}); err != nil {
+		s.close()
+		return nil, fmt.Errorf("cannot watch event descriptor: %w", err)
+	}
+	return s, nil
+}
+
+// post hands the shard a command. Commands of one process are carried out in order.
+func (s *shard) post(c command) {
+	s.mu.Lock()
+	first := len(s.commands) == 0
+	s.commands = append(s.commands, c)
+	s.mu.Unlock()
+	if !first {
+		return // it has been told already
+	}
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+	unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+}
+
+func (s *shard) run() {
+	defer s.close()
+	for {
+		n := 0
+		err := s.raw.Read(func(uintptr) bool {
+			for {
+				var err error
+				n, err = unix.EpollWait(s.ep, s.events[:], 0)
+				if err != unix.EINTR {
+					return n != 0 || err != nil
+				}
+			}
+		})
+		if err != nil {
+			s.h.emit(Trouble{Text: fmt.Sprintf("cannot poll output: %v", err)})
+			return
+		}
+		now := time.Now()
+		most := 0
+		for _, ev := range s.events[:max(n, 0)] {
+			most = max(most, s.handle(ev))
+		}
+		if !s.obey() {
+			return
+		}
+		s.gather(s.pace.next(now, most))
+	}
+}
+
+// gather lets writes come together for d, unless a command comes.
+func (s *shard) gather(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.nudge:
+	}
+}
+
+// pace decides how long a shard pauses between two looks at its pipes. A lone line is moved at once. When lines keep coming, each look would find only
+// one or two of them, so the looks move apart until they find much or are gatherMax apart; full pipes end the pauses, because their
+// writers wait.
+type pace struct {
+	last time.Time
+	wait time.Duration
+}
+
+// next returns the pause after a look at now that found at most so many bytes in one pipe.
+func (p *pace) next(now time.Time, most int) time.Duration {
+	const little, much = 8 << 10, 24 << 10
+	idle := now.Sub(p.last) > p.wait+2*gatherMax
+	p.last = now
+	switch {
+	case most == 0:
+		return 0 // commands only
+	case idle:
+		p.wait = 0
+	case most >= much:
+		if p.wait /= 2; p.wait < gatherMin {
+			p.wait = 0
+		}
+	case most <= little:
+		p.wait = min(gatherMax, max(gatherMin, 2*p.wait))
+	}
+	return p.wait
+}
+
+// handle serves one event and returns how many bytes it moved.
+func (s *shard) handle(ev unix.EpollEvent) int {
+	key := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
+	if key == 0 {
+		var buf [8]byte
+		unix.Read(s.event, buf[:])
+		return 0
+	}
+	w := s.watches[key]
+	if w == nil {
+		return 0 // closed earlier in this turn
+	}
+	if w.out == nil {
+		if w.p.flushStdin() < 0 {
+			s.drop(w, false)
+		}
+		return 0
+	}
+	n, err := w.out.Drain(w.fd, turnBytes)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		s.drop(w, true)
+	case errors.Is(err, unix.EAGAIN):
+		s.pause(w)
+	default:
+		s.h.emit(Trouble{Text: fmt.Sprintf("cannot move output: %v", err)})
+		w.out = discard{} // the process must not wait for ever
+	}
+	return n
+}
+
+// obey carries out the commands; it reports false when the shard is to end.
+func (s *shard) obey() bool {
+	s.mu.Lock()
+	commands := s.commands
+	s.commands = nil
+	s.mu.Unlock()
+	for _, c := range commands {
+		switch {
+		case c.quit:
+			return false
+		case c.started != nil:
+			for _, pipe := range c.started.pipes {
+				if pipe.fd >= 0 {
+					s.watch(&watch{fd: pipe.fd, p: c.started, out: pipe.out}, unix.EPOLLIN)
+				}
+			}
+			s.feed(c.started) // what was written before the fork
+		case c.stdin != nil:
+			s.feed(c.stdin)
+		case c.ended != nil:
+			s.finish(c.ended, c.status)
+		case c.wake:
+			s.resume()
+		}
+	}
+	return true
+}
+
+// feed writes what waits for the standard input of p, and waits for room for the rest. The process may have ended or read everything since.
+func (s *shard) feed(p *proc) {
+	for _, w := range p.watches {
+		if w.out == nil {
+			return // it is waiting already
+		}
+	}
+	if fd := p.flushStdin(); fd >= 0 {
+		s.watch(&watch{fd: fd, p: p}, unix.EPOLLOUT)
+	}
+}
+
+// watch adds w to the epoll set.
+func (s *shard) watch(w *watch, events uint32) {
+	if w.key == 0 {
+		s.lastKey++
+		w.key = s.lastKey
+		s.watches[w.key] = w
+		if w.p != nil {
+			w.p.watches = append(w.p.watches, w)
+		}
+	}
+	ev := unix.EpollEvent{Events: events, Fd: int32(uint32(w.key)), Pad: int32(uint32(w.key >> 32))}
+	if err := unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, w.fd, &ev); err != nil {
+		s.h.emit(Trouble{Text: fmt.Sprintf("cannot watch descriptor: %v", err)})
+		return
+	}
+	w.added = true
+}
+
+// unwatch takes w out of the epoll set, for now.
+func (s *shard) unwatch(w *watch) {
+	if w.added {
+		unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, w.fd, nil)
+		w.added = false
+	}
+}
+
+// drop forgets w; with closing its descriptor too.
+func (s *shard) drop(w *watch, closing bool) {
+	s.unwatch(w)
+	delete(s.watches, w.key)
+	if closing {
+		unix.Close(w.fd)
+	}
+	if w.p == nil {
+		s.h.lingering.Add(-1)
+		return
+	}
+	for i, other := range w.p.watches {
+		if other == w {
+			w.p.watches = append(w.p.watches[:i], w.p.watches[i+1:]...)
+			break
+		}
+	}
+}
+
+// pause leaves a stream alone whose log takes nothing now.
+func (s *shard) pause(w *watch) {
+	s.unwatch(w)
+	s.paused = append(s.paused, w)
+	s.arm()
+}
+
+// arm makes sure that resume is called soon.
+func (s *shard) arm() {
+	if s.timer == nil {
+		s.timer = time.AfterFunc(slowPause, func() { s.post(command{wake: true}) })
+	}
+}
+
+// resume tries again what was slow.
+func (s *shard) resume() {
+	s.timer = nil
+	paused := s.paused
+	s.paused = nil
+	for _, w := range paused {
+		if s.watches[w.key] == w {
+			s.watch(w, unix.EPOLLIN)
+		}
+	}
+	finishing := s.finishing
+	s.finishing = nil
+	for _, f := range finishing {
+		s.drain(f)
+	}
+}
+
+// finish drains the pipes of a process that has ended, then reports its exit: an exit is never seen before the output that came before it.
+func (s *shard) finish(p *proc, status process.ExitStatus) {
+	f := &finish{p: p, status: status, deadline: time.Now().Add(slowPatience)}
+	for _, w := range append([]*watch(nil), p.watches...) {
+		s.unwatch(w)
+		if w.out == nil {
+			s.drop(w, false)
+			continue
+		}
+		f.watches = append(f.watches, w)
+	}
+	p.closeStdin()
+	s.drain(f)
+}
+
+// drain empties the pipes of a process that has ended and reports its exit, or leaves that for later when a log is slow.
+func (s *shard) drain(f *finish) {
+	var slow []*watch
+	for _, w := range f.watches {
+		if s.empty(w) {
+			slow = append(slow, w)
+		}
+	}
+	f.watches = slow
+	if len(slow) > 0 {
+		if time.Now().Before(f.deadline) {
+			s.finishing = append(s.finishing, f)
+			s.arm()
+			return
+		}
+		for _, w := range slow {
+			s.linger(w)
+		}
+	}
+	p := f.p
+	p.closeOutputs()
+	s.h.forget(p)
+	s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status})
+}
+
+// empty moves what the process left in a pipe: until the end, or until nothing is there, or as much as fits into a pipe when somebody
+// else goes on writing. It reports true when the log is slow and there may be more.
+func (s *shard) empty(w *watch) (slow bool) {
+	left, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		left = turnBytes
+	}
+	for left > 0 {
+		n, err := w.out.Drain(w.fd, turnBytes)
+		left -= n
+		switch {
+		case errors.Is(err, io.EOF):
+			s.drop(w, true)
+			return false
+		case errors.Is(err, unix.EAGAIN):
+			return true
+		case err != nil:
+			s.h.emit(Trouble{Text: fmt.Sprintf("cannot move output: %v", err)})
+			w.out = discard{}
+			continue
+		}
+		if n == 0 {
+			break
+		}
+	}
+	s.linger(w)
+	return false
+}
+
+// linger keeps a pipe open that other processes still hold, and throws away what they write: they would wait for ever once it is full, since their ends
+// are open for reading too. Supervisor closes the pipe, which loses the same output.
+func (s *shard) linger(w *watch) {
+	p := w.p
+	if s.h.lingering.Add(1) > lingerMax {
+		w.p = nil
+		s.drop(w, true)
+	} else {
+		w.p, w.out = nil, discard{}
+		s.watch(w, unix.EPOLLIN)
+	}
+	for i, other := range p.watches {
+		if other == w {
+			p.watches = append(p.watches[:i], p.watches[i+1:]...)
+			break
+		}
+	}
+}
+
+// close closes the shard's descriptors.
+func (s *shard) close() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	for _, w := range s.watches {
+		if w.out != nil {
+			unix.Close(w.fd)
+		}
+		if w.p != nil {
+			w.p.closeStdin()
+			w.p.closeOutputs()
+		}
+	}
+	s.epoll.Close()
+	unix.Close(s.event)
+}
+
+// readAway reads at most max bytes from a non-blocking descriptor and forgets them.
+func readAway(fd, max int) (int, error) {
+	buf := scratch.Get().(*[16 << 10]byte)
+	defer scratch.Put(buf)
+	for {
+		n, err := unix.Read(fd, buf[:min(max, len(buf))])
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return 0, nil
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+var scratch = sync.Pool{New: func() any { return new([16 << 10]byte) }}
