@@ -42,7 +42,9 @@ func New(serverURL, username, password string) (*Client, error) {
 	return &Client{
 		serverURL: serverURL, host: host, username: username, password: password,
 		transport: &http.Transport{
-			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, network, address) },
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, network, address)
+			},
 			DisableCompression: true,
 		},
 	}, nil
@@ -63,7 +65,7 @@ func parse(serverURL string) (network, address, host string, err error) {
 		}
 		return "tcp", net.JoinHostPort(u.Hostname(), port), u.Host, nil
 	}
-	return "", "", "", fmt.Errorf("Unknown protocol for serverurl %s", serverURL) //nolint:staticcheck // compat: Supervisor's text
+	return "", "", "", fmt.Errorf("Unknown protocol for serverurl %s", serverURL) // compat: the words of supervisorctl
 }
 
 // ProtocolError is an HTTP status other than 200.

@@ -81,6 +81,8 @@ func appendValue(b []byte, v any, call bool) ([]byte, error) {
 	case time.Time:
 		b = append(b, "<value><dateTime.iso8601>"...)
 		return append(v.AppendFormat(b, dateTime), "</dateTime.iso8601></value>\n"...), nil
+	case processList:
+		return appendProcesses(b, v), nil
 	case []string:
 		b = append(b, arrayBegin...)
 		for _, e := range v {
@@ -126,13 +128,19 @@ func appendBool(b []byte, v bool) []byte {
 
 // appendMemberInt and appendMemberString are the fast path of the large answers: name must need no escaping.
 func appendMemberInt(b []byte, name string, n int) []byte {
-	b = append(append(append(b, "<member>\n<name>"...), name...), "</name>\n"...)
-	return append(appendInt(b, int64(n)), "</member>\n"...)
+	b = append(b, "<member>\n<name>"...)
+	b = append(b, name...)
+	b = append(b, "</name>\n<value><int>"...)
+	b = strconv.AppendInt(b, int64(n), 10)
+	return append(b, "</int></value>\n</member>\n"...)
 }
 
 func appendMemberString(b []byte, name, text string) []byte {
-	b = append(append(append(b, "<member>\n<name>"...), name...), "</name>\n<value><string>"...)
-	return append(appendEscaped(b, text), "</string></value>\n</member>\n"...)
+	b = append(b, "<member>\n<name>"...)
+	b = append(b, name...)
+	b = append(b, "</name>\n<value><string>"...)
+	b = appendEscaped(b, text)
+	return append(b, "</string></value>\n</member>\n"...)
 }
 
 // appendDouble writes f as Python's repr does: the shortest digits that read back as f, with a point or an exponent.
