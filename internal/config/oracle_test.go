@@ -94,3 +94,17 @@ func ask[Q, A any](t *testing.T, hidden, python, script string, questions []Q) [
 	}
 	return answers
 }
+
+// unmarshalTuple reads a JSON array into one variable per element.
+func unmarshalTuple(b []byte, into ...any) error {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	for i := range min(len(raw), len(into)) {
+		if err := json.Unmarshal(raw[i], into[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
