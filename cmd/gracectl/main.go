@@ -1,0 +1,139 @@
+// Command gracectl drives a running graced or supervisord. Called as supervisorctl it keeps Supervisor's contract to the byte.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/ctl"
+	"github.com/graced/graced/internal/machine"
+)
+
+func main() { os.Exit(run(programName(os.Args), os.Args[1:])) }
+
+// run parses the command line, reads the configuration and hands over to package ctl. It returns the exit code.
+func run(program string, args []string) int {
+	face := ctl.FaceOf(program)
+	cl, exit := ctl.ParseCommandLine(face, program, args)
+	if exit == nil {
+		var settings ctl.Settings
+		if settings, exit = load(program, cl); exit == nil {
+			return session(face, settings, cl.Action)
+		}
+	}
+	fmt.Fprint(os.Stdout, exit.Stdout)
+	fmt.Fprint(os.Stderr, exit.Stderr)
+	return exit.Code
+}
+
+// load makes settings of the configuration file and the options, which win.
+func load(program string, cl ctl.CommandLine) (ctl.Settings, *ctl.Exit) {
+	m, err := machine.New()
+	if err != nil {
+		return ctl.Settings{}, &ctl.Exit{Code: 1, Stderr: program + ": " + err.Error() + "\n"}
+	}
+	path := ""
+	if cl.Config != nil {
+		path = *cl.Config
+	} else if found, err := config.FindDefault(m, dir(program)); err == nil {
+		path = found
+	}
+	c := config.DefaultCtl()
+	if path != "" {
+		if c, err = config.LoadCtl(m, path); err != nil {
+			return ctl.Settings{}, ctl.UsageError(program, err.Error())
+		}
+	}
+	s := ctl.Settings{
+		Program: program, ServerURL: c.ServerURL, Username: c.Username, Password: c.Password, Prompt: c.Prompt, HistoryFile: c.HistoryFile,
+		Interactive: cl.Interactive, Plain: cl.Plain, EscapeOutput: !showsUnicode(m.Environ),
+	}
+	for _, p := range c.Plugins {
+		s.Plugins = append(s.Plugins, p.Name)
+	}
+	override(&s.ServerURL, cl.ServerURL)
+	override(&s.Username, cl.Username)
+	override(&s.Password, cl.Password)
+	override(&s.HistoryFile, cl.HistoryFile)
+	return s, nil
+}
+
+// override sets what an option was given for.
+func override(target, option *string) {
+	if option != nil {
+		*target = *option
+	}
+}
+
+// session runs the action, or the shell.
+func session(face ctl.Face, settings ctl.Settings, action []string) int {
+	s := &ctl.Session{
+		Settings: settings, Face: face, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr, Sockets: ctl.WellKnownSockets,
+		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
+	}
+	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
+	s.ReadPassword = func(prompt string) (string, error) { return ctl.AskPassword(s.In, prompt) }
+	if len(action) > 0 || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return s.Run(context.Background(), action)
+	}
+	editor, restore, err := ctl.OpenLineEditor(settings.HistoryFile, s.CompleteLine)
+	if err != nil { // a terminal that cannot edit still takes plain lines
+		return s.Run(context.Background(), nil)
+	}
+	s.In = editor
+	code := s.Run(context.Background(), nil)
+	if err := restore(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: cannot save the history: %v\n", settings.Program, err)
+	}
+	return code
+}
+
+// programName returns the path under which the program was found, as the usage texts show it.
+func programName(argv []string) string {
+	if len(argv) == 0 {
+		return "gracectl"
+	}
+	if !strings.ContainsRune(argv[0], os.PathSeparator) {
+		if path, err := exec.LookPath(argv[0]); err == nil {
+			return path
+		}
+	}
+	return argv[0]
+}
+
+// dir returns the directory part of a program's path, "" without one.
+func dir(program string) string {
+	if d, _ := filepath.Split(program); d != "" {
+		return filepath.Clean(d)
+	}
+	return ""
+}
+
+// showsUnicode reports whether the locale can show more than ASCII. The plain C locale can: it says nothing about the terminal, and
+// Python treats it as UTF-8 as well.
+func showsUnicode(environ []string) bool {
+	locale := make(map[string]string)
+	for _, e := range environ {
+		if key, value, ok := strings.Cut(e, "="); ok {
+			locale[key] = value
+		}
+	}
+	for _, key := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		value := locale[key]
+		if value == "" {
+			continue
+		}
+		_, charset, named := strings.Cut(value, ".")
+		charset = strings.ToLower(strings.ReplaceAll(charset, "-", ""))
+		return !named || strings.HasPrefix(charset, "utf")
+	}
+	return true
+}
