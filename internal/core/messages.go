@@ -53,7 +53,7 @@ type Signalled struct {
 	Error       string
 }
 
-// StdinWritten is the outcome of a WriteStdin effect. Fault is nil when the data was taken.
+// StdinWritten is the outcome of a WriteStdin effect. Fault is nil when the data was taken; without a text it gets the name that was asked for.
 type StdinWritten struct {
 	Token Token
 	Fault *Fault

@@ -13,6 +13,7 @@ type sending struct {
 	incarnation process.Incarnation
 	request     *request // with sentWish and sentInput
 	signal      process.Signal
+	text        string // with sentInput: the process as the caller named it
 }
 
 // sentKind says on whose behalf something was sent.
@@ -60,6 +61,8 @@ func (s *Supervisor) sendSignal(id Req, do SendSignal) {
 			wish.text = p.namespec().String()
 		}
 		switch {
+		case do.Refused != nil && (single || p.state.IsSignallable()):
+			s.done(r, p, do.Refused)
 		case !p.state.IsSignallable():
 			if single {
 				s.done(r, p, &Fault{Kind: NotRunning, Text: wish.text})
@@ -147,7 +150,7 @@ func (s *Supervisor) writeInput(id Req, do WriteInput) {
 	}
 	r := s.open(id, true)
 	s.emit(WriteStdin{
-		ID: p.id, Incarnation: p.incarnation, Data: do.Data, Token: s.token(p, sending{kind: sentInput, request: r}),
+		ID: p.id, Incarnation: p.incarnation, Data: do.Data, Token: s.token(p, sending{kind: sentInput, request: r, text: do.Target.Text}),
 	})
 }
 
@@ -159,7 +162,11 @@ func (s *Supervisor) stdinWritten(in StdinWritten) {
 		return
 	}
 	delete(s.sent, in.Token)
-	s.done(what.request, what.proc, in.Fault)
+	fault := in.Fault
+	if fault != nil && fault.Text == "" {
+		fault = &Fault{Kind: fault.Kind, Text: what.text}
+	}
+	s.done(what.request, what.proc, fault)
 	s.lessOne(what.request)
 }
 
