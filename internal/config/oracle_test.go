@@ -108,3 +108,8 @@ func unmarshalTuple(b []byte, into ...any) error {
 	}
 	return nil
 }
+
+// haveSupervisor reports whether Debian's supervisor package is installed.
+func haveSupervisor() bool {
+	return exec.Command("/usr/bin/python3", "-c", "import supervisor.options").Run() == nil
+}
