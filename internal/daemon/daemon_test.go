@@ -65,7 +65,7 @@ func TestLifecycle(t *testing.T) {
 		_, err = w.d.Start(ctx, control.Target{Name: "web:web_0"}, true)
 		wantFault(t, err, control.AlreadyStarted, "web:web_0")
 
-		w.host.missing["/bin/idle"] = true
+		w.host.set(w.host.missing, "/bin/idle")
 		_, err = w.d.Start(ctx, control.Target{Name: "idle:idle_0"}, true)
 		wantFault(t, err, control.NoFile, "can't find command '/bin/idle'")
 		rows, err = w.d.Start(ctx, control.Target{All: true}, true)
@@ -154,7 +154,7 @@ func TestGraceSurplusInAnyState(t *testing.T) {
 		return program("foo", n, "startretries=0\nstartsecs=1\nstopwaitsecs=7\nautorestart=false")
 	}
 	inWorld(t, conf(6), func(ctx context.Context, w *world) {
-		w.host.deaf["foo_4"] = true
+		w.host.set(w.host.deaf, "foo_4")
 		time.Sleep(3 * time.Second)
 		base := w.pids(ctx)
 		if _, err := w.d.Stop(ctx, control.Target{Name: "foo:foo_2"}, true); err != nil {
@@ -197,7 +197,7 @@ func TestGraceSurplusInAnyState(t *testing.T) {
 // TestGraceClientGone kills the asking client midway: the work is finished all the same, and a second client hears the whole result.
 func TestGraceClientGone(t *testing.T) {
 	inWorld(t, program("foo", 4, "stopwaitsecs=5"), func(ctx context.Context, w *world) {
-		w.host.deaf["foo_3"] = true
+		w.host.set(w.host.deaf, "foo_3")
 		time.Sleep(2 * time.Second)
 		base := w.pids(ctx)
 		w.write(program("foo", 2, "stopwaitsecs=5"))
@@ -333,15 +333,14 @@ func TestGroups(t *testing.T) {
 // TestShutdown checks that a waiting caller gets its answer, that commands are refused, and that restart validates first.
 func TestShutdown(t *testing.T) {
 	inWorld(t, program("a", 2, "stopwaitsecs=3"), func(ctx context.Context, w *world) {
-		w.host.deaf["a_1"] = true
+		w.host.set(w.host.deaf, "a_1")
 		time.Sleep(2 * time.Second)
-		good := w.files["/etc/s.conf"]
-		w.files["/etc/s.conf"] = "[supervisord]\nloglevel=loud\n"
+		w.write("loglevel=loud\n")
 		wantFault(t, w.d.Restart(ctx), control.CantReread, "bad logging level name 'loud'")
 		if got := w.states(ctx); strings.Count(got, "RUNNING") != 2 {
 			t.Errorf("a refused restart stopped something:\n%s", got)
 		}
-		w.files["/etc/s.conf"] = good
+		w.write(program("a", 2, "stopwaitsecs=3"))
 		answered := make(chan error, 1)
 		go func() {
 			_, err := w.d.Stop(ctx, control.Target{Name: "a:a_1"}, true)

@@ -25,6 +25,7 @@ type fakeHost struct {
 	mu      sync.Mutex
 	nextPID int
 	alive   map[process.ID]host.Spawned
+	names   map[process.ID]string
 	deaf    map[string]bool // names of processes that ignore TERM
 	missing map[string]bool // commands that cannot be found
 	stdin   map[string]string
@@ -35,8 +36,15 @@ type fakeHost struct {
 func newFakeHost() *fakeHost {
 	return &fakeHost{
 		nextPID: 100, alive: map[process.ID]host.Spawned{}, deaf: map[string]bool{}, missing: map[string]bool{}, stdin: map[string]string{},
-		environ: map[string][]string{},
+		environ: map[string][]string{}, names: map[process.ID]string{},
 	}
+}
+
+// set changes how the host behaves from now on.
+func (h *fakeHost) set(names map[string]bool, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	names[name] = true
 }
 
 func (h *fakeHost) Spawn(r host.SpawnRequest) {
@@ -48,9 +56,7 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 	e := host.Spawned{ID: r.ID, Incarnation: r.Incarnation, PID: h.nextPID}
 	h.alive[r.ID] = e
 	time.AfterFunc(time.Millisecond, func() { h.events(e) })
-	if h.deaf[r.Spec.Name] {
-		h.deaf[fmt.Sprint(e.PID)] = true
-	}
+	h.names[r.ID] = r.Spec.Name
 }
 
 func (h *fakeHost) Signal(r host.SignalRequest) {
@@ -58,7 +64,7 @@ func (h *fakeHost) Signal(r host.SignalRequest) {
 	defer h.mu.Unlock()
 	e, ok := h.alive[r.ID]
 	time.AfterFunc(time.Microsecond, func() { h.events(host.Signalled{ID: r.ID, Incarnation: r.Incarnation, Token: r.Token}) })
-	if !ok || e.Incarnation != r.Incarnation || r.Signal != process.SIGKILL && (r.Signal != process.SIGTERM || h.deaf[fmt.Sprint(e.PID)]) {
+	if !ok || e.Incarnation != r.Incarnation || r.Signal != process.SIGKILL && (r.Signal != process.SIGTERM || h.deaf[h.names[r.ID]]) {
 		return
 	}
 	delete(h.alive, r.ID)
@@ -92,6 +98,8 @@ func (h *fakeHost) WriteStdin(r host.StdinRequest) {
 }
 
 func (h *fakeHost) Check(s *process.Spec) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.missing[s.Command] {
 		return &host.CommandError{Reason: host.NotFound, Text: "can't find command '" + s.Command + "'"}
 	}
