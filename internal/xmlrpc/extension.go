@@ -10,28 +10,32 @@ import (
 	"github.com/graced/graced/internal/control"
 )
 
-// Factory makes a namespace for an [rpcinterface:name] section with the section's other options. An option it does not know is an error.
-type Factory func(svc control.Service, name string, options map[string]string) (Namespace, error)
+// Plugin is an [rpcinterface:name] section.
+type Plugin struct {
+	Name    string            // the prefix of its methods
+	Factory string            // one of the Factory constants
+	Options map[string]string // the section's other options; one that the factory does not know is an error
+}
 
-// factories are the known values of supervisor.rpcinterface_factory: the Python names that configuration files carry.
-var factories = map[string]Factory{
-	"supervisor.rpcinterface:make_main_rpcinterface": func(svc control.Service, name string, options map[string]string) (Namespace, error) {
-		return Supervisor(svc, name), unknownOptions(name, options)
+// The factories that are built in, by the Python names that configuration files carry.
+const (
+	FactoryMain     = "supervisor.rpcinterface:make_main_rpcinterface"
+	FactoryTwiddler = "supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface"
+	FactoryGrace    = "supervisor_grace.rpcinterface:make_grace_rpcinterface"
+)
+
+var factories = map[string]func(svc control.Service, name string, options map[string]string) (Namespace, error){
+	FactoryMain: func(svc control.Service, name string, options map[string]string) (Namespace, error) {
+		return Supervisor(svc, name), unknownOptions(options)
 	},
-	"supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface": Twiddler,
-	"supervisor_grace.rpcinterface:make_grace_rpcinterface":       Grace,
+	FactoryTwiddler: Twiddler,
+	FactoryGrace:    Grace,
 }
 
-// FindFactory returns the factory that a configuration file calls spec.
-func FindFactory(spec string) (Factory, bool) {
-	f, ok := factories[strings.TrimSpace(spec)]
-	return f, ok
-}
-
-func unknownOptions(name string, options map[string]string, known ...string) error {
+func unknownOptions(options map[string]string, known ...string) error {
 	for key := range options {
 		if !slices.Contains(known, key) {
-			return fmt.Errorf("cannot make the namespace %s: unknown option %s", name, key)
+			return fmt.Errorf("unknown option %s", key)
 		}
 	}
 	return nil
@@ -50,7 +54,7 @@ func Grace(svc control.Service, name string, options map[string]string) (Namespa
 }
 
 func extension(svc control.Service, name string, options map[string]string, methods []Method) (Namespace, error) {
-	if err := unknownOptions(name, options, "whitelist"); err != nil {
+	if err := unknownOptions(options, "whitelist"); err != nil {
 		return Namespace{}, err
 	}
 	var whitelist []string

@@ -13,23 +13,15 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// newHandler returns a handler with all namespaces over a fake that runs.
-func newHandler(t *testing.T) (*Handler, *fake) {
+// serve returns a handler with all namespaces over a fake that runs.
+func serve(t *testing.T) (*Handler, *fake) {
 	t.Helper()
 	svc := &fake{daemon: control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 7, Mood: control.MoodRunning}}
-	namespaces := []Namespace{Supervisor(svc, "supervisor")}
-	for _, spec := range []string{"grace", "twiddler"} {
-		factory, ok := FindFactory("supervisor_" + spec + ".rpcinterface:make_" + spec + "_rpcinterface")
-		if !ok {
-			t.Fatalf("no factory for %s", spec)
-		}
-		ns, err := factory(svc, spec, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		namespaces = append(namespaces, ns)
+	h, err := NewHandler(svc, []Plugin{{Name: "supervisor", Factory: FactoryMain}, {Name: "grace", Factory: FactoryGrace}, {Name: "twiddler", Factory: FactoryTwiddler}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return NewHandler(svc, namespaces...), svc
+	return h, svc
 }
 
 // do makes one call through documents, as a client would.
@@ -68,7 +60,7 @@ type args = []any
 
 // TestMethods calls every method: what it asks of the service, and what it makes of the answer.
 func TestMethods(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	grace := control.GraceResult{Group: "g", Fields: []string{"command"}, Added: []string{"g:a"}, Failed: []control.Result{badRow}}
 	tests := []struct {
 		method string
@@ -158,7 +150,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestGetProcessInfo(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	svc.answer = control.ProcessInfo{Name: "p", Group: "g", State: process.Running, Start: time.Unix(100, 5), Now: time.Unix(1<<33, 0), ExitStatus: -1,
 		StdoutLog: "/o", StderrLog: "", PID: 5, Description: "pid 5, uptime 0:00:01"}
 	want := Struct{{"name", "p"}, {"group", "g"}, {"start", 100}, {"stop", 0}, {"now", 1<<31 - 1}, {"state", 20}, {"statename", "RUNNING"}, {"spawnerr", ""},
@@ -174,7 +166,7 @@ func TestGetProcessInfo(t *testing.T) {
 }
 
 func TestGetAllConfigInfo(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	log := process.LogSpec{MaxBytes: 50 << 20, Backups: 10, CaptureMaxBytes: 1, EventsEnabled: true, Syslog: true}
 	first := process.Spec{Name: "p", Command: "/bin/cat", UID: process.UnsetID, Priority: 999, Autostart: true, StartSecs: 1, StartRetries: 3, StopSignal: 15,
 		StopWaitSecs: 10, ExitCodes: []int{0, 2}, Stdout: log, ServerURL: process.ServerURLAuto}
@@ -209,7 +201,7 @@ func TestGetAllConfigInfo(t *testing.T) {
 
 // TestFaults checks what is refused before the service is asked (quirk D16), and how the service's refusals travel.
 func TestFaults(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	for _, test := range []struct {
 		method string
 		args   args
@@ -297,7 +289,7 @@ func TestFaults(t *testing.T) {
 
 // TestShutdownState checks who still answers when the daemon is about to end (quirks D6, D19, G9).
 func TestShutdownState(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	for mood, passes := range map[control.Mood]func(name string) bool{
 		control.MoodRestarting: func(name string) bool { return !strings.HasPrefix(name, "supervisor.") },
 		control.MoodShutdown:   func(name string) bool { return strings.HasPrefix(name, "system.") },
@@ -326,11 +318,10 @@ func TestShutdownState(t *testing.T) {
 
 func TestWhitelist(t *testing.T) {
 	svc := &fake{daemon: control.Daemon{Mood: control.MoodRunning}}
-	ns, err := Grace(svc, "grace", map[string]string{"whitelist": " getAPIVersion, UpdateNumprocs ,"})
+	h, err := NewHandler(svc, []Plugin{{Name: "grace", Factory: FactoryGrace, Options: map[string]string{"whitelist": " getAPIVersion, UpdateNumprocs ,"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := NewHandler(svc, ns)
 	for method, want := range map[string]string{
 		"getAPIVersion": "<nil>", "UpdateNumprocs": "<nil>", "update": "<nil>", "log": "230 UNKNOWN: log", // quirk D20
 		"removeProcessFromGroup": "230 UNKNOWN: removeProcessFromGroup",
@@ -343,22 +334,16 @@ func TestWhitelist(t *testing.T) {
 			t.Errorf("%s: %s, want %s", method, faultText(err), want)
 		}
 	}
-	for _, spec := range []string{"supervisor.rpcinterface:make_main_rpcinterface", "supervisor_grace.rpcinterface:make_grace_rpcinterface"} {
-		factory, ok := FindFactory(spec)
-		if !ok {
-			t.Fatalf("no factory %s", spec)
+	for _, p := range []Plugin{{Name: "x", Factory: FactoryMain, Options: map[string]string{"a": ""}}, {Name: "x", Factory: FactoryGrace, Options: map[string]string{"a": ""}},
+		{Name: "x", Factory: "foo:bar"}} {
+		if _, err := NewHandler(svc, []Plugin{p}); err == nil || !strings.HasPrefix(err.Error(), "Could not make x rpc interface: unknown") {
+			t.Errorf("%+v: %v", p, err)
 		}
-		if _, err := factory(svc, "x", map[string]string{"nope": "1"}); err == nil {
-			t.Errorf("%s accepts an unknown option", spec)
-		}
-	}
-	if _, ok := FindFactory("foo:bar"); ok {
-		t.Error("a factory called foo:bar")
 	}
 }
 
 func TestMulticall(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	svc.err = control.Fault(control.BadName, "x")
 	entry := func(name any, params ...any) Struct {
 		return Struct{{"methodName", name}, {"params", append([]any{}, params...)}}
@@ -381,7 +366,7 @@ func TestMulticall(t *testing.T) {
 
 // TestMulticallIsBounded checks that one small request cannot make an answer that fills the memory.
 func TestMulticallIsBounded(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	svc.answer = []byte(strings.Repeat("x", 8<<20))
 	calls := make([]any, 20)
 	for i := range calls {
@@ -402,7 +387,7 @@ func TestMulticallIsBounded(t *testing.T) {
 
 // TestServeStatus checks the answers below the level of methods, and their lines in the main log.
 func TestServeStatus(t *testing.T) {
-	h, svc := newHandler(t)
+	h, svc := serve(t)
 	for doc, line := range map[string]string{
 		"x'\\\n\x01":   `Log(40, XML-RPC request data 'x\'\\\n\x01' is invalid: unmarshallable)`,
 		"<a/>":         "Log(40, XML-RPC request data '<a/>' is invalid: no method name)",
@@ -426,7 +411,7 @@ func TestServeStatus(t *testing.T) {
 	if response, status := h.Serve(ctx, call); response != nil || status != 500 || strings.Contains(svc.take(), "Log") {
 		t.Errorf("a call whose caller has gone: %d %q", status, response)
 	}
-	bad := NewHandler(svc, Namespace{Name: "x", Methods: []Method{
+	bad := newHandler(svc, Namespace{Name: "x", Methods: []Method{
 		{Name: "panic", Call: func(context.Context, Args) (any, error) { panic("ouch") }},
 		{Name: "null", Call: func(context.Context, Args) (any, error) { return nil, nil }},
 	}})
@@ -447,7 +432,7 @@ func BenchmarkGetAllProcessInfo(b *testing.B) {
 			StdoutLog: "/var/log/supervisor/group-process_000-stdout---supervisor-abcdefgh.log", PID: 1000 + i, Description: "pid 1234, uptime 1 day, 0:00:01"}
 	}
 	svc.answer = infos
-	h := NewHandler(svc, Supervisor(svc, "supervisor"))
+	h := newHandler(svc, Supervisor(svc, "supervisor"))
 	call, _ := EncodeCall("supervisor.getAllProcessInfo")
 	b.ResetTimer()
 	for range b.N {

@@ -55,8 +55,25 @@ type Handler struct {
 	methods map[string]Method // by full name
 }
 
-// NewHandler returns a handler of the methods of namespaces and of system.*. Of two namespaces with one name the later replaces the earlier.
-func NewHandler(svc control.Service, namespaces ...Namespace) *Handler {
+// NewHandler returns a handler of the methods of plugins and of system.*, which is always there. The error is for the user.
+func NewHandler(svc control.Service, plugins []Plugin) (*Handler, error) {
+	namespaces := make([]Namespace, len(plugins))
+	for i, p := range plugins {
+		factory, ok := factories[p.Factory]
+		if !ok {
+			return nil, fmt.Errorf("Could not make %s rpc interface: unknown factory %s", p.Name, p.Factory) // compat: the words of supervisord
+		}
+		ns, err := factory(svc, p.Name, p.Options)
+		if err != nil {
+			return nil, fmt.Errorf("Could not make %s rpc interface: %w", p.Name, err) // compat: the words of supervisord
+		}
+		namespaces[i] = ns
+	}
+	return newHandler(svc, namespaces...), nil
+}
+
+// newHandler is NewHandler for any namespaces. Of two with one name the later replaces the earlier.
+func newHandler(svc control.Service, namespaces ...Namespace) *Handler {
 	h := &Handler{svc: svc, methods: map[string]Method{}}
 	byName := map[string]Namespace{}
 	for _, ns := range append(slices.Clone(namespaces), h.system()) {
