@@ -1,0 +1,692 @@
+package childlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of the tests. It is reached only by a failure.
+const patience = 20 * time.Second
+
+// reports collects what a stream reports.
+type reports struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (r *reports) add(text string) {
+	r.mu.Lock()
+	r.texts = append(r.texts, text)
+	r.mu.Unlock()
+}
+
+func (r *reports) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	texts := r.texts
+	r.texts = nil
+	return texts
+}
+
+// channel is a stream with the pipe it drains.
+type channel struct {
+	*Stream
+	reports
+	t    *testing.T
+	r, w int
+}
+
+func newChannel(t *testing.T, cfg Config) *channel {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	c := &channel{t: t, r: fds[0], w: fds[1]}
+	c.Stream = NewStream(cfg, c.add)
+	t.Cleanup(func() {
+		unix.Close(c.r)
+		if c.w >= 0 {
+			unix.Close(c.w)
+		}
+		c.Close()
+		c.Dispose()
+	})
+	return c
+}
+
+// opened returns a channel ready to drain.
+func opened(t *testing.T, cfg Config) *channel {
+	t.Helper()
+	c := newChannel(t, cfg)
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// say writes text to the pipe and drains all of it.
+func (c *channel) say(text string) {
+	c.t.Helper()
+	if _, err := unix.Write(c.w, []byte(text)); err != nil {
+		c.t.Fatal(err)
+	}
+	if n, err := c.Drain(c.r, 64<<10); n != len(text) || err != nil {
+		c.t.Fatalf("drained %d of %d bytes: %v", n, len(text), err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func wantFile(t *testing.T, path, want string) {
+	t.Helper()
+	if got := read(t, path); got != want {
+		t.Errorf("%s holds %q, want %q", filepath.Base(path), got, want)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := opened(t, Config{Path: path})
+	if n, err := c.Drain(c.r, 100); n != 0 || err != nil {
+		t.Errorf("empty pipe: %d, %v", n, err)
+	}
+	c.say("one\n")
+	wantFile(t, path, "old\none\n")
+	// Somebody else truncates the file: no hole appears.
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.say("two\n")
+	wantFile(t, path, "two\n")
+	unix.Write(c.w, []byte("0123456789"))
+	if n, err := c.Drain(c.r, 4); n != 4 || err != nil {
+		t.Errorf("at most 4: %d, %v", n, err)
+	}
+	unix.Close(c.w)
+	c.w = -1
+	if n, err := c.Drain(c.r, 100); n != 6 || err != nil {
+		t.Errorf("rest: %d, %v", n, err)
+	}
+	if n, err := c.Drain(c.r, 100); n != 0 || err != io.EOF {
+		t.Errorf("no writer left: %d, %v", n, err)
+	}
+	wantFile(t, path, "two\n0123456789")
+	if texts := c.take(); len(texts) != 0 {
+		t.Errorf("reports %q", texts)
+	}
+}
+
+func TestNotKept(t *testing.T) {
+	c := opened(t, Config{})
+	c.say("nothing\n")
+	unix.Close(c.w)
+	c.w = -1
+	if n, err := c.Drain(c.r, 100); n != 0 || err != io.EOF {
+		t.Errorf("no writer left: %d, %v", n, err)
+	}
+	if err := c.Clear(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Follow(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("follow: %v", err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]syscall.Errno{
+		filepath.Join(dir, "none", "log"): syscall.ENOENT,
+		dir:                               syscall.EISDIR,
+	} {
+		c := newChannel(t, Config{Path: path})
+		var errno syscall.Errno
+		if err := c.Open(); !errors.As(err, &errno) || errno != want {
+			t.Errorf("open %s: %v, want %v", path, err, want)
+		}
+	}
+}
+
+// TestRelativePath checks that a relative path means the directory of the moment of each Open.
+func TestRelativePath(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	t.Chdir(a)
+	c := opened(t, Config{Path: "log"})
+	c.say("a\n")
+	c.Close()
+	t.Chdir(b)
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	c.say("b\n")
+	wantFile(t, filepath.Join(a, "log"), "a\n")
+	wantFile(t, filepath.Join(b, "log"), "b\n")
+}
+
+func TestClear(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	c := newChannel(t, Config{Path: path, MaxBytes: 4, Backups: 1})
+	// compat: Supervisor reports success and does nothing for a process that does not run; we clear (quirk D9).
+	if err := os.WriteFile(path, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, path, "")
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	c.say("1234")
+	c.say("56")
+	before, _ := os.Stat(path)
+	if err := c.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(path)
+	if err != nil || os.SameFile(before, after) && after.Size() != 0 {
+		t.Errorf("after Clear: %v %v", after, err)
+	}
+	c.say("7")
+	wantFile(t, path, "7")
+	wantFile(t, path+".1", "1234")
+	os.Remove(path)
+	if err := c.Clear(); err != nil {
+		t.Errorf("clear of a missing file: %v", err)
+	}
+	c.say("8")
+	wantFile(t, path, "8")
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	c := newChannel(t, Config{Path: path})
+	if err := c.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Reopen of a stopped process made a file: %v", err)
+	}
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	c.say("one\n")
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	c.say("two\n")
+	if err := c.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	c.say("three\n")
+	wantFile(t, path+".old", "one\ntwo\n")
+	wantFile(t, path, "three\n")
+}
+
+func TestReconfigure(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	c := opened(t, Config{Path: a})
+	c.say("1")
+	if err := c.Reconfigure(Config{Path: a, MaxBytes: 3, Backups: 2}); err != nil {
+		t.Fatal(err)
+	}
+	c.say("234")
+	wantFile(t, a+".1", "1234")
+	if err := c.Reconfigure(Config{Path: b}); err != nil {
+		t.Fatal(err)
+	}
+	c.say("5")
+	wantFile(t, a, "")
+	wantFile(t, b, "5")
+	if c.Path() != b {
+		t.Errorf("path %q", c.Path())
+	}
+	if err := c.Reconfigure(Config{}); err != nil {
+		t.Fatal(err)
+	}
+	c.say("6")
+	if err := c.Reconfigure(Config{Path: b}); err != nil {
+		t.Fatal(err)
+	}
+	c.say("7")
+	wantFile(t, b, "57")
+	// A path that cannot be opened loses output until it can.
+	later := filepath.Join(dir, "later", "log")
+	if err := c.Reconfigure(Config{Path: later}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a path that cannot be opened: %v", err)
+	}
+	c.say("8")
+	if err := os.Mkdir(filepath.Join(dir, "later"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.say("9")
+	wantFile(t, later, "9")
+	want := []string{"cannot write log " + later + ": no such file or directory; output is dropped until it works again",
+		"writing log " + later + " works again; 1 bytes were lost"}
+	if got := c.take(); !slices.Equal(got, want) {
+		t.Errorf("reports %q, want %q", got, want)
+	}
+}
+
+// TestSharedPath checks that two channels with one path neither overwrite each other nor rotate against each other.
+func TestSharedPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	cfg := Config{Path: path, MaxBytes: 6, Backups: 3}
+	a, b := opened(t, cfg), opened(t, cfg)
+	a.say("a1 ")
+	b.say("b1 ")
+	a.say("a2 ")
+	b.Close()
+	a.say("a3 ")
+	a.say("a4 ")
+	wantFile(t, path+".2", "a1 b1 ")
+	wantFile(t, path+".1", "a2 a3 ")
+	wantFile(t, path, "a4 ")
+}
+
+// TestFullDisk keeps supervision going: what cannot be written is dropped, and one line tells so.
+func TestFullDisk(t *testing.T) {
+	t.Run("device", func(t *testing.T) {
+		c := opened(t, Config{Path: "/dev/full", MaxBytes: 10, Backups: 1})
+		c.say("one\n")
+		c.say("two\n")
+		if err := c.Clear(); err != nil {
+			t.Error(err)
+		}
+		if st, err := os.Stat("/dev/full"); err != nil || st.Mode()&fs.ModeDevice == 0 {
+			t.Errorf("/dev/full: %v %v", st, err)
+		}
+		want := []string{"cannot write log /dev/full: no space left on device; output is dropped until it works again"}
+		if got := c.take(); !slices.Equal(got, want) {
+			t.Errorf("reports %q, want %q", got, want)
+		}
+	})
+	t.Run("file system", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("only root can mount a small file system")
+		}
+		dir := t.TempDir()
+		if err := unix.Mount("small", dir, "tmpfs", 0, "size=64k"); err != nil {
+			t.Skipf("cannot mount a tmpfs here: %v", err)
+		}
+		defer unix.Unmount(dir, unix.MNT_DETACH)
+		path := filepath.Join(dir, "log")
+		c := opened(t, Config{Path: path})
+		chunk := strings.Repeat("x", 32<<10)
+		filler := filepath.Join(dir, "filler")
+		if err := os.WriteFile(filler, []byte(chunk), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c.say(chunk)
+		c.say("lost1")
+		c.say("lost2")
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		c.say("kept")
+		wantFile(t, path, chunk+"kept")
+		want := []string{"cannot write log " + path + ": no space left on device; output is dropped until it works again",
+			"writing log " + path + " works again; 10 bytes were lost"}
+		if got := c.take(); !slices.Equal(got, want) {
+			t.Errorf("reports %q, want %q", got, want)
+		}
+	})
+}
+
+func TestRemovedDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "log")
+	c := opened(t, Config{Path: path, MaxBytes: 8, Backups: 2})
+	c.say("1234")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	c.say("5678") // into the unlinked file; the rotation has nowhere to go
+	c.say("lost")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.say("again")
+	wantFile(t, path, "again")
+	if got := c.take(); len(got) != 3 || !strings.HasPrefix(got[0], "cannot rotate log ") || !strings.HasSuffix(got[2], "works again; 4 bytes were lost") {
+		t.Errorf("reports %q", got)
+	}
+}
+
+// TestFailedRotation keeps the file when it cannot be renamed.
+func TestFailedRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.MkdirAll(path+".1/x", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := opened(t, Config{Path: path, MaxBytes: 4, Backups: 1})
+	c.say("1234")
+	c.say("5")
+	wantFile(t, path, "12345")
+	if got := c.take(); len(got) != 1 || !strings.Contains(got[0], "cannot rotate log "+path) {
+		t.Errorf("reports %q", got)
+	}
+	if err := os.RemoveAll(path + ".1"); err != nil {
+		t.Fatal(err)
+	}
+	c.say("678") // another MaxBytes later it is tried again
+	wantFile(t, path+".1", "12345678")
+	wantFile(t, path, "")
+}
+
+// TestFIFO writes to a target that is no file: it never rotates, and a slow reader holds the process back (quirk F1).
+func TestFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := opened(t, Config{Path: path, MaxBytes: 4, Backups: 1}) // nobody reads yet: must not wait
+	c.say("12345678")
+	c.say("9")
+	r, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	buf := make([]byte, 200<<10)
+	if n, err := r.Read(buf); string(buf[:n]) != "123456789" {
+		t.Errorf("read %q, %v", buf[:n], err)
+	}
+	big := strings.Repeat("0123456789abcdef", 4096)
+	var drained int
+	for drained < 2*len(big) {
+		if _, err := unix.Write(c.w, []byte(big)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Drain(c.r, 64<<10)
+		drained += n
+		if errors.Is(err, unix.EAGAIN) {
+			break
+		}
+	}
+	if n, err := c.Drain(c.r, 64<<10); n != 0 || !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("a full target: %d, %v", n, err)
+	}
+	var got strings.Builder
+	for got.Len() < drained {
+		n, err := r.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Drain(c.r, 1); err != nil && !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+	}
+	for i, ch := range []byte(got.String()) {
+		if want := "0123456789abcdef"[i%16]; ch != want {
+			t.Fatalf("byte %d is %c, want %c", i, ch, want)
+		}
+	}
+	if matches, _ := filepath.Glob(path + "*"); len(matches) != 1 {
+		t.Errorf("files %q", matches)
+	}
+	if texts := c.take(); len(texts) != 0 {
+		t.Errorf("reports %q", texts)
+	}
+}
+
+// TestFewDescriptors checks that idle logs are closed and opened again when needed.
+func TestFewDescriptors(t *testing.T) {
+	set := newTargetSet(3)
+	dir := t.TempDir()
+	var targets []*target
+	for i := range 10 {
+		tg := set.get(filepath.Join(dir, fmt.Sprint(i)), openMode)
+		if err := tg.begin(); err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, tg)
+	}
+	for round := range 3 {
+		for i := range targets {
+			tg := targets[(i*7+round)%len(targets)]
+			tg.mu.Lock()
+			if _, err := tg.write([]byte("x"), limits{}); err != nil {
+				t.Fatal(err)
+			}
+			tg.mu.Unlock()
+			open := 0
+			for _, other := range targets {
+				if other.fd >= 0 {
+					open++
+				}
+			}
+			if open > 3 || set.open != open {
+				t.Fatalf("%d files open, counted %d", open, set.open)
+			}
+		}
+	}
+	for i, tg := range targets {
+		tg.end()
+		set.put(tg)
+		wantFile(t, filepath.Join(dir, fmt.Sprint(i)), "xxx")
+	}
+	if set.open != 0 || len(set.byPath) != 0 {
+		t.Errorf("%d open, %d known", set.open, len(set.byPath))
+	}
+}
+
+func TestTap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	var seen []byte
+	c := opened(t, Config{Path: path, Tap: func(data []byte) { seen = append(seen, data...) }})
+	c.say("one\n")
+	c.say("two\n")
+	wantFile(t, path, "one\ntwo\n")
+	if string(seen) != "one\ntwo\n" {
+		t.Errorf("seen %q", seen)
+	}
+}
+
+func TestSyslog(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	listen := func() int {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Bind(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	path := filepath.Join(dir, "log")
+	c := newChannel(t, Config{Name: "web", Path: path, Syslog: true})
+	c.syslog.path = socket
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	c.say("nobody hears this\n")
+	fd := listen()
+	expect := func(text string) {
+		t.Helper()
+		buf := make([]byte, 1000)
+		n, err := unix.Read(fd, buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(buf[:n])
+		if want := filepath.Base(os.Args[0]) + ": web " + text; !strings.HasPrefix(got, "<14>") || !strings.HasSuffix(got, " "+want) {
+			t.Errorf("syslog got %q, want the end %q", got, want)
+		}
+	}
+	c.say("one\ntwo\nthr")
+	expect("one")
+	expect("two")
+	c.say("ee\n")
+	expect("three")
+	unix.Close(fd)
+	os.Remove(socket)
+	fd = listen() // syslog was restarted
+	c.say("four\nrest")
+	expect("four")
+	c.Close()
+	expect("rest")
+	unix.Close(fd)
+	wantFile(t, path, "nobody hears this\none\ntwo\nthree\nfour\nrest")
+}
+
+func TestActivityLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f, err := OpenFile(path, 10, 2, func(text string) { t.Errorf("report %q", text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	write := func(text string) {
+		t.Helper()
+		if n, err := f.Write([]byte(text)); n != len(text) || err != nil {
+			t.Fatalf("wrote %d of %q: %v", n, text, err)
+		}
+	}
+	write("line 1\n")
+	write("line 2\n")
+	write("line 3\n")
+	wantFile(t, path+".1", "line 1\nline 2\n")
+	wantFile(t, path, "line 3\n")
+	if err := f.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	write("a")
+	os.Rename(path, path+".old")
+	write("b")
+	if err := f.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	write("c")
+	wantFile(t, path+".old", "ab")
+	wantFile(t, path, "c")
+	if f.Path() != path {
+		t.Errorf("path %q", f.Path())
+	}
+	if _, err := OpenFile(filepath.Join(path, "x"), 0, 0, nil); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// TestActivityLogDevice writes to a pipe through /dev/fd/N: it never rotates and loses nothing while its reader is slow.
+func TestActivityLogDevice(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := OpenFile(fmt.Sprintf("/dev/fd/%d", w.Fd()), 10, 2, nil)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = 20000
+	done := make(chan string)
+	go func() {
+		data, _ := io.ReadAll(r)
+		done <- string(data)
+	}()
+	var want strings.Builder
+	for i := range lines {
+		line := fmt.Sprintf("line %d\n", i)
+		want.WriteString(line)
+		if _, err := f.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Close()
+	if got := <-done; got != want.String() {
+		t.Errorf("%d bytes came, want %d", len(got), want.Len())
+	}
+}
+
+func TestAuto(t *testing.T) {
+	dir := t.TempDir()
+	umask := syscall.Umask(0)
+	path, err := CreateAuto(dir, "web_00", "stdout", "supervisor")
+	syscall.Umask(umask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o600 || st.Size() != 0 {
+		t.Errorf("%v %v", st, err)
+	}
+	name := filepath.Base(path)
+	random, ok := strings.CutPrefix(name, "web_00-stdout---supervisor-")
+	if random, ok2 := strings.CutSuffix(random, ".log"); !ok || !ok2 || len(random) != 8 || strings.Trim(random, autoLetters) != "" {
+		t.Errorf("name %q", name)
+	}
+	if _, err := CreateAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing directory: %v", err)
+	}
+	for _, name := range []string{
+		"p-stdout---supervisor-abcdefgh.log.1", "p-stderr---supervisor-abcdefgh.log.10", "p-stderr---supervisor-abcdefgh.log.anything",
+		"p-stdout---other-abcdefgh.log", "p-stdout---supervisorx-abcdefgh.log", "---supervisor-abcdefgh.log", "p-stdout---supervisor-a b.log", "plain.log",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	failed, err := CleanAuto(dir, "supervisor")
+	if want := []string{filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log")}; err != nil || !slices.Equal(failed, want) {
+		t.Errorf("failed %q, %v, want %q", failed, err, want)
+	}
+	var left []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	want := []string{"---supervisor-abcdefgh.log", "d-stdout---supervisor-abcdefgh.log", "p-stdout---other-abcdefgh.log", "p-stdout---supervisor-a b.log",
+		"p-stdout---supervisorx-abcdefgh.log", "plain.log"}
+	if !slices.Equal(left, want) {
+		t.Errorf("left %q, want %q", left, want)
+	}
+	// compat: Supervisor takes the identifier for a pattern; we take it literally (quirk F2).
+	os.WriteFile(filepath.Join(dir, "p-stdout---axb-abcdefgh.log"), nil, 0o644)
+	CleanAuto(dir, "a.b")
+	if _, err := os.Stat(filepath.Join(dir, "p-stdout---axb-abcdefgh.log")); err != nil {
+		t.Errorf("another identifier's log: %v", err)
+	}
+	if _, err := CleanAuto(filepath.Join(dir, "none"), "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing directory: %v", err)
+	}
+}
