@@ -54,7 +54,7 @@ def answer(args):
             out["set"] = {n: getattr(options, n) for n in names if options.attr_priorities.get(n) == 2}
         except Exit as why:
             if why.args[0] == 2:
-                out["err"] = said[0]
+                out["err"] = said[0].replace(conf, "CONF")
             else:
                 out["exit"] = True
     return out
