@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/graced/graced/internal/process"
+)
+
+const second = 1_000_000 // in the microseconds of a Scenario
+
+// Generate makes the scenario of a seed. What it asks for, the reference knows as well.
+func Generate(seed uint64) Scenario {
+	r := &dice{rand.New(rand.NewPCG(seed, 0x5eed))}
+	sc := Scenario{Seed: seed, End: 25 * second, Commands: []Command{}}
+	for i := range r.between(1, 4) {
+		sc.Groups = append(sc.Groups, r.group(i))
+	}
+	at := int64(0)
+	for range r.between(0, 34) {
+		before := at
+		at += int64(r.between(7_000, 1_300_000))
+		if whole := at / second * second; r.one(12) && whole > before {
+			at = whole // at the moment of some deadline
+		}
+		c := r.command(sc.Groups)
+		c.At, c.Req = at, uint64(len(sc.Commands)+1)
+		sc.Commands = append(sc.Commands, c)
+	}
+	if r.one(3) {
+		at := int64(r.between(1000, 20*second))
+		op := "shutdown"
+		if r.one(4) {
+			op = "restart"
+		}
+		sc.Commands = append(sc.Commands, Command{At: at, Req: uint64(len(sc.Commands) + 1), Op: op})
+	}
+	return sc
+}
+
+// dice are a source of random choices.
+type dice struct{ *rand.Rand }
+
+func (r *dice) between(a, b int) int { return a + r.IntN(b-a+1) }
+func (r *dice) one(in int) bool      { return r.IntN(in) == 0 }
+func pick[T any](r *dice, from ...T) T {
+	return from[r.IntN(len(from))]
+}
+
+func (r *dice) group(i int) Group {
+	g := Group{Name: fmt.Sprintf("g%d", i), Priority: pick(r, 1, 5, 5, 999), Later: i > 0 && r.one(5)}
+	for k := range pick(r, 1, 1, 1, 2, 3, 4) {
+		g.Programs = append(g.Programs, r.program(k))
+	}
+	if len(g.Programs) == 1 && r.one(2) {
+		g.Programs[0].Name = g.Name // the group of a single program: short names on the wire
+	}
+	return g
+}
+
+func (r *dice) program(k int) Program {
+	p := Program{
+		Name: fmt.Sprintf("p%d", k), Priority: pick(r, 1, 2, 2, 999),
+		StartSecs: pick(r, 0, 1, 1, 2), StartRetries: pick(r, 0, 1, 3), StopWaitSecs: pick(r, 0, 1, 1, 3),
+		Autostart: !r.one(3), Autorestart: r.IntN(3), ExitCodes: pick(r, []int{0}, []int{0, 2}),
+		StopSignal:  int(pick(r, process.SIGTERM, process.SIGTERM, 2)),
+		KillAsGroup: r.one(3),
+	}
+	p.StopAsGroup = p.KillAsGroup && r.one(2)
+	mood := r.IntN(4)
+	for range r.between(4, 24) {
+		p.Lives = append(p.Lives, r.life(mood, p.StartSecs))
+	}
+	return p
+}
+
+// life makes one life; a program of mood 0 is likely to crash, of mood 3 to stay.
+func (r *dice) life(mood, startSecs int) Life {
+	if r.one(14) {
+		return Life{Fork: pick(r, "EAGAIN", "ENOMEM"), Lasts: -1, Stop: -1, Kill: -1}
+	}
+	l := Life{
+		Code: pick(r, 0, 0, 1, 2, -1),
+		Stop: int64(r.between(2_000, 700_000)), Stops: pick(r, 0, -1, 1),
+		Kill: int64(r.between(200, 900)),
+	}
+	switch x := r.IntN(6); {
+	case x <= mood:
+		l.Lasts = -1
+	case x == 5 && r.one(3) && startSecs > 0:
+		l.Lasts = int64(startSecs) * second // to the moment
+	case x%2 == 0:
+		l.Lasts = int64(r.between(5_000, 900_000))
+	default:
+		l.Lasts = int64(r.between(1_100_000, 6_000_000))
+	}
+	switch {
+	case r.one(3):
+		l.Stop = -1
+	case r.one(60):
+		l.Denied, l.Lasts = true, -1
+	}
+	if r.one(12) {
+		l.Kill = int64(r.between(400_000, 2_500_000)) // busy in the kernel
+	}
+	return l
+}
+
+func (r *dice) command(groups []Group) Command {
+	g := groups[r.IntN(len(groups))]
+	p := g.Programs[r.IntN(len(g.Programs))]
+	member := process.Namespec{Group: g.Name, Process: p.Name}.String()
+	if r.one(10) {
+		member = g.Name + ":" + p.Name // the long form works as well
+	}
+	c := Command{Name: member, Wait: r.one(2)}
+	switch x := r.IntN(40); {
+	case x < 9:
+		c.Op = "startProcess"
+	case x < 21:
+		c.Op = "stopProcess"
+	case x < 25:
+		c.Op, c.Signal = "signalProcess", pick(r, 0, 1, 10, 15, 9, 2)
+	case x < 28:
+		c.Op, c.Name = "startProcessGroup", g.Name
+	case x < 31:
+		c.Op, c.Name = "stopProcessGroup", g.Name
+	case x == 31:
+		c.Op, c.Name = pick(r, "startProcess", "stopProcess"), g.Name+pick(r, ":*", ":")
+	case x == 32:
+		c.Op, c.Name = "startAllProcesses", ""
+	case x == 33:
+		c.Op, c.Name = "stopAllProcesses", ""
+	case x == 34:
+		c.Op, c.Name, c.Signal = "signalProcessGroup", g.Name, pick(r, 0, 10, 15)
+	case x == 35:
+		c.Op, c.Name, c.Signal = "signalAllProcesses", "", pick(r, 0, 10, 1)
+	case x == 36:
+		c.Op, c.Name = pick(r, "startProcess", "stopProcess", "signalProcess", "startProcessGroup"), pick(r, "nope", "nope:x", g.Name+":nope")
+		c.Signal = 1
+	case x == 37:
+		c.Op, c.Name = "removeProcessGroup", g.Name
+	default:
+		c.Op, c.Name = "addProcessGroup", g.Name
+		for _, o := range groups {
+			if o.Later && r.one(2) {
+				c.Name = o.Name
+			}
+		}
+	}
+	return c
+}

@@ -1,0 +1,380 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// epoch is the wall time of virtual zero.
+var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// World carries out the effects of a machine in virtual time.
+type World struct {
+	Core  *core.Supervisor
+	Trace []Fact
+	// Watch, when set, sees every step.
+	Watch func(now time.Duration, in core.Input, out []core.Effect)
+
+	now      time.Duration
+	events   queue
+	seq      uint64
+	groups   map[string]Group
+	lives    map[process.Namespec][]Life
+	spawns   map[process.Namespec]int
+	children map[int]*child
+	lastPID  int
+	rows     map[core.Req]bool // answered with a row for each process
+	late     *rand.Rand        // nil: every outcome is known at once
+	causes   map[int64][]cause // what set things going at each moment
+	Halted   bool
+}
+
+// cause is something that sets things going by itself.
+type cause string
+
+// The causes.
+const (
+	aDeadline cause = "a deadline"
+	aCommand  cause = "a command"
+	anEnd     cause = "the end of a child"
+)
+
+func (w *World) because(c cause) {
+	at := w.now.Microseconds()
+	w.causes[at] = append(w.causes[at], c)
+}
+
+// child is a living or dead process.
+type child struct {
+	pid         int
+	id          process.ID
+	incarnation process.Incarnation
+	name        process.Namespec
+	life        Life
+	number      int // which spawn of its program
+	stopSignal  process.Signal
+	patient     bool // stopwaitsecs is not zero: every SIGKILL is traced
+	dead        bool
+	killed      bool
+	known       time.Duration // when the machine knows of it
+}
+
+// NewWorld makes a world around a new machine. With late, the outcomes of effects arrive after random delays.
+func NewWorld(opts core.Options, late *rand.Rand) *World {
+	return &World{
+		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
+		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
+		causes: map[int64][]cause{},
+	}
+}
+
+// Run plays a scenario until its end or until the machine halts.
+func (w *World) Run(sc Scenario) {
+	var boot []process.GroupSpec
+	for _, g := range sc.Groups {
+		w.Define(g)
+		if !g.Later {
+			boot = append(boot, g.spec())
+		}
+	}
+	for _, c := range sc.Commands {
+		w.at(microseconds(c.At), func() {
+			w.because(aCommand)
+			w.Command(c)
+		})
+	}
+	w.Input(core.Command{Do: core.AddGroups{Groups: boot}})
+	w.Until(microseconds(sc.End))
+}
+
+// Define tells the world how the lives of a group's programs go.
+func (w *World) Define(g Group) {
+	w.groups[g.Name] = g
+	for _, p := range g.Programs {
+		w.lives[process.Namespec{Group: g.Name, Process: p.Name}] = p.Lives
+	}
+}
+
+// Now returns the virtual time.
+func (w *World) Now() time.Duration { return w.now }
+
+// Until lets time pass up to and including a moment.
+func (w *World) Until(end time.Duration) {
+	for !w.Halted {
+		deadline, armed := w.Core.NextDeadline()
+		next := len(w.events) > 0
+		switch {
+		case armed && deadline <= end && (!next || deadline <= w.events[0].at):
+			w.now = max(w.now, deadline)
+			w.because(aDeadline)
+			w.Input(core.Tick{})
+		case next && w.events[0].at <= end:
+			e := heap.Pop(&w.events).(event)
+			w.now = e.at
+			e.do()
+		default:
+			w.now = max(w.now, end)
+			return
+		}
+	}
+}
+
+// Input steps the machine and carries out what it wants.
+func (w *World) Input(in core.Input) {
+	if w.Halted {
+		return
+	}
+	out := w.Core.Step(core.Now{Mono: w.now, Wall: epoch.Add(w.now)}, in)
+	if w.Watch != nil {
+		w.Watch(w.now, in, out)
+	}
+	for _, e := range out {
+		w.act(e)
+	}
+}
+
+// Command translates and gives a wish.
+func (w *World) Command(c Command) {
+	if c.Cancel != 0 {
+		w.Input(core.Cancel{Req: core.Req(c.Cancel)})
+		return
+	}
+	do, rows, ok := w.verb(c)
+	if !ok {
+		w.note("reply", fmt.Sprintf("#%d", c.Req), faultText(&core.Fault{Kind: core.BadName, Text: c.Name}))
+		return
+	}
+	w.rows[core.Req(c.Req)] = rows
+	w.Input(core.Command{Req: core.Req(c.Req), Do: do})
+}
+
+// verb translates a command, and tells whether its answer has rows.
+func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
+	name := process.ParseNamespec(c.Name)
+	one := core.Target{Group: name.Group, Process: name.Process, Text: c.Name}
+	group := core.Target{Group: c.Name, Text: c.Name}
+	all := core.Target{All: true}
+	sig := process.Signal(c.Signal)
+	switch c.Op {
+	case "startProcess":
+		return core.Start{Target: one, Wait: c.Wait}, name.WholeGroup(), true
+	case "stopProcess":
+		return core.Stop{Target: one, Wait: c.Wait}, name.WholeGroup(), true
+	case "signalProcess":
+		return core.SendSignal{Target: one, Signal: sig}, name.WholeGroup(), true
+	case "startProcessGroup":
+		return core.Start{Target: group, Wait: c.Wait}, true, true
+	case "stopProcessGroup":
+		return core.Stop{Target: group, Wait: c.Wait}, true, true
+	case "signalProcessGroup":
+		return core.SendSignal{Target: group, Signal: sig}, true, true
+	case "startAllProcesses":
+		return core.Start{Target: all, Wait: c.Wait}, true, true
+	case "stopAllProcesses":
+		return core.Stop{Target: all, Wait: c.Wait}, true, true
+	case "signalAllProcesses":
+		return core.SendSignal{Target: all, Signal: sig}, true, true
+	case "addProcessGroup":
+		g, ok := w.groups[c.Name]
+		return core.AddGroups{Groups: []process.GroupSpec{g.spec()}}, false, ok
+	case "removeProcessGroup":
+		return core.RemoveGroup{Name: c.Name}, false, true
+	case "shutdown", "restart":
+		return core.Quit{Restart: c.Op == "restart"}, false, true
+	case "write":
+		return core.WriteInput{Target: one, Data: []byte("x")}, false, true
+	case "removeProcess":
+		return core.RemoveProcess{Group: name.Group, Name: name.Process, Departed: c.Wait}, false, true
+	case "addProcess":
+		p, ok := w.program(name)
+		return core.AddProcesses{Group: name.Group, Specs: []process.Spec{p.spec()}}, false, ok
+	case "apply", "leave":
+		p, ok := w.Plan(c.Name, c.Desired)
+		if c.Op == "leave" {
+			return core.Leave{Plan: p}, false, ok
+		}
+		return core.Apply{Plan: p}, false, ok
+	}
+	panic("sim: no such command: " + c.Op)
+}
+
+// Plan makes the plan by which the named members shall be those of an active group.
+func (w *World) Plan(group string, names []string) (plan.Plan, bool) {
+	active, ok := w.Core.Manifest().Group(group)
+	if !ok {
+		return plan.Plan{}, false
+	}
+	desired := active.GroupSpec
+	desired.Processes = nil
+	for _, name := range names {
+		if p, ok := w.program(process.Namespec{Group: group, Process: name}); ok {
+			desired.Processes = append(desired.Processes, p.spec())
+		}
+	}
+	return plan.Grace(active, desired), true
+}
+
+func (w *World) program(name process.Namespec) (Program, bool) {
+	for _, p := range w.groups[name.Group].Programs {
+		if p.Name == name.Process {
+			return p, true
+		}
+	}
+	return Program{}, false
+}
+
+// act carries out one effect.
+func (w *World) act(e core.Effect) {
+	switch e := e.(type) {
+	case core.Spawn:
+		w.spawn(e)
+	case core.Signal:
+		w.signal(e)
+	case core.WriteStdin:
+		w.outcome(0, core.StdinWritten{Token: e.Token})
+	case core.Reply:
+		w.note("reply", fmt.Sprintf("#%d", e.Req), w.answerText(e))
+	case core.Publish:
+		w.publish(e.Event)
+	case core.Halt:
+		w.Halted = true
+		w.note("halt", "", strconv.FormatBool(e.Restart))
+	}
+}
+
+func (w *World) answerText(r core.Reply) string {
+	if a := r.Applied; a != nil {
+		return fmt.Sprintf("added %v stopped %v removed %v failed %d", a.Added, a.Stopped, a.Removed, len(a.Failed))
+	}
+	return replyText(r, w.rows[r.Req])
+}
+
+func (w *World) spawn(e core.Spawn) {
+	name := process.Namespec{Group: e.Group, Process: e.Spec.Name}
+	n := w.spawns[name]
+	w.spawns[name]++
+	life := w.lives[name][n%len(w.lives[name])]
+	if life.Fork != "" {
+		w.outcome(0, core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: "cannot fork: " + life.Fork})
+		return
+	}
+	w.lastPID++
+	c := &child{
+		pid: w.lastPID, id: e.ID, incarnation: e.Incarnation, name: name, life: life, number: n + 1,
+		stopSignal: e.Spec.StopSignal, patient: e.Spec.StopWaitSecs > 0,
+	}
+	w.children[c.pid] = c
+	c.known = w.outcome(0, core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: c.pid})
+	if life.Lasts >= 0 {
+		w.dies(c, life.Lasts, exitStatus(life.Code, 11))
+	}
+}
+
+// dies lets a child end after some microseconds, unless it has ended before.
+func (w *World) dies(c *child, after int64, status process.ExitStatus) {
+	w.at(w.now+microseconds(after), func() {
+		if c.dead {
+			return
+		}
+		c.dead = true
+		w.because(anEnd)
+		if c.known > w.now {
+			w.at(c.known, func() { w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status}) })
+			return
+		}
+		w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status})
+	})
+}
+
+func (w *World) signal(e core.Signal) {
+	c := w.children[e.PID]
+	if c == nil {
+		panic(fmt.Sprintf("sim: %v to pid %d, which never was", e.Signal, e.PID))
+	}
+	if e.Signal != process.SIGKILL || c.patient || !c.killed {
+		w.note("signal", long(c.name), signalText(e.Signal, e.ToGroup, strconv.Itoa(c.number)))
+	}
+	in := core.Signalled{ID: e.ID, Incarnation: e.Incarnation, Token: e.Token}
+	switch {
+	case c.dead:
+	case c.life.Denied:
+		in.Error = "EPERM"
+	case e.Signal == process.SIGKILL:
+		c.killed = true
+		w.dies(c, c.life.Kill, process.ExitStatus{Signal: process.SIGKILL})
+	case (e.Signal == c.stopSignal || e.Signal == process.SIGTERM) && c.life.Stop >= 0:
+		w.dies(c, c.life.Stop, exitStatus(c.life.Stops, e.Signal))
+	}
+	w.outcome(c.known, in)
+}
+
+func (w *World) publish(e core.Event) {
+	switch e := e.(type) {
+	case core.StateChanged:
+		life := "0"
+		if c := w.children[e.PID]; c != nil {
+			life = strconv.Itoa(c.number)
+		}
+		w.note("state", e.Group+":"+e.Name, stateText(e, life))
+	case core.GroupAdded:
+		w.note("group", e.Name, "added")
+	case core.GroupRemoved:
+		w.note("group", e.Name, "removed")
+	}
+}
+
+func (w *World) note(kind, subject, text string) {
+	w.Trace = append(w.Trace, Fact{At: w.now.Microseconds(), Kind: kind, Subject: subject, Text: text})
+}
+
+// outcome lets the machine know something, not before a moment, and returns when.
+func (w *World) outcome(earliest time.Duration, in core.Input) time.Duration {
+	at := w.now
+	if w.late != nil && w.late.IntN(3) > 0 {
+		at += microseconds(w.late.Int64N(60_000))
+	}
+	at = max(at, earliest)
+	w.at(at, func() { w.Input(in) })
+	return at
+}
+
+func (w *World) at(t time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.events, event{t, w.seq, do})
+}
+
+// long is the name of a process with its group, as traces use it.
+func long(n process.Namespec) string { return n.Group + ":" + n.Process }
+
+// event is something that will happen in the world.
+type event struct {
+	at  time.Duration
+	seq uint64
+	do  func()
+}
+
+// queue is a heap of events, in order of time, then of planning.
+type queue []event
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	if q[i].at != q[j].at {
+		return q[i].at < q[j].at
+	}
+	return q[i].seq < q[j].seq
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *queue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return e
+}
