@@ -30,6 +30,7 @@ type report struct {
 type row struct {
 	what, ours, original, target string
 	met                          bool
+	open                         bool // the target compares with the original, which is not here
 }
 
 // report compares the measurements with the targets.
@@ -45,6 +46,8 @@ func (b *bench) report() *report {
 		line := row{what: what, ours: cell(ours), target: target, met: met}
 		if orig != nil {
 			line.original = cell(orig)
+		} else {
+			line.open = strings.Contains(target, "Supervisor")
 		}
 		r.rows = append(r.rows, line)
 	}
@@ -66,7 +69,7 @@ func (b *bench) report() *report {
 			return text
 		})
 	add(fmt.Sprintf("`getAllProcessInfo` of %d processes over the unix socket, one connection", b.many),
-		"≥ 20 × Supervisor", orig == nil || ours.queries >= 20*orig.queries,
+		"≥ 20 × Supervisor", orig != nil && ours.queries >= 20*orig.queries,
 		func(c *contender) string {
 			text := fmt.Sprintf("%.1f /s", c.queries)
 			if c == ours && orig != nil {
@@ -84,7 +87,7 @@ func (b *bench) report() *report {
 		}
 		return fmt.Sprintf("%d of %d", c.logBytes/lineLength, c.logBytes/lineLength)
 	})
-	add("the same: throughput", "not below Supervisor", orig == nil || ours.logRate() >= orig.logRate(),
+	add("the same: throughput", "not below Supervisor", orig != nil && ours.logRate() >= orig.logRate(),
 		func(c *contender) string { return fmt.Sprintf("%.0f MB/s", c.logRate()) })
 	add("the same: processor time of the daemon", "≤ 1.5 s per GB", ours.logCPUPerGB() <= 1.5,
 		func(c *contender) string { return fmt.Sprintf("%.2f s per GB", c.logCPUPerGB()) })
@@ -127,7 +130,7 @@ func cpuModel() string {
 func (r *report) missed() int {
 	n := 0
 	for _, row := range r.rows {
-		if !row.met {
+		if !row.met && !row.open {
 			n++
 		}
 	}
@@ -139,7 +142,10 @@ func (r *report) write(w io.Writer) {
 	fmt.Fprintf(w, "%s\n\n| what | graced | %s | target | met |\n|---|---|---|---|---|\n", r.machine, r.original)
 	for _, row := range r.rows {
 		met := "yes"
-		if !row.met {
+		switch {
+		case row.open:
+			met = "not compared"
+		case !row.met:
 			met = "**no**"
 		}
 		original := row.original
