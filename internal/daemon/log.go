@@ -22,21 +22,20 @@ const (
 	LevelCritical = slog.Level(12)
 )
 
-// levels maps Supervisor's numbers and configured names to ours.
+// levels maps Supervisor's numbers and the codes of its lines to ours.
 var levels = []struct {
 	number int
-	name   string
 	level  slog.Level
 	code   string
 }{
-	{50, "critical", LevelCritical, "CRIT"}, {40, "error", LevelError, "ERRO"}, {30, "warn", LevelWarn, "WARN"}, {20, "info", LevelInfo, "INFO"},
-	{10, "debug", LevelDebug, "DEBG"}, {5, "trace", LevelTrace, "TRAC"}, {3, "blather", LevelBlather, "BLAT"},
+	{50, LevelCritical, "CRIT"}, {40, LevelError, "ERRO"}, {30, LevelWarn, "WARN"}, {20, LevelInfo, "INFO"},
+	{10, LevelDebug, "DEBG"}, {5, LevelTrace, "TRAC"}, {3, LevelBlather, "BLAT"},
 }
 
-// LevelByName returns the level that the option loglevel names; info for a name that is none.
-func LevelByName(name string) slog.Level {
+// LevelOf returns the level with Supervisor's number (50, 40, 30, 20, 10, 5, 3); info for any other.
+func LevelOf(number int) slog.Level {
 	for _, l := range levels {
-		if l.name == name {
+		if l.number == number {
 			return l.level
 		}
 	}

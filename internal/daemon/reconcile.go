@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -60,7 +61,7 @@ func (d *Daemon) Reread(ctx context.Context) (control.Reread, error) {
 	if err != nil {
 		return control.Reread{}, err
 	}
-	d.LogWarnings(c)
+	LogWarnings(d.log, c)
 	var out control.Reread
 	ok := d.do(ctx, func(core.Now) {
 		d.loop.desired = desire(c)
@@ -74,18 +75,14 @@ func (d *Daemon) Reread(ctx context.Context) (control.Reread, error) {
 }
 
 // LogWarnings writes what the files are warned of into the main log, criticals first, then warnings, then infos.
-func (d *Daemon) LogWarnings(c *config.Config) {
+func LogWarnings(log *slog.Logger, c *config.Config) {
 	for _, pass := range []struct {
 		from config.Level
-		to   func(text string)
-	}{
-		{config.LevelCrit, func(s string) { d.logf(LevelCritical, "%s", s) }},
-		{config.LevelWarn, func(s string) { d.logf(LevelWarn, "%s", s) }},
-		{config.LevelInfo, func(s string) { d.logf(LevelInfo, "%s", s) }},
-	} {
+		to   slog.Level
+	}{{config.LevelCrit, LevelCritical}, {config.LevelWarn, LevelWarn}, {config.LevelInfo, LevelInfo}} {
 		for _, w := range c.Warnings {
 			if w.Level == pass.from {
-				pass.to(w.Text)
+				log.Log(context.Background(), pass.to, w.Text)
 			}
 		}
 	}

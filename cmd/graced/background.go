@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/daemon"
+)
+
+// backgroundFD is the descriptor on which a daemon that was sent to the background tells its parent that it is up. Its number travels in
+// the environment variable backgroundEnv.
+const (
+	backgroundFD  = 3
+	backgroundEnv = "GRACED_BACKGROUND"
+)
+
+// isBackground reports whether this process was started by daemonize.
+func isBackground() bool { return os.Getenv(backgroundEnv) != "" }
+
+// daemonize starts this binary once more as the leader of a session of its own, and waits until it holds its sockets and log (a Go
+// program cannot fork itself). The error is the child's; it has printed it.
+func daemonize() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }() // only read
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), backgroundEnv+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	_ = w.Close() // the child has its own
+	if err != nil {
+		return fmt.Errorf("cannot start the daemon: %v", err)
+	}
+	if word, err := io.ReadAll(r); err == nil && string(word) == "up" {
+		return nil
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		os.Exit(exit.ExitCode()) // the child has printed why
+	}
+	return fmt.Errorf("the daemon ended before it was up: %v", err)
+}
+
+// settle applies the directory and umask that only a daemon in the background has (quirk A15).
+func settle(c config.Supervisord, logf logFunc) {
+	logf(daemon.LevelInfo, "daemonizing the supervisord process")
+	if c.Directory != "" {
+		if err := os.Chdir(c.Directory); err != nil {
+			logf(daemon.LevelCritical, "can't chdir into '%s': %v", c.Directory, err)
+		} else {
+			logf(daemon.LevelInfo, "set current directory: '%s'", c.Directory)
+		}
+	}
+	syscall.Umask(c.Umask)
+}
+
+// detach cuts the ties to the terminal and lets the parent end with success.
+func detach() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = null.Close() }() // its copies stay
+	for fd := range 3 {
+		if err := syscall.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return fmt.Errorf("cannot redirect descriptor %d: %v", fd, err)
+		}
+	}
+	if err := os.Unsetenv(backgroundEnv); err != nil {
+		return err
+	}
+	up := os.NewFile(backgroundFD, "parent")
+	_, err = io.WriteString(up, "up")
+	return errors.Join(err, up.Close())
+}
+
+// childEnviron is the environment that children inherit: ours without the private variable.
+func childEnviron(environ []string) []string {
+	var out []string
+	for _, e := range environ {
+		if !strings.HasPrefix(e, backgroundEnv+"=") {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+// Command graced is the supervisor's daemon. Called as supervisord it keeps Supervisor's contract; `graced demo` shows the main idea on
+// real processes.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/demo"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/machine"
+)
+
+// version is the version of Supervisor whose contract is kept; it is what -v and getSupervisorVersion answer.
+const version = "4.2.5"
+
+func main() {
+	host.Init() // a stand-in for a child that could not be started never returns from here
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "demo":
+			os.Exit(runDemo(os.Args[2:]))
+		case "demo-worker":
+			if len(os.Args) != 3 {
+				fmt.Fprintln(os.Stderr, "usage: graced demo-worker SOCKET")
+				os.Exit(2)
+			}
+			if err := demo.Worker(os.Args[2]); err != nil {
+				fmt.Fprintln(os.Stderr, "demo-worker:", err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
+	os.Exit(run(os.Args))
+}
+
+func runDemo(args []string) int {
+	o, err := demo.ParseArgs(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "graced:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := demo.Run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "graced demo:", err)
+		return 1
+	}
+	return 0
+}
+
+// usageError is an error of the command line, the configuration or the start: exit code 2 (contract: daemon, "Exit codes").
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+// run is the daemon: it reads the command line and the files, and supervises until it is told to stop.
+func run(argv []string) int {
+	m, err := machine.New()
+	if err != nil {
+		return usage(argv[0], err)
+	}
+	args, err := config.ParseDaemonArgs(m, argv[1:])
+	if err != nil {
+		return usage(argv[0], err)
+	}
+	switch {
+	case args.Help:
+		fmt.Print(helpText(argv[0]))
+		return 0
+	case args.Version:
+		fmt.Println(version)
+		return 0
+	case args.Profile:
+		fmt.Fprintln(os.Stderr, "warning: --profile_options belongs to Python's profiler and has no effect here")
+	}
+	if !args.HasPath {
+		if args.Path, err = findConfig(argv[0], m); err != nil {
+			return usage(argv[0], err)
+		}
+	}
+	// Absolute before anything changes the directory, so that a restart finds the file again (quirk A16).
+	if path, err := filepath.Abs(args.Path); err == nil && m.Exists(path) {
+		args.Path = path
+	}
+	m.Environ = childEnviron(m.Environ)
+	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides}
+	if err := s.start(); err != nil {
+		return usage(argv[0], err)
+	}
+	return 0
+}
+
+// usage prints an error of the start as Supervisor does, and what our own name can add to it.
+func usage(argv0 string, err error) int {
+	fmt.Fprintf(os.Stderr, "Error: %s\nFor help, use %s -h\n", err, argv0)
+	var bad *config.Error
+	if called(argv0) == "graced" && errors.As(err, &bad) {
+		fmt.Fprintf(os.Stderr, "\n  %s\n", bad.Detail())
+	}
+	return 2
+}
+
+// called is the name that chose the contract.
+func called(argv0 string) string {
+	if filepath.Base(argv0) == "supervisord" {
+		return "supervisord"
+	}
+	return "graced"
+}
+
+// findConfig searches the default places.
+func findConfig(argv0 string, m config.Machine) (string, error) {
+	dir := filepath.Dir(argv0)
+	if path, err := exec.LookPath(argv0); err == nil {
+		dir = filepath.Dir(path)
+	}
+	path, err := config.FindDefault(m, dir)
+	switch {
+	case err != nil && called(argv0) == "graced":
+		return "", &usageError{err.Error() + "\n\n  graced demo          see it work, nothing needed\n  graced -n -c FILE    supervise in the foreground what FILE says\n"}
+	case err == nil && os.Getuid() == 0:
+		fmt.Fprintf(os.Stderr, "warning: running as root and looking for the configuration file in default places, among them the working directory; "+
+			"name it with \"-c %s\" instead\n", path)
+	}
+	return path, err
+}
