@@ -43,10 +43,10 @@ func (e *Error) Detail() string {
 	b.WriteString(cause)
 	var extra []string
 	switch {
-	case e.Key == "":
+	case e.Key == "" || e.Value == "" && e.Col == 0: // no option, or one that is missing
 	case strings.Contains(e.Key, "password"):
 		extra = append(extra, e.Key+"=(hidden)")
-	case e.Value != "" || e.Line > 0:
+	default:
 		extra = append(extra, e.Key+"="+strings.ReplaceAll(e.Value, "\n", " "))
 	}
 	if e.Hint != "" {

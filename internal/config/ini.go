@@ -136,7 +136,7 @@ func (r *iniReader) readLine(line string) *Error {
 		return &Error{
 			File: r.file, Line: r.lineno,
 			Text: fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
-			Hint: headerHint(line),
+			Cause: "this line comes before any [section]: " + repr(strip(line)), Hint: headerHint(line),
 		}
 	}
 	delim := strings.IndexAny(value, "=:")

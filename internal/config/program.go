@@ -219,6 +219,9 @@ func (p *programReader) log(spec *process.LogSpec, channel string) process.LogTa
 		}
 		if err != nil {
 			p.err = e.fail(p.sec, err)
+			if p.err.Hint == percentHint {
+				p.err.Hint = "write %%%% for a literal percent sign: the names of log files are expanded twice"
+			}
 		}
 	}
 	spec.Backups = p.int(key+"_backups", 10)

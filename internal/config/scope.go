@@ -69,7 +69,7 @@ func (s *scope) expand(format, here, what string) (string, error) {
 	}
 	return "", &expandError{
 		text:  fmt.Sprintf("Format string %s for %s is badly formatted: %s", repr(shown), repr(what), err),
-		cause: err.Error(), hint: percentHint,
+		cause: "a percent sign does not start a %(name)s: " + err.Error(), hint: percentHint,
 	}
 }
 
