@@ -1,0 +1,242 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// RPC answers an XML-RPC document with a document and the status 200, or with a status alone.
+type RPC interface {
+	Serve(ctx context.Context, body []byte) (response []byte, status int)
+}
+
+// Service is what the servers themselves need of a control.Service.
+type Service interface {
+	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)
+	Log(ctx context.Context, level int, message string) error
+}
+
+// Dated is a control.Follower that knows when its log was last written.
+type Dated interface {
+	Modified() time.Time
+}
+
+// Limits on what a stranger can hold. There is none on a connection that waits, neither between requests nor for an answer: clients keep
+// connections for hours, and a process may take minutes to stop.
+const (
+	maxBody       = 16 << 20 // bytes of a request's body (quirk D15)
+	maxHeader     = 64 << 10 // bytes of a request's head
+	headerTimeout = 20 * time.Second
+	bodyTimeout   = time.Minute
+
+	// lingering is how long a call goes on after its caller has closed the connection. A caller that has only closed its own direction, as
+	// "printf | nc" does, still gets what is answered at once.
+	lingering = time.Second
+	// draining is how long Close waits for answers to be written.
+	draining = 2 * time.Second
+)
+
+// Server answers on the sockets of a daemon.
+type Server struct {
+	listeners *Listeners
+	servers   []*http.Server
+	cancel    context.CancelFunc // of the context of every request
+	serving   sync.WaitGroup
+
+	mu     sync.Mutex
+	fresh  map[net.Conn]struct{} // connections that have not sent a request yet
+	closed bool
+}
+
+// Serve starts to answer on all sockets.
+func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{listeners: listeners, cancel: cancel, fresh: map[net.Conn]struct{}{}}
+	for _, l := range listeners.open {
+		hs := &http.Server{
+			Handler:           &handler{credentials{l.Username, l.Password}, ctx, svc, rpc},
+			BaseContext:       func(net.Listener) context.Context { return ctx },
+			ConnState:         s.track,
+			ReadHeaderTimeout: headerTimeout,
+			MaxHeaderBytes:    maxHeader,
+			// Otherwise net/http answers OPTIONS * itself, past the credentials.
+			DisableGeneralOptionsHandler: true,
+			ErrorLog:                     log.New(logWriter{svc}, "", 0),
+		}
+		s.servers = append(s.servers, hs)
+		s.serving.Go(func() { _ = hs.Serve(l.Listener) }) // ends when it is closed
+	}
+	return s
+}
+
+// track keeps the connections without a request, for which http.Server.Shutdown would wait.
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state != http.StateNew {
+		delete(s.fresh, c)
+		return
+	}
+	s.fresh[c] = struct{}{}
+	if s.closed {
+		_ = c.Close()
+	}
+}
+
+// Close ends streams and waiting calls, lets answers that are being written out for up to two seconds, closes all connections and the
+// listeners, and returns when nothing runs any more.
+func (s *Server) Close() {
+	s.cancel()
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.fresh {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), draining)
+	defer cancel()
+	for _, hs := range s.servers {
+		s.serving.Go(func() {
+			if hs.Shutdown(ctx) != nil {
+				_ = hs.Close()
+			}
+		})
+	}
+	s.serving.Wait()
+	s.listeners.Close()
+}
+
+// logWriter carries the messages of net/http to the daemon's main log.
+type logWriter struct{ svc Service }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	const levelError = 40
+	return len(line), w.svc.Log(context.Background(), levelError, strings.TrimSuffix(string(line), "\n"))
+}
+
+// handler answers the requests of one server.
+type handler struct {
+	credentials
+	running context.Context // until the server closes
+	svc     Service
+	rpc     RPC
+}
+
+// ServeHTTP finds the handler by prefix, in Supervisor's order (contract: rpc, "Transport").
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "Medusa/1.12")
+	path := r.URL.Path
+	switch {
+	case !h.admit(r):
+		w.Header().Set("Www-Authenticate", `Basic realm="default"`)
+		w.Header().Set("Connection", "close")
+		fail(w, http.StatusUnauthorized)
+	case strings.HasPrefix(path, "/RPC2"):
+		h.call(w, r)
+	case strings.HasPrefix(path, "/logtail"):
+		h.logtail(w, r)
+	case strings.HasPrefix(path, "/mainlogtail"):
+		h.follow(w, r, control.Log{Main: true})
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		fail(w, http.StatusNotFound)
+	default:
+		fail(w, http.StatusBadRequest)
+	}
+}
+
+// reasons are the words for the statuses in error pages, as the reference has them.
+var reasons = map[int]string{
+	http.StatusBadRequest: "Bad Request", http.StatusUnauthorized: "Unauthorized", http.StatusNotFound: "Not Found", http.StatusRequestTimeout: "Request Time-out",
+	http.StatusLengthRequired: "Length Required", http.StatusRequestEntityTooLarge: "Request Entity Too Large",
+	http.StatusInternalServerError: "Internal Server Error",
+}
+
+// fail answers with an error page.
+func fail(w http.ResponseWriter, status int) {
+	body := "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n<h1>Error response</h1>\r\n<p>Error code " + strconv.Itoa(status) +
+		".\r\n<p>Message: " + reasons[status] + ".\r\n</body>\r\n"
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // the client may have gone
+}
+
+// call answers an XML-RPC call.
+func (h *handler) call(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		fail(w, http.StatusBadRequest)
+		return
+	}
+	body, status := readBody(w, r)
+	if status != 0 {
+		w.Header().Set("Connection", "close") // the rest of the body may still come
+		fail(w, status)
+		return
+	}
+	ctx, cancel := linger(h.running, r.Context())
+	defer cancel()
+	response, status := h.rpc.Serve(ctx, body)
+	if status != http.StatusOK {
+		fail(w, status)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.Header().Set("Content-Length", strconv.Itoa(len(response)))
+	_, _ = w.Write(response) // the client may have gone
+}
+
+// readBody reads the body of a request, or returns the status of a failure.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
+	switch {
+	case r.ContentLength > maxBody:
+		return nil, http.StatusRequestEntityTooLarge
+	case r.ContentLength == 0 && r.Header.Get("Content-Length") == "" && len(r.TransferEncoding) == 0:
+		return nil, http.StatusLengthRequired
+	}
+	conn := http.NewResponseController(w)
+	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return nil, http.StatusInternalServerError
+	}
+	// The buffer grows with what has come, not with what was announced.
+	buf := bytes.NewBuffer(make([]byte, 0, 2048))
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case n > maxBody:
+		return nil, http.StatusRequestEntityTooLarge
+	case err != nil:
+		if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+			return nil, http.StatusRequestTimeout
+		}
+		return nil, http.StatusBadRequest
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil { // the answer may take any time
+		return nil, http.StatusInternalServerError
+	}
+	return buf.Bytes(), 0
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// linger returns a context that ends with running, or a while after the caller has gone.
+func linger(running, caller context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(running)
+	stop := context.AfterFunc(caller, func() { time.AfterFunc(lingering, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
