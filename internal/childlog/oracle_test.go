@@ -188,7 +188,7 @@ func TestRotationRecorded(t *testing.T) {
 func TestRotationLive(t *testing.T) {
 	r := newRand(t)
 	var cases []rotation
-	for range 200 {
+	for range 60 {
 		cases = append(cases, randomRotation(r))
 	}
 	answers, ok := ask(t, "testdata/rotate.py", cases)

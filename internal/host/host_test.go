@@ -85,7 +85,7 @@ func child(script string) {
 			fmt.Fprintln(f, "reopened")
 		case "orphan": // leaves a process behind that runs the rest
 			pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-				Env: []string{"HOST_TEST_CHILD=" + strings.Join(words, " ")}, Files: []uintptr{0, 1, 2}})
+				Env: []string{"HOST_TEST_CHILD=" + strings.Join(words, " "), "GORACE=atexit_sleep_ms=0"}, Files: []uintptr{0, 1, 2}})
 			if err != nil {
 				panic(err)
 			}
@@ -283,10 +283,13 @@ type run struct {
 // spec returns a spec that runs this binary with a script.
 func spec(script string) *process.Spec {
 	return &process.Spec{Name: "p", Command: selfExe + " " + "arg", UID: process.UnsetID, Umask: process.UnsetMask,
-		Environment: []process.Env{{Key: "HOST_TEST_CHILD", Value: script}}}
+		Environment: []process.Env{{Key: "HOST_TEST_CHILD", Value: script}, noDelay}}
 }
 
 var selfExe, _ = os.Executable()
+
+// noDelay keeps a child built with the race detector from waiting a second before it exits.
+var noDelay = process.Env{Key: "GORACE", Value: "atexit_sleep_ms=0"}
 
 // spawn starts the spec.
 func (r *rig) spawn(sp *process.Spec) *run {

@@ -45,7 +45,7 @@ func TestChildFacts(t *testing.T) {
 		if want := []string{selfExe, "arg"}; !slices.Equal(f.Args, want) {
 			t.Errorf("args %q, want %q", f.Args, want)
 		}
-		if want := []string{"PATH=" + os.Getenv("PATH"), "HOST_TEST_CHILD=facts", "A=b c"}; !slices.Equal(f.Env, want) {
+		if want := []string{"PATH=" + os.Getenv("PATH"), "HOST_TEST_CHILD=facts", "GORACE=atexit_sleep_ms=0", "A=b c"}; !slices.Equal(f.Env, want) {
 			t.Errorf("env %q, want %q", f.Env, want)
 		}
 		if len(f.Files) != 3 {
