@@ -135,7 +135,7 @@ func (r *iniReader) readLine(line string) *Error {
 	if r.cur == nil {
 		return &Error{
 			File: r.file, Line: r.lineno,
-			Text: fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
+			Text:  fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
 			Cause: "this line comes before any [section]: " + repr(strip(line)), Hint: headerHint(line),
 		}
 	}

@@ -219,10 +219,10 @@ func (p *programReader) log(spec *process.LogSpec, channel string) process.LogTa
 		}
 		if err != nil {
 			p.err = e.fail(p.sec, err)
-			if p.err.Hint == percentHint {
-				p.err.Hint = "write %%%% for a literal percent sign: the names of log files are expanded twice"
-			}
 		}
+	}
+	if p.err != nil && p.err.Key == key && p.err.Hint == percentHint {
+		p.err.Hint = "write %%%% for a literal percent sign: the names of log files are expanded twice"
 	}
 	spec.Backups = p.int(key+"_backups", 10)
 	spec.MaxBytes = p.bytes(key+"_maxbytes", 50<<20)

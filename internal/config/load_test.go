@@ -1,0 +1,534 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/graced/graced/internal/process"
+)
+
+const head = "[supervisord]\n"
+
+// load loads /etc/s.conf of a fake machine and fails the test if that fails.
+func load(t *testing.T, files map[string]string, cli Overrides) *Config {
+	t.Helper()
+	c, err := Load(fakeMachine(files), "/etc/s.conf", cli)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// one loads a file and returns its only process.
+func one(t *testing.T, text string) process.Spec {
+	t.Helper()
+	c := load(t, map[string]string{"/etc/s.conf": head + text}, nil)
+	if len(c.Groups) != 1 || len(c.Groups[0].Processes) != 1 {
+		t.Fatalf("groups %+v", c.Groups)
+	}
+	return c.Groups[0].Processes[0]
+}
+
+// loadError returns the error of a file.
+func loadError(t *testing.T, files map[string]string) *Error {
+	t.Helper()
+	_, err := Load(fakeMachine(files), "/etc/s.conf", nil)
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v, want an *Error", err)
+	}
+	return e
+}
+
+// warned returns the warnings of a kind as "line: text".
+func warned(c *Config, code Code) []string {
+	var out []string
+	for _, w := range c.Warnings {
+		if w.Code == code {
+			out = append(out, fmt.Sprintf("%d: %s", w.Origin.Line, w.Text))
+		}
+	}
+	return out
+}
+
+func TestOpeningErrors(t *testing.T) {
+	m := fakeMachine(map[string]string{"/etc/locked.conf": "!", "/etc/s.conf": ""})
+	for path, want := range map[string]string{
+		"/etc/none.conf": "could not find config file /etc/none.conf", "/etc/locked.conf": "could not read config file /etc/locked.conf",
+		"/etc": "could not read config file /etc", "etc/none": "could not find config file etc/none",
+	} {
+		if _, err := Load(m, path, nil); err == nil || err.Error() != want {
+			t.Errorf("Load(%s): %v, want %s", path, err, want)
+		}
+		if _, err := LoadCtl(m, path); err == nil || err.Error() != want {
+			t.Errorf("LoadCtl(%s): %v, want %s", path, err, want)
+		}
+	}
+}
+
+// TestRelativePath: quirk A16. What is read is absolute; texts show the name as typed.
+func TestRelativePath(t *testing.T) {
+	m := fakeMachine(map[string]string{"/w/sub/s.conf": head + "logfile=log\n[program:a]\ncommand=%(here)s/a\nstartsecs=x"})
+	m.Dir = "/w"
+	_, err := Load(m, "sub/s.conf", nil)
+	if err == nil || !strings.HasSuffix(err.Error(), "(file: 'sub/s.conf')") {
+		t.Errorf("error %v", err)
+	}
+	m.ReadFile = func(string) ([]byte, error) {
+		return []byte(head + "logfile=log\n[program:a]\ncommand=%(here)s/a"), nil
+	}
+	c, err := Load(m, "sub/s.conf", nil)
+	if err != nil || c.Path != "/w/sub/s.conf" || c.Supervisord.Logfile != "/w/log" || c.Supervisord.Pidfile != "/w/supervisord.pid" ||
+		c.Groups[0].Processes[0].Command != "/w/sub/a" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestOverridesBeatTheFile(t *testing.T) {
+	files := map[string]string{"/etc/s.conf": head + "loglevel=debug\nlogfile=/tmp/file.log\nuser=nosuch\nminfds=7\n", "/home/alice/": ""}
+	c := load(t, files, Overrides{"loglevel": "trace", "logfile": "~alice/x", "user": "alice", "nodaemon": "true", "logfile_maxbytes": "1KB"})
+	s := c.Supervisord
+	if s.LogLevel != LogTrace || s.User != "alice" || s.UID != 1001 || s.GID != 1002 || !s.Nodaemon || s.LogfileMaxBytes != 1024 || s.MinFDs != 7 {
+		t.Errorf("%+v", s)
+	}
+	if want := []string{"logfile", "logfile_maxbytes", "loglevel", "minfds", "nodaemon", "user"}; !slices.Equal(slices.Sorted(maps.Keys(s.Set)), want) {
+		t.Errorf("set keys %v, want %v", s.Set, want)
+	}
+	// The file is checked even where the command line beats it.
+	files["/etc/s.conf"] = head + "loglevel=loud"
+	if _, err := Load(fakeMachine(files), "/etc/s.conf", Overrides{"loglevel": "info"}); err == nil || err.Error() != "bad logging level name 'loud'" {
+		t.Errorf("error %v", err)
+	}
+	_, err := Load(fakeMachine(map[string]string{"/etc/s.conf": head}), "/etc/s.conf", Overrides{"umask": "9"})
+	if err == nil || err.Error() != "9 can not be converted to an octal type" {
+		t.Errorf("error %v", err)
+	}
+	if c := load(t, map[string]string{"/etc/s.conf": head}, nil); c.Supervisord.UID != process.UnsetID || len(c.Supervisord.Set) > 0 {
+		t.Errorf("%+v", c.Supervisord)
+	}
+}
+
+func TestSyslogLogfileStays(t *testing.T) {
+	if c := load(t, map[string]string{"/etc/s.conf": head + "logfile=syslog"}, nil); c.Supervisord.Logfile != "syslog" {
+		t.Errorf("logfile %s", c.Supervisord.Logfile)
+	}
+}
+
+// TestInlineCommentInQuotes: quirk A1.
+func TestInlineCommentInQuotes(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=sh -c 'a ; b'\n[program:b]\ncommand=sh -c 'a;b' ; comment\n[program:c]\n" +
+		"command=it's ; so\n[program:d]\ncommand=x\nenvironment=A=\"1#2\" ; \"\n  # \"\nautostart=true ; don't"}, nil)
+	if got := c.Groups[0].Processes[0].Command; got != "sh -c 'a" {
+		t.Errorf("command %q", got)
+	}
+	want := []string{"3: [program:a] command is cut at a comment inside quotes: \"sh -c 'a\"; remove the blank before ; or #, or put the command into a script"}
+	if got := warned(c, CutQuote); !slices.Equal(got, want) {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+}
+
+// TestConversionWithoutName: quirk A2. The environment must not leak into a command.
+func TestConversionWithoutName(t *testing.T) {
+	for _, command := range []string{"date +%s", "x %r", "x %a %(here)s"} {
+		e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=" + command})
+		if !strings.Contains(e.Text, "%%") || strings.Contains(e.Text, "hello") {
+			t.Errorf("%s: %s", command, e.Text)
+		}
+	}
+}
+
+// TestLogfileExpandedTwice: quirk A3.
+func TestLogfileExpandedTwice(t *testing.T) {
+	s := one(t, "[program:a]\ncommand=x\nstdout_logfile=/tmp/100%%%%.log\nstderr_logfile=/tmp/%%(program_name)s.log")
+	if s.Stdout.File.Path != "/tmp/100%.log" || s.Stderr.File.Path != "/tmp/a.log" {
+		t.Errorf("%+v %+v", s.Stdout, s.Stderr)
+	}
+}
+
+// TestHereInInclude: quirk A7 and what %(here)s means in included files.
+func TestHereInInclude(t *testing.T) {
+	c := load(t, map[string]string{
+		"/etc/s.conf":     "[include]\nfiles=d/*.ini\n[DEFAULT]\nstderr_logfile=%(here)s/w\n" + head + "[program:main]\ncommand=%(here)s/m %%(here)s\n",
+		"/etc/d/1.ini":    "[program:one]\ncommand=%(here)s/1\n[rpcinterface:grace]\nsupervisor.rpcinterface_factory=" + FactoryGrace + "\npath=%(here)s/x\n",
+		"/etc/d/2.ini":    "[program:main]\nstdout_logfile=%(here)s/2.log\n[include]\nfiles=/etc/more/*.ini\n[DEFAULT]\nstartsecs=9\n",
+		"/etc/more/x.ini": "[program:more]\ncommand=x\n",
+	}, nil)
+	got := map[string]string{}
+	for _, g := range c.Groups {
+		p := g.Processes[0]
+		got[g.Name] = fmt.Sprintf("%s, err %s, out %s after %d", p.Command, p.Stderr.File, p.Stdout.File, p.StartSecs)
+	}
+	want := map[string]string{"main": "/etc/m %(here)s, err /etc/w, out /etc/d/2.log after 9", "one": "/etc/d/1, err /etc/d/w, out AUTO after 9"}
+	if !maps.Equal(got, want) {
+		t.Errorf("processes %q, want %q", got, want)
+	}
+	// A10: the inherited stderr_logfile is no option of the plugin.
+	if want := map[string]string{"path": "/etc/d/x"}; !maps.Equal(c.RPCInterfaces[0].Options, want) {
+		t.Errorf("plugin options %q, want %q", c.RPCInterfaces[0].Options, want)
+	}
+	if want := []string{"/etc/d/1.ini", "/etc/d/2.ini"}; !slices.Equal(c.IncludedFiles, want) {
+		t.Errorf("included %q, want %q", c.IncludedFiles, want)
+	}
+	if got := warned(c, Included); len(got) != 2 || got[0] != `2: Included extra file "/etc/d/1.ini" during parsing` {
+		t.Errorf("infos %q", got)
+	}
+}
+
+// TestHereIsNotEverywhere: without [include], http servers and plugins do not know the name.
+func TestHereIsNotEverywhere(t *testing.T) {
+	text := head + "[inet_http_server]\nport=9001\nusername=%(here)s\npassword=x\n"
+	e := loadError(t, map[string]string{"/etc/s.conf": text})
+	if want := "Format string '%(here)s' for 'inet_http_server.username' contains names ('here') which cannot be expanded. " +
+		"Available names: ENV_GREETING, ENV_HOME"; e.Text != want {
+		t.Errorf("error %s, want %s", e.Text, want)
+	}
+	c := load(t, map[string]string{"/etc/s.conf": text + "[include]\nfiles=none\n"}, nil)
+	if c.Servers[0].Username != "/etc" {
+		t.Errorf("user name %s", c.Servers[0].Username)
+	}
+	// The text of an error shows what was replaced, as the reference's.
+	e = loadError(t, map[string]string{"/etc/s.conf": head + "[include]\nfiles=none\n[program:a]\ncommand=%(here)s %%(here)s %(nope)s\n"})
+	if !strings.HasPrefix(e.Text, "Format string '/etc %%(here)s %(nope)s' for") {
+		t.Errorf("error %s", e.Text)
+	}
+}
+
+// TestUnreadableInclude: quirk A8.
+func TestUnreadableInclude(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[include]\nfiles = /etc/d/*\n  none/*.x", "/etc/d/a": "!", "/etc/d/sub/": ""}, nil)
+	if got := warned(c, UnreadInclude); len(got) != 2 || got[0] != `3: cannot read the included file "/etc/d/a": permission denied` {
+		t.Errorf("warnings %q", got)
+	}
+	if got := warned(c, NoIncludeMatch); len(got) != 1 || got[0] != `3: No file matches via include "/etc/none/*.x"` {
+		t.Errorf("warnings %q", got)
+	}
+	if len(c.IncludedFiles) > 0 {
+		t.Errorf("included %q", c.IncludedFiles)
+	}
+}
+
+func TestIncludeNames(t *testing.T) {
+	c := load(t, map[string]string{
+		"/etc/s.conf": "[include]\nfiles=%(host_node_name)s.ini %(ENV_GREETING)s.ini %(here)s/h.ini", "/etc/node.ini": head + "identifier=n",
+		"/etc/hello.ini": "[supervisord]\nidentifier=h\n", "/etc/h.ini": "[program:a]\ncommand=x",
+	}, nil)
+	if len(c.IncludedFiles) != 3 || c.Supervisord.Identifier != "h" || len(c.Groups) != 1 {
+		t.Errorf("%q, identifier %s", c.IncludedFiles, c.Supervisord.Identifier)
+	}
+	if g := c.Groups[0]; g.Origin != (process.Origin{File: "/etc/h.ini", Line: 1}) || g.Processes[0].Origin != g.Origin {
+		t.Errorf("origin %+v", g.Origin)
+	}
+}
+
+// TestErrorOfIncludedKey: the file in the text is that of the section, the place is that of the key.
+func TestErrorOfIncludedKey(t *testing.T) {
+	e := loadError(t, map[string]string{
+		"/etc/s.conf": head + "[include]\nfiles=x.ini\n[program:a]\ncommand=x\n", "/etc/x.ini": "; c\n[program:a]\n  startsecs : ten\n",
+	})
+	if e.File != "/etc/x.ini" || e.Line != 3 || e.Col != 15 || e.Section != "program:a" || e.Key != "startsecs" || e.Value != "ten" ||
+		e.Text != "invalid literal for int() with base 10: 'ten' in section 'program:a' (file: '/etc/s.conf')" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestDuplicateNames: quirks A11 and A12.
+func TestDuplicateNames(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[group:g]\nprograms=a,b,c\n[program:a]\ncommand=1\nprocess_name=x\n[program:b]\ncommand=2\n" +
+		"[program:c]\ncommand=3\nprocess_name=x\n[program:g]\ncommand=4\npriority=1\n"}, nil)
+	var got []string
+	for _, g := range c.Groups {
+		for _, p := range g.Processes {
+			got = append(got, g.Name+":"+p.Name+"="+p.Command)
+		}
+	}
+	if want := []string{"g:g=4"}; !slices.Equal(got, want) {
+		t.Errorf("processes %q, want %q", got, want)
+	}
+	if got, want := warned(c, DuplicateGroup), "2: a second group is called g, besides that at /etc/s.conf:12, and is ignored"; len(got) != 1 || got[0] != want {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+	want := "4: two processes of the group g are called x: only the last one, of [program:c], is kept"
+	if got := warned(c, DuplicateProcess); len(got) != 1 || got[0] != want {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+}
+
+// TestExpandedName: quirk A14.
+func TestExpandedName(t *testing.T) {
+	for name, want := range map[string]string{
+		"%(program_name)-4s": "", "a%(process_num) 2d": "'a 0' because of character: ' '", "%(here)s": "'/etc' because of character: '/'",
+	} {
+		_, err := Load(fakeMachine(map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nprocess_name=" + name}), "/etc/s.conf", nil)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), "Invalid name: ") || !strings.Contains(err.Error(), want[strings.Index(want, "because"):])):
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}
+
+// TestEnvironmentNamesAreForgotten: quirk A20. Nothing of an earlier load is left in a later one.
+func TestEnvironmentNamesAreForgotten(t *testing.T) {
+	m := fakeMachine(map[string]string{"/etc/s.conf": head + "environment=OLD=1\n[program:a]\ncommand=%(ENV_OLD)s", "/etc/t.conf": head + "[program:a]\ncommand=%(ENV_OLD)s"})
+	if _, err := Load(m, "/etc/s.conf", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(m, "/etc/t.conf", nil); err == nil {
+		t.Error("ENV_OLD is still known")
+	}
+}
+
+// TestOddStopSignal: quirk A21.
+func TestOddStopSignal(t *testing.T) {
+	for word, warns := range map[string]bool{"0": true, "SIG_DFL": true, "_ign": true, "TERM": false, "15": false, "RTMIN+1": false} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nstopsignal=" + word}, nil)
+		if got := len(warned(c, OddSignal)) > 0; got != warns {
+			t.Errorf("stopsignal=%s: warned %v, want %v", word, got, warns)
+		}
+	}
+}
+
+// TestMemberOrder: quirk C7.
+func TestMemberOrder(t *testing.T) {
+	text := head + "[group:g]\nprograms=a,b,c\n[program:a]\ncommand=1\npriority=5\n[program:b]\ncommand=2\npriority=1\n[program:c]\ncommand=3\npriority=5\n"
+	order := func(c *Config) (names string) {
+		for _, p := range c.Groups[0].Processes {
+			names += p.Name
+		}
+		return names
+	}
+	c := load(t, map[string]string{"/etc/s.conf": text}, nil)
+	if got := order(c); got != "bac" || len(warned(c, MemberOrder)) != 1 {
+		t.Errorf("order %s, warnings %v", got, c.Warnings)
+	}
+	c = load(t, map[string]string{"/etc/s.conf": text + "[graced]\nquirks=boot_config_order"}, nil)
+	if got := order(c); got != "abc" || len(warned(c, MemberOrder)) != 0 {
+		t.Errorf("with the quirk kept: order %s, warnings %v", got, c.Warnings)
+	}
+}
+
+func TestGraced(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[graced]\nstop_order=Ascending\nsigpipe=default\nquirks=keep_backoff, SILENT_START,no_restart_floor," +
+		"unknown_on_signal_error\nhalf=1"}, nil)
+	want := Graced{StopAscending: true, DefaultSIGPIPE: true, Quirks: Quirks{KeepBackoff: true, SilentStart: true, NoRestartFloor: true, UnknownOnSignalError: true}}
+	if c.Graced != want {
+		t.Errorf("%+v, want %+v", c.Graced, want)
+	}
+	if got := warned(c, UnknownKey); len(got) != 1 {
+		t.Errorf("warnings %q", got)
+	}
+	if c := load(t, map[string]string{"/etc/s.conf": head + "[graced]\nquirks=\n"}, nil); c.Graced != (Graced{}) {
+		t.Errorf("%+v", c.Graced)
+	}
+}
+
+func TestUnknownSectionsAndKeys(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nanything=1\n" + head + "nodeamon=true\n[progam:x]\ncommand=x\n[program:a]\ncommand=x\nstart_secs=1\n" +
+		"[inet_http_server]\nport=1\nfile=x\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=" + FactoryMain + "\nx=1\n[supervisorctl]\nserverurl=x\n[zzz]\n"}, nil)
+	var got []string
+	for _, w := range c.Warnings {
+		if w.Level != LevelNote {
+			t.Errorf("level of %v is %v", w, w.Level)
+		}
+		got = append(got, string(w.Code)+" "+w.String())
+	}
+	want := []string{
+		"W102 /etc/s.conf:4: unknown option nodeamon in [supervisord] is ignored; did you mean nodaemon?",
+		"W101 /etc/s.conf:5: unknown section [progam:x] is ignored; did you mean program?",
+		"W102 /etc/s.conf:9: unknown option start_secs in [program:a] is ignored; did you mean startsecs?",
+		"W102 /etc/s.conf:12: unknown option file in [inet_http_server] is ignored",
+		"W101 /etc/s.conf:18: unknown section [zzz] is ignored",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("warnings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestUnsupportedSections(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:e]\nevents=NOPE\n[fcgi-program:f]\ncommand=x\nstartsecs=x\n[group:g]\nprograms=f,a\n" +
+		"[program:a]\ncommand=x\n[fcgi-program:alone]\n"}, nil)
+	want := []string{
+		"8: [group:g] names f, but [fcgi-program:f] is not supported by this version and is ignored",
+		"2: [eventlistener:e] is not supported by this version and is ignored", "4: [fcgi-program:f] is not supported by this version and is ignored",
+		"11: [fcgi-program:alone] is not supported by this version and is ignored",
+	}
+	if got := warned(c, Unsupported); !slices.Equal(got, want) {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+	if len(c.Groups) != 1 || c.Groups[0].Kind != process.KindHeterogeneous || len(c.Groups[0].Processes) != 1 {
+		t.Errorf("groups %+v", c.Groups)
+	}
+}
+
+// TestWarningsAreNotRepeated: one place, one warning, however many processes it is read for.
+func TestWarningsAreNotRepeated(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nnumprocs=3\nprocess_name=%(process_num)s\nstdout_logfile_maxbytes=0\nenvironment=A=b c\n" +
+		"[group:g]\nprograms=a\n[group:h]\nprograms=a"}, nil)
+	if len(warned(c, AutoNoRollover)) != 1 || len(warned(c, SkippedToken)) != 1 {
+		t.Errorf("warnings %v", c.Warnings)
+	}
+}
+
+func TestServerURL(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "[inet_http_server]\nport=9001": "http://localhost:9001", "[inet_http_server]\nport=Host:1\n[inet_http_server:2]\nport=2": "http://host:1",
+		"[inet_http_server]\nport=1\n[unix_http_server:b]\nfile=b\n[unix_http_server:a]\nfile=/a": "unix:///b",
+	} {
+		if got := load(t, map[string]string{"/etc/s.conf": head + text}, nil).ServerURL(); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestOpenServer: quirk A18.
+func TestOpenServer(t *testing.T) {
+	for text, open := range map[string]bool{"": true, "username=\npassword=": true, "username=\npassword=x": true, "username=u\npassword=": false} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[inet_http_server]\nport=1\n" + text}, nil)
+		if c.Servers[0].Open() != open {
+			t.Errorf("%q: open %v, want %v", text, !open, open)
+		}
+	}
+	c := load(t, map[string]string{"/etc/s.conf": head + "[unix_http_server:x:y]\nfile=~/s\nchown= 1001:wheel\nchmod=0660"}, nil)
+	want := Server{
+		Section: "unix_http_server:x:y", Name: "x:y", Kind: ServerUnix, Origin: process.Origin{File: "/etc/s.conf", Line: 2}, File: "/root/s", Chmod: 0o660,
+		ChownUID: 1001, ChownGID: 10,
+	}
+	if c.Servers[0] != want {
+		t.Errorf("%+v, want %+v", c.Servers[0], want)
+	}
+}
+
+func TestAddProgram(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nstartsecs=9\n" + head + "environment=G=1,S=global\n"}, nil)
+	specs, err := c.AddProgram("g", "x", map[string]string{
+		"Command": "/bin/%(program_name)s %(group_name)s %(ENV_G)s ; no comment", "numprocs": "2", "process_name": "%(program_name)s_%(process_num)02d", "environment": "S=own",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []process.Env{{Key: "G", Value: "1"}, {Key: "S", Value: "own"}}
+	if len(specs) != 2 || specs[1].Name != "x_01" || specs[1].Program != "x" || specs[1].Command != "/bin/x g 1 ; no comment" || specs[1].StartSecs != 1 ||
+		!reflect.DeepEqual(specs[0].Environment, want) {
+		t.Errorf("%+v", specs)
+	}
+	for program, test := range map[string]struct {
+		options map[string]string
+		want    string
+	}{
+		"x":   {nil, "program section program:x does not specify a command in section 'program:x' (file: '/etc/s.conf')"},
+		"y":   {map[string]string{"command": "a", "autostart": "maybe"}, "not a valid boolean value: 'maybe' in section 'program:y' (file: '/etc/s.conf')"},
+		"a b": {map[string]string{"command": "a"}, "Invalid name: 'a b' because of character: ' ' in section 'program:a b' (file: '/etc/s.conf')"},
+	} {
+		if _, err := c.AddProgram("g", program, test.options); err == nil || err.Error() != test.want {
+			t.Errorf("%s: %v, want %s", program, err, test.want)
+		}
+	}
+	if len(c.Warnings) != 0 {
+		t.Errorf("warnings %v", c.Warnings)
+	}
+}
+
+func TestLoadCtl(t *testing.T) {
+	m := fakeMachine(map[string]string{
+		"/etc/s.conf": "[supervisorctl]\nserverurl=unix://run/../s.sock\nusername=%(ENV_GREETING)s\npassword=p%%\nprompt=mine\nhistory_file=~/.h\n" +
+			"[include]\nfiles=x.ini\n[ctlplugin:grace]\nsupervisor.ctl_factory = " + FactoryCtlGrace + "\nopt=1\n",
+		"/etc/x.ini": "[supervisorctl]\nprompt=other\n", "/etc/none.conf": head, "/etc/bare.conf": "[supervisorctl]\n",
+		"/etc/here.conf":   "[supervisorctl]\nserverurl=unix://%(here)s/s.sock\nhistory_file=%(here)s/h\n",
+		"/etc/prompt.conf": "[supervisorctl]\nprompt=%(here)s\n", "/etc/plugin.conf": "[supervisorctl]\n[ctlplugin:x]\nsupervisor.ctl_factory=a:b\n",
+	})
+	c, err := LoadCtl(m, "/etc/s.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ServerURL != "unix:///s.sock" || c.Username != "hello" || c.Password != "p%" || c.Prompt != "mine" || c.HistoryFile != "/root/.h" || len(c.Plugins) != 1 ||
+		c.Plugins[0].Name != "grace" || c.Plugins[0].Options["opt"] != "1" || !c.Set["prompt"] {
+		t.Errorf("%+v", c)
+	}
+	if c, err := LoadCtl(m, "/etc/bare.conf"); err != nil || c.ServerURL != "http://localhost:9001" || c.Prompt != "supervisor" || c.HistoryFile != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := LoadCtl(m, "/etc/here.conf"); err != nil || c.ServerURL != "unix:///etc/s.sock" || c.HistoryFile != "/etc/h" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for path, want := range map[string]string{
+		"/etc/none.conf":   ".ini file does not include supervisorctl section",
+		"/etc/prompt.conf": "Format string '%(here)s' for 'supervisorctl.prompt' contains names ('here') which cannot be expanded. Available names: ENV_GREETING, ENV_HOME",
+		"/etc/plugin.conf": "a:b cannot be resolved within [ctlplugin:x]: the built-in factories are " + FactoryCtlGrace,
+	} {
+		if _, err := LoadCtl(m, path); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+}
+
+// TestFirstErrorWins: contract: config, "Validation order".
+func TestFirstErrorWins(t *testing.T) {
+	parts := []string{
+		"[supervisord]\nminfds=x\n", "umask=9\n", "environment=A\n", "[rpcinterface:p]\n", "[group:g]\nprograms=none\n", "[program:a]\nstartsecs=x\n",
+		"[inet_http_server]\n", "[unix_http_server]\n",
+	}
+	want := []string{
+		"invalid literal", "9 can not", "Unexpected end", "section [rpcinterface:p] does not", "[group:g] names", "invalid literal for int() with base 10: 'x' in",
+		"section [inet_http_server]", "section [unix_http_server]",
+	}
+	for i := range parts {
+		text := ""
+		if i > 0 {
+			text = head
+		}
+		// Later parts first, as far as sections allow: order in the file does not matter.
+		switch {
+		case i < 3:
+			text += strings.Join(parts[i:], "")
+		default:
+			rest := slices.Clone(parts[i:])
+			slices.Reverse(rest)
+			text += strings.Join(rest, "")
+		}
+		if e := loadError(t, map[string]string{"/etc/s.conf": text}); !strings.HasPrefix(e.Text, want[i]) {
+			t.Errorf("%q: %s, want %s", text, e.Text, want[i])
+		}
+	}
+	// The account to run as comes last of all.
+	if e := loadError(t, map[string]string{"/etc/s.conf": head + "user=nosuch\n[inet_http_server]\n"}); e.Key != "port" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// FuzzLoad checks that no file panics, and that an error has a text and a place in a file that was read.
+func FuzzLoad(f *testing.F) {
+	f.Add("[program:a]\ncommand=x %(process_num)03d\nnumprocs=2\nprocess_name=%(process_num)s")
+	f.Add("[group:g]\nprograms=a,a\n[program:a]\ncommand=x\nenvironment=A=\"b\"\nstdout_logfile=~/x")
+	f.Add("[include]\nfiles=*.conf\n[unix_http_server]\nfile=%(here)s\nchown=0:0\n[graced]\nquirks=,")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "numprocs") && len(text) > 1 {
+			for _, digits := range strings.FieldsFunc(text, func(r rune) bool { return digit(r) < 0 && r != '_' }) {
+				if len(digits) > 4 {
+					return // a million processes take their time
+				}
+			}
+		}
+		c, err := Load(fakeMachine(map[string]string{"/etc/s.conf": head + text}), "/etc/s.conf", nil)
+		var e *Error
+		switch {
+		case errors.As(err, &e) && (e.Text == "" || e.File == "" || e.Detail() == ""):
+			t.Errorf("%q: %+v", text, e)
+		case err != nil && e == nil:
+			t.Errorf("%q: %T", text, err)
+		case err == nil:
+			seen := map[string]bool{}
+			for _, g := range c.Groups {
+				if seen[g.Name] {
+					t.Errorf("%q: two groups %s", text, g.Name)
+				}
+				seen[g.Name] = true
+			}
+		}
+	})
+}
