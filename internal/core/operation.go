@@ -85,6 +85,9 @@ func (s *Supervisor) comeBack(p *proc) bool {
 	s.releaseWith(p, forGone, func(waiter) *Fault {
 		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
 	})
+	if !s.opts.Quirks.KeepBackoff && p.pid == 0 {
+		p.tries = 0
+	}
 	switch p.state {
 	case process.Stopped:
 		return p.spec.Autostart
@@ -108,7 +111,7 @@ func (s *Supervisor) letGo(r *request, p *proc, end fate) {
 		s.due.disarm(&p.due) // no next life
 	}
 	if p.state == process.Backoff {
-		s.stopped(p)
+		s.stopped(p, nil)
 	}
 	if end != goes {
 		return

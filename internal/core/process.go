@@ -153,7 +153,7 @@ func (s *Supervisor) spawnFailed(p *proc, text string) {
 		p.spawnErr = text
 		s.publish(SpawnProblem{Group: p.group.name(), Name: p.name, Text: text})
 		s.refuseUnsent(p)
-		s.stopped(p)
+		s.stopped(p, nil)
 	default:
 		s.unforeseen(p, "SpawnFailed")
 	}
@@ -164,17 +164,17 @@ func (s *Supervisor) backOff(p *proc) {
 	p.tries++
 	s.enter(p, process.Backoff, false)
 	p.pid = 0
-	s.releaseAs(p, SpawnError, forForked|forRunning)
 }
 
-// afterBackOff decides how BACKOFF goes on, once the failure has been reported.
+// afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
 func (s *Supervisor) afterBackOff(p *proc) {
+	s.releaseAs(p, SpawnError, forForked|forRunning)
 	switch {
 	case p.tries > p.spec.StartRetries:
 		s.giveUp(p)
 		s.publish(GaveUp{Group: p.group.name(), Name: p.name})
 	case p.fate != stays:
-		s.stopped(p)
+		s.stopped(p, nil)
 	case !s.quitting():
 		s.due.arm(&p.due, s.now.Mono+seconds(p.tries))
 	}
@@ -232,8 +232,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 		// UNKNOWN: the reference dies here. The process was to be stopped or not; it is gone, and nobody asked for another.
 		event.Stopped = true
 		p.exit, p.hasExit = status, true
-		s.stopped(p)
-		s.publish(event)
+		s.stopped(p, event)
 	default:
 		s.unforeseen(p, "Exited")
 	}
@@ -285,10 +284,13 @@ func (s *Supervisor) restart(p *proc) {
 	s.due.arm(&p.due, p.started+pause)
 }
 
-// stopped takes a process to STOPPED, from where it may be wanted again.
-func (s *Supervisor) stopped(p *proc) {
+// stopped takes a process to STOPPED, reports its end if there was one, and answers who waited. It may be wanted again.
+func (s *Supervisor) stopped(p *proc, end Event) {
 	s.enter(p, process.Stopped, false)
 	p.pid = 0
+	if end != nil {
+		s.publish(end)
+	}
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)
 	if p.again && !s.quitting() {

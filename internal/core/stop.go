@@ -68,7 +68,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 func (s *Supervisor) halt(p *proc) {
 	switch p.state {
 	case process.Backoff, process.Exited:
-		s.stopped(p)
+		s.stopped(p, nil)
 	case process.Starting, process.Running:
 		if p.pid != 0 {
 			s.sendStop(p)

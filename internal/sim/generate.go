@@ -38,6 +38,39 @@ func Generate(seed uint64) Scenario {
 	return sc
 }
 
+// GenerateMore makes a scenario that also asks for what graced alone can do: plans, changes of one member, cancelled commands.
+func GenerateMore(seed uint64) Scenario {
+	sc := Generate(seed)
+	r := &dice{rand.New(rand.NewPCG(seed, 0x6ace))}
+	for range r.between(0, 14) {
+		g := sc.Groups[r.IntN(len(sc.Groups))]
+		p := g.Programs[r.IntN(len(g.Programs))]
+		c := Command{
+			At: int64(r.between(1000, 24*second)), Req: uint64(len(sc.Commands) + 1),
+			Name: process.Namespec{Group: g.Name, Process: p.Name}.String(), Wait: r.one(2),
+		}
+		switch r.IntN(8) {
+		case 0:
+			c.Op = "write"
+		case 1:
+			c.Op = "removeProcess"
+		case 2:
+			c.Op = "addProcess"
+		case 3:
+			c.Cancel = uint64(r.between(1, len(sc.Commands)+1))
+		default:
+			c.Op, c.Name = pick(r, "apply", "apply", "apply", "leave"), g.Name
+			for _, p := range g.Programs {
+				if !r.one(3) {
+					c.Desired = append(c.Desired, p.Name)
+				}
+			}
+		}
+		sc.Commands = append(sc.Commands, c)
+	}
+	return sc
+}
+
 // dice are a source of random choices.
 type dice struct{ *rand.Rand }
 

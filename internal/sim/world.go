@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/graced/graced/internal/core"
@@ -19,6 +20,10 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 type World struct {
 	Core  *core.Supervisor
 	Trace []Fact
+	// Verbose puts everything that the machine publishes into the trace.
+	Verbose bool
+	// Delay is how long the outcomes of spawns and signals take.
+	Delay time.Duration
 	// Watch, when set, sees every step.
 	Watch func(now time.Duration, in core.Input, out []core.Effect)
 
@@ -33,6 +38,7 @@ type World struct {
 	rows     map[core.Req]bool // answered with a row for each process
 	late     *rand.Rand        // nil: every outcome is known at once
 	causes   map[int64][]cause // what set things going at each moment
+	again    map[process.Namespec]bool
 	Halted   bool
 }
 
@@ -71,7 +77,7 @@ func NewWorld(opts core.Options, late *rand.Rand) *World {
 	return &World{
 		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
 		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
-		causes: map[int64][]cause{},
+		causes: map[int64][]cause{}, again: map[process.Namespec]bool{},
 	}
 }
 
@@ -243,6 +249,10 @@ func (w *World) act(e core.Effect) {
 		w.note("reply", fmt.Sprintf("#%d", e.Req), w.answerText(e))
 	case core.Publish:
 		w.publish(e.Event)
+	case core.OpenLogs, core.CloseLogs:
+		if w.Verbose {
+			w.note("log", "", fmt.Sprintf("%T", e)[len("core."):])
+		}
 	case core.Halt:
 		w.Halted = true
 		w.note("halt", "", strconv.FormatBool(e.Restart))
@@ -327,6 +337,11 @@ func (w *World) publish(e core.Event) {
 		w.note("group", e.Name, "added")
 	case core.GroupRemoved:
 		w.note("group", e.Name, "removed")
+	default:
+		if w.Verbose {
+			name := strings.TrimPrefix(fmt.Sprintf("%T", e), "core.")
+			w.note("log", "", fmt.Sprintf("%s %+v", name, e))
+		}
 	}
 }
 
@@ -336,7 +351,7 @@ func (w *World) note(kind, subject, text string) {
 
 // outcome lets the machine know something, not before a moment, and returns when.
 func (w *World) outcome(earliest time.Duration, in core.Input) time.Duration {
-	at := w.now
+	at := w.now + w.Delay
 	if w.late != nil && w.late.IntN(3) > 0 {
 		at += microseconds(w.late.Int64N(60_000))
 	}

@@ -1,0 +1,284 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// Checker watches a world and reports every broken promise of the machine. The promises:
+//
+//   - a process has at most one living incarnation, and every spawn exactly one outcome;
+//   - no signal goes to a pid that the machine does not own;
+//   - a process moves from the state it is in, along an edge of the state table, and every exit makes exactly one ending;
+//   - every command is answered exactly once, unless it was cancelled, and soon;
+//   - carrying out a plan touches nobody that the plan does not name;
+//   - a process that ends by itself is not started twice within a second;
+//   - a process that is on its way out is not started;
+//   - the machine never asks to be called again and again in one instant;
+//   - it halts only when nothing is left that could be stopped.
+type Checker struct {
+	world   *World
+	quirks  core.Quirks
+	fail    func(string)
+	procs   map[process.ID]*watched
+	asked   map[core.Req]time.Duration
+	cancel  map[core.Req]bool
+	steps   int // at the present instant
+	instant time.Duration
+}
+
+// watched is what the checker knows of one process.
+type watched struct {
+	name     process.Namespec
+	state    process.State
+	inc      process.Incarnation
+	spawning bool // a Spawn has no outcome yet
+	pid      int  // 0 = no process
+	spawned  time.Duration
+	refused  bool // SIGKILL could not be sent
+}
+
+// edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
+// pending restart to STOPPED, and out of UNKNOWN.
+var edges = map[process.State][]process.State{
+	process.Stopped:  {process.Starting},
+	process.Starting: {process.Running, process.Backoff, process.Stopping, process.Unknown},
+	process.Running:  {process.Exited, process.Stopping, process.Unknown},
+	process.Backoff:  {process.Starting, process.Fatal, process.Stopped},
+	process.Stopping: {process.Stopped, process.Unknown},
+	process.Exited:   {process.Starting, process.Stopped},
+	process.Fatal:    {process.Starting},
+	process.Unknown:  {process.Stopped},
+}
+
+// patience is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
+const patience = 15 * time.Second
+
+// Watch makes a checker of a world; fail is called for each broken promise.
+func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
+	c := &Checker{
+		world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
+		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{},
+	}
+	w.Watch = c.step
+	return c
+}
+
+func (c *Checker) broken(format string, args ...any) {
+	c.fail(fmt.Sprintf("at %v: ", c.world.Now()) + fmt.Sprintf(format, args...))
+}
+
+// Unanswered returns the commands that still wait.
+func (c *Checker) Unanswered() (list []core.Req) {
+	for id := range c.asked {
+		if !c.cancel[id] {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
+	if now != c.instant {
+		c.instant, c.steps = now, 0
+	}
+	if c.steps++; c.steps > 2000 {
+		c.broken("%d steps in one instant", c.steps)
+	}
+	exited := c.before(in)
+	allowed := c.allowed(in)
+	endings := 0
+	for _, e := range out {
+		switch e := e.(type) {
+		case core.OpenLogs:
+			if c.procs[e.ID] != nil {
+				c.broken("process %d added twice", e.ID)
+			}
+			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}}
+		case core.CloseLogs:
+			if p := c.procs[e.ID]; p == nil || !p.state.IsStopped() || p.spawning || p.pid != 0 && p.state != process.Unknown {
+				c.broken("process %d removed: %+v", e.ID, p)
+			}
+			delete(c.procs, e.ID)
+		case core.Spawn:
+			c.spawn(now, in, e, allowed)
+		case core.Signal:
+			p := c.procs[e.ID]
+			if p == nil || p.pid == 0 || p.pid != e.PID || p.inc != e.Incarnation {
+				c.broken("%v to pid %d: %+v", e.Signal, e.PID, p)
+			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] {
+				c.broken("a plan signals %v, which it does not name", p.name)
+			}
+		case core.Reply:
+			if _, ok := c.asked[e.Req]; !ok || c.cancel[e.Req] {
+				c.broken("reply to %d, which does not wait", e.Req)
+			}
+			delete(c.asked, e.Req)
+		case core.Publish:
+			if change, ok := e.Event.(core.StateChanged); ok {
+				c.change(change)
+				if exited != nil && change.ID == exited.ID && isEnding(change) {
+					endings++
+				}
+			}
+			if ignored, ok := e.Event.(core.Ignored); ok {
+				c.broken("%+v", ignored)
+			}
+		case core.Halt:
+			for _, p := range c.procs {
+				if !p.state.IsStopped() && !p.refused {
+					c.broken("halt with %v in %v", p.name, p.state)
+				}
+			}
+			if left := c.Unanswered(); len(left) > 0 {
+				c.broken("halt with commands %v unanswered", left)
+			}
+		}
+	}
+	if exited != nil && endings != 1 {
+		c.broken("%d endings of process %d on one exit", endings, exited.ID)
+	}
+	c.after(now)
+}
+
+// before notes what an input says. It returns the input if it is the end of a living incarnation.
+func (c *Checker) before(in core.Input) *core.Exited {
+	switch in := in.(type) {
+	case core.Command:
+		if in.Req != 0 {
+			c.asked[in.Req] = c.world.Now()
+		}
+	case core.Cancel:
+		if _, ok := c.asked[in.Req]; ok {
+			c.cancel[in.Req] = true
+			delete(c.asked, in.Req)
+		}
+	case core.Spawned:
+		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation {
+			p.spawning, p.pid = false, in.PID
+		}
+	case core.SpawnFailed:
+		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation {
+			p.spawning = false
+		}
+	case core.Exited:
+		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation {
+			p.pid = 0
+			return &in
+		}
+	case core.Signalled:
+		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation && in.Error != "" {
+			p.refused = true
+		}
+	}
+	return nil
+}
+
+// allowed returns the members that a plan names, marked as of its group, nil for any other input.
+func (c *Checker) allowed(in core.Input) map[string]bool {
+	command, ok := in.(core.Command)
+	if !ok {
+		return nil
+	}
+	var p plan.Plan
+	switch do := command.Do.(type) {
+	case core.Apply:
+		p = do.Plan
+	case core.Leave:
+		p = do.Plan
+	default:
+		return nil
+	}
+	names := map[string]bool{p.Group + ":": true}
+	for _, change := range p.Changes {
+		names[change.Name] = true
+	}
+	return names
+}
+
+func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed map[string]bool) {
+	p := c.procs[e.ID]
+	if p == nil {
+		c.broken("spawn of process %d, which is not there", e.ID)
+		return
+	}
+	if p.spawning || p.pid != 0 || e.Incarnation != p.inc+1 {
+		c.broken("spawn %d of %v: %+v", e.Incarnation, p.name, p)
+	}
+	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
+		c.broken("spawn of %v, which is leaving", p.name)
+	}
+	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 {
+		c.broken("a plan restarts %v, which it does not name", p.name)
+	}
+	if _, quitting := c.world.Core.Quitting(); quitting {
+		if _, exit := in.(core.Exited); exit {
+			c.broken("spawn of %v while quitting", p.name)
+		}
+	}
+	_, command := in.(core.Command)
+	if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.state == process.Starting && !p.refused {
+		if c.world.again[p.name] {
+			c.broken("%v starts %v after its last start", p.name, now-p.spawned)
+		}
+	}
+	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
+}
+
+// isEnding reports whether a transition is one that the end of a process causes.
+func isEnding(e core.StateChanged) bool {
+	switch e.To {
+	case process.Backoff, process.Exited:
+		return true
+	case process.Stopped:
+		return e.From == process.Stopping || e.From == process.Unknown
+	}
+	return false
+}
+
+func (c *Checker) change(e core.StateChanged) {
+	p := c.procs[e.ID]
+	if p == nil {
+		c.broken("%v -> %v of process %d, which is not there", e.From, e.To, e.ID)
+		return
+	}
+	if p.state != e.From {
+		c.broken("%v goes from %v to %v but is %v", p.name, e.From, e.To, p.state)
+	}
+	legal := false
+	for _, to := range edges[e.From] {
+		legal = legal || to == e.To
+	}
+	if !legal {
+		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
+	}
+	c.world.again[p.name] = e.From == process.Exited && e.To == process.Starting
+	p.state = e.To
+}
+
+// after compares the machine's view with what was seen, and looks for commands that wait too long.
+func (c *Checker) after(now time.Duration) {
+	if at, ok := c.world.Core.NextDeadline(); ok && at < now {
+		c.broken("deadline %v is past", at)
+	}
+	for id, since := range c.asked {
+		if now-since > patience {
+			c.broken("command %d waits since %v", id, since)
+			delete(c.asked, id)
+		}
+	}
+	statuses := c.world.Core.Statuses()
+	if len(statuses) != len(c.procs) && !c.world.Halted {
+		c.broken("%d processes, %d seen", len(statuses), len(c.procs))
+	}
+	for _, s := range statuses {
+		p := c.procs[s.ID]
+		if p == nil || p.state != s.State || p.pid != s.PID || p.inc != s.Incarnation {
+			c.broken("status %v %v pid %d, seen %+v", s.Namespec(), s.State, s.PID, p)
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package sim
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
+)
+
+// Script runs stories: files of blocks, each some commands, a line "----" and what then happened, ended by an empty line. Lines that start
+// with # are comments. The commands:
+//
+//	quirks [name...]                   choose the reference's behaviour in some points; first of all
+//	group NAME [priority=N]            begin a group
+//	program NAME [option=value...]     define a member of it; options are those of a [program:x], and lives=LIFE[,LIFE...]
+//	boot                               add all groups that were defined since the last boot
+//	until TIME, wait TIME              let time pass
+//	delay TIME                         from now on outcomes of spawns and signals are known only after so long
+//	start NAME [nowait], stop NAME [nowait]     NAME is p, g:p, g:* or all
+//	signal NAME SIGNAL                 e.g. signal a USR1
+//	write NAME
+//	apply GROUP [NAME...], leave GROUP [NAME...]   a grace plan: these shall be the members
+//	addprocess G:P, removeprocess G:P [departed]
+//	addgroup NAME, removegroup NAME
+//	cancel N                           nobody waits for request N any more
+//	shutdown, restart; sigterm         the last is a shutdown that nobody waits for
+//	status                             print the state of everything
+//
+// A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
+// (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
+type Script struct {
+	world  *World
+	opts   core.Options
+	groups []Group // defined since the last boot
+	req    uint64
+	shown  int // facts of the world that were printed
+}
+
+// Run plays a story and returns it with what happened now in place of what was expected.
+func (s *Script) Run(story string) (string, error) {
+	s.opts.Strict = true
+	var out strings.Builder
+	var block []string
+	lines := strings.Split(strings.TrimRight(story, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		if line != "----" {
+			fmt.Fprintln(&out, line)
+			if line != "" && !strings.HasPrefix(line, "#") {
+				block = append(block, line)
+			}
+			continue
+		}
+		for i+1 < len(lines) && lines[i+1] != "" {
+			i++
+		}
+		text, err := s.block(block)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&out, "----\n%s", text)
+		block = nil
+	}
+	if len(block) > 0 {
+		return "", fmt.Errorf("no ---- after %q", block[len(block)-1])
+	}
+	return out.String(), nil
+}
+
+func (s *Script) block(lines []string) (string, error) {
+	var extra strings.Builder
+	for _, line := range lines {
+		if err := s.line(strings.Fields(line), &extra); err != nil {
+			return "", fmt.Errorf("cannot run %q: %v", line, err)
+		}
+	}
+	var out strings.Builder
+	if s.world != nil {
+		for _, f := range s.world.Trace[s.shown:] {
+			fmt.Fprintf(&out, "%7.3f %s\n", float64(f.At)/second, factText(f))
+		}
+		s.shown = len(s.world.Trace)
+	}
+	if out.Len()+extra.Len() == 0 {
+		return "nothing\n", nil
+	}
+	return out.String() + extra.String(), nil
+}
+
+// factText renders a fact for people.
+func factText(f Fact) string {
+	switch f.Kind {
+	case "state":
+		return f.Subject + " " + f.Text
+	case "signal":
+		return f.Subject + " <- signal " + f.Text
+	case "log":
+		return "  " + f.Text
+	case "halt":
+		return "halt, restart " + f.Text
+	default:
+		return f.Kind + " " + f.Subject + " " + f.Text
+	}
+}
+
+func (s *Script) line(words []string, out *strings.Builder) error {
+	args := words[1:]
+	switch words[0] {
+	case "quirks":
+		return s.quirks(args)
+	case "group":
+		g, err := groupOf(args)
+		s.groups = append(s.groups, g)
+		return err
+	case "program":
+		if len(s.groups) == 0 {
+			return fmt.Errorf("no group")
+		}
+		p, err := programOf(args)
+		g := &s.groups[len(s.groups)-1]
+		g.Programs = append(g.Programs, p)
+		if s.world != nil {
+			s.world.Define(*g)
+		}
+		return err
+	case "boot":
+		s.boot()
+		return nil
+	}
+	if s.world == nil {
+		return fmt.Errorf("not booted")
+	}
+	switch words[0] {
+	case "until", "wait", "delay":
+		d, err := time.ParseDuration(args[0])
+		switch words[0] {
+		case "until":
+			s.world.Until(d)
+		case "wait":
+			s.world.Until(s.world.Now() + d)
+		default:
+			s.world.Delay = d
+		}
+		return err
+	case "status":
+		s.status(out)
+		return nil
+	case "sigterm":
+		s.world.Input(core.Command{Do: core.Quit{}})
+	default:
+		c, err := commandOf(words[0], args)
+		if err != nil {
+			return err
+		}
+		if c.Cancel == 0 {
+			s.req++
+			c.Req = s.req
+		}
+		s.world.Command(c)
+	}
+	s.world.Until(s.world.Now()) // outcomes that are known at once
+	return nil
+}
+
+func (s *Script) boot() {
+	if s.world == nil {
+		s.world = NewWorld(s.opts, nil)
+		s.world.Verbose = true
+	}
+	var specs []process.GroupSpec
+	for _, g := range s.groups {
+		s.world.Define(g)
+		specs = append(specs, g.spec())
+	}
+	s.groups = nil
+	s.world.Input(core.Command{Do: core.AddGroups{Groups: specs}})
+	s.world.Until(s.world.Now())
+}
+
+func (s *Script) quirks(names []string) error {
+	for _, name := range names {
+		if name == "StopAscending" {
+			s.opts.StopAscending = true
+			continue
+		}
+		f := reflect.ValueOf(&s.opts.Quirks).Elem().FieldByName(name)
+		if !f.IsValid() {
+			return fmt.Errorf("no such quirk: %s", name)
+		}
+		f.SetBool(true)
+	}
+	return nil
+}
+
+func (s *Script) status(out *strings.Builder) {
+	for _, st := range s.world.Core.Statuses() {
+		fmt.Fprintf(out, "        %v %v", st.Namespec(), st.State)
+		if st.PID != 0 {
+			fmt.Fprintf(out, " pid %d", st.PID)
+		}
+		if st.HasExit {
+			fmt.Fprintf(out, " (%v)", st.Exit)
+		}
+		if st.SpawnErr != "" {
+			fmt.Fprintf(out, " %q", st.SpawnErr)
+		}
+		if st.Leaving {
+			fmt.Fprint(out, " leaving")
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+// commandOf translates a line into a command.
+func commandOf(op string, args []string) (Command, error) {
+	c := Command{Op: op, Wait: true}
+	if len(args) > 0 {
+		c.Name = args[0]
+	}
+	switch op {
+	case "start", "stop":
+		c.Op += "Process"
+		if c.Name == "all" {
+			c.Op, c.Name = op+"AllProcesses", ""
+		}
+		c.Wait = len(args) < 2 || args[1] != "nowait"
+	case "signal":
+		c.Op = "signalProcess"
+		if c.Name == "all" {
+			c.Op, c.Name = "signalAllProcesses", ""
+		}
+		for n := process.Signal(1); n < 65; n++ {
+			if n.String() == "SIG"+args[1] {
+				c.Signal = int(n)
+			}
+		}
+	case "apply", "leave":
+		c.Desired = args[1:]
+	case "addprocess":
+		c.Op = "addProcess"
+	case "removeprocess":
+		c.Op, c.Wait = "removeProcess", len(args) > 1 && args[1] == "departed"
+	case "addgroup":
+		c.Op = "addProcessGroup"
+	case "removegroup":
+		c.Op = "removeProcessGroup"
+	case "cancel":
+		n, err := strconv.ParseUint(c.Name, 10, 64)
+		c.Cancel = n
+		return c, err
+	case "write", "shutdown", "restart":
+	default:
+		return c, fmt.Errorf("no such command")
+	}
+	return c, nil
+}
+
+func groupOf(args []string) (Group, error) {
+	g := Group{Name: args[0], Priority: 999}
+	for _, a := range args[1:] {
+		value, ok := strings.CutPrefix(a, "priority=")
+		n, err := strconv.Atoi(value)
+		if !ok || err != nil {
+			return g, fmt.Errorf("option %s", a)
+		}
+		g.Priority = n
+	}
+	return g, nil
+}
+
+// programOf reads a program with Supervisor's defaults.
+func programOf(args []string) (Program, error) {
+	p := Program{
+		Name: args[0], Priority: 999, StartSecs: 1, StartRetries: 3, StopWaitSecs: 10, Autostart: true, ExitCodes: []int{0},
+		StopSignal: int(process.SIGTERM), Lives: []Life{{Lasts: -1, Stop: 10_000, Kill: 1000, Stops: -1}},
+	}
+	for _, a := range args[1:] {
+		name, value, _ := strings.Cut(a, "=")
+		n, err := strconv.Atoi(value)
+		on := value == "true"
+		switch name {
+		case "priority":
+			p.Priority = n
+		case "startsecs":
+			p.StartSecs = n
+		case "startretries":
+			p.StartRetries = n
+		case "stopwaitsecs":
+			p.StopWaitSecs = n
+		case "autostart":
+			p.Autostart, err = on, nil
+		case "stopasgroup":
+			p.StopAsGroup, err = on, nil
+		case "killasgroup":
+			p.KillAsGroup, err = on, nil
+		case "exitcodes":
+			p.ExitCodes = []int{n}
+		case "autorestart":
+			p.Autorestart, err = map[string]int{"unexpected": 0, "false": 1, "true": 2}[value], nil
+		case "lives":
+			p.Lives, err = livesOf(value)
+		default:
+			err = fmt.Errorf("no such option")
+		}
+		if err != nil {
+			return p, fmt.Errorf("option %s: %v", a, err)
+		}
+	}
+	return p, nil
+}
+
+func livesOf(text string) (lives []Life, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		parts := strings.Split(word, "+")
+		l := Life{Lasts: -1, Stop: 10_000, Stops: -1, Kill: 1000}
+		lasts, code, ends := strings.Cut(parts[0], "/")
+		switch {
+		case parts[0] == "fork":
+			l.Fork = "EAGAIN"
+		case ends:
+			if l.Code, err = strconv.Atoi(code); err == nil {
+				l.Lasts, err = microsecondsOf(lasts)
+			}
+		case parts[0] != "forever":
+			err = fmt.Errorf("no such life: %s", parts[0])
+		}
+		for _, extra := range parts[1:] {
+			name, value, _ := strings.Cut(extra, "=")
+			switch {
+			case err != nil:
+			case name == "term" && value == "never":
+				l.Stop = -1
+			case name == "term":
+				l.Stop, err = microsecondsOf(value)
+			case name == "kill":
+				l.Kill, err = microsecondsOf(value)
+			case name == "denied":
+				l.Denied = true
+			default:
+				err = fmt.Errorf("no such detail: %s", name)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		lives = append(lives, l)
+	}
+	return lives, nil
+}
+
+func microsecondsOf(text string) (int64, error) {
+	d, err := time.ParseDuration(text)
+	return d.Microseconds(), err
+}
