@@ -36,8 +36,6 @@ func TestQuick(t *testing.T) {
 	} else {
 		t.Log("no supervisor on this machine: graced is measured alone")
 	}
-	// The path of a unix socket is short, the directory of a test is not.
-	opt.work = "/tmp"
 	rep, err := run(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // options says what to run and how much of it.
@@ -24,7 +26,7 @@ type options struct {
 	bin         string // directory of our binaries
 	supervisord string // the original's daemon; "" = not measured
 	supervisorc string // the original's client
-	work        string // directory for everything that is written
+	work        string // directory for everything that is written; "" = workDir chooses
 
 	rounds     int           // repetitions of start and stop
 	many       int           // children of the large sessions
@@ -59,13 +61,14 @@ func main() {
 	document := flag.String("o", "docs/benchmarks.md", "the `document` whose table is rewritten; empty: print only")
 	isQuick := flag.Bool("quick", false, "small sizes: shows that everything works, not how fast")
 	strict := flag.Bool("strict", false, "exit with status 1 when a target is missed")
+	work := flag.String("dir", "", "`directory` for everything that is written; empty: /dev/shm if there is room, else the one for temporary files")
 	flag.Parse()
 
 	opt := full
 	if *isQuick {
 		opt = quick
 	}
-	opt.bin = *bin
+	opt.bin, opt.work = *bin, *work
 	if _, err := os.Stat(*supervisord); err == nil {
 		opt.supervisord, opt.supervisorc = *supervisord, filepath.Join(filepath.Dir(*supervisord), "supervisorctl")
 	}
@@ -92,6 +95,9 @@ func main() {
 func run(ctx context.Context, opt options) (*report, error) {
 	if runtime.GOOS != "linux" {
 		return nil, errors.New("cannot measure: /proc of Linux is needed")
+	}
+	if opt.work == "" {
+		opt.work = workDir(4 * int64(opt.logLines) * lineLength * writers)
 	}
 	dir, err := os.MkdirTemp(opt.work, "graced-bench-")
 	if err != nil {
@@ -124,6 +130,17 @@ func run(ctx context.Context, opt options) (*report, error) {
 		}
 	}
 	return b.report(), nil
+}
+
+// workDir chooses where everything is written: a file system in memory, if there is one with so many bytes to spare, so that the
+// figures are those of the daemons. A disk adds its own: ext4, for one, takes milliseconds to find a free inode among those that the
+// session before has just released.
+func workDir(need int64) string {
+	var fs unix.Statfs_t
+	if err := unix.Statfs("/dev/shm", &fs); err == nil && fs.Type == unix.TMPFS_MAGIC && int64(fs.Bavail)*fs.Bsize >= need {
+		return "/dev/shm"
+	}
+	return os.TempDir()
 }
 
 // bench is one run. It is used by one goroutine.

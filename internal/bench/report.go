@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -109,8 +110,8 @@ func (b *bench) machine() string {
 	if err := unix.Uname(&u); err == nil {
 		kernel = "Linux " + string(bytes.TrimRight(u.Release[:], "\x00"))
 	}
-	return fmt.Sprintf("%d cores (%s), %s, %s, %s. Children: %s. Command: `make bench`.", runtime.NumCPU(), cpuModel(), kernel, runtime.Version(),
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), b.child.kind)
+	return fmt.Sprintf("%d cores (%s), %s, %s, %s. Children: %s. Files in %s. Command: `make bench`.", runtime.NumCPU(), cpuModel(), kernel, runtime.Version(),
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), b.child.kind, filepath.Dir(b.dir))
 }
 
 // cpuModel reads the processor's name.
