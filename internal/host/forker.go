@@ -206,6 +206,7 @@ func (f *forker) run() {
 		if r.failure == "" {
 			r.pid, r.failure = f.start(j)
 		}
+		j.p.req.Environ = nil // of no more use, and a few KiB each
 		f.results <- r
 	}
 }

@@ -122,12 +122,10 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 		}
 	}
 	if job.cred != nil {
-		// /dev/stdout and the like open the pipe by name, which needs its owner.
+		// /dev/stdout and the like open the pipe by name, which needs its owner. If it cannot be given away the process runs all the same.
 		for _, fd := range job.child {
 			if fd >= 0 {
-				if err := unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid)); err != nil && err != unix.EPERM {
-					return err
-				}
+				unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
 			}
 		}
 	}
