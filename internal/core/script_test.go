@@ -23,17 +23,24 @@ func TestScripts(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			want, err := os.ReadFile(file)
+			want := readFile(t, file)
+			got, err := new(sim.Script).Run(want)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := new(sim.Script).Run(string(want))
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden(t, file, string(want), got)
+			golden(t, file, want, got)
 		})
 	}
+}
+
+// readFile reads a file of testdata; one that is to be written may be missing.
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil && !*rewrite {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // golden compares a text with the content of a file, or makes it so.
