@@ -206,12 +206,32 @@ func checkGo(_ *document, b Block) error {
 	return nil
 }
 
-// checkMake lets make read a block and print what it would do.
-func checkMake(_ *document, b Block) error {
-	cmd := exec.Command("make", "-n", "-f", "-")
-	cmd.Stdin = strings.NewReader(b.Text)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%v: %s", err, out)
+// checkMake lets make print what it would do: for the calls "make TARGET" that a block consists of, in the repository, or with the block
+// as a makefile.
+func checkMake(d *document, b Block) error {
+	dry := func(stdin string, args ...string) error {
+		cmd := exec.Command("make", append([]string{"-n"}, args...)...)
+		cmd.Dir, cmd.Stdin = d.repo, strings.NewReader(stdin)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	}
+	if !strings.HasPrefix(b.Text, "make") {
+		return dry(b.Text, "-f", "-")
+	}
+	for line := range strings.Lines(b.Text) {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if words[0] != "make" {
+			return fmt.Errorf("neither a makefile nor calls of make: %s", line)
+		}
+		if err := dry("", words[1:]...); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -12,23 +12,24 @@ import (
 	"testing"
 )
 
-// TestDocumentation executes README.md and everything below docs with freshly built binaries.
+// TestDocumentation executes the documents of the root and everything below docs with freshly built binaries.
 func TestDocumentation(t *testing.T) {
 	repo, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var files []string
-	for _, root := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"} {
-		err := filepath.WalkDir(filepath.Join(repo, root), func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && !entry.IsDir() && filepath.Ext(path) == ".md" {
-				files = append(files, path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Error(err)
+	files, err := filepath.Glob(filepath.Join(repo, "*.md"))
+	if err != nil || !slices.Contains(files, filepath.Join(repo, "README.md")) {
+		t.Errorf("no README.md among %v, %v", files, err)
+	}
+	err = filepath.WalkDir(filepath.Join(repo, "docs"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".md" {
+			files = append(files, path)
 		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/graced", "./cmd/gracectl")
@@ -145,6 +146,9 @@ func TestMatches(t *testing.T) {
 		{"wrote /tmp/demo-1/x.log", "wrote /tmp/other/y.log", true},
 		{"x", "2027-01-02 23:59:59,000 INFO spawned: 'foo_0' with pid 1\nx", true},
 		{"x", "2027-01-02 23:59:59,000 no log line\nx", false},
+		{"", "warning: running as root and so on", true},
+		{"in '...x.conf'", "in '/tmp/somewhere/x.conf'", true},
+		{"in '...x.conf'", "in '/tmp/somewhere/y.conf'", false},
 		{"x  ", "x", true},
 	} {
 		if got := Matches(strings.Split(tt.want, "\n"), tt.got); got != tt.match {

@@ -1,4 +1,4 @@
-// Package doctest executes the documentation: every fenced code block of README.md and docs/**/*.md is run, loaded or parsed, so that
+// Package doctest executes the documentation: every fenced code block of the documents in the root and below docs is run, loaded or parsed, so that
 // what a reader copies works. CONTRIBUTING.md tells authors how.
 //
 // It exists for tests alone: nothing imports it, and it may import anything.

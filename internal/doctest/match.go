@@ -21,8 +21,9 @@ var masks = []struct {
 	{regexp.MustCompile(`  +`), "  "},
 }
 
-// logLine is a line of the activity log. A daemon in the background writes them at any time.
-var logLine = regexp.MustCompile(`^DATE (CRIT|ERRO|WARN|INFO|DEBG|TRAC|BLAT) `)
+// passed are lines of the output that a text need not show: those of the activity log, which a daemon in the background writes at any
+// time, and the warning that only root sees.
+var passed = regexp.MustCompile(`^DATE (CRIT|ERRO|WARN|INFO|DEBG|TRAC|BLAT) |^warning: running as root `)
 
 // Mismatch is output that is not what the documentation shows.
 type Mismatch struct{ Want, Got []string }
@@ -43,41 +44,46 @@ func indented(lines []string) string {
 	return "    " + strings.Join(lines, "\n    ")
 }
 
-// canonical masks a text and splits it into lines. Blank lines at its end mean nothing.
-func canonical(text string) []string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
+// line is a line of text as it is and masked.
+type line struct{ plain, masked string }
+
+// lines splits a text. Blanks at the end of a line and blank lines at the end mean nothing.
+func lines(text string) []line {
+	var out []line
+	for _, plain := range strings.Split(strings.TrimRight(text, " \t\r\n"), "\n") {
+		plain = strings.TrimRight(plain, " \t\r")
+		masked := plain
 		for _, m := range masks {
-			line = m.match.ReplaceAllString(line, m.word)
+			masked = m.match.ReplaceAllString(masked, m.word)
 		}
-		lines[i] = strings.TrimRight(line, " \t\r")
+		out = append(out, line{plain, masked})
 	}
-	for len(lines) > 0 && lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
+	if len(out) == 1 && out[0].plain == "" {
+		return nil
 	}
-	return lines
+	return out
 }
 
 // Matches says whether output is what want shows. A line "..." stands for any lines, "..." within a line for any text of that line;
 // lines of the activity log that want does not show are passed over.
 func Matches(want []string, output string) bool {
-	w, got := canonical(strings.Join(want, "\n")), canonical(output)
+	w, got := lines(strings.Join(want, "\n")), lines(output)
 	// rest[j] says whether w[i:] matches got[j:].
 	rest := make([]bool, len(got)+1)
 	for i := len(w); i >= 0; i-- {
 		next := rest
 		rest = make([]bool, len(got)+1)
 		for j := len(got); j >= 0; j-- {
-			skip := j < len(got) && logLine.MatchString(got[j]) && rest[j+1]
+			skip := j < len(got) && passed.MatchString(got[j].masked) && rest[j+1]
 			switch {
 			case skip:
 				rest[j] = true
 			case i == len(w):
 				rest[j] = j == len(got)
-			case isGap(w[i]):
+			case isGap(w[i].plain):
 				rest[j] = next[j] || j < len(got) && rest[j+1]
 			default:
-				rest[j] = j < len(got) && next[j+1] && lineMatches(w[i], got[j])
+				rest[j] = j < len(got) && next[j+1] && w[i].matches(got[j])
 			}
 		}
 	}
@@ -90,8 +96,13 @@ func isGap(line string) bool {
 	return line == "..." || line == "…"
 }
 
-// lineMatches compares one line; "..." (or "…") in want is any text.
-func lineMatches(want, got string) bool {
+// matches compares one line of a text with one of the output. A "..." may stand beside what a mask would take away, hence the second look.
+func (l line) matches(got line) bool {
+	return textMatches(l.masked, got.masked) || textMatches(l.plain, got.plain)
+}
+
+// textMatches compares; "..." (or "…") in want is any text.
+func textMatches(want, got string) bool {
 	parts := strings.Split(strings.ReplaceAll(want, "…", "..."), "...")
 	if len(parts) == 1 {
 		return want == got
