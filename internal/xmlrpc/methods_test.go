@@ -442,3 +442,22 @@ func BenchmarkGetAllProcessInfo(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkDecode measures the client's side of the same answer.
+func BenchmarkDecode(b *testing.B) {
+	infos := make(processList, 1000)
+	for i := range infos {
+		infos[i] = control.ProcessInfo{Group: "group", Name: fmt.Sprintf("process_%03d", i), State: process.Running, Start: time.Unix(1e9, 0), Now: time.Unix(2e9, 0),
+			StdoutLog: "/var/log/supervisor/group-process_000-stdout---supervisor-abcdefgh.log", PID: 1000 + i, Description: "pid 1234, uptime 1 day, 0:00:01"}
+	}
+	doc, err := EncodeResponse(infos)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(doc)))
+	for range b.N {
+		if _, err := DecodeResponse(doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
