@@ -118,6 +118,7 @@ func TestSupervisorctl(t *testing.T) {
 		{name: "tail bytes", line: "tail -3 solo stdout", out: "89\n\n"},
 		{name: "tail -0 is everything", line: "tail -0 solo", out: "0123456789\n\n"},
 		{name: "tail --5 is from byte 5", line: "tail --5 solo", out: "56789\n\n"},
+		{name: "tail of more than an int holds", line: "tail -2147483649 solo", out: "error: cannot read the log: 2147483649 is too large a number\n", exit: 1},
 		{name: "tail without name", line: "tail", out: "Error: too few arguments\n" + topicOf("tail") + "\n", exit: 1},
 		{name: "tail with too many", line: "tail a b c d", out: "Error: too many arguments\n" + topicOf("tail") + "\n", exit: 1},
 		{name: "tail bad channel", line: "tail solo foo'bar", out: "Error: bad channel \"foo'bar\"\n", exit: 1},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/graced/graced/internal/client"
@@ -86,6 +87,9 @@ func (s *Session) mainTail(ctx context.Context, arg string) error {
 // readLog prints the last length bytes of a log and a newline. compat: 0 means the whole file, and a negative length reads from that
 // offset on, because the number goes to the server as it is.
 func (s *Session) readLog(ctx context.Context, server Proxy, log control.Log, name string, length int64) error {
+	if -length < math.MinInt32 || -length > math.MaxInt32 { // all that the protocol carries
+		return fmt.Errorf("cannot read the log: %d is too large a number", length)
+	}
 	data, err := server.ReadLog(ctx, log, -length, 0)
 	if err == nil {
 		s.output(string(data))

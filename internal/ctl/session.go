@@ -83,10 +83,10 @@ type Session struct {
 	// Interruptible returns a context that Ctrl-C cancels, until stop is called.
 	Interruptible func(context.Context) (ctx context.Context, stop func())
 
-	status  int                   // the exit status so far: the last assignment counts
-	caught  bool                  // a command took the interrupt for itself
-	cached  []control.ProcessInfo // for completion; nil = ask the daemon
-	proxy   Proxy                 // of the command that runs
+	status int                   // the exit status so far: the last assignment counts
+	caught bool                  // a command took the interrupt for itself
+	cached []control.ProcessInfo // for completion; nil = ask the daemon
+	proxy  Proxy                 // of the command that runs
 }
 
 // Exit codes (contract: ctl, "Exit codes").

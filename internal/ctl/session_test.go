@@ -153,7 +153,8 @@ func TestFollowInShell(t *testing.T) {
 	n := 0
 	f.Interruptible = func(ctx context.Context) (context.Context, func()) {
 		c, stop := inner(ctx)
-		if n++; n == 5 { // status, maintail, its own, version, signal
+		// The shell, status, prompt, maintail, its own, prompt, version, prompt, signal.
+		if n++; n == 9 {
 			stop()
 		}
 		return c, stop

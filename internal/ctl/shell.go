@@ -15,20 +15,33 @@ func (s *Session) shell(ctx context.Context) {
 	if prompt == "" {
 		prompt = "supervisor"
 	}
+	// As long as the shell runs Ctrl-C never has its default effect, not even between two of its uses.
+	_, release := s.Interruptible(ctx)
+	defer release()
 	for line := "status"; ; {
 		if s.interrupted(ctx, line) {
 			return
 		}
 		var err error
-		if line, err = s.In.ReadLine(ctx, prompt+"> "); err != nil {
+		if line, err = s.readCommand(ctx, prompt+"> "); err != nil {
 			// Ctrl-C, the end of the input and a terminal that is gone leave the shell in the same way: with an empty line.
 			s.output("")
-			if !errors.Is(err, io.EOF) && !errors.Is(err, ErrInterrupted) && ctx.Err() == nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, ErrInterrupted) {
 				s.complain("cannot read commands: " + err.Error())
 			}
 			return
 		}
 	}
+}
+
+func (s *Session) readCommand(ctx context.Context, prompt string) (string, error) {
+	reading, release := s.Interruptible(ctx)
+	defer release()
+	line, err := s.In.ReadLine(reading, prompt)
+	if err != nil && reading.Err() != nil {
+		err = ErrInterrupted
+	}
+	return line, err
 }
 
 // interrupted carries out one line and reports whether the shell is to end: the user left, or Ctrl-C hit a command that does not

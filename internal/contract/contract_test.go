@@ -1,0 +1,168 @@
+package contract
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	rewrite = flag.Bool("rewrite", false, "record the answers of Debian's supervisord and supervisorctl anew")
+	live    = flag.Bool("live", false, "run Debian's supervisorctl too: compare the recordings with it, and pair it with our daemon (minutes: "+
+		"each of its starts costs a good part of a second)")
+)
+
+const (
+	debianDaemon = "/usr/bin/supervisord"
+	debianCtl    = "/usr/bin/supervisorctl"
+)
+
+// TestMain lets many sessions run side by side: they wait most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// build compiles one of our programs under the name that chooses Supervisor's contract.
+func build(dir, name, pkg string) (string, error) {
+	path := filepath.Join(dir, name)
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/"+pkg).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build %s: %v\n%s", pkg, err, out)
+	}
+	return path, nil
+}
+
+func installed(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// TestSessions runs every script in every pairing. The reference is what Debian's pair answers: recorded, and with -live compared with
+// the real one.
+func TestSessions(t *testing.T) {
+	bin := t.TempDir()
+	ourCtl, err := build(bin, "supervisorctl", "gracectl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ourDaemon, err := build(bin, "supervisord", "graced")
+	if err != nil {
+		t.Logf("ATTENTION: the pairings with our daemon are left out: %v", err)
+	}
+	scripts, err := filepath.Glob("testdata/*.script")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	if !installed(debianDaemon) {
+		t.Log("NOTE: Supervisor is not installed here: graced is compared with the recorded answers alone")
+	}
+	for _, path := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".script"), func(t *testing.T) {
+			t.Parallel()
+			script := parseScript(t, path)
+			wantPath := strings.TrimSuffix(path, ".script") + ".want"
+			if *rewrite || *live {
+				if !installed(debianDaemon) || !installed(debianCtl) {
+					t.Fatal("Supervisor is not installed")
+				}
+				reference(t, script, wantPath)
+			}
+			data, err := os.ReadFile(wantPath)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := split(string(data))
+			var pairings []pairing
+			if ourDaemon != "" {
+				pairings = append(pairings, pairing{"graced, our supervisorctl", ourDaemon, ourCtl, true, true})
+			}
+			if installed(debianDaemon) {
+				pairings = append(pairings, pairing{"Debian's supervisord, our supervisorctl", debianDaemon, ourCtl, false, true})
+			}
+			if *live && ourDaemon != "" {
+				pairings = append(pairings, pairing{"graced, Debian's supervisorctl", ourDaemon, debianCtl, true, false})
+			}
+			for _, p := range pairings {
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					compare(t, p, run(t, p, script), want)
+				})
+			}
+		})
+	}
+}
+
+// reference runs Debian's pair and compares with, or writes, the recording.
+func reference(t *testing.T, script []statement, wantPath string) {
+	t.Helper()
+	got := render(run(t, pairing{name: "reference", daemon: debianDaemon, ctl: debianCtl}, script))
+	if *rewrite {
+		if err := os.WriteFile(wantPath, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(wantPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%s does not exist: run go test ./internal/contract -rewrite", wantPath)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("Debian's pair answers differently than recorded in %s:\n%s", wantPath, difference(strings.Split(string(want), "\n"), strings.Split(got, "\n")))
+	}
+}
+
+// compare checks each step against the reference, or against the quirk that holds for one of our sides.
+func compare(t *testing.T, p pairing, got []step, want [][]string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("the recording has %d steps, the script %d: run go test ./internal/contract -rewrite", len(want), len(got))
+	}
+	for i, s := range got {
+		expected, source := want[i], "Supervisor"
+		any := false
+		for _, q := range s.quirks {
+			if q.side == "daemon" && p.ourDaemon || q.side == "ctl" && p.ourCtl {
+				expected, source, any = q.want, "quirk "+q.id, q.any
+			}
+		}
+		if !any && !slices.Equal(s.lines, expected) {
+			t.Errorf("%s: %s %s\n%s, as %s has it:\n%s", s.pos, s.verb, s.rest, p.name, source, difference(expected, s.lines))
+		}
+	}
+}
+
+// difference shows two lists of lines, the lines that both begin or end with only once.
+func difference(want, got []string) string {
+	var b strings.Builder
+	start := 0
+	for start < len(want) && start < len(got) && want[start] == got[start] {
+		start++
+	}
+	end := 0
+	for end < len(want)-start && end < len(got)-start && want[len(want)-1-end] == got[len(got)-1-end] {
+		end++
+	}
+	for _, l := range want[max(0, start-2):start] {
+		b.WriteString("    " + l + "\n")
+	}
+	for _, l := range want[start : len(want)-end] {
+		b.WriteString("  - " + l + "\n")
+	}
+	for _, l := range got[start : len(got)-end] {
+		b.WriteString("  + " + l + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,420 @@
+package contract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/client"
+	"github.com/graced/graced/internal/control"
+)
+
+// limit bounds every wait of a session; it only decides how soon a failure shows.
+const limit = 60 * time.Second
+
+// pairing is a daemon and a client.
+type pairing struct {
+	name              string
+	daemon, ctl       string // paths
+	ourDaemon, ourCtl bool
+}
+
+// environment is one session in progress.
+type environment struct {
+	*testing.T
+	pairing
+	dir     string
+	port    string
+	ctlPath string
+	env     []string
+	daemon  *exec.Cmd
+	exited  chan struct{} // closed when the daemon has ended
+	output  *bytes.Buffer // of the daemon, read after its end
+}
+
+// run carries out a script and returns its steps.
+func run(t *testing.T, p pairing, script []statement) []step {
+	t.Helper()
+	// A short path: a unix socket's name holds 107 bytes.
+	dir, err := os.MkdirTemp("", "gc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // what a child still writes may come back; the system cleans up later
+	e := &environment{T: t, pairing: p, dir: dir, port: freePort(t), ctlPath: p.ctl}
+	e.env = []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC",
+		"PYTHONPATH=" + pythonPath(t), "PYTHONDONTWRITEBYTECODE=1",
+	}
+	t.Cleanup(e.stop)
+	var steps []step
+	for i := 0; i < len(script); i++ {
+		s := script[i]
+		s.rest = e.expand(s.rest)
+		if s.isStep() {
+			steps = append(steps, step{script[i], e.step(s)})
+			continue
+		}
+		e.act(s)
+	}
+	return steps
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+func pythonPath(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("testdata/python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (e *environment) expand(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "$D", e.dir), "$P", e.port)
+}
+
+func (e *environment) path(name string) string { return filepath.Join(e.dir, name) }
+
+// act carries out a statement that leaves no record.
+func (e *environment) act(s statement) {
+	e.Helper()
+	words := strings.Fields(s.rest)
+	switch s.verb {
+	case "file":
+		e.write(words[0], e.expand(strings.Join(s.block, "\n")+"\n"))
+	case "edit":
+		before, err := os.ReadFile(e.path("s.conf"))
+		if err != nil {
+			e.Fatalf("%s: %v", s.pos, err)
+		}
+		from, to, found := strings.Cut(s.rest, " => ")
+		from, to = strings.ReplaceAll(from, `\n`, "\n"), strings.ReplaceAll(to, `\n`, "\n")
+		if !found || !strings.Contains(string(before), from) {
+			e.Fatalf("%s: s.conf has no %q", s.pos, from)
+		}
+		e.write("s.conf", strings.Replace(string(before), from, to, 1))
+	case "touch":
+		e.write(words[0], "")
+	case "env":
+		e.env = append(e.env, s.rest)
+	case "daemon":
+		if words[0] == "start" {
+			e.start(s.pos)
+		} else {
+			e.stop()
+		}
+	case "call":
+		e.call(s.pos, words)
+	case "wait":
+		e.wait(s.pos, words[0], words[1])
+	default:
+		e.Fatalf("%s: unknown statement %q", s.pos, s.verb)
+	}
+}
+
+func (e *environment) call(pos string, words []string) {
+	e.Helper()
+	c, err := client.New("unix://"+e.path("s.sock"), "", "")
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	var args []any
+	for _, w := range words[1:] {
+		switch w {
+		case "true", "false":
+			args = append(args, w == "true")
+		default:
+			args = append(args, w)
+		}
+	}
+	if _, err := c.Call(context.Background(), words[0], args...); err != nil {
+		e.Fatalf("%s: %v", pos, err)
+	}
+}
+
+func (e *environment) write(name, text string) {
+	e.Helper()
+	if err := os.WriteFile(e.path(name), []byte(text), 0o600); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// start starts the daemon in the foreground and waits until it answers.
+func (e *environment) start(pos string) {
+	e.Helper()
+	e.stop()
+	cmd := exec.Command(e.pairing.daemon, "-n", "-c", e.path("s.conf"))
+	cmd.Dir, cmd.Env = e.dir, e.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	output := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.WaitDelay = time.Second // children may hold the output open
+	if err := cmd.Start(); err != nil {
+		e.Fatalf("%s: %v", pos, err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ends is the session's business
+		close(exited)
+	}()
+	e.daemon, e.exited, e.output = cmd, exited, output
+	e.wait(pos, "daemon", "up")
+}
+
+// stop ends the daemon, if one runs.
+func (e *environment) stop() {
+	if e.daemon == nil {
+		return
+	}
+	_ = e.daemon.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-e.exited:
+	case <-time.After(limit):
+		killSession(e.daemon.Process.Pid)
+		<-e.exited
+		e.Errorf("the daemon did not end by SIGTERM:\n%s", e.output)
+	}
+	e.daemon = nil
+}
+
+// killSession kills the daemon and everything it has started: all of it is in the session that start opened for it.
+func killSession(session int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(data), ") ")
+		fields := strings.Fields(rest) // state, parent, group, session
+		if len(fields) > 3 && fields[3] == strconv.Itoa(session) {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+			}
+		}
+	}
+}
+
+// wait polls the daemon: there is no event to wait for that both daemons have.
+func (e *environment) wait(pos, name, state string) {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := e.look(ctx, name)
+		if got == state {
+			return
+		}
+		var gone <-chan struct{}
+		if name == "daemon" && state == "up" {
+			gone = e.exited
+		}
+		select {
+		case <-tick.C:
+		case <-gone:
+			e.Fatalf("%s: the daemon has ended:\n%s", pos, e.output)
+		case <-ctx.Done():
+			e.Fatalf("%s: %s is %s, want %s", pos, name, got, state)
+		}
+	}
+}
+
+// look returns the state of a process, or "up" or "gone".
+func (e *environment) look(ctx context.Context, name string) string {
+	c, err := client.New("unix://"+e.path("s.sock"), "", "")
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if name == "daemon" {
+		if _, err := c.Call(ctx, "supervisor.getState"); err != nil {
+			var fault *control.Error
+			if errors.As(err, &fault) {
+				return "leaving"
+			}
+			return "gone"
+		}
+		return "up"
+	}
+	p, err := c.Process(ctx, name)
+	var fault *control.Error
+	switch {
+	case err == nil:
+		return p.State.String()
+	case errors.As(err, &fault) && fault.Code == control.BadName:
+		return "gone"
+	default:
+		return err.Error()
+	}
+}
+
+// step runs a client and records what it shows.
+func (e *environment) step(s statement) []string {
+	e.Helper()
+	args := s.args(e.T)
+	if s.verb != "raw" {
+		args = append([]string{"-c", e.path("s.conf")}, args...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, e.ctl, args...)
+	cmd.Dir, cmd.Env = e.dir, e.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal: passwords come from standard input
+	var stderr bytes.Buffer
+	stdout := &watched{}
+	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	if s.verb == "talk" {
+		e.talk(ctx, s, cmd, stdout)
+	} else {
+		if s.verb == "shell" {
+			cmd.Stdin = strings.NewReader(e.expand(strings.Join(s.block, "\n") + "\n"))
+		}
+		_ = cmd.Run() // the exit code is recorded
+	}
+	if ctx.Err() != nil {
+		e.Fatalf("%s: the client does not end; so far:\n%s%s", s.pos, stdout.text(), &stderr)
+	}
+	if cmd.ProcessState == nil {
+		e.Fatalf("%s: cannot start %s", s.pos, e.ctl)
+	}
+	return e.record(stdout.text(), stderr.String(), strconv.Itoa(cmd.ProcessState.ExitCode()), s.verb == "sorted")
+}
+
+// talk leads a conversation with a client.
+func (e *environment) talk(ctx context.Context, s statement, cmd *exec.Cmd, stdout *watched) {
+	e.Helper()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		e.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		e.Fatalf("%s: %v", s.pos, err)
+	}
+	for _, line := range s.block {
+		text := e.expand(strings.TrimPrefix(line[1:], " "))
+		switch line[0] {
+		case '<':
+			if !stdout.await(ctx, text) {
+				e.Fatalf("%s: %q never came; so far:\n%s", s.pos, text, stdout.text())
+			}
+		case '>':
+			if _, err := io.WriteString(stdin, text+"\n"); err != nil {
+				e.Fatalf("%s: %v", s.pos, err)
+			}
+		case '=':
+			verb, rest, _ := strings.Cut(text, " ")
+			e.act(statement{pos: s.pos, verb: verb, rest: rest})
+		case '^':
+			e.settle(ctx, cmd.Process.Pid)
+			if text == "D" {
+				err = stdin.Close()
+			} else {
+				err = cmd.Process.Signal(os.Interrupt)
+			}
+			if err != nil {
+				e.Fatalf("%s: %v", s.pos, err)
+			}
+		}
+	}
+	_ = cmd.Wait() // the exit code is recorded
+}
+
+// settle waits until a process has nothing to do: a signal that hits Supervisor's client while it prints shows its inner workings.
+func (e *environment) settle(ctx context.Context, pid int) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	before := ""
+	for calm := 0; calm < 5; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			return // it has ended
+		}
+		_, rest, _ := strings.Cut(string(data), ") ")
+		f := strings.Fields(rest)
+		if len(f) < 13 {
+			return
+		}
+		now := f[0] + " " + f[11] + " " + f[12] // state, and the time in user and kernel mode
+		if now == before && f[0] == "S" {
+			calm++
+		} else {
+			calm = 0
+		}
+		before = now
+	}
+}
+
+// watched is a buffer that others can wait on.
+type watched struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	seen int // bytes up to the end of the last text that was awaited
+	news chan struct{}
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.news != nil {
+		close(w.news)
+		w.news = nil
+	}
+	return w.buf.Write(b)
+}
+
+func (w *watched) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+// await returns once text has come behind the last one awaited; false if it does not before the context ends.
+func (w *watched) await(ctx context.Context, text string) bool {
+	for {
+		w.mu.Lock()
+		if i := strings.Index(w.buf.String()[w.seen:], text); i >= 0 {
+			w.seen += i + len(text)
+			w.mu.Unlock()
+			return true
+		}
+		if w.news == nil {
+			w.news = make(chan struct{})
+		}
+		news := w.news
+		w.mu.Unlock()
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package contract
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// masks replace what differs between two runs of the same session.
+var masks = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`(?s)Traceback \(most recent call last\):.*`), "(traceback)\n"},
+	{regexp.MustCompile(`\bpid \d+`), "pid N"},
+	{regexp.MustCompile(`uptime (\d+ days?, )?\d+:\d\d:\d\d`), "uptime T"},
+	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}`), "TIME"},
+	{regexp.MustCompile(`(?m)^[1-9]\d+$`), "N"},                              // the output of the verb pid
+	{regexp.MustCompile(`(?m)^((?:\S+> )*)error: .*$`), "${1}error: (text)"}, // the text is ours (quirk E7)
+	{regexp.MustCompile(`(?m)^((?:\S+> )+)[1-9]\d+$`), "${1}N"},
+}
+
+// record turns what a client printed into the lines of a step.
+func (e *environment) record(stdout, stderr string, exit string, sorted bool) []string {
+	clean := func(text string) []string {
+		text = strings.ReplaceAll(text, e.ctlPath, "$CTL")
+		text = strings.ReplaceAll(text, e.dir, "$D")
+		text = strings.ReplaceAll(text, e.port, "$P")
+		for _, m := range masks {
+			text = m.from.ReplaceAllString(text, m.to)
+		}
+		if text == "" {
+			return nil
+		}
+		if !strings.HasSuffix(text, "\n") {
+			text += "(no newline)"
+		}
+		return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	}
+	out := clean(stdout)
+	if sorted {
+		slices.Sort(out)
+	}
+	for i, line := range out {
+		out[i] = strings.ReplaceAll(line, "\t", "→\t") // tabs are part of the help's layout and easily lost by editors
+	}
+	for _, line := range clean(stderr) {
+		out = append(out, "! "+line)
+	}
+	return append(out, "[exit "+exit+"]")
+}
