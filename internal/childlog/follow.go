@@ -39,6 +39,8 @@ type Follower struct {
 	off  int64
 	text string // of truncatedText, still to be returned
 
+	atEnd func() // tests: called when a look into the file found nothing more
+
 	mu       sync.Mutex
 	next     []int // files to read after the present one; truncated stands for a truncation of the file before it
 	dev, ino uint64
@@ -199,6 +201,9 @@ func (f *Follower) read(buf []byte) (int, error) {
 		f.mu.Unlock()
 
 		n, err := unix.Pread(f.fd, buf, f.off)
+		if n == 0 && f.atEnd != nil {
+			f.atEnd()
+		}
 		switch {
 		case err == unix.EINTR:
 			continue

@@ -119,57 +119,79 @@ func TestFollowRotations(t *testing.T) {
 	silent(t, f)
 }
 
-// TestFollowUnderLoad writes through many rotations while a follower reads: no byte may be lost or come twice.
+// TestFollowRotationDuringLook lets the log grow and rotate right after a follower has seen its end.
+func TestFollowRotationDuringLook(t *testing.T) {
+	c := opened(t, Config{Path: filepath.Join(t.TempDir(), "log"), MaxBytes: 10, Backups: 1})
+	f := follows(t, c)
+	c.say("one\n")
+	await(t, f, "one\n")
+	f.atEnd = func() {
+		f.atEnd = nil
+		c.say("the end of it\n")
+		c.say("new\n")
+	}
+	await(t, f, "the end of it\nnew\n")
+}
+
+// TestFollowUnderLoad writes through many rotations while followers read: no byte may be lost or come twice.
 func TestFollowUnderLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	c := opened(t, Config{Path: path, MaxBytes: 4000, Backups: 1})
-	f := follows(t, c)
-	const lines = 5000
-	done := make(chan error, 1)
-	read := make(chan struct{}, 40) // the follower keeps so many files, so the writer must not be further ahead
-	go func() {
-		defer close(done)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		buf := make([]byte, 512)
-		var rest string
-		for next := 0; next < lines; {
-			n, err := f.Next(ctx, buf)
-			if err != nil {
-				done <- fmt.Errorf("%w after line %d", err, next)
-				return
-			}
-			rest += string(buf[:n])
-			for {
-				line, more, ok := strings.Cut(rest, "\n")
-				if !ok {
-					break
-				}
-				if want := fmt.Sprintf("line %d", next); line != want {
-					done <- fmt.Errorf("got %q, want %q", line, want)
-					return
-				}
-				rest = more
-				next++
-				if next%400 == 0 {
-					read <- struct{}{}
-				}
-			}
-		}
-	}()
+	c := opened(t, Config{Path: path, MaxBytes: 100, Backups: 1})
+	const lines, stride, followers = 8000, 150, 4
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var read [followers]chan struct{}
+	done := make(chan error, followers)
+	for i := range read {
+		f := follows(t, c)
+		read[i] = make(chan struct{}, lines/stride+1)
+		go func() { done <- readLines(ctx, f, lines, stride, read[i]) }()
+	}
 	for i := range lines {
 		c.say(fmt.Sprintf("line %d\n", i))
-		if i%400 == 399 && i > 4000 {
-			select {
-			case <-read:
-			case err := <-done:
-				t.Fatal(err)
+		if i%stride == stride-1 && i > stride {
+			// A follower keeps 64 files, so the writer must not be further ahead.
+			for _, read := range read {
+				select {
+				case <-read:
+				case <-ctx.Done():
+					t.Fatal(<-done)
+				}
 			}
 		}
 	}
-	if err := <-done; err != nil {
-		t.Error(err)
+	for range followers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
+}
+
+// readLines expects numbered lines and tells read after each stride of them.
+func readLines(ctx context.Context, f *Follower, lines, stride int, read chan struct{}) error {
+	buf := make([]byte, 512)
+	var rest string
+	for next := 0; next < lines; {
+		n, err := f.Next(ctx, buf)
+		if err != nil {
+			return fmt.Errorf("%w after line %d", err, next)
+		}
+		rest += string(buf[:n])
+		for {
+			line, more, ok := strings.Cut(rest, "\n")
+			if !ok {
+				break
+			}
+			if want := fmt.Sprintf("line %d", next); line != want {
+				return fmt.Errorf("got %q, want %q", line, want)
+			}
+			rest = more
+			if next++; next%stride == 0 {
+				read <- struct{}{}
+			}
+		}
+	}
+	return nil
 }
 
 // TestFollowTruncation keeps quirk D14: Supervisor means to say this and drops the connection.

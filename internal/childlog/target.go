@@ -313,12 +313,11 @@ func (t *target) reopen() error {
 	return t.open(true)
 }
 
-// begin counts a writer in and opens the path anew.
+// begin counts a writer in; the first one opens the path anew, since end has closed it.
 func (t *target) begin() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// A second writer must not lose its place: only the first one opens anew.
-	if err := t.open(t.opens == 0); err != nil {
+	if err := t.open(false); err != nil {
 		return err
 	}
 	t.opens++

@@ -135,6 +135,65 @@ func TestSpawnedInOrder(t *testing.T) {
 	}
 }
 
+// TestExitBeforeSpawnedIsReported lets a process end and be reaped while its start is still being reported.
+func TestExitBeforeSpawnedIsReported(t *testing.T) {
+	var h *Local
+	ready := make(chan struct{})
+	events := make(chan Event, 10)
+	h, err := NewLocal(Options{Events: func(e Event) {
+		<-ready
+		if s, ok := e.(Spawned); ok {
+			for known := true; known; {
+				h.mu.Lock()
+				_, known = h.byPID[s.PID]
+				h.mu.Unlock()
+				runtime.Gosched()
+			}
+			events <- e
+			return
+		}
+		events <- e
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(ready)
+	defer h.Close()
+	for i := range 20 {
+		sp := &process.Spec{Command: "/bin/echo hello", UID: process.UnsetID, Umask: process.UnsetMask, RedirectStderr: true}
+		out := newSink()
+		h.Spawn(SpawnRequest{ID: process.ID(i), Incarnation: 1, Spec: sp, Stdout: out})
+		if e, ok := (<-events).(Spawned); !ok {
+			t.Fatalf("first event %+v", e)
+		}
+		if e, ok := (<-events).(Exited); !ok || out.String() != "hello\n" {
+			t.Fatalf("second event %+v, output %q", e, out)
+		}
+	}
+}
+
+// TestOutputPipesReadWrite checks that a process's own ends are open for reading and writing and block: when nobody reads, it waits and gets no SIGPIPE.
+func TestOutputPipesReadWrite(t *testing.T) {
+	r := newRig(t, Options{})
+	sp := spec("")
+	sp.Command = "/bin/cat /proc/self/fdinfo/1 /proc/self/fdinfo/2"
+	x := r.spawn(sp)
+	x.exited()
+	n := 0
+	for _, line := range strings.Split(x.out.String(), "\n") {
+		var flags int
+		if _, err := fmt.Sscanf(line, "flags: %o", &flags); err == nil {
+			n++
+			if flags&unix.O_ACCMODE != unix.O_RDWR || flags&unix.O_NONBLOCK != 0 {
+				t.Errorf("flags %o", flags)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("output %q", x.out)
+	}
+}
+
 // TestNothingPerProcess checks that running processes cost neither threads nor goroutines.
 func TestNothingPerProcess(t *testing.T) {
 	r := newRig(t, Options{})
