@@ -57,7 +57,12 @@ func run(t *testing.T, p pairing, script []statement) []step {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC",
 		"PYTHONPATH=" + pythonPath(t), "PYTHONDONTWRITEBYTECODE=1",
 	}
-	t.Cleanup(e.stop)
+	t.Cleanup(func() {
+		if e.daemon != nil && !p.ourDaemon {
+			killSession(e.daemon.Process.Pid) // it takes a second for each group to end by itself
+		}
+		e.stop()
+	})
 	var steps []step
 	for i := 0; i < len(script); i++ {
 		s := script[i]
