@@ -135,9 +135,14 @@ func (s *Supervisor) command(c Command) {
 	}
 }
 
-func (s *Supervisor) emit(e Effect) { s.out = append(s.out, e) }
+func (s *Supervisor) emit(e Effect) {
+	if s.out == nil {
+		s.out = make([]Effect, 0, 8) // few steps have more
+	}
+	s.out = append(s.out, e)
+}
 
-func (s *Supervisor) publish(e Event) { s.out = append(s.out, Publish{e}) }
+func (s *Supervisor) publish(e Event) { s.emit(Publish{e}) }
 
 // settle does what follows from processes having stopped: surplus members are removed, a quit goes on with the next group.
 func (s *Supervisor) settle() {

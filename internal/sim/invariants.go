@@ -18,17 +18,19 @@ import (
 //   - carrying out a plan touches nobody that the plan does not name;
 //   - a process that ends by itself is not started twice within a second;
 //   - a process that is on its way out is not started;
+//   - nothing is started while everything is being stopped;
 //   - the machine never asks to be called again and again in one instant;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
-	world   *World
-	quirks  core.Quirks
-	fail    func(string)
-	procs   map[process.ID]*watched
-	asked   map[core.Req]time.Duration
-	cancel  map[core.Req]bool
-	steps   int // at the present instant
-	instant time.Duration
+	world    *World
+	quirks   core.Quirks
+	fail     func(string)
+	procs    map[process.ID]*watched
+	asked    map[core.Req]time.Duration
+	cancel   map[core.Req]bool
+	quitting bool // since an earlier step
+	steps    int  // at the present instant
+	instant  time.Duration
 }
 
 // watched is what the checker knows of one process.
@@ -39,7 +41,8 @@ type watched struct {
 	spawning bool // a Spawn has no outcome yet
 	pid      int  // 0 = no process
 	spawned  time.Duration
-	refused  bool // SIGKILL could not be sent
+	refused  bool // a signal could not be sent
+	revived  bool // its last transition was from EXITED to STARTING
 }
 
 // edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
@@ -142,6 +145,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	if exited != nil && endings != 1 {
 		c.broken("%d endings of process %d on one exit", endings, exited.ID)
 	}
+	_, c.quitting = c.world.Core.Quitting()
 	c.after(now)
 }
 
@@ -215,16 +219,12 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 {
 		c.broken("a plan restarts %v, which it does not name", p.name)
 	}
-	if _, quitting := c.world.Core.Quitting(); quitting {
-		if _, exit := in.(core.Exited); exit {
-			c.broken("spawn of %v while quitting", p.name)
-		}
+	if c.quitting {
+		c.broken("spawn of %v while quitting", p.name)
 	}
 	_, command := in.(core.Command)
-	if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.state == process.Starting && !p.refused {
-		if c.world.again[p.name] {
-			c.broken("%v starts %v after its last start", p.name, now-p.spawned)
-		}
+	if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
+		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
 	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
 }
@@ -256,7 +256,7 @@ func (c *Checker) change(e core.StateChanged) {
 	if !legal {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
-	c.world.again[p.name] = e.From == process.Exited && e.To == process.Starting
+	p.revived = e.From == process.Exited && e.To == process.Starting
 	p.state = e.To
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	simN    = flag.Int("sim.n", 2000, "number of random scenarios")
+	simN    = flag.Int("sim.n", 500, "number of random scenarios")
 	simSeed = flag.Uint64("seed", 1, "seed of the first random scenario")
 )
 

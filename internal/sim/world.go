@@ -38,7 +38,6 @@ type World struct {
 	rows     map[core.Req]bool // answered with a row for each process
 	late     *rand.Rand        // nil: every outcome is known at once
 	causes   map[int64][]cause // what set things going at each moment
-	again    map[process.Namespec]bool
 	Halted   bool
 }
 
@@ -77,7 +76,7 @@ func NewWorld(opts core.Options, late *rand.Rand) *World {
 	return &World{
 		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
 		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
-		causes: map[int64][]cause{}, again: map[process.Namespec]bool{},
+		causes: map[int64][]cause{},
 	}
 }
 
