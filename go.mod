@@ -3,6 +3,7 @@ module github.com/graced/graced
 go 1.26.0
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/peterh/liner v1.2.3
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
@@ -12,4 +13,6 @@ require (
 require (
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/mattn/go-runewidth v0.0.31 // indirect
+	github.com/rogpeppe/go-internal v1.16.0 // indirect
+	golang.org/x/tools v0.26.0 // indirect
 )

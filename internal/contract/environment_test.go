@@ -43,8 +43,8 @@ type environment struct {
 	output  *bytes.Buffer // of the daemon, read after its end
 }
 
-// run carries out a script and returns its steps.
-func run(t *testing.T, p pairing, script []statement) []step {
+// newEnvironment makes the directory of a session. Whatever it starts ends with the test.
+func newEnvironment(t *testing.T, p pairing) *environment {
 	t.Helper()
 	// A short path: a unix socket's name holds 107 bytes.
 	dir, err := os.MkdirTemp("", "gc")
@@ -63,6 +63,13 @@ func run(t *testing.T, p pairing, script []statement) []step {
 		}
 		e.stop()
 	})
+	return e
+}
+
+// run carries out a script and returns its steps.
+func run(t *testing.T, p pairing, script []statement) []step {
+	t.Helper()
+	e := newEnvironment(t, p)
 	var steps []step
 	for i := 0; i < len(script); i++ {
 		s := script[i]
