@@ -47,8 +47,8 @@ func CreateAuto(dir, process, channel, identifier string) (path string, err erro
 	return "", fmt.Errorf("cannot create log in %s: no free name", dir)
 }
 
-// CleanAuto removes the AUTO logs that earlier runs under this identifier left in dir, backups included (contract: logging, "AUTO cleanup").
-// failed lists the paths that could not be removed; the error says that dir could not be read.
+// CleanAuto removes the AUTO logs that earlier runs under this identifier left in dir, backups included (contract: logging, "AUTO
+// cleanup"). failed lists the paths that could not be removed; the error says that dir could not be read.
 //
 // The identifier is taken literally, where Supervisor takes it for a pattern (quirk F2).
 func CleanAuto(dir, identifier string) (failed []string, err error) {

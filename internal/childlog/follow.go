@@ -136,7 +136,8 @@ func (f *Follower) Close() {
 	f.signal()
 }
 
-// Next waits for news and reads them into buf, which should hold a few KiB. It returns 0 bytes only with an error: that of ctx, or os.ErrClosed.
+// Next waits for news and reads them into buf, which should hold a few KiB. It returns 0 bytes only with an error: that of ctx, or
+// os.ErrClosed.
 func (f *Follower) Next(ctx context.Context, buf []byte) (int, error) {
 	f.mu.Lock()
 	if f.closed {
@@ -185,7 +186,8 @@ func (f *Follower) read(buf []byte) (int, error) {
 			f.text = f.text[n:]
 			return n, nil
 		}
-		// What comes next must be looked up before the read: a file is complete only if its successor was known before the last look into it.
+		// What comes next must be looked up before the read: a file is complete only if its successor was known before the last look into
+		// it.
 		f.mu.Lock()
 		if f.closed {
 			f.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 // ErrBadArguments is returned for offsets and lengths that mean nothing (fault BAD_ARGUMENTS).
 var ErrBadArguments = errors.New("bad arguments")
 
-// Read returns length bytes from offset (contract: rpc, "Log reading"). Length zero means to the end. A negative offset counts from the end and takes
-// no length. The error wraps fs.ErrNotExist for a missing file, is ErrBadArguments, or tells another failure (fault FAILED).
+// Read returns length bytes from offset (contract: rpc, "Log reading"). Length zero means to the end. A negative offset counts from the
+// end and takes no length. The error wraps fs.ErrNotExist for a missing file, is ErrBadArguments, or tells another failure (fault FAILED).
 // The bytes are raw: they may begin or end inside a character.
 func Read(path string, offset, length int64) ([]byte, error) {
 	f, err := os.Open(path)
@@ -55,8 +55,8 @@ func readUpTo(f *os.File, length int64) ([]byte, error) {
 	return data, nil
 }
 
-// Tail returns the last length bytes of a log for a client that polls with the offset it got before (contract: rpc, "Log reading"). newOffset is the
-// size of the file, overflow tells that it has grown beyond offset+length. On an error newOffset is offset.
+// Tail returns the last length bytes of a log for a client that polls with the offset it got before (contract: rpc, "Log reading").
+// newOffset is the size of the file, overflow tells that it has grown beyond offset+length. On an error newOffset is offset.
 //
 // compat: a poller whose length is larger than the growth gets the last length bytes again, not those from offset (quirk D4).
 func Tail(path string, offset, length int64) (data []byte, newOffset int64, overflow bool, err error) {

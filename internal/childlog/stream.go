@@ -133,8 +133,8 @@ func (s *Stream) Path() string {
 	return s.cfg.Path
 }
 
-// Reconfigure applies a new configuration to the running process. The error is that of opening a new path; the output is then dropped until the
-// path can be opened.
+// Reconfigure applies a new configuration to the running process. The error is that of opening a new path; the output is then dropped
+// until the path can be opened.
 func (s *Stream) Reconfigure(cfg Config) error {
 	s.io.Lock()
 	defer s.io.Unlock()

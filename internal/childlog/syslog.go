@@ -16,8 +16,8 @@ const syslogSocket = "/dev/log"
 // syslogLine bounds an unfinished line that waits for its newline.
 const syslogLine = 8 << 10
 
-// syslogWriter sends lines to the local syslog daemon as "<process name> <line>", facility user, severity info (contract: logging, "Child log
-// destinations"). Without a syslog daemon the lines are dropped, as by syslog(3).
+// syslogWriter sends lines to the local syslog daemon as "<process name> <line>", facility user, severity info (contract: logging, "Child
+// log destinations"). Without a syslog daemon the lines are dropped, as by syslog(3).
 type syslogWriter struct {
 	path string
 	fd   int // 0 = not connected

@@ -48,12 +48,14 @@ type forkResult struct {
 	failure string // no process: why
 }
 
-// forker starts processes on a thread of its own. The thread has its own table of descriptors, with a handful in it: a fork copies the table of the
-// thread that forks, which would cost more than everything else once the daemon holds the pipes of thousands of processes (measured: 0.1 ms
-// against 0.5 ms with 4500 open). The child's pipe ends reach it over a socket. The thread also has its own umask and directory.
+// forker starts processes on a thread of its own. The thread has its own table of descriptors, with a handful in it: a fork copies the
+// table of the thread that forks, which would cost more than everything else once the daemon holds the pipes of thousands of processes
+// (measured: 0.1 ms against 0.5 ms with 4500 open). The child's pipe ends reach it over a socket. The thread also has its own umask and
+// directory.
 //
-// The Go runtime is safe with that: the numbers of its epoll set and event descriptor mean the same in both tables, a locked thread runs nobody else's
-// goroutines, and new threads never are clones of a locked one. Nothing on this thread may use another descriptor, hence its results go to the finisher.
+// The Go runtime is safe with that: the numbers of its epoll set and event descriptor mean the same in both tables, a locked thread runs
+// nobody else's goroutines, and new threads never are clones of a locked one. Nothing on this thread may use another descriptor, hence its
+// results go to the finisher.
 //
 // Where unshare(2) is forbidden (containers' default filters) everything happens in the common table.
 type forker struct {
@@ -85,7 +87,8 @@ func startForker(h *Local) (*forker, error) {
 	return f, nil
 }
 
-// onThread runs the forker on a thread that is not the first one of the process: /proc/self means that one, and it must keep the common table.
+// onThread runs the forker on a thread that is not the first one of the process: /proc/self means that one, and it must keep the common
+// table.
 func (f *forker) onThread(ready chan struct{}) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
@@ -290,8 +293,8 @@ func (f *forker) probe(j *forkJob, cred *syscall.Credential, dir string) error {
 	return err
 }
 
-// diagnose finds the step that failed with err and returns what Supervisor's child says about it; "" = the fork itself failed. Go's ForkExec tells only
-// the errno, so the steps are tried again one by one.
+// diagnose finds the step that failed with err and returns what Supervisor's child says about it; "" = the fork itself failed. Go's
+// ForkExec tells only the errno, so the steps are tried again one by one.
 func (f *forker) diagnose(j *forkJob, err error) string {
 	if f.probe(j, nil, "") != nil {
 		return ""

@@ -25,9 +25,10 @@ type Host interface {
 type Output interface {
 	// Open prepares for a new incarnation, e.g. opens the log file. An error fails the spawn.
 	Open() error
-	// Drain moves what can be read from the non-blocking descriptor fd, at most about max bytes. It returns how many bytes it
-	// moved; io.EOF when no writer is left; (0, nil) when nothing is there now. A sink that fails (full disk) is no error here: the
-	// bytes are consumed and the loss is reported by the sink itself.
+	// Drain moves what can be read from the non-blocking descriptor fd, at most about max bytes. It returns how many bytes it moved;
+	// io.EOF when no writer is left; (0, nil) when nothing is there now; syscall.EAGAIN when the sink itself takes nothing now (a slow
+	// reader of a FIFO), whereupon it is asked again a little later and the process waits. A sink that fails (full disk) is no error here:
+	// the bytes are consumed and the loss is reported by the sink itself.
 	Drain(fd, max int) (n int, err error)
 	// Close ends the incarnation: everything was drained.
 	Close()

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OriginalNofile returns the limits of open files that this process was started with and that its children get. Go raises its own soft limit and keeps the
-// original to itself, so a child is asked: it is stopped before it runs and looked at. Where tracing is forbidden the present limits are
-// returned.
+// OriginalNofile returns the limits of open files that this process was started with and that its children get. Go raises its own soft
+// limit and keeps the original to itself, so a child is asked: it is stopped before it runs and looked at. Where tracing is forbidden the
+// present limits are returned.
 func OriginalNofile() (soft, hard uint64, err error) {
 	var own unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
@@ -41,8 +41,8 @@ func OriginalNofile() (soft, hard uint64, err error) {
 	return child.Cur, child.Max, nil
 }
 
-// raiseNofile sees to it that children get a soft limit of at least n. Where that is more than this process was started with, the limit becomes the
-// daemon's own too, as under Supervisor: Go hands on either the original or the own one.
+// raiseNofile sees to it that children get a soft limit of at least n. Where that is more than this process was started with, the limit
+// becomes the daemon's own too, as under Supervisor: Go hands on either the original or the own one.
 func raiseNofile(n uint64) error {
 	soft, hard, err := OriginalNofile()
 	if err != nil {

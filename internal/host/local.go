@@ -19,8 +19,8 @@ type Options struct {
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
-	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was started
-	// with less (the option minfds). Zero leaves the limit that the daemon was started with.
+	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was
+	// started with less (the option minfds). Zero leaves the limit that the daemon was started with.
 	ChildNofile uint64
 	// Shards is the number of goroutines that move output; zero means min(4, GOMAXPROCS).
 	Shards int
@@ -148,11 +148,11 @@ func (h *Local) Check(spec *process.Spec) error {
 
 // Signal sends the signal at once, or right after the fork when that is still to come.
 func (h *Local) Signal(req SignalRequest) {
-	if p := h.find(req.ID, req.Incarnation); p != nil && p.postpone(req) {
+	p := h.find(req.ID, req.Incarnation)
+	if p != nil && p.postpone(req) {
 		return
-	} else {
-		h.signal(p, req)
 	}
+	h.signal(p, req)
 }
 
 // signal sends to p, nil = gone, and reports.

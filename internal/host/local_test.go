@@ -430,8 +430,8 @@ func TestGroupSignal(t *testing.T) {
 	}
 }
 
-// TestSurvivorsDoNotBlock checks that a process left behind can go on writing to the pipe of its dead parent, and that the parent's exit does
-// not wait for it.
+// TestSurvivorsDoNotBlock checks that a process left behind can go on writing to the pipe of its dead parent, and that the parent's exit
+// does not wait for it.
 func TestSurvivorsDoNotBlock(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)

@@ -172,7 +172,8 @@ func TestExitBeforeSpawnedIsReported(t *testing.T) {
 	}
 }
 
-// TestOutputPipesReadWrite checks that a process's own ends are open for reading and writing and block: when nobody reads, it waits and gets no SIGPIPE.
+// TestOutputPipesReadWrite checks that a process's own ends are open for reading and writing and block: when nobody reads, it waits and
+// gets no SIGPIPE.
 func TestOutputPipesReadWrite(t *testing.T) {
 	r := newRig(t, Options{})
 	sp := spec("")
@@ -358,7 +359,8 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-// TestForeignChild checks that a child which something else in the process started is reaped and reported, and nothing of the host's is lost meanwhile.
+// TestForeignChild checks that a child which something else in the process started is reaped and reported, and nothing of the host's is
+// lost meanwhile.
 func TestForeignChild(t *testing.T) {
 	r := newRig(t, Options{})
 	pid, err := syscall.ForkExec("/bin/true", []string{"true"}, nil)
@@ -459,5 +461,32 @@ func TestPace(t *testing.T) {
 	got = append(got, step(1, 0), step(1, 100), step(1000, 100))
 	if want := []int64{1, 2, 4, 5, 5, 2, 1, 0, 0, 0, 1, 0}; !slices.Equal(got, want) {
 		t.Errorf("pauses %v, want %v", got, want)
+	}
+}
+
+// brokenSink is an Output that fails.
+type brokenSink struct{ sink }
+
+func (s *brokenSink) Drain(fd, max int) (int, error) { return 0, syscall.EIO }
+
+// TestBrokenOutput checks that a process whose output cannot be moved still runs to its end, and that the trouble is told.
+func TestBrokenOutput(t *testing.T) {
+	before := openFDs(t)
+	r := newRig(t, Options{})
+	sp := spec("pour 1000000 exit 2")
+	sp.RedirectStderr = true
+	r.nextID++
+	x := &run{r: r, req: SpawnRequest{ID: r.nextID, Spec: sp, Stdout: &brokenSink{}, Environ: []string{"HOST_TEST_CHILD=pour 1000000 exit 2"}}}
+	r.Spawn(x.req)
+	trouble := r.next("Trouble", func(e Event) bool { _, ok := e.(Trouble); return ok })
+	if want := (Trouble{Text: "cannot move output: input/output error"}); trouble != want {
+		t.Errorf("trouble %+v, want %+v", trouble, want)
+	}
+	if e := x.exited(); e.Status.Code != 2 {
+		t.Errorf("exit %+v", e)
+	}
+	r.Close()
+	if after := openFDs(t); !slices.Equal(before, after) {
+		t.Errorf("descriptors before %q, after %q", before, after)
 	}
 }

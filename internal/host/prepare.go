@@ -141,8 +141,8 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 	return nil
 }
 
-// outputPipe makes a pipe whose read end does not block and whose write end is open for reading too: a process that writes while nobody reads waits
-// and gets no SIGPIPE. The read end still sees the end of file when the last writer is gone.
+// outputPipe makes a pipe whose read end does not block and whose write end is open for reading too: a process that writes while nobody
+// reads waits and gets no SIGPIPE. The read end still sees the end of file when the last writer is gone.
 func outputPipe() (r, w int, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {

@@ -20,8 +20,8 @@ const (
 	reaped                 // it has ended; its pid may belong to somebody else
 )
 
-// proc is one incarnation of one process. The mutex guards what follows it; the rest is set before the fork and belongs to the preparer, then the
-// finisher, then the shard.
+// proc is one incarnation of one process. The mutex guards what follows it; the rest is set before the fork and belongs to the preparer,
+// then the finisher, then the shard.
 type proc struct {
 	req     SpawnRequest
 	shard   *shard
@@ -63,7 +63,8 @@ func (p *proc) postpone(req SignalRequest) bool {
 	return true
 }
 
-// kill sends the signal. A process that is gone is no error: reaping settles it. The lock makes sure that the pid is still the process's own.
+// kill sends the signal. A process that is gone is no error: reaping settles it. The lock makes sure that the pid is still the process's
+// own.
 func (p *proc) kill(req SignalRequest) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper learns of exits. It looks before it reaps: the pid of a child stays its own until everything that could signal it knows of its end.
+// reaper learns of exits. It looks before it reaps: the pid of a child stays its own until everything that could signal it knows of its
+// end.
 type reaper struct {
 	h      *Local
 	signal chan os.Signal

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// resolve splits a command and finds its file (contract: process, "Spawn"). The file is as written or below a directory of path; a relative one is
-// looked for in the daemon's directory (quirk C12). The error is a *CommandError.
+// resolve splits a command and finds its file (contract: process, "Spawn"). The file is as written or below a directory of path; a
+// relative one is looked for in the daemon's directory (quirk C12). The error is a *CommandError.
 func resolve(command string, path []string) (file string, argv []string, err *CommandError) {
 	argv, serr := shlex.Split(command)
 	if serr != nil {

@@ -38,8 +38,8 @@ type command struct {
 	quit    bool
 }
 
-// shard moves the output of its processes. One goroutine owns everything but the commands: it waits in Go's own poller for its epoll set, so that
-// thousands of silent pipes cost neither goroutines nor threads nor wake-ups.
+// shard moves the output of its processes. One goroutine owns everything but the commands: it waits in Go's own poller for its epoll set,
+// so that thousands of silent pipes cost neither goroutines nor threads nor wake-ups.
 type shard struct {
 	h     *Local
 	epoll *os.File
@@ -161,9 +161,9 @@ func (s *shard) gather(d time.Duration) {
 	}
 }
 
-// pace decides how long a shard pauses between two looks at its pipes. A lone line is moved at once. When lines keep coming, each look would find only
-// one or two of them, so the looks move apart until they find much or are gatherMax apart; full pipes end the pauses, because their
-// writers wait.
+// pace decides how long a shard pauses between two looks at its pipes. A lone line is moved at once. When lines keep coming, each look
+// would find only one or two of them, so the looks move apart until they find much or are gatherMax apart; full pipes end the pauses,
+// because their writers wait.
 type pace struct {
 	last time.Time
 	wait time.Duration
@@ -216,7 +216,11 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 		s.pause(w)
 	default:
 		s.h.emit(Trouble{Text: fmt.Sprintf("cannot move output: %v", err)})
-		w.out = discard{} // the process must not wait for ever
+		if _, thrown := w.out.(discard); thrown {
+			s.drop(w, true)
+		} else {
+			w.out = discard{} // the process must not wait for ever
+		}
 	}
 	return n
 }
@@ -395,8 +399,8 @@ func (s *shard) empty(w *watch) (slow bool) {
 			return true
 		case err != nil:
 			s.h.emit(Trouble{Text: fmt.Sprintf("cannot move output: %v", err)})
-			w.out = discard{}
-			continue
+			s.drop(w, true)
+			return false
 		}
 		if n == 0 {
 			break
@@ -406,8 +410,8 @@ func (s *shard) empty(w *watch) (slow bool) {
 	return false
 }
 
-// linger keeps a pipe open that other processes still hold, and throws away what they write: they would wait for ever once it is full, since their ends
-// are open for reading too. Supervisor closes the pipe, which loses the same output.
+// linger keeps a pipe open that other processes still hold, and throws away what they write: they would wait for ever once it is full,
+// since their ends are open for reading too. Supervisor closes the pipe, which loses the same output.
 func (s *shard) linger(w *watch) {
 	p := w.p
 	if s.h.lingering.Add(1) > lingerMax {

@@ -8,11 +8,11 @@ import (
 // standInName is argv[0] of a stand-in.
 const standInName = "graced: process that could not be started"
 
-// Init must be the first call of main, and of TestMain in packages whose tests start processes: it turns this program into a stand-in when it was
-// started as one, and otherwise does nothing.
+// Init must be the first call of main, and of TestMain in packages whose tests start processes: it turns this program into a stand-in when
+// it was started as one, and otherwise does nothing.
 //
-// A stand-in takes the place of a child that failed after the fork. Supervisor's forked child tells the failure on its standard error and exits with 127
-// (contract: process, "Spawn"); Go cannot run code of its own between fork and exec.
+// A stand-in takes the place of a child that failed after the fork. Supervisor's forked child tells the failure on its standard error and
+// exits with 127 (contract: process, "Spawn"); Go cannot run code of its own between fork and exec.
 func Init() {
 	if len(os.Args) != 2 || os.Args[0] != standInName {
 		return
