@@ -15,11 +15,13 @@ const chunkSize = 8192
 func decode(data []byte) (text string, line int, err error) {
 	good := len(data)
 	if !utf8.Valid(data) {
-		start, carry := 0, 0 // the chunk being decoded starts carry bytes before start, with an unfinished character
+		// A chunk starts with the carry, the unfinished character at the end of the chunk before. After the last chunk comes an empty
+		// one, in which a carry can no longer be finished.
+		start, carry := 0, 0
 		for {
 			end := min(start+chunkSize, len(data))
 			chunk := data[start-carry : end]
-			bad, reason, length := firstInvalid(chunk, end == len(data))
+			bad, reason, length := firstInvalid(chunk, start == end)
 			if reason != "" {
 				good = start - carry
 				line = 1 + bytes.Count(data[:good+bad], []byte("\n"))

@@ -108,6 +108,11 @@ func TestOverridesBeatTheFile(t *testing.T) {
 	if err == nil || err.Error() != "9 can not be converted to an octal type" {
 		t.Errorf("error %v", err)
 	}
+	// An empty name on the command line is none.
+	c = load(t, map[string]string{"/etc/s.conf": head + "logfile=/tmp/l\npidfile=/tmp/p"}, Overrides{"logfile": "", "pidfile": ""})
+	if c.Supervisord.Logfile != "/tmp/l" || c.Supervisord.Pidfile != "/tmp/p" {
+		t.Errorf("%+v", c.Supervisord)
+	}
 	if c := load(t, map[string]string{"/etc/s.conf": head}, nil); c.Supervisord.UID != process.UnsetID || len(c.Supervisord.Set) > 0 {
 		t.Errorf("%+v", c.Supervisord)
 	}
@@ -186,6 +191,10 @@ func TestHereIsNotEverywhere(t *testing.T) {
 	if want := "Format string '%(here)s' for 'inet_http_server.username' contains names ('here') which cannot be expanded. " +
 		"Available names: ENV_GREETING, ENV_HOME"; e.Text != want {
 		t.Errorf("error %s, want %s", e.Text, want)
+	}
+	e = loadError(t, map[string]string{"/etc/s.conf": head + "[unix_http_server]\nfile=%(here)s/s\nusername=%(here)s\npassword=x\n"})
+	if e.Key != "username" {
+		t.Errorf("%+v", e)
 	}
 	c := load(t, map[string]string{"/etc/s.conf": text + "[include]\nfiles=none\n"}, nil)
 	if c.Servers[0].Username != "/etc" {
@@ -382,6 +391,15 @@ func TestServerURL(t *testing.T) {
 	} {
 		if got := load(t, map[string]string{"/etc/s.conf": head + text}, nil).ServerURL(); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestHalfAuthentication(t *testing.T) {
+	for _, key := range []string{"username", "password"} {
+		e := loadError(t, map[string]string{"/etc/s.conf": head + "[inet_http_server]\n" + key + "=x\n"})
+		if !strings.HasPrefix(e.Text, "Section [inet_http_server] contains incomplete authentication: ") || e.Line != 2 {
+			t.Errorf("%+v", e)
 		}
 	}
 }

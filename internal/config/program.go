@@ -15,8 +15,8 @@ import (
 // maxProcesses bounds numprocs. The reference has no bound and would fill the memory for a mistyped number.
 const maxProcesses = 1_000_000
 
-// processes returns the processes that a [program:x] section defines as members of a group, sorted by priority and name. Errors carry
-// the section and its file, as the reference appends them.
+// processes returns the processes that a [program:x] section defines as members of a group, sorted by name: they have one priority.
+// Errors carry the section and its file, as the reference appends them.
 func (l *loader) processes(sec *section, group string) ([]process.Spec, error) {
 	p := &programReader{reader: l.reader(sec, newScope(l.envNames)), group: group}
 	specs := p.read()
@@ -26,9 +26,7 @@ func (l *loader) processes(sec *section, group string) ([]process.Spec, error) {
 		e.Text += fmt.Sprintf(" in section %s (file: %s)", repr(sec.name), repr(sec.file))
 		return nil, &e
 	}
-	slices.SortStableFunc(specs, func(a, b process.Spec) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortStableFunc(specs, func(a, b process.Spec) int { return strings.Compare(a.Name, b.Name) })
 	return specs, nil
 }
 
@@ -52,7 +50,6 @@ func (p *programReader) read() []process.Spec {
 		p.refuse("numprocs", fmt.Sprintf("numprocs value %d is too large", p.numprocs), fmt.Sprintf("at most %d", maxProcesses))
 		return nil
 	}
-	p.scope = newScope(p.scope)
 	var specs []process.Spec
 	for i := range max(p.numprocs, 0) {
 		s := p.single(spec, p.first+i)
