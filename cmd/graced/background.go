@@ -20,7 +20,10 @@ const (
 	backgroundEnv = "GRACED_BACKGROUND"
 )
 
-// isBackground reports whether this process was started by daemonize.
+// upWord is what the parent is told when all is well; anything else is why not.
+const upWord = "up"
+
+// isBackground reports whether this process was started by daemonize and has not announced itself yet.
 func isBackground() bool { return os.Getenv(backgroundEnv) != "" }
 
 // daemonize starts this binary once more as the leader of a session of its own, and waits until it holds its sockets and log (a Go
@@ -46,8 +49,12 @@ func daemonize() error {
 	if err != nil {
 		return fmt.Errorf("cannot start the daemon: %v", err)
 	}
-	if word, err := io.ReadAll(r); err == nil && string(word) == "up" {
+	word, err := io.ReadAll(r)
+	switch {
+	case err == nil && string(word) == upWord:
 		return nil
+	case len(word) > 0:
+		return &usageError{string(word)}
 	}
 	err = cmd.Wait()
 	var exit *exec.ExitError
@@ -70,7 +77,8 @@ func settle(c config.Supervisord, logf logFunc) {
 	syscall.Umask(c.Umask)
 }
 
-// detach cuts the ties to the terminal and lets the parent end with success.
+// detach cuts the ties to the terminal. It must come before the host starts, whose forking thread keeps the descriptors it finds. From here
+// on only announce reaches the user.
 func detach() error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -82,12 +90,20 @@ func detach() error {
 			return fmt.Errorf("cannot redirect descriptor %d: %v", fd, err)
 		}
 	}
+	return nil
+}
+
+// announce tells the parent how the start ended, and lets it go. It does so once, and only in a daemon that was sent to the background.
+func announce(word string) error {
+	if !isBackground() {
+		return nil
+	}
 	if err := os.Unsetenv(backgroundEnv); err != nil {
 		return err
 	}
-	up := os.NewFile(backgroundFD, "parent")
-	_, err = io.WriteString(up, "up")
-	return errors.Join(err, up.Close())
+	parent := os.NewFile(backgroundFD, "parent")
+	_, err := io.WriteString(parent, word)
+	return errors.Join(err, parent.Close())
 }
 
 // childEnviron is the environment that children inherit: ours without the private variable.

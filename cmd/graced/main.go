@@ -92,11 +92,20 @@ func run(argv []string) int {
 		args.Path = path
 	}
 	m.Environ = childEnviron(m.Environ)
-	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides}
-	if err := s.start(); err != nil {
-		return usage(argv[0], err)
+	if isBackground() {
+		syscall.CloseOnExec(backgroundFD)
 	}
-	return 0
+	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides}
+	err = s.start()
+	if err == nil {
+		return 0
+	}
+	if s.detached {
+		// Nobody reads standard error any more; a parent that still waits prints it.
+		_ = announce(err.Error()) // the exit code says it too
+		return 2
+	}
+	return usage(argv[0], err)
 }
 
 // usage prints an error of the start as Supervisor does, and what our own name can add to it.

@@ -30,6 +30,7 @@ type supervisor struct {
 	path      string
 	overrides config.Overrides
 	infos     []string // what the start wants to tell the main log
+	detached  bool     // standard error leads nowhere
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -97,6 +98,10 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	// Before the host starts: children inherit directory and umask from it.
 	if first && isBackground() {
 		settle(c.Supervisord, logf)
+		if err := detach(); err != nil {
+			return false, err
+		}
+		s.detached = true
 	}
 	d, err := daemon.New(daemon.Options{
 		Config: c, Load: s.load, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
@@ -130,13 +135,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
-	if first && isBackground() {
-		if err := detach(); err != nil {
-			return false, err
-		}
-	}
 	removePidfile := writePidfile(c.Supervisord.Pidfile, logf)
 	defer removePidfile()
+	if err := announce(upWord); err != nil {
+		return false, err
+	}
 
 	done := make(chan struct{})
 	defer close(done)
