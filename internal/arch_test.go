@@ -19,7 +19,8 @@ const module = "github.com/graced/graced/"
 // layers is the import table of ARCHITECTURE.md: what each package may import of this module. A package without a row fails the test.
 // Test files may import what they like.
 var layers = map[string][]string{
-	"cmd/graced":        {"internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine", "internal/web", "internal/xmlrpc"},
+	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
+		"internal/process", "internal/web", "internal/xmlrpc"},
 	"cmd/gracectl":      {"internal/config", "internal/ctl", "internal/machine"},
 	"internal/demo":     {"internal/client", "internal/control", "internal/process"},
 	"internal/web":      {"internal/control", "internal/plan", "internal/process"},

@@ -174,6 +174,14 @@ func TestDaemonThatShutsDown(t *testing.T) {
 	}
 }
 
+func TestDaemonThatIsNone(t *testing.T) {
+	unix, _ := serve(t, running(), "", "", xmlrpc.Plugin{Name: "grace", Factory: xmlrpc.FactoryGrace})
+	var fault *control.Error
+	if d, err := connect(t, unix, "", "").Daemon(background); !errors.As(err, &fault) || fault.Code != control.UnknownMethod {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
 // TestOtherNamespaces checks that the methods of extensions are found in either namespace, and the groups without any.
 func TestOtherNamespaces(t *testing.T) {
 	svc := running()

@@ -212,7 +212,9 @@ func (d *Daemon) act(e core.Effect) {
 		logs := d.loop.logs[e.ID]
 		d.files.put(func() { d.createAutoLogs(logs) })
 	case core.CloseLogs:
+		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
+		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
 		if to, ok := d.loop.replies[e.Req]; ok {
 			delete(d.loop.replies, e.Req)

@@ -154,17 +154,10 @@ func (l *Listeners) listenUnix(c Config, instance string) (_ listener, err error
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return listener{}, err
 	}
-	// The mode of the socket before bind, less the umask, is that of its file.
-	lc := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
-		var chmodErr error
-		err := conn.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0) })
-		return errors.Join(err, chmodErr)
-	}}
-	socket, err := lc.Listen(context.Background(), "unix", temp)
+	socket, err := bindHidden(temp)
 	if err != nil {
 		return listener{}, err
 	}
-	socket.(*net.UnixListener).SetUnlinkOnClose(false)
 	defer func() {
 		_ = os.Remove(temp) // a name no one else uses
 		if err != nil {
@@ -203,6 +196,22 @@ func (l *Listeners) listenUnix(c Config, instance string) (_ listener, err error
 		}
 	}
 	return listener{}, syscall.EADDRINUSE
+}
+
+// bindHidden listens on a socket whose file lets nobody in until its mode is changed, and stays when it is closed.
+func bindHidden(file string) (net.Listener, error) {
+	// The mode of the socket before bind, less the umask, is that of its file.
+	lc := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		var chmodErr error
+		err := conn.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0) })
+		return errors.Join(err, chmodErr)
+	}}
+	socket, err := lc.Listen(context.Background(), "unix", file)
+	if err != nil {
+		return nil, err
+	}
+	socket.(*net.UnixListener).SetUnlinkOnClose(false)
+	return socket, nil
 }
 
 func chownError(c Config, err error) error {

@@ -57,13 +57,25 @@ func TestUnixSocketFile(t *testing.T) {
 	}
 }
 
+// TestBindHidden checks that there is no moment at which a stranger can connect.
+func TestBindHidden(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := bindHidden(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
 func TestUnixSocketOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	c := unixConfig(path)
 	c.UID, c.GID = 65534, 65534
 	l, err := Listen([]Config{c})
 	if os.Geteuid() != 0 {
-		// The words of the reference, with its doubled blank nowhere.
 		want := fmt.Sprintf("Not permitted to chown %s to uid/gid (65534, 65534); adjust \"sockchown\" value in config file or on command line to "+
 			"values that the current user (", path)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

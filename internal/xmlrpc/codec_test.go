@@ -162,17 +162,32 @@ func TestDecodeCallForms(t *testing.T) {
 }
 
 func TestDecodeCallRefuses(t *testing.T) {
-	for _, in := range []string{
-		"", "  ", "x", "<", "<a", "<a>", "<a></b>", "<a/><b/>", "<a/>x", "x<a/>", "<a b></a>", "<a b=c></a>", "<a b='c></a>", "<a b='<'/>", "</a>", "<a/ >", "<1/>",
-		"<a>&b;</a>", "<a>&amp</a>", "<a>&#0;</a>", "<a>&#xd800;</a>", "<a>&#x110000;</a>", "<a>&#xffffffffff;</a>", "<a>&#-1;</a>", "<a>\x01</a>", "<a>\xff</a>",
-		"<a><![CDATA[x</a>", "<a><!-- x</a>", "<?xml", "<![CDATA[x]]><a/>", "<!-- x --><a/><![CDATA[x]]>",
-		"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "<!DOCTYPE a><methodCall><methodName>m</methodName></methodCall>",
-		"<methodCall/>", "<methodCall><methodName/></methodCall>",
-	} {
-		if call, err := DecodeCall([]byte(in)); err == nil {
-			t.Errorf("%q is %#v", in, call)
+	refused := func(doc, why string) {
+		t.Helper()
+		if call, err := DecodeCall([]byte(doc)); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%.200q is %#v, %v, instead of %s", doc, call, err, why)
 		}
 	}
+	const method = "<methodName>m</methodName>"
+	for _, in := range []string{"", "  ", "x", "<?xml", "<!-- x"} {
+		refused(in, "")
+	}
+	for in, why := range map[string]string{
+		"<": "unexpected end", "<a": "unexpected end", "<a>": "unexpected", "<a></b>": "unexpected </b>", "<a b></a>": "markup", "<a b=c></a>": "markup",
+		"<a b='c></a>": "unexpected end", "<a b='<'/>": "markup", "</a>": "unexpected </a>", "<a/ >": "markup", "<1/>": "markup", "<a =''/>": "markup",
+		"&b;": "entity", "&amp": "reference", "&#0;": "character", "&#1;": "character", "&#x1b;": "character", "&#xd800;": "character", "&#xffff;": "character",
+		"&#x110000;": "character", "&#xffffffffff;": "reference", "&#-1;": "reference", "&#;": "reference", "&#x;": "reference", "\x01": "character", "\xff": "character",
+		"\xed\xa0\x80": "character", "\uffff": "character", "<![CDATA[x": "unexpected end", "<![CDATA[\x01]]>": "character", "<!-- x": "unexpected end", "<? x": "unexpected end",
+		"<!DOCTYPE a>": "document type", "<!ENTITY b 'c'>": "document type",
+	} {
+		refused("<a>"+method+in+"</a>", why)
+	}
+	for _, in := range []string{"x<a>%s</a>", "<a>%s</a>x", "<a>%s</a><b/>", "<a>%s</a></a>", "<a/>%s", "<![CDATA[x]]><a>%s</a>", "<a>%s</a><![CDATA[x]]>",
+		"<!DOCTYPE a><a>%s</a>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>%s</a>", "<a>%s</a>&amp;"} {
+		refused(strings.Replace(in, "%s", method, 1), "")
+	}
+	refused("<methodCall/>", "no method name")
+	refused("<methodCall><methodName/></methodCall>", "no method name")
 	for _, in := range []string{
 		"<param/>", "<param><value><int>x</int></value></param>", "<param><value><int/></value></param>", "<param><value><int>1.5</int></value></param>",
 		"<param><value><int>99999999999999999999</int></value></param>", "<param><value><double>x</double></value></param>",
@@ -192,21 +207,22 @@ func TestDecodeCallRefuses(t *testing.T) {
 
 // TestDecodeLimits checks that a hostile document costs neither stack nor memory beyond a multiple of its size (quirk D15).
 func TestDecodeLimits(t *testing.T) {
-	for name, doc := range map[string]string{
-		"depth":  strings.Repeat("<a>", 1<<20),
-		"count":  "<a>" + strings.Repeat("<b/>", 1<<19) + "</a>",
-		"size":   strings.Repeat(" ", MaxRequest) + "<a/>",
-		"arrays": "<methodCall><methodName>m</methodName>" + strings.Repeat("<value><array><data>", 100) + strings.Repeat("</data></array></value>", 100) + "</methodCall>",
+	const method = "<a><methodName>m</methodName>"
+	for why, doc := range map[string]string{
+		"nested deeper":   method + strings.Repeat("<a>", 1<<20) + strings.Repeat("</a>", 1<<20+1),
+		"nested":          method + strings.Repeat("<value><array><data>", 100) + strings.Repeat("</data></array></value>", 100) + "</a>",
+		"too many values": method + strings.Repeat("<b/>", maxRequestValues) + "</a>",
+		"are too many":    strings.Repeat(" ", MaxRequest) + method + "</a>",
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := DecodeCall([]byte(doc))
 		runtime.ReadMemStats(&after)
-		if err == nil {
-			t.Errorf("%s: accepted", name)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v instead of %s", err, why)
 		}
 		if spent := after.TotalAlloc - before.TotalAlloc; spent > 64<<20 {
-			t.Errorf("%s: %d bytes allocated for %d", name, spent, len(doc))
+			t.Errorf("%s: %d bytes allocated for %d", why, spent, len(doc))
 		}
 	}
 }
