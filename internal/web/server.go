@@ -3,11 +3,11 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,12 +136,14 @@ type handler struct {
 // ServeHTTP finds the handler by prefix, in Supervisor's order (contract: rpc, "Transport").
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "Medusa/1.12")
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // fails only on a broken connection
+	}
 	path := r.URL.Path
 	switch {
 	case !h.admit(r):
 		w.Header().Set("Www-Authenticate", `Basic realm="default"`)
-		w.Header().Set("Connection", "close")
-		fail(w, http.StatusUnauthorized)
+		dismiss(w, http.StatusUnauthorized)
 	case strings.HasPrefix(path, "/RPC2"):
 		h.call(w, r)
 	case strings.HasPrefix(path, "/logtail"):
@@ -172,6 +174,13 @@ func fail(w http.ResponseWriter, status int) {
 	_, _ = io.WriteString(w, body) // the client may have gone
 }
 
+// dismiss answers with an error page and ends the connection without waiting for the rest of the request.
+func dismiss(w http.ResponseWriter, status int) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // net/http would go on reading
+	fail(w, status)
+}
+
 // call answers an XML-RPC call.
 func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -180,8 +189,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	body, status := readBody(w, r)
 	if status != 0 {
-		w.Header().Set("Connection", "close") // the rest of the body may still come
-		fail(w, status)
+		dismiss(w, status)
 		return
 	}
 	ctx, cancel := linger(h.running, r.Context())
@@ -204,10 +212,6 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, status int) 
 	case r.ContentLength == 0 && r.Header.Get("Content-Length") == "" && len(r.TransferEncoding) == 0:
 		return nil, http.StatusLengthRequired
 	}
-	conn := http.NewResponseController(w)
-	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return nil, http.StatusInternalServerError
-	}
 	// The buffer grows with what has come, not with what was announced.
 	buf := bytes.NewBuffer(make([]byte, 0, 2048))
 	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
@@ -215,20 +219,15 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, status int) 
 	case n > maxBody:
 		return nil, http.StatusRequestEntityTooLarge
 	case err != nil:
-		if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		if os.IsTimeout(err) {
 			return nil, http.StatusRequestTimeout
 		}
 		return nil, http.StatusBadRequest
 	}
-	if err := conn.SetReadDeadline(time.Time{}); err != nil { // the answer may take any time
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil { // the answer may take any time
 		return nil, http.StatusInternalServerError
 	}
 	return buf.Bytes(), 0
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
 }
 
 // linger returns a context that ends with running, or a while after the caller has gone.

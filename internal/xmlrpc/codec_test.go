@@ -169,14 +169,14 @@ func TestDecodeCallRefuses(t *testing.T) {
 		}
 	}
 	const method = "<methodName>m</methodName>"
-	for _, in := range []string{"", "  ", "x", "<?xml", "<!-- x"} {
+	for _, in := range []string{"", "  ", "x", "<", "<a", "<a ", "<a b", "<a b=", "<a b='", "<a/", "<a>", "<a></", "<a></a", "<?xml", "<!-- x"} {
 		refused(in, "")
 	}
 	for in, why := range map[string]string{
-		"<": "unexpected end", "<a": "unexpected end", "<a>": "unexpected", "<a></b>": "unexpected </b>", "<a b></a>": "markup", "<a b=c></a>": "markup",
+		"<": "markup", "<a": "markup", "<a>": "unexpected", "<a></b>": "unexpected </b>", "<a b></a>": "markup", "<a b=c></a>": "markup",
 		"<a b='c></a>": "unexpected end", "<a b='<'/>": "markup", "</a>": "unexpected </a>", "<a/ >": "markup", "<1/>": "markup", "<a =''/>": "markup",
 		"&b;": "entity", "&amp": "reference", "&#0;": "character", "&#1;": "character", "&#x1b;": "character", "&#xd800;": "character", "&#xffff;": "character",
-		"&#x110000;": "character", "&#xffffffffff;": "reference", "&#-1;": "reference", "&#;": "reference", "&#x;": "reference", "\x01": "character", "\xff": "character",
+		"&#x110000;": "character", "&#xffffffffff;": "reference", "&#-1;": "reference", "&#;": "entity", "&#x;": "reference", "\x01": "character", "\xff": "character",
 		"\xed\xa0\x80": "character", "\uffff": "character", "<![CDATA[x": "unexpected end", "<![CDATA[\x01]]>": "character", "<!-- x": "unexpected end", "<? x": "unexpected end",
 		"<!DOCTYPE a>": "document type", "<!ENTITY b 'c'>": "document type",
 	} {
