@@ -40,8 +40,7 @@ type summary struct {
 // passed on unchanged.
 func read(in io.Reader, out io.Writer) (*summary, error) {
 	sum := &summary{}
-	type testKey struct{ pkg, test string }
-	output := map[testKey]*strings.Builder{}
+	output := map[string]map[string]*strings.Builder{} // by package and test; the package's own under ""
 	running := map[string]bool{}
 	builds := map[string]*strings.Builder{}
 	sc := bufio.NewScanner(in)
@@ -52,37 +51,46 @@ func read(in io.Reader, out io.Writer) (*summary, error) {
 			fmt.Fprintf(out, "%s\n", sc.Text())
 			continue
 		}
-		key := testKey{e.Package, e.Test}
 		switch e.Action {
 		case "start":
 			running[e.Package] = true
 		case "build-output":
 			appendTo(builds, e.ImportPath, e.Output)
 		case "output":
-			appendTo(output, key, e.Output)
+			if output[e.Package] == nil {
+				output[e.Package] = map[string]*strings.Builder{}
+			}
+			appendTo(output[e.Package], e.Test, e.Output)
 		case "pass", "fail", "skip":
-			text := contents(output, key)
-			delete(output, key)
+			text := contents(output[e.Package], e.Test)
+			delete(output[e.Package], e.Test)
 			if e.Test != "" {
 				sum.test(e, text, out)
 				continue
 			}
 			delete(running, e.Package)
+			if e.Action == "fail" {
+				// A test that ran into the time limit, or took the whole program down, has no end of its own.
+				for _, name := range slices.Sorted(maps.Keys(output[e.Package])) {
+					fmt.Fprintf(out, "--- %s.%s did not end\n%s", e.Package, name, output[e.Package][name])
+				}
+			}
+			delete(output, e.Package)
 			sum.pkg(e, text, contents(builds, e.FailedBuild), out)
 		}
 	}
 	sum.unfinished = slices.Sorted(maps.Keys(running))
 	// What an interrupted run printed last is the best hint at what happened.
-	for key, b := range output {
-		if running[key.pkg] {
-			fmt.Fprint(out, b.String())
+	for _, pkg := range sum.unfinished {
+		for _, name := range slices.Sorted(maps.Keys(output[pkg])) {
+			fmt.Fprint(out, output[pkg][name])
 		}
 	}
 	return sum, sc.Err()
 }
 
 // appendTo adds text to the builder of key.
-func appendTo[K comparable](m map[K]*strings.Builder, key K, text string) {
+func appendTo(m map[string]*strings.Builder, key, text string) {
 	if m[key] == nil {
 		m[key] = &strings.Builder{}
 	}
@@ -90,7 +98,7 @@ func appendTo[K comparable](m map[K]*strings.Builder, key K, text string) {
 }
 
 // contents returns what appendTo gathered for key.
-func contents[K comparable](m map[K]*strings.Builder, key K) string {
+func contents(m map[string]*strings.Builder, key string) string {
 	if b := m[key]; b != nil {
 		return b.String()
 	}

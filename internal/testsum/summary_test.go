@@ -25,6 +25,7 @@ func TestSummary(t *testing.T) {
 		{"fail", false, false},
 		{"build", false, false},
 		{"cut", false, false},
+		{"timeout", false, false},
 		{"empty", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
