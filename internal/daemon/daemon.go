@@ -68,7 +68,7 @@ func New(opts Options) (*Daemon, error) {
 		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
 	d.life, d.die = context.WithCancel(context.Background())
-	h, err := opts.Host(d.inbox.putEvent)
+	h, err := opts.Host(func(e host.Event) { d.inbox.putEvent(e, d.now()) })
 	if err != nil {
 		d.files.close()
 		return nil, fmt.Errorf("cannot start the process host: %w", err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -451,4 +452,24 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%v: %q, want %q", c.m.State, got, c.want)
 		}
 	}
+}
+
+// TestLateNews holds up the loop across a deadline: an end that was noticed before startsecs had passed is a failed start, however late it is
+// looked at (quirk C1).
+func TestLateNews(t *testing.T) {
+	inWorld(t, program("a", 1, ""), func(ctx context.Context, w *world) {
+		time.Sleep(900 * time.Millisecond)
+		v, err := w.d.current(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go w.d.do(ctx, func(core.Now) { time.Sleep(2 * time.Second) })
+		synctest.Wait()
+		w.host.die(v.procs[0].ID, 0)
+		time.Sleep(2500 * time.Millisecond)
+		w.writer.Flush()
+		if log := w.log.String(); strings.Contains(log, "success: a_0 entered RUNNING") || !strings.Contains(log, "exited: a_0 (exit status 0; not expected)") {
+			t.Errorf("the log:\n%s", log)
+		}
+	})
 }

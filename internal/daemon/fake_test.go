@@ -69,7 +69,7 @@ func (h *fakeHost) Signal(r host.SignalRequest) {
 	}
 	delete(h.alive, r.ID)
 	time.AfterFunc(200*time.Millisecond, func() {
-		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}})
+		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}, At: time.Now()})
 	})
 }
 
@@ -79,7 +79,7 @@ func (h *fakeHost) die(id process.ID, code int) {
 	e := h.alive[id]
 	delete(h.alive, id)
 	h.mu.Unlock()
-	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}})
+	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now()})
 }
 
 func (h *fakeHost) WriteStdin(r host.StdinRequest) {

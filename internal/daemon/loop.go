@@ -28,16 +28,23 @@ type wish struct {
 // inbox collects news and wishes without ever blocking a giver.
 type inbox struct {
 	mu     sync.Mutex
-	events []host.Event
+	events []news
 	wishes []wish
 	wake   chan struct{}
 }
 
+// news is an event with the moment of its arrival: deadlines that passed before it fire before it, those after it do not, however long
+// it waits here.
+type news struct {
+	host.Event
+	at core.Now
+}
+
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
-func (b *inbox) putEvent(e host.Event) {
+func (b *inbox) putEvent(e host.Event, at core.Now) {
 	b.mu.Lock()
-	b.events = append(b.events, e)
+	b.events = append(b.events, news{e, at})
 	b.mu.Unlock()
 	b.signal()
 }
@@ -57,7 +64,7 @@ func (b *inbox) signal() {
 }
 
 // take removes up to one turn's share, in the order of arrival, and reports whether something is left.
-func (b *inbox) take() (events []host.Event, wishes []wish, more bool) {
+func (b *inbox) take() (events []news, wishes []wish, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	events, b.events = split(b.events, eventsPerTurn)
@@ -113,13 +120,13 @@ func (d *Daemon) turn() {
 	if more {
 		d.inbox.signal()
 	}
-	now := d.now()
-	d.step(now, core.Tick{})
 	for _, e := range events {
-		if in := d.inputOf(e); in != nil {
-			d.step(now, in)
+		if in := d.inputOf(e.Event); in != nil {
+			d.step(e.at, in)
 		}
 	}
+	now := d.now()
+	d.step(now, core.Tick{})
 	for _, w := range wishes {
 		switch {
 		case w.do != nil:
@@ -172,7 +179,7 @@ func (d *Daemon) inputOf(e host.Event) core.Input {
 	case host.SpawnFailed:
 		return core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: e.Text}
 	case host.Exited:
-		return core.Exited{ID: e.ID, Incarnation: e.Incarnation, Status: e.Status}
+		return core.Exited{ID: e.ID, Incarnation: e.Incarnation, Status: e.Status, At: e.At.Sub(d.origin)}
 	case host.Signalled:
 		text := ""
 		if e.Err != nil {

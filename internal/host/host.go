@@ -4,7 +4,11 @@
 // signal and what an exit means belongs to package core. Package daemon imports it; it imports package process.
 package host
 
-import "github.com/graced/graced/internal/process"
+import (
+	"time"
+
+	"github.com/graced/graced/internal/process"
+)
 
 // Host is the machine as the daemon sees it. No method blocks on a child or on the disk for long: every outcome arrives as an Event, in
 // order for each incarnation: Spawned before Exited, and Exited only after the last byte of output has been handed to its Output.
@@ -82,12 +86,13 @@ type SpawnFailed struct {
 	Text        string
 }
 
-// Exited reports the end of a process. Its output has been drained.
+// Exited reports the end of a process. Its output has been drained; At is when the end was noticed, before that.
 type Exited struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	PID         int
 	Status      process.ExitStatus
+	At          time.Time
 }
 
 // Signalled reports the outcome of a SignalRequest. Err is nil when the signal was sent or the process was gone already.

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"time"
+
 	"os"
 	"os/signal"
 	"unsafe"
@@ -67,7 +69,7 @@ func (r *reaper) one() bool {
 	delete(r.h.byPID, pid)
 	r.h.mu.Unlock()
 	if report {
-		p.shard.post(command{ended: p, status: status})
+		p.shard.post(command{ended: p, status: status, at: time.Now()})
 	}
 	return true
 }

@@ -28,13 +28,14 @@ const (
 	lingerMax = 512
 )
 
-// command asks a shard for something; exactly one field but status is set.
+// command asks a shard for something; exactly one field but status and at is set.
 type command struct {
-	started *proc // watch its pipes
-	ended   *proc // drain its pipes, report its exit
-	status  process.ExitStatus
-	stdin   *proc // wait for room in its standard input
-	wake    bool  // look at what was paused
+	started *proc              // watch its pipes
+	ended   *proc              // drain its pipes, report its exit
+	status  process.ExitStatus // with ended
+	at      time.Time          // with ended: when it was noticed
+	stdin   *proc              // wait for room in its standard input
+	wake    bool               // look at what was paused
 	quit    bool
 }
 
@@ -73,6 +74,7 @@ type watch struct {
 type finish struct {
 	p        *proc
 	status   process.ExitStatus
+	at       time.Time
 	watches  []*watch
 	deadline time.Time
 }
@@ -245,7 +247,7 @@ func (s *shard) obey() bool {
 		case c.stdin != nil:
 			s.feed(c.stdin)
 		case c.ended != nil:
-			s.finish(c.ended, c.status)
+			s.finish(c.ended, c.status, c.at)
 		case c.wake:
 			s.resume()
 		}
@@ -342,8 +344,8 @@ func (s *shard) resume() {
 }
 
 // finish drains the pipes of a process that has ended, then reports its exit: an exit is never seen before the output that came before it.
-func (s *shard) finish(p *proc, status process.ExitStatus) {
-	f := &finish{p: p, status: status, deadline: time.Now().Add(slowPatience)}
+func (s *shard) finish(p *proc, status process.ExitStatus, at time.Time) {
+	f := &finish{p: p, status: status, at: at, deadline: time.Now().Add(slowPatience)}
 	for _, w := range append([]*watch(nil), p.watches...) {
 		s.unwatch(w)
 		if w.out == nil {
@@ -378,7 +380,7 @@ func (s *shard) drain(f *finish) {
 	p := f.p
 	p.closeOutputs()
 	s.h.forget(p)
-	s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status})
+	s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at})
 }
 
 // empty moves what the process left in a pipe: until the end, or until nothing is there, or as much as fits into a pipe when somebody
