@@ -257,3 +257,42 @@ func TestStdin(t *testing.T) {
 		}
 	}
 }
+
+// TestStaleSignal checks that the outcome of a signal to an earlier life is not taken for that of the present one.
+func TestStaleSignal(t *testing.T) {
+	b := newBench(core.Options{Strict: true}, matrixSpec)
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.do(core.Stop{Target: target})
+	first := b.token
+	b.exited(0)
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.do(core.Stop{Target: target})
+	if out := b.step(core.Signalled{ID: b.id, Incarnation: 1, Token: first, Error: "EPERM"}); len(out) != 0 {
+		t.Errorf("a refusal of the first life: %v", out)
+	}
+	if out := b.signalled(""); len(out) != 1 || out[0].(core.Reply).Fault != nil {
+		t.Errorf("the outcome of the second life: %v, want success", out)
+	}
+}
+
+// TestAnswersBeforeHalt checks that commands whose outcome never came are answered before the end.
+func TestAnswersBeforeHalt(t *testing.T) {
+	b := newBench(core.Options{Strict: true}, matrixSpec)
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.do(core.SendSignal{Target: target, Signal: 10})
+	b.do(core.WriteInput{Target: target, Data: []byte("x")})
+	b.do(core.Quit{})
+	out := b.exited(0)
+	out = out[len(out)-3:]
+	for i, req := range []core.Req{3, 4} {
+		if r, ok := out[i].(core.Reply); !ok || r.Req != req || r.Fault.Kind != core.ShutdownState {
+			t.Errorf("effect %+v, want request %d refused", out[i], req)
+		}
+	}
+	if _, ok := out[2].(core.Halt); !ok {
+		t.Errorf("effect %+v, want the halt", out[2])
+	}
+}

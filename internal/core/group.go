@@ -69,7 +69,7 @@ func (s *Supervisor) autostart(list []*proc) {
 	if s.quitting() {
 		return
 	}
-	if s.opts.Quirks.BootConfigOrder {
+	if s.opts.Quirks.BootConfigOrder { // compat: quirk C7
 		slices.SortStableFunc(list, func(a, b *proc) int { return cmp.Compare(a.group.spec.Priority, b.group.spec.Priority) })
 	} else {
 		sortAscending(list)

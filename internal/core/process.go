@@ -175,7 +175,7 @@ func (s *Supervisor) afterBackOff(p *proc) {
 		s.publish(GaveUp{Group: p.group.name(), Name: p.name})
 	case p.fate != stays:
 		s.stopped(p, nil)
-	case !s.quitting():
+	default:
 		s.due.arm(&p.due, s.now.Mono+seconds(p.tries))
 	}
 }
@@ -271,6 +271,7 @@ func (s *Supervisor) revives(p *proc) bool {
 // restart starts an EXITED process again: at once if it lived for a second, else not before a second has passed since its last start, and
 // ever later while it keeps ending at once (quirk C8). Meanwhile it stays EXITED.
 func (s *Supervisor) restart(p *proc) {
+	// compat: quirk C8
 	if s.opts.Quirks.NoRestartFloor || s.now.Mono-p.started >= restartFloor {
 		p.short = 0
 		s.spawn(p)

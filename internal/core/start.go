@@ -79,6 +79,7 @@ func (s *Supervisor) start(id Req, do Start) {
 
 // startOne starts one process by request.
 func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
+	// compat: the command is checked before the state, also of a process that runs (quirk C11).
 	if f := do.Refused[p.id]; f != nil {
 		s.done(r, p, f)
 		return
@@ -89,17 +90,18 @@ func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
 	}
 	switch p.state {
 	case process.Starting, process.Running, process.Backoff:
+		// compat: BACKOFF counts as started (quirk C4).
 		s.done(r, p, &Fault{Kind: AlreadyStarted, Text: text})
 	case process.Unknown:
 		s.done(r, p, &Fault{Kind: Failed, Text: text + " is in an unknown process state"})
 	case process.Stopping:
-		if s.opts.Quirks.SilentStart && !do.Wait {
+		if s.opts.Quirks.SilentStart && !do.Wait { // compat: quirk C3
 			s.done(r, p, nil)
 			return
 		}
 		s.done(r, p, &Fault{Kind: AbnormalTermination, Text: text})
 	default:
-		if !s.opts.Quirks.KeepBackoff {
+		if !s.opts.Quirks.KeepBackoff { // compat: quirk C2
 			p.tries = 0
 		}
 		p.short = 0

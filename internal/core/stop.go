@@ -13,7 +13,7 @@ func (s *Supervisor) stop(id Req, do Stop) {
 		s.answer(id, f)
 		return
 	}
-	if s.opts.StopAscending {
+	if s.opts.StopAscending { // compat: quirk C5
 		sortAscending(list)
 	} else {
 		sortDescending(list)
@@ -108,7 +108,7 @@ func (s *Supervisor) kill(p *proc) {
 func (s *Supervisor) stopRefused(p *proc, kind sentKind, text string) {
 	fault := &Fault{Kind: Failed, Text: fmt.Sprintf("unknown problem killing %s (%d): %s", p.name, p.pid, text)}
 	s.publish(SignalProblem{Group: p.group.name(), Name: p.name, PID: p.pid, Text: fault.Text})
-	if s.opts.Quirks.UnknownOnSignalError {
+	if s.opts.Quirks.UnknownOnSignalError { // compat: quirk C14
 		if kind == sentStop {
 			s.enter(p, process.Unknown, false)
 			s.release(p, fault, forSignalled|forStopped)

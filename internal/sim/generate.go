@@ -12,7 +12,8 @@ const second = 1_000_000 // in the microseconds of a Scenario
 // Generate makes the scenario of a seed. What it asks for, the reference knows as well.
 func Generate(seed uint64) Scenario {
 	r := &dice{rand.New(rand.NewPCG(seed, 0x5eed))}
-	sc := Scenario{Seed: seed, End: 25 * second, Commands: []Command{}}
+	// The end is at no whole second, where deadlines are.
+	sc := Scenario{Seed: seed, End: 25*second + 500, Commands: []Command{}}
 	for i := range r.between(1, 4) {
 		sc.Groups = append(sc.Groups, r.group(i))
 	}
