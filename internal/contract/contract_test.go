@@ -57,7 +57,7 @@ func TestSessions(t *testing.T) {
 	}
 	ourDaemon, err := build(bin, "supervisord", "graced")
 	if err != nil {
-		t.Logf("ATTENTION: the pairings with our daemon are left out: %v", err)
+		t.Fatal(err)
 	}
 	scripts, err := filepath.Glob("testdata/*.script")
 	if err != nil || len(scripts) == 0 {
@@ -82,14 +82,11 @@ func TestSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := split(string(data))
-			var pairings []pairing
-			if ourDaemon != "" {
-				pairings = append(pairings, pairing{"graced, our supervisorctl", ourDaemon, ourCtl, true, true})
-			}
+			pairings := []pairing{{"graced, our supervisorctl", ourDaemon, ourCtl, true, true}}
 			if installed(debianDaemon) {
 				pairings = append(pairings, pairing{"Debian's supervisord, our supervisorctl", debianDaemon, ourCtl, false, true})
 			}
-			if *live && ourDaemon != "" {
+			if *live {
 				pairings = append(pairings, pairing{"graced, Debian's supervisorctl", ourDaemon, debianCtl, true, false})
 			}
 			for _, p := range pairings {
@@ -99,6 +96,34 @@ func TestSessions(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestGracectl runs what has no counterpart in Supervisor: gracectl under its own name. The recording is a golden of ours.
+func TestGracectl(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	ourCtl, err := build(bin, "gracectl", "gracectl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ourDaemon, err := build(bin, "graced", "graced")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "testdata/own/gracectl"
+	got := render(run(t, pairing{"graced, gracectl", ourDaemon, ourCtl, true, true}, parseScript(t, path+".script")))
+	if *rewrite {
+		if err := os.WriteFile(path+".want", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path + ".want")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("gracectl answers differently than recorded:\n%s", difference(strings.Split(string(want), "\n"), strings.Split(got, "\n")))
 	}
 }
 

@@ -22,7 +22,7 @@
 //	                     TEXT), "> LINE" (type LINE), "= STATEMENT" (one that leaves no record), "^C" and "^D" (end its input);
 //	                     the last two when it has nothing to do
 //	quirk SIDE ID        the indented lines that follow are what our side (daemon or ctl) prints instead for the statement before, and its
-//	                     exit code as "[exit N]"; "quirk SIDE ID any" with no lines does not compare
+//	                     exit code as "[exit N]"; "quirk SIDE ID any" with no lines does not compare. Of several that hold the last counts
 //
 // In all of it $D stands for the directory, $P for a free TCP port.
 package contract

@@ -115,6 +115,7 @@ func TestSupervisorctl(t *testing.T) {
 
 		{name: "tail", line: "tail solo", out: "0123456789\n\n"},
 		{name: "tail of stderr", line: "tail solo StdErr", out: "problems\n\n"},
+		{name: "tail with three words", line: "tail solo x stderr", out: "problems\n\n"},
 		{name: "tail bytes", line: "tail -3 solo stdout", out: "89\n\n"},
 		{name: "tail -0 is everything", line: "tail -0 solo", out: "0123456789\n\n"},
 		{name: "tail --5 is from byte 5", line: "tail --5 solo", out: "56789\n\n"},

@@ -32,6 +32,10 @@ func (s *Session) graceUpdate(ctx context.Context, arg string) error {
 		return s.graceUpdateByParts(ctx, server, words[0])
 	case control.CantReread:
 		return s.cantReread(err)
+	case control.BadName:
+		s.fail(err)
+		s.suggestFrom(ctx, server, words[0])
+		return nil
 	}
 	if err != nil {
 		return err
@@ -68,7 +72,7 @@ func (s *Session) graceRefused(name string, differing []string) {
 		return
 	}
 	if len(differing) > 0 {
-		s.complain("  hint: besides the number of processes these differ: " + strings.Join(differing, ", "))
+		s.complain("  hint: these options differ: " + strings.Join(differing, ", "))
 	}
 	s.complain("  hint: gracectl update " + name + " applies every change, and restarts the whole group")
 }

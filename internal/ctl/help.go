@@ -28,15 +28,16 @@ func (s *Session) help(_ context.Context, arg string) error {
 
 // topic returns the help of a verb, "" if there is none.
 func (s *Session) topic(verb string) string {
-	if verb == grace.name {
-		return grace.help
+	c := grace
+	if i := slices.IndexFunc(commands, func(c command) bool { return c.name == verb }); i >= 0 {
+		c = commands[i]
+	} else if verb != grace.name {
+		return ""
 	}
-	for i := range commands {
-		if commands[i].name == verb {
-			return commands[i].help
-		}
+	if s.own() {
+		return "usage: " + strings.TrimSuffix(s.Program+" "+c.name+" "+c.args, " ") + "\n  " + c.brief
 	}
-	return ""
+	return c.help
 }
 
 // listing prints the verbs in columns, a block for each plugin (contract: ctl, "help").

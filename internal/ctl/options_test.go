@@ -143,3 +143,24 @@ func TestEscape(t *testing.T) {
 		}
 	}
 }
+
+// TestColumns checks the layout at its edges; the answers are those of Python's cmd.Cmd.columnize.
+func TestColumns(t *testing.T) {
+	for _, tt := range []struct {
+		words, want string
+		width       int
+	}{
+		{"", "<empty>", 10},
+		{"abc", "abc", 1},
+		{"a b c", "a  b  c", 7},
+		{"a b c", "a  c|b", 6},
+		{"a b c", "a  c|b", 4},
+		{"a b c", "a|b|c", 3},
+		{"aa b ccc d", "aa  ccc|b   d  ", 7},
+		{"aa b ccc d", "aa   d|b  |ccc", 6},
+	} {
+		if got := strings.Join(columns(strings.Fields(tt.words), tt.width), "|"); got != tt.want {
+			t.Errorf("columns(%q, %d) = %q, want %q", tt.words, tt.width, got, tt.want)
+		}
+	}
+}

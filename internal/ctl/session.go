@@ -112,7 +112,7 @@ func (s *Session) Run(ctx context.Context, args []string) int {
 		s.shell(ctx)
 		return exitOK // compat: the shell's exit code says nothing about its commands
 	}
-	s.execute(ctx, joinArgs(args))
+	_ = s.execute(ctx, joinArgs(args)) // whether the shell would go on
 	return s.status
 }
 

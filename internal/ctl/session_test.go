@@ -245,7 +245,7 @@ func TestGraceUpdate(t *testing.T) {
 		{name: "equal", line: "grace_update web", out: "No need to update\n",
 			setup: func(f *fixture) { f.d.grace.Message = plan.NothingToDo }},
 		{name: "refused", line: "grace_update web", out: priority + "\n", graceIs: 11,
-			hint: "  hint: besides the number of processes these differ: priority, command\n" + hint,
+			hint: "  hint: these options differ: priority, command\n" + hint,
 			setup: func(f *fixture) {
 				f.d.grace = control.GraceResult{Refused: true, Message: priority, Fields: []string{"priority", "command"}}
 			}},
@@ -301,8 +301,12 @@ func TestGraceUpdate(t *testing.T) {
 			if face == Gracectl {
 				wantExit, wantErr = max(tt.exit, tt.graceIs), tt.hint
 			}
-			if f.out.String() != tt.out || f.err.String() != wantErr || exit != wantExit {
-				t.Errorf("%s (face %v): exit %d, stdout %q, stderr %q\nwant %d, %q, %q", tt.name, face, exit, f.out, f.err, wantExit, tt.out, wantErr)
+			wantOut := tt.out
+			if face == Gracectl && wantOut == help {
+				wantOut = "usage: ctl grace_update <group>\n  " + grace.brief + "\n"
+			}
+			if f.out.String() != wantOut || f.err.String() != wantErr || exit != wantExit {
+				t.Errorf("%s (face %v): exit %d, stdout %q, stderr %q\nwant %d, %q, %q", tt.name, face, exit, f.out, f.err, wantExit, wantOut, wantErr)
 			}
 			if got := strings.Join(f.d.calls, ", "); tt.calls != "" && got != tt.calls {
 				t.Errorf("%s: calls %s, want %s", tt.name, got, tt.calls)
@@ -337,6 +341,13 @@ func TestGracectl(t *testing.T) {
 		{name: "typing error", line: "stop sollo", out: "sollo: ERROR (no such process)\n", err: "  hint: did you mean solo?\n", exit: 1},
 		{name: "group without star", line: "status web", out: "web: ERROR (no such process)\n",
 			err: "  hint: group web exists; all of its processes: 'web:*'\n", exit: 4},
+		{name: "typing error in a group", line: "start wep", out: "wep: ERROR (no such process)\n", err: "  hint: did you mean web:*?\n", exit: 1},
+		{name: "pid of a typing error", line: "pid solu", out: "No such process solu\n", err: "  hint: did you mean solo?\n", exit: 1},
+		{name: "grace_update of a typing error", line: "grace_update weeb", out: "error: BAD_NAME: group: weeb (fault 10)\n", exit: 1,
+			err: "  hint: did you mean web:*?\n", setup: func(f *fixture) { f.d.errs["GraceUpdate"] = bad(control.BadName, "group: weeb") }},
+		{name: "help", line: "help start", out: "usage: ctl start <name ...|all>\n  start processes; group:* means a whole group\n"},
+		{name: "help, plain", line: "help add", plain: true, out: "add <name> [...]\tActivates any updates in config for process/group\n"},
+		{name: "help of nothing", line: "help x", out: "*** No help on x\n"},
 		{name: "nothing alike", line: "tail entirely", out: "entirely: ERROR (no such process name)\n", exit: 1},
 		{name: "plain has no hints", line: "stop sollo", plain: true, out: "sollo: ERROR (no such process)\n", exit: 1},
 	}

@@ -119,6 +119,7 @@ func (s *Session) showPIDs(ctx context.Context, arg string) error {
 		case fault(err) == control.BadName:
 			s.status = exitGeneric
 			s.output("No such process " + name)
+			s.suggestFrom(ctx, server, name)
 		case err != nil:
 			return err
 		default:

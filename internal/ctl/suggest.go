@@ -93,8 +93,13 @@ func (s *Session) suggest(name string, all []control.ProcessInfo) {
 	limit := max(1, utf8.RuneCountInString(name)/3)
 	var close []string
 	for _, candidate := range processNames(all, false) {
-		_, short, found := strings.Cut(candidate, ":")
-		if distance(name, candidate) <= limit || found && (short == name || distance(name, short) <= limit) {
+		// A process of a group is meant by its full name, by its own name alone, or by that of the group.
+		group, short, found := strings.Cut(candidate, ":")
+		alike := short
+		if short == "*" {
+			alike = group
+		}
+		if distance(name, candidate) <= limit || found && distance(name, alike) <= limit {
 			close = append(close, candidate)
 		}
 	}
