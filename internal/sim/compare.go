@@ -120,12 +120,10 @@ func (v *Verdict) compareSignals(ref, ours []Fact) {
 	if same {
 		return
 	}
-	if isKill := func(f Fact) bool { return strings.HasPrefix(f.Text, "9 ") }; true {
-		m, n := slices.DeleteFunc(slices.Clone(p), isKill), slices.DeleteFunc(slices.Clone(q), isKill)
-		if _, same := firstDifference(m, n); same {
-			v.Ties = append(v.Ties, "SIGKILLs of one instant")
-			return
-		}
+	isKill := func(f Fact) bool { return strings.HasPrefix(f.Text, "9 ") }
+	if _, same := firstDifference(slices.DeleteFunc(slices.Clone(p), isKill), slices.DeleteFunc(slices.Clone(q), isKill)); same {
+		v.Ties = append(v.Ties, "SIGKILLs of one instant")
+		return
 	}
 	v.Differences = append(v.Differences, difference("order of signals", p, q, i))
 }

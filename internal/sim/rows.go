@@ -1,8 +1,6 @@
 package sim
 
-import (
-	"strings"
-)
+import "strings"
 
 // rowCompare is two different answers with a row for each process.
 type rowCompare struct {
