@@ -53,10 +53,10 @@ func (f *fakeService) FollowLog(_ context.Context, log control.Log) (control.Fol
 	switch {
 	case log == control.Log{Main: true}, log == control.Log{Process: "g:p", Channel: "stdout"}, log == control.Log{Process: "é p", Channel: "stderr"}:
 		return &fakeFollower{f}, nil
-	case log.Process == "broken":
+	case log.Channel != "stdout" && log.Channel != "stderr", strings.HasSuffix(log.Process, ":"), strings.HasSuffix(log.Process, ":*"), log.Process == "broken":
 		return nil, errors.New("broken")
 	}
-	return nil, control.Fault(control.BadName, log.Process)
+	return nil, control.Fault(control.BadName, log.Process) // everything that a server may ask about and that is not there
 }
 
 func (f *fakeService) Log(_ context.Context, level int, message string) error {
