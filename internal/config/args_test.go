@@ -17,11 +17,11 @@ type argsCase struct {
 // checkArgs compares a command line, together with loading a file that sets nothing, since the user is looked up after that.
 func checkArgs(t *testing.T, c argsCase) {
 	t.Helper()
-	m := fakeMachine(map[string]string{"/CONF": "[supervisord]\n"})
+	m := fakeMachine(map[string]string{"/the-file": "[supervisord]\n"})
 	a, err := ParseDaemonArgs(m, c.In)
 	var conf *Config
 	if err == nil && !a.Help && !a.Version {
-		path := "/CONF"
+		path := "/the-file"
 		if a.HasPath {
 			path = a.Path
 		}
@@ -72,9 +72,9 @@ func TestArgsLive(t *testing.T) {
 		t.Skip("hidden: comparison of command lines with Supervisor's, because /usr/bin/python3 has no supervisor module")
 	}
 	rnd := newRand(t)
-	words := []string{"-n", "-s", "-ns", "-k", "-t", "-c", "CONF", "--no", "--noc", "--silent", "--umask", "--umask=7", "-m", "8", "022", "-y", "1KB", "-z2",
+	words := []string{"-n", "-s", "-ns", "-k", "-t", "-c", "the-file", "--no", "--noc", "--silent", "--umask", "--umask=7", "-m", "8", "022", "-y", "1KB", "-z2",
 		"--loglevel=warn", "-e", "x", "-i", "me", "--id", "foo", "--", "-nm", "-a5", "--min=1", "--minf", "9", "-u", "root", "-q", "/tmp", "-v", "-h"}
-	questions := make([][]string, 80)
+	questions := make([][]string, 40)
 	for i := range questions {
 		questions[i] = []string{}
 		for range rnd.Intn(5) {

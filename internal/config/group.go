@@ -138,8 +138,8 @@ func (l *loader) uniqueMembers(g process.GroupSpec) []process.Spec {
 			kept = append(kept, p)
 			continue
 		}
-		l.warn(DuplicateProcess, LevelWarn, p.Origin, fmt.Sprintf("two processes of the group %s are called %s: only the last one, of [program:%s], is kept",
-			g.Name, p.Name, g.Processes[last[p.Name]].Program))
+		l.warn(DuplicateProcess, LevelWarn, p.Origin, fmt.Sprintf("two processes of the group %s are called %s: only the last one, "+
+			"of [program:%s], is kept", g.Name, p.Name, g.Processes[last[p.Name]].Program))
 	}
 	return kept
 }

@@ -66,6 +66,11 @@ func ask[Q, A any](t *testing.T, hidden, python, script string, questions []Q) [
 	if err != nil {
 		t.Skipf("hidden: %s, because %s is not installed", hidden, python)
 	}
+	// Error texts and corners of configparser changed in other releases; Supervisor's reference machine has 3.11.
+	version, err := exec.Command(path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").Output()
+	if v := strings.TrimSpace(string(version)); err != nil || v != "3.10" && v != "3.11" && v != "3.12" {
+		t.Skipf("hidden: %s, because %s is Python %q, not 3.10 to 3.12 (%v)", hidden, path, v, err)
+	}
 	var in bytes.Buffer
 	for _, q := range questions {
 		line, err := json.Marshal(q)

@@ -185,7 +185,6 @@ func (f *formatter) readName() error {
 
 // readSize reads a width or a precision that starts at r, if any. It returns -1 without one, and the character after it.
 func (f *formatter) readSize(r rune, what string) (int, rune, bool, error) {
-	size := -1
 	switch {
 	case r == '*':
 		v, err := f.take()
@@ -199,8 +198,7 @@ func (f *formatter) readSize(r rune, what string) (int, rune, bool, error) {
 		next, ok := f.read()
 		return 0, next, ok, nil
 	case '0' <= r && r <= '9':
-		size = 0
-		ok := true
+		size, ok := 0, true
 		for ok && '0' <= r && r <= '9' {
 			size = size*10 + int(r-'0')
 			if size > maxWidth {

@@ -38,7 +38,6 @@ type programReader struct {
 
 	numprocs, first int
 	nameFormat      string
-	environFormat   string
 }
 
 func (p *programReader) read() []process.Spec {

@@ -13,7 +13,7 @@ from supervisor.options import ServerOptions  # noqa: E402
 
 CASES = [
     [], ["-n"], ["-ns"], ["-n", "-n"], ["-n", "--nodaemon"], ["--nod"], ["--no"], ["--nodaemon=1"], ["-Z"], ["-nZ"], ["-é"], ["--zzz"], ["--zzz=1"],
-    ["-c"], ["--configuration"], ["--conf", "CONF"], ["-cCONF"], ["--conf=CONF"], ["-c", "CONF", "-c", "CONF"], ["foo"], ["-n", "foo", "-s"],
+    ["-c"], ["--configuration"], ["--conf", "the-file"], ["-cthe-file"], ["--conf=the-file"], ["-c", "the-file", "-c", "the-file"], ["foo"], ["-n", "foo", "-s"],
     ["--", "-n"], ["-"], ["-y", "1M"], ["-y", "1MB"], ["--logfile_maxbytes=2gb"], ["--logfile", "x"], ["--logfile_", "1"], ["--log=x"],
     ["--logf=x"], ["-m", "99"], ["-m", "022"], ["-d", "/nonexistent"], ["-d", "/"], ["-l", "/nonexistent/x"], ["-e", "loud"], ["-e", "DEBUG"],
     ["-z", "x"], ["-z", "3"], ["-a", "x"], ["-a", "12"], ["--minprocs", "y"], ["--minprocs=5"], ["--min=5"], ["-q", "/nonexistent"],
@@ -33,7 +33,7 @@ def answer(args):
         conf = os.path.join(directory, "supervisord.conf")
         with open(conf, "w") as file:
             file.write("[supervisord]\n")
-        real = [a.replace("CONF", conf) for a in args]
+        real = [a.replace("the-file", conf) for a in args]
         options = ServerOptions()
         options.searchpaths = [conf]
         said = []
@@ -54,7 +54,7 @@ def answer(args):
             out["set"] = {n: getattr(options, n) for n in names if options.attr_priorities.get(n) == 2}
         except Exit as why:
             if why.args[0] == 2:
-                out["err"] = said[0].replace(conf, "CONF")
+                out["err"] = said[0].replace(conf, "the-file")
             else:
                 out["exit"] = True
     return out
