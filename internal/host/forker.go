@@ -248,7 +248,7 @@ func (f *forker) fork(j *forkJob) (int, error) {
 		return f.standIn(j, j.setuidText(j.userError))
 	}
 	if !f.shared {
-		unix.Chdir("/proc/self/cwd") // the daemon's, in case it has changed
+		_ = unix.Chdir("/proc/self/cwd") // the daemon's, in case it has changed
 	}
 	umask := j.umask
 	if umask == process.UnsetMask {

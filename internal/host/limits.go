@@ -26,10 +26,10 @@ func OriginalNofile() (soft, hard uint64, err error) {
 		return own.Cur, own.Max, nil
 	}
 	var ws unix.WaitStatus
-	unix.Wait4(pid, &ws, 0, nil)
+	_, _ = unix.Wait4(pid, &ws, 0, nil)
 	var child unix.Rlimit
 	err = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &child)
-	unix.Kill(pid, unix.SIGKILL)
+	_ = unix.Kill(pid, unix.SIGKILL)
 	for {
 		if _, werr := unix.Wait4(pid, &ws, 0, nil); werr != unix.EINTR && (werr != nil || ws.Exited() || ws.Signaled()) {
 			break

@@ -90,7 +90,7 @@ func NewLocal(o Options) (*Local, error) {
 	for range n {
 		s, err := newShard(h)
 		if err != nil {
-			h.Close()
+			_ = h.Close()
 			return nil, fmt.Errorf("cannot start host: %w", err)
 		}
 		h.shards = append(h.shards, s)
@@ -98,7 +98,7 @@ func NewLocal(o Options) (*Local, error) {
 	}
 	f, err := startForker(h)
 	if err != nil {
-		h.Close()
+		_ = h.Close()
 		return nil, fmt.Errorf("cannot start host: %w", err)
 	}
 	h.forker = f

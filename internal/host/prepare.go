@@ -125,7 +125,7 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 		// /dev/stdout and the like open the pipe by name, which needs its owner. If it cannot be given away the process runs all the same.
 		for _, fd := range job.child {
 			if fd >= 0 {
-				unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
+				_ = unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
 			}
 		}
 	}

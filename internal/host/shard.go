@@ -16,10 +16,10 @@ import (
 const (
 	// turnBytes is the most that one stream gets moved before the others have their turn.
 	turnBytes = 64 << 10
-	// gatherMax is how long a shard lets small writes gather in the pipes.
-	gatherMax = 5 * time.Millisecond
-	// gatherMin is the shortest pause that is worth its timer.
-	gatherMin = time.Millisecond
+	// gatherMost is how long a shard lets small writes gather in the pipes.
+	gatherMost = 5 * time.Millisecond
+	// gatherLeast is the shortest pause that is worth its timer.
+	gatherLeast = time.Millisecond
 	// slowPause is how long a stream whose log takes nothing is left alone.
 	slowPause = 20 * time.Millisecond
 	// slowPatience is how long the exit of a process waits for such a log.
@@ -91,7 +91,7 @@ func newShard(h *Local) (*shard, error) {
 	}
 	s := &shard{h: h, ep: ep, event: event, nudge: make(chan struct{}, 1), watches: map[uint64]*watch{}}
 	// os.NewFile hands a non-blocking descriptor to Go's poller. An epoll set can be polled like any other.
-	unix.SetNonblock(ep, true)
+	_ = unix.SetNonblock(ep, true)
 	s.epoll = os.NewFile(uintptr(ep), "epoll")
 	if s.raw, err = s.epoll.SyscallConn(); err != nil {
 		s.close()
@@ -118,7 +118,7 @@ func (s *shard) post(c command) {
 	case s.nudge <- struct{}{}:
 	default:
 	}
-	unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	_, _ = unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
 func (s *shard) run() {
@@ -164,7 +164,7 @@ func (s *shard) gather(d time.Duration) {
 }
 
 // pace decides how long a shard pauses between two looks at its pipes. A lone line is moved at once. When lines keep coming, each look
-// would find only one or two of them, so the looks move apart until they find much or are gatherMax apart; full pipes end the pauses,
+// would find only one or two of them, so the looks move apart until they find much or are gatherMost apart; full pipes end the pauses,
 // because their writers wait.
 type pace struct {
 	last time.Time
@@ -174,7 +174,7 @@ type pace struct {
 // next returns the pause after a look at now that found at most so many bytes in one pipe.
 func (p *pace) next(now time.Time, most int) time.Duration {
 	const little, much = 8 << 10, 24 << 10
-	idle := now.Sub(p.last) > p.wait+2*gatherMax
+	idle := now.Sub(p.last) > p.wait+2*gatherMost
 	p.last = now
 	switch {
 	case most == 0:
@@ -182,11 +182,11 @@ func (p *pace) next(now time.Time, most int) time.Duration {
 	case idle:
 		p.wait = 0
 	case most >= much:
-		if p.wait /= 2; p.wait < gatherMin {
+		if p.wait /= 2; p.wait < gatherLeast {
 			p.wait = 0
 		}
 	case most <= little:
-		p.wait = min(gatherMax, max(gatherMin, 2*p.wait))
+		p.wait = min(gatherMost, max(gatherLeast, 2*p.wait))
 	}
 	return p.wait
 }
@@ -196,7 +196,7 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 	key := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 	if key == 0 {
 		var buf [8]byte
-		unix.Read(s.event, buf[:])
+		_, _ = unix.Read(s.event, buf[:])
 		return 0
 	}
 	w := s.watches[key]
@@ -288,7 +288,7 @@ func (s *shard) watch(w *watch, events uint32) {
 // unwatch takes w out of the epoll set, for now.
 func (s *shard) unwatch(w *watch) {
 	if w.added {
-		unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, w.fd, nil)
+		_ = unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, w.fd, nil)
 		w.added = false
 	}
 }

@@ -17,7 +17,7 @@ func Init() {
 	if len(os.Args) != 2 || os.Args[0] != standInName {
 		return
 	}
-	syscall.Write(2, []byte("supervisor: "+os.Args[1]+"supervisor: child process was not spawned\n"))
+	_, _ = syscall.Write(2, []byte("supervisor: "+os.Args[1]+"supervisor: child process was not spawned\n"))
 	os.Exit(127)
 }
 

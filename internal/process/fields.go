@@ -39,8 +39,8 @@ func buildFields() []Field {
 	add := func(name, member string, class Class, text func(Spec) string) {
 		rows = append(rows, Field{name, member, class, text, func(a, b Spec) bool { return text(a) == text(b) }})
 	}
-	integer := func(name, member string, class Class, get func(Spec) int) {
-		add(name, member, class, func(s Spec) string { return strconv.Itoa(get(s)) })
+	integer := func(name, member string, get func(Spec) int) { // all of them are live
+		add(name, member, Live, func(s Spec) string { return strconv.Itoa(get(s)) })
 	}
 	boolean := func(name, member string, class Class, get func(Spec) bool) {
 		add(name, member, class, func(s Spec) string { return strconv.FormatBool(get(s)) })
@@ -61,13 +61,13 @@ func buildFields() []Field {
 		}
 		return strconv.Itoa(s.UID)
 	})
-	integer("priority", "Priority", Live, func(s Spec) int { return s.Priority })
+	integer("priority", "Priority", func(s Spec) int { return s.Priority })
 	boolean("autostart", "Autostart", Live, func(s Spec) bool { return s.Autostart })
 	add("autorestart", "Autorestart", Live, func(s Spec) string { return s.Autorestart.String() })
-	integer("startsecs", "StartSecs", Live, func(s Spec) int { return s.StartSecs })
-	integer("startretries", "StartRetries", Live, func(s Spec) int { return s.StartRetries })
+	integer("startsecs", "StartSecs", func(s Spec) int { return s.StartSecs })
+	integer("startretries", "StartRetries", func(s Spec) int { return s.StartRetries })
 	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
-	integer("stopwaitsecs", "StopWaitSecs", Live, func(s Spec) int { return s.StopWaitSecs })
+	integer("stopwaitsecs", "StopWaitSecs", func(s Spec) int { return s.StopWaitSecs })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })
 	boolean("killasgroup", "KillAsGroup", Live, func(s Spec) bool { return s.KillAsGroup })
 	// Supervisor compares the list with its order; the order means nothing, so we compare the set (quirk B4).
@@ -95,7 +95,7 @@ func buildFields() []Field {
 			Equal: func(a, n Spec) bool { return get(n).File.Kind == LogAuto || get(a).File == get(n).File },
 		})
 		add(ch.prefix+"_logfile_maxbytes", ch.member+".MaxBytes", Live, func(s Spec) string { return strconv.FormatInt(get(s).MaxBytes, 10) })
-		integer(ch.prefix+"_logfile_backups", ch.member+".Backups", Live, func(s Spec) int { return get(s).Backups })
+		integer(ch.prefix+"_logfile_backups", ch.member+".Backups", func(s Spec) int { return get(s).Backups })
 		add(ch.prefix+"_capture_maxbytes", ch.member+".CaptureMaxBytes", Live, func(s Spec) string { return strconv.FormatInt(get(s).CaptureMaxBytes, 10) })
 		boolean(ch.prefix+"_events_enabled", ch.member+".EventsEnabled", Live, func(s Spec) bool { return get(s).EventsEnabled })
 		boolean(ch.prefix+"_syslog", ch.member+".Syslog", Live, func(s Spec) bool { return get(s).Syslog })

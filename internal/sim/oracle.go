@@ -96,7 +96,7 @@ func (o *Oracle) Answer() (Played, error) {
 }
 
 // Kill ends the driver at once.
-func (o *Oracle) Kill() { o.cmd.Process.Kill() }
+func (o *Oracle) Kill() { _ = o.cmd.Process.Kill() }
 
 // Close lets the driver end once it has answered everything.
 func (o *Oracle) Close() error {

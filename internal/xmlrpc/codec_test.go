@@ -236,7 +236,7 @@ func TestDecodeResponse(t *testing.T) {
 		t.Errorf("%#v, %v", v, err)
 	}
 	// Supervisor sends what XML forbids (quirk D2).
-	raw := strings.Replace(responseBegin+"<value><string>a\x1bb\x00c\xffd</string></value>\n"+responseEnd, "\r", "", -1)
+	raw := strings.ReplaceAll(responseBegin+"<value><string>a\x1bb\x00c\xffd</string></value>\n"+responseEnd, "\r", "")
 	if v, err := DecodeResponse([]byte(raw)); err != nil || v != "a\x1bb\x00c�d" {
 		t.Errorf("%q, %v", v, err)
 	}
