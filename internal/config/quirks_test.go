@@ -80,6 +80,9 @@ func TestHereInInclude(t *testing.T) {
 	if want := map[string]string{"path": "/etc/d/x"}; !maps.Equal(c.RPCInterfaces[0].Options, want) {
 		t.Errorf("plugin options %q, want %q", c.RPCInterfaces[0].Options, want)
 	}
+	if got := warned(c, UnknownKey); len(got) > 0 { // [supervisord] has inherited it too
+		t.Errorf("warnings %q", got)
+	}
 	if want := []string{"/etc/d/1.ini", "/etc/d/2.ini"}; !slices.Equal(c.IncludedFiles, want) {
 		t.Errorf("included %q, want %q", c.IncludedFiles, want)
 	}
