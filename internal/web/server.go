@@ -142,7 +142,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case !h.admit(r):
-		w.Header().Set("Www-Authenticate", `Basic realm="default"`)
+		w.Header()["WWW-Authenticate"] = []string{`Basic realm="default"`} // spelt as scripts look for it
 		dismiss(w, http.StatusUnauthorized)
 	case strings.HasPrefix(path, "/RPC2"):
 		h.call(w, r)
