@@ -236,8 +236,16 @@ func TestProc(t *testing.T) {
 	if after, err := switches(pid); err != nil || after <= before {
 		t.Errorf("switches = %d, then %d, %v", before, after, err)
 	}
-	if _, err := cpu(pid); err != nil {
-		t.Error(err)
+	used, err := cpu(pid)
+	if err != nil || used <= 0 {
+		t.Errorf("cpu = %v, %v", used, err)
+	}
+	for n := 0; ; n++ { // work shows
+		if now, err := cpu(pid); err != nil || now > used {
+			break
+		} else if n == 1e6 {
+			t.Fatalf("cpu stands at %v", now)
+		}
 	}
 	cmd := exec.Command("cat")
 	stdin, err := cmd.StdinPipe()

@@ -8,10 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// clockTick is the unit of times in /proc/PID/stat; the kernel's interface fixes it at 100 a second.
-const clockTick = 10 * time.Millisecond
+	"golang.org/x/sys/unix"
+)
 
 // memory returns the resident set of a process and its anonymous part, in bytes.
 func memory(pid int) (rss, anon int64, err error) {
@@ -66,18 +65,15 @@ func switches(pid int) (int64, error) {
 	return sum, nil
 }
 
-// cpu returns the processor time of a process, all threads, user and system.
+// cpu returns the processor time of a process: all threads, those that ended included, user and system. It is read from the process's
+// own clock, which the scheduler keeps in nanoseconds; the times of /proc/PID/stat are samples, taken 100 times a second or so.
 func cpu(pid int) (time.Duration, error) {
-	fields, err := statFields(pid)
-	if err != nil {
-		return 0, err
+	const sched = 2 // which of the three clocks of a process (see clock_getcpuclockid(3))
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &ts); err != nil {
+		return 0, fmt.Errorf("cannot read processor time of %d: %v", pid, err)
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("cannot read times of process %d: %q", pid, fields)
-	}
-	return time.Duration(user+system) * clockTick, nil
+	return time.Duration(ts.Nano()), nil
 }
 
 // startTime identifies a process beside its pid, which may be given out again.
