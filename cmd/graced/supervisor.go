@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -183,39 +180,6 @@ func (s *supervisor) obey(d *daemon.Daemon, signals <-chan os.Signal, logf logFu
 	}
 }
 
-// mainLog is the activity log of one run.
-type mainLog struct {
-	file   *childlog.File
-	writer *daemon.LogWriter
-	logger *slog.Logger
-}
-
-// openMainLog opens the activity log; a daemon in the foreground copies it to standard output unless it is silent.
-func openMainLog(c config.Supervisord) (*mainLog, error) {
-	var sinks []io.Writer
-	if c.Nodaemon && !c.Silent {
-		sinks = append(sinks, os.Stdout)
-	}
-	l := &mainLog{}
-	report := func(text string) { fmt.Fprintln(os.Stderr, "graced: main log:", text) }
-	file, err := childlog.OpenFile(c.Logfile, c.LogfileMaxBytes, c.LogfileBackups, report)
-	if err != nil {
-		return nil, &usageError{fmt.Sprintf("cannot open the main log %s: %v", c.Logfile, err)}
-	}
-	l.file = file
-	sinks = append(sinks, file)
-	l.writer = daemon.NewLogWriter(sinks...)
-	l.logger = daemon.NewLogger(l.writer, daemon.LevelOf(int(c.LogLevel)))
-	return l, nil
-}
-
-func (l *mainLog) close() {
-	l.writer.Close()
-	if err := l.file.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "graced: main log:", err)
-	}
-}
-
 // cleanAutoLogs removes the AUTO logs that an earlier run left behind.
 func cleanAutoLogs(c config.Supervisord, logf logFunc) {
 	failed, err := childlog.CleanAuto(c.ChildLogDir, c.Identifier)
@@ -236,53 +200,4 @@ func writePidfile(path string, logf logFunc) (remove func()) {
 	}
 	logf(daemon.LevelInfo, "supervisord started with pid %d", os.Getpid())
 	return func() { _ = os.Remove(path) } // someone else may have removed it
-}
-
-// serverURL is what children are told: the first unix server, else the first inet one.
-func serverURL(servers []config.Server) string {
-	for _, s := range servers {
-		if s.Kind == config.ServerUnix {
-			return "unix://" + s.File
-		}
-	}
-	for _, s := range servers {
-		return "http://" + cmp.Or(s.Host, "localhost") + ":" + strconv.Itoa(s.Port)
-	}
-	return ""
-}
-
-func serverConfigs(servers []config.Server) []web.Config {
-	out := make([]web.Config, len(servers))
-	for i, s := range servers {
-		out[i] = web.Config{
-			Section: s.Section, Unix: s.Kind == config.ServerUnix, Host: s.Host, Port: s.Port, File: s.File, Mode: fs.FileMode(s.Chmod),
-			UID: s.ChownUID, GID: s.ChownGID, Username: s.Username, Password: s.Password,
-		}
-	}
-	return out
-}
-
-// rpcPlugins are the configured interfaces. Where the main one is among them, twiddler and grace are there without a section of their own; a
-// file that leaves out the main one wants no control over XML-RPC, and gets none.
-func rpcPlugins(configured []config.Plugin) []xmlrpc.Plugin {
-	var out []xmlrpc.Plugin
-	names, main := map[string]bool{}, false
-	for _, p := range configured {
-		out = append(out, xmlrpc.Plugin{Name: p.Name, Factory: p.Factory, Options: p.Options})
-		names[p.Name] = true
-		main = main || p.Factory == config.FactoryMain
-	}
-	for _, p := range []xmlrpc.Plugin{{Name: "twiddler", Factory: xmlrpc.FactoryTwiddler}, {Name: "grace", Factory: xmlrpc.FactoryGrace}} {
-		if main && !names[p.Name] {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func sigpipe(g config.Graced) string {
-	if g.DefaultSIGPIPE {
-		return "default"
-	}
-	return "ignore"
 }
