@@ -12,6 +12,7 @@ var masks = []struct {
 	to   string
 }{
 	{regexp.MustCompile(`(?s)Traceback \(most recent call last\):.*`), "(traceback)\n"},
+	{regexp.MustCompile(`(?m)^.* CRIT Supervisor is running as root\..*\n`), ""}, // only where it does
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
 	{regexp.MustCompile(`uptime (\d+ days?, )?\d+:\d\d:\d\d`), "uptime T"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},

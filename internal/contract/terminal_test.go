@@ -150,6 +150,11 @@ startsecs=0
 	c.press(ctrlC)
 	c.see("Exiting foreground")
 	c.see(prompt)
+	c.press("fg cat" + enter)
+	c.see("hello")
+	c.press("pong" + enter + ctrlC) // while the line is on its way
+	c.see("Exiting foreground")
+	c.see(prompt)
 	c.press("version" + enter)
 	c.see("4.")
 	c.see(prompt)

@@ -131,7 +131,7 @@ func (d *daemon) Signal(_ context.Context, t control.Target, signal string) ([]c
 	return d.act("Signal "+signal, t)
 }
 
-func (d *daemon) WriteStdin(_ context.Context, name string, data []byte) error {
+func (d *daemon) WriteStdin(ctx context.Context, name string, data []byte) error {
 	if err := d.did("WriteStdin", name); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (d *daemon) WriteStdin(_ context.Context, name string, data []byte) error {
 	if d.onStdin != nil {
 		d.onStdin()
 	}
-	return nil
+	return ctx.Err()
 }
 
 func (d *daemon) Reread(context.Context) (control.Reread, error) { return d.diff, d.did("Reread") }
@@ -249,6 +249,9 @@ func (l *lines) ReadLine(ctx context.Context, prompt string) (string, error) {
 	if l.wait != nil {
 		l.wait()
 	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	if len(l.items) == 0 {
 		return "", io.EOF
 	}
@@ -257,7 +260,7 @@ func (l *lines) ReadLine(ctx context.Context, prompt string) (string, error) {
 	if item == "^C" {
 		return "", ErrInterrupted
 	}
-	return item, ctx.Err()
+	return item, nil
 }
 
 // fixture is a session with the fake behind it.

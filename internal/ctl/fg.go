@@ -48,6 +48,7 @@ func (s *Session) foreground(ctx context.Context, arg string) error {
 func (s *Session) converse(ctx context.Context, server Proxy, name string) error {
 	outer, release := s.Interruptible(ctx)
 	defer release()
+	steady := context.WithoutCancel(ctx)
 	inner, hush := context.WithCancel(outer)
 	var streams sync.WaitGroup
 	for _, channel := range []string{"stdout", "stderr"} {
@@ -70,10 +71,11 @@ func (s *Session) converse(ctx context.Context, server Proxy, name string) error
 			}
 			return err
 		}
-		err = server.WriteStdin(ctx, name, []byte(line+"\n"))
+		// A line that was typed is sent, even if Ctrl-C came right behind it: the next look for a line notices that.
+		err = server.WriteStdin(steady, name, []byte(line+"\n"))
 		switch code := fault(err); {
 		case err == nil:
-			p, err := server.Process(ctx, name)
+			p, err := server.Process(steady, name)
 			if err != nil {
 				return err
 			}

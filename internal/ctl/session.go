@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/graced/graced/internal/control"
 )
@@ -68,7 +69,7 @@ type LineReader interface {
 	ReadLine(ctx context.Context, prompt string) (string, error)
 }
 
-// Session runs commands against one daemon. It is used by one goroutine.
+// Session runs commands against one daemon. It is used by one goroutine and must not be copied.
 type Session struct {
 	Settings
 	Face Face
@@ -82,6 +83,8 @@ type Session struct {
 	ReadPassword func(prompt string) (string, error)
 	// Interruptible returns a context that Ctrl-C cancels, until stop is called.
 	Interruptible func(context.Context) (ctx context.Context, stop func())
+
+	writing sync.Mutex // held while a line goes out: fg prints from two streams
 
 	status int                   // the exit status so far: the last assignment counts
 	caught bool                  // a command took the interrupt for itself
@@ -154,6 +157,8 @@ func (s *Session) write(w io.Writer, text string) {
 	if s.EscapeOutput {
 		text = escapeNonASCII(text)
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	// There is nobody to tell: a terminal or pipe that is gone takes no message about it either.
 	_, _ = io.WriteString(w, text)
 }

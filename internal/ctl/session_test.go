@@ -213,6 +213,21 @@ func TestForeground(t *testing.T) {
 	}
 }
 
+// TestForegroundInterruptedWhileSending checks that Ctrl-C ends fg, and not the shell, when it comes while a line is on its way.
+func TestForegroundInterruptedWhileSending(t *testing.T) {
+	f := newFixture(t, Supervisorctl)
+	oneProcess(f)
+	f.d.opened = nil
+	f.d.streams["/logtail/solo/stdout"], f.d.streams["/logtail/solo/stderr"] = "", ""
+	f.d.onStdin = interruptible(f)
+	f.In = &lines{out: f.out, items: []string{"fg solo", "a", "version"}}
+	f.Run(context.Background(), nil)
+	want := soloRow + "supervisor> " + exitHint + "\nExiting foreground\nsupervisor> 4.2.5\nsupervisor> \n"
+	if f.out.String() != want || f.d.typed != "a\n" {
+		t.Errorf("the process got %q, stdout:\n%q\nwant:\n%q", f.d.typed, f.out, want)
+	}
+}
+
 // TestGraceUpdate checks both protocols under both names (contract: ctl, "grace_update"; quirks G5, G10, G11).
 func TestGraceUpdate(t *testing.T) {
 	old := func(n control.Numprocs) func(*fixture) {

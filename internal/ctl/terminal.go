@@ -88,11 +88,14 @@ func OpenLineEditor(history string, complete liner.WordCompleter) (LineReader, f
 	return e, e.close, cooked.ApplyMode()
 }
 
-func (e *lineEditor) ReadLine(_ context.Context, prompt string) (string, error) {
+// ReadLine takes Ctrl-C as a key. One that came before, as a signal, has ended the context: the line is not asked for then.
+func (e *lineEditor) ReadLine(ctx context.Context, prompt string) (text string, err error) {
 	if err := e.raw.ApplyMode(); err != nil {
 		return "", err
 	}
-	text, err := e.state.Prompt(prompt)
+	if err = ctx.Err(); err == nil {
+		text, err = e.state.Prompt(prompt)
+	}
 	if modeErr := e.cooked.ApplyMode(); err == nil {
 		err = modeErr
 	}
