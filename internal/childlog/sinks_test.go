@@ -158,22 +158,32 @@ func TestSyslog(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := string(buf[:n])
-		if want := filepath.Base(os.Args[0]) + ": web " + text; !strings.HasPrefix(got, "<14>") || !strings.HasSuffix(got, " "+want) {
+		if want := filepath.Base(os.Args[0]) + ": " + text; !strings.HasPrefix(got, "<14>") || !strings.HasSuffix(got, " "+want) {
 			t.Errorf("syslog got %q, want the end %q", got, want)
 		}
 	}
 	c.say("one\ntwo\nthr")
-	expect("one")
-	expect("two")
+	expect("web one")
+	expect("web two")
 	c.say("ee\n")
-	expect("three")
+	expect("web three")
 	unix.Close(fd)
 	os.Remove(socket)
 	fd = listen() // syslog was restarted
 	c.say("four\nrest")
-	expect("four")
+	expect("web four")
 	c.Close()
-	expect("rest")
+	expect("web rest")
+
+	own := NewSyslog() // the daemon's own log
+	own.w.path = socket
+	if n, err := own.Write([]byte("2026-11-22 15:44:00,342 INFO text\n")); n != 34 || err != nil {
+		t.Errorf("wrote %d: %v", n, err)
+	}
+	expect("2026-11-22 15:44:00,342 INFO text")
+	if err := own.Close(); err != nil {
+		t.Error(err)
+	}
 	unix.Close(fd)
 	wantFile(t, path, "nobody hears this\none\ntwo\nthree\nfour\nrest")
 }

@@ -16,6 +16,24 @@ const syslogSocket = "/dev/log"
 // syslogLine bounds an unfinished line that waits for its newline.
 const syslogLine = 8 << 10
 
+// Syslog takes the lines of the daemon's own log in place of a File (the option logfile=syslog). Not safe for concurrent use.
+type Syslog struct{ w syslogWriter }
+
+// NewSyslog returns a Syslog. It connects when it is written to.
+func NewSyslog() *Syslog { return &Syslog{syslogWriter{path: syslogSocket}} }
+
+// Write sends the lines that p completes. It never fails.
+func (s *Syslog) Write(p []byte) (int, error) {
+	s.w.write("", p)
+	return len(p), nil
+}
+
+// Close sends an unfinished line and closes the connection.
+func (s *Syslog) Close() error {
+	s.w.flush("")
+	return nil
+}
+
 // syslogWriter sends lines to the local syslog daemon as "<process name> <line>", facility user, severity info (contract: logging, "Child
 // log destinations"). Without a syslog daemon the lines are dropped, as by syslog(3).
 type syslogWriter struct {
@@ -65,7 +83,10 @@ func (w *syslogWriter) disconnect() {
 
 func (w *syslogWriter) send(name string, line []byte) {
 	const userInfo = 1<<3 | 6
-	msg := fmt.Appendf(nil, "<%d>%s %s: %s %s", userInfo, time.Now().Format(time.Stamp), filepath.Base(os.Args[0]), name, line)
+	if name != "" {
+		name += " "
+	}
+	msg := fmt.Appendf(nil, "<%d>%s %s: %s%s", userInfo, time.Now().Format(time.Stamp), filepath.Base(os.Args[0]), name, line)
 	for range 2 { // the daemon may have been restarted since: connect anew once
 		if w.fd == 0 && !w.connect() {
 			return
