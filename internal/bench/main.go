@@ -108,7 +108,10 @@ func run(ctx context.Context, opt options) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: opt, dir: dir, child: kid}
+	b := &bench{options: opt, dir: dir, child: kid, load: loadAverage()}
+	if b.load > 0.5 {
+		say("the machine is busy (load average %.1f): the figures will be worse than it can do", b.load)
+	}
 	bin, err := filepath.Abs(opt.bin)
 	if err != nil {
 		return nil, err
@@ -148,6 +151,7 @@ type bench struct {
 	options
 	dir        string
 	child      child
+	load       float64      // before the run
 	contenders []*contender // ours first, then the original, if it is there
 	bare       []time.Duration
 	sessions   int // numbers the directories of sessions

@@ -118,3 +118,17 @@ func children(pid int) []int {
 	}
 	return out
 }
+
+// loadAverage returns how many threads ran or waited for a processor, averaged over the last minute; 0 if that cannot be told.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	word, _, _ := strings.Cut(string(text), " ")
+	load, err := strconv.ParseFloat(word, 64)
+	if err != nil {
+		return 0
+	}
+	return load
+}

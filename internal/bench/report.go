@@ -110,8 +110,8 @@ func (b *bench) machine() string {
 	if err := unix.Uname(&u); err == nil {
 		kernel = "Linux " + string(bytes.TrimRight(u.Release[:], "\x00"))
 	}
-	return fmt.Sprintf("%d cores (%s), %s, %s, %s. Children: %s. Files in %s. Command: `make bench`.", runtime.NumCPU(), cpuModel(), kernel, runtime.Version(),
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), b.child.kind, filepath.Dir(b.dir))
+	return fmt.Sprintf("%d cores (%s), %s, %s, %s. Children: %s. Files in %s. Load average before the run: %.1f. Command: `make bench`.", runtime.NumCPU(), cpuModel(), kernel, runtime.Version(),
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), b.child.kind, filepath.Dir(b.dir), b.load)
 }
 
 // cpuModel reads the processor's name.
