@@ -102,7 +102,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	d, err := daemon.New(daemon.Options{
 		Config: c, Load: s.load, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: serverURL(c.Servers), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
+		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced), ChildNofile: uint64(max(0, c.Supervisord.MinFDs))})
 		},

@@ -1,28 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"io/fs"
-	"strconv"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
 )
 
-// serverURL is what children are told: the first unix server, else the first inet one.
-func serverURL(servers []config.Server) string {
-	for _, s := range servers {
-		if s.Kind == config.ServerUnix {
-			return "unix://" + s.File
-		}
-	}
-	for _, s := range servers {
-		return "http://" + cmp.Or(s.Host, "localhost") + ":" + strconv.Itoa(s.Port)
-	}
-	return ""
-}
-
+// serverConfigs describes the servers in package web's terms.
 func serverConfigs(servers []config.Server) []web.Config {
 	out := make([]web.Config, len(servers))
 	for i, s := range servers {

@@ -132,7 +132,7 @@ type GroupSpec struct {
 	Name      string
 	Kind      Kind
 	Priority  int
-	Processes []Spec // in configuration order
+	Processes []Spec // in the order in which they start
 	Origin    Origin
 }
 
