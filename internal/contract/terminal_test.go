@@ -208,6 +208,22 @@ startsecs=0
 		t.Errorf("the password is on the screen:\n%s", c.screen.text())
 	}
 	e.wait("terminal", "daemon", "up")
+	c = openTerminal(e, "-s", "http://127.0.0.1:"+e.port)
+	c.see("Username:")
+	c.press("me" + enter)
+	c.see("Password:")
+	c.press(ctrlC)
+	c.ends(0)
+
+	// fg without a shell: the terminal stays in its ordinary mode.
+	c = openTerminal(e, "fg", "cat")
+	c.see("hello")
+	c.press("ding" + enter)
+	c.see("ding") // echo of the keys
+	c.see("ding") // the answer
+	c.press(ctrlC)
+	c.see("Exiting foreground")
+	c.ends(0)
 
 	// Ctrl-C ends a tail that is no part of a shell.
 	c = openTerminal(e, "tail", "-f", "cat")

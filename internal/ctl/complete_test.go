@@ -81,13 +81,13 @@ func TestCompleteAsksOnce(t *testing.T) {
 	if asked() != 1 {
 		t.Errorf("daemon asked %d times, want 1", asked())
 	}
-	f.execute(context.Background(), "version")
+	f.Run(context.Background(), []string{"version"})
 	f.CompleteLine("start so", 8)
 	if asked() != 2 {
 		t.Errorf("daemon asked %d times after a command, want 2", asked())
 	}
 	f.d.errs["Processes"] = connectionError(2)
-	f.execute(context.Background(), "version")
+	f.Run(context.Background(), []string{"version"})
 	if _, got, _ := f.CompleteLine("start so", 8); len(got) != 0 {
 		t.Errorf("without a daemon: %q", got)
 	}

@@ -40,6 +40,11 @@ func (s *Session) execute(ctx context.Context, line string) error {
 			if err = s.login(ctx); err == nil {
 				continue
 			}
+			if errors.Is(err, ErrInterrupted) {
+				s.output("")
+				s.status = exitGeneric
+				return errLeave
+			}
 		}
 		if ctx.Err() == nil {
 			s.fail(err)

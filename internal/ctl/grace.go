@@ -81,8 +81,15 @@ func (s *Session) graceRefused(name string, differing []string) {
 // each removed (contract: rpc, "twiddler.* / grace.*").
 func (s *Session) graceUpdateByParts(ctx context.Context, server Proxy, name string) error {
 	change, err := server.UpdateNumprocs(ctx, name)
-	if fault(err) == control.CantReread {
+	switch fault(err) {
+	case control.CantReread:
 		return s.cantReread(err)
+	case control.UnknownMethod:
+		s.fail(err)
+		if s.own() {
+			s.complain("  hint: the daemon at " + s.ServerURL + " has no grace_update; with Supervisor its file needs an [rpcinterface:grace]")
+		}
+		return nil
 	}
 	if err != nil {
 		return err

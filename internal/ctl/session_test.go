@@ -100,6 +100,21 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestLoginInterrupted checks that Ctrl-C at a question of the login leaves the shell, and fails a single command.
+func TestLoginInterrupted(t *testing.T) {
+	for _, args := range [][]string{nil, {"version"}} {
+		f := newFixture(t, Supervisorctl)
+		f.Interactive = true
+		f.d.errs["supervisor.getVersion"] = &client.ProtocolError{URL: "127.0.0.1/RPC2", Code: 401, Reason: "Unauthorized"}
+		f.In = &lines{out: f.out, items: []string{"me", "version"}}
+		f.ReadPassword = func(string) (string, error) { return "", ErrInterrupted }
+		exit := f.Run(context.Background(), args)
+		if want := len(args); exit != want || f.out.String() != "Server requires authentication\nUsername:\n" {
+			t.Errorf("%q: exit %d, want %d; stdout %q", args, exit, want, f.out)
+		}
+	}
+}
+
 // interruptible makes Ctrl-C a call: it cancels every context handed out so far.
 func interruptible(f *fixture) (interrupt func()) {
 	var cancels []func()
@@ -300,6 +315,7 @@ func TestGraceUpdate(t *testing.T) {
 		{name: "old: refused", line: "grace_update web", out: priority + "\n", setup: old(control.Numprocs{Type: "error", Message: priority}),
 			graceIs: 11, hint: hint},
 		{name: "no plugin at all", line: "grace_update web", out: "error: UNKNOWN_METHOD (fault 1)\n", exit: 1,
+			hint: "  hint: the daemon at unix:///s.sock has no grace_update; with Supervisor its file needs an [rpcinterface:grace]\n",
 			setup: func(f *fixture) {
 				old(control.Numprocs{})(f)
 				f.d.errs["UpdateNumprocs"] = bad(control.UnknownMethod, "")

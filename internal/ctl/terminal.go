@@ -59,12 +59,16 @@ func (r *plainReader) ReadLine(ctx context.Context, prompt string) (string, erro
 type lineEditor struct {
 	state       *liner.State
 	cooked, raw liner.ModeApplier
-	history     string // file; "" = none
+	history     string    // file; "" = none
+	pending     chan line // of the prompt that goes on; nil = none
 }
 
 // OpenLineEditor takes the terminal of stdin and stdout. complete may be nil; history is a file or "". Close gives the terminal back
 // and writes the history. A terminal that cannot do it is reported by an error: the caller reads plain lines then.
 func OpenLineEditor(history string, complete liner.WordCompleter) (LineReader, func() error, error) {
+	if !liner.TerminalSupported() {
+		return nil, nil, errors.New("cannot edit lines on a terminal of this kind")
+	}
 	cooked, err := liner.TerminalMode()
 	if err != nil {
 		return nil, nil, err
@@ -88,24 +92,42 @@ func OpenLineEditor(history string, complete liner.WordCompleter) (LineReader, f
 	return e, e.close, cooked.ApplyMode()
 }
 
-// ReadLine takes Ctrl-C as a key. One that came before, as a signal, has ended the context: the line is not asked for then.
-func (e *lineEditor) ReadLine(ctx context.Context, prompt string) (text string, err error) {
+// ReadLine gets Ctrl-C as a key, or as a signal that ends the context when it comes while the terminal changes its mode. The editor cannot be
+// called back then: its line serves the next call, as with plainReader.
+func (e *lineEditor) ReadLine(ctx context.Context, prompt string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	if err := e.raw.ApplyMode(); err != nil {
 		return "", err
 	}
-	if err = ctx.Err(); err == nil {
-		text, err = e.state.Prompt(prompt)
+	if e.pending == nil {
+		answer := make(chan line, 1)
+		e.pending = answer
+		go func() {
+			text, err := e.state.Prompt(prompt)
+			answer <- line{text, err}
+		}()
+	} else if _, err := io.WriteString(os.Stdout, prompt); err != nil {
+		return "", err
 	}
-	if modeErr := e.cooked.ApplyMode(); err == nil {
-		err = modeErr
+	var l line
+	select {
+	case l = <-e.pending:
+		e.pending = nil
+	case <-ctx.Done():
+		l.err = ctx.Err()
 	}
-	if errors.Is(err, liner.ErrPromptAborted) {
+	if err := e.cooked.ApplyMode(); l.err == nil {
+		l.err = err
+	}
+	if errors.Is(l.err, liner.ErrPromptAborted) {
 		return "", ErrInterrupted
 	}
-	if err == nil && strings.TrimSpace(text) != "" {
-		e.state.AppendHistory(text)
+	if l.err == nil && strings.TrimSpace(l.text) != "" {
+		e.state.AppendHistory(l.text)
 	}
-	return text, err
+	return l.text, l.err
 }
 
 func (e *lineEditor) close() error {
@@ -143,12 +165,17 @@ func AskPassword(in LineReader, prompt string) (string, error) {
 		return in.ReadLine(context.Background(), "")
 	}
 	defer tty.Close()
-	if _, err := io.WriteString(tty, prompt); err != nil {
+	// The echo is off before the prompt shows, so that nothing typed early is seen.
+	cooked, err := term.MakeRaw(int(tty.Fd()))
+	if err != nil {
 		return "", err
 	}
-	secret, err := term.ReadPassword(int(tty.Fd()))
-	if _, nlErr := io.WriteString(tty, "\n"); err == nil {
-		err = nlErr
+	secret, err := term.NewTerminal(tty, "").ReadPassword(prompt)
+	if restoreErr := term.Restore(int(tty.Fd()), cooked); err == nil {
+		err = restoreErr
 	}
-	return string(secret), err
+	if errors.Is(err, io.EOF) { // the keys Ctrl-C and Ctrl-D
+		err = ErrInterrupted
+	}
+	return secret, err
 }
