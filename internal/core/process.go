@@ -188,17 +188,17 @@ func (s *Supervisor) giveUp(p *proc) {
 // endedBefore keeps a process from becoming RUNNING when its end, on the way to the machine, is older than its deadline (quirk C1).
 func (s *Supervisor) endedBefore(in Exited) {
 	p := s.live(in.ID, in.Incarnation)
-	if p != nil && p.state == process.Starting && p.due.armed() && s.momentOf(in) < p.due.at {
+	if p != nil && p.state == process.Starting && p.due.armed() && s.momentOf(p, in) < p.due.at {
 		s.due.disarm(&p.due)
 	}
 }
 
-// momentOf returns when an exit was noticed.
-func (s *Supervisor) momentOf(in Exited) time.Duration {
-	if in.At == 0 || in.At > s.now.Mono {
+// momentOf returns when the exit of p was noticed: never before its start, never after now.
+func (s *Supervisor) momentOf(p *proc, in Exited) time.Duration {
+	if in.At == 0 {
 		return s.now.Mono
 	}
-	return in.At
+	return min(max(in.At, p.started), s.now.Mono)
 }
 
 // exited takes the news that the process ended.
@@ -213,7 +213,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
 		Expected: status.Signal == 0 && slices.Contains(p.spec.ExitCodes, status.Code),
 	}
-	lived := s.momentOf(in) - p.started
+	lived := s.momentOf(p, in) - p.started
 	switch p.state {
 	case process.Starting:
 		if lived < seconds(p.spec.StartSecs) {

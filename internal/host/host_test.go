@@ -328,6 +328,10 @@ func (x *run) failed() string {
 func (x *run) exited() Exited {
 	x.r.t.Helper()
 	e := x.r.next("Exited", func(e Event) bool { s, ok := e.(Exited); return ok && s.ID == x.req.ID })
+	// A missing moment would make every life look endless.
+	if at := e.(Exited).At; time.Since(at) < 0 || time.Since(at) > time.Minute {
+		x.r.t.Errorf("the exit was noticed at %v", at)
+	}
 	return e.(Exited)
 }
 

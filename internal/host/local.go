@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -217,7 +218,7 @@ func (h *Local) finishAll() {
 			h.signal(p, req)
 		}
 		if status != nil {
-			p.shard.post(command{ended: p, status: *status})
+			p.shard.post(command{ended: p, status: *status, at: time.Now()})
 		}
 	}
 }
