@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 	"golang.org/x/sys/unix"
