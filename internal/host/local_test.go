@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/graced/graced/internal/process"
 	"golang.org/x/sys/unix"
@@ -469,36 +468,5 @@ func TestSurvivorsDoNotBlock(t *testing.T) {
 	r.Close()
 	if after := openFDs(t); !slices.Equal(before, after) {
 		t.Errorf("descriptors before %q, after %q", before, after)
-	}
-}
-
-// TestExitBeforeSpawnedIsReported holds up the report of a start until the process has ended and been reaped: its exit follows all the same,
-// with the moment it was noticed.
-func TestExitBeforeSpawnedIsReported(t *testing.T) {
-	events := make(chan Event, 10)
-	h, err := NewLocal(Options{Events: func(e Event) {
-		if s, ok := e.(Spawned); ok {
-			tick := time.NewTicker(time.Millisecond)
-			defer tick.Stop()
-			for unix.Kill(s.PID, 0) == nil {
-				<-tick.C
-			}
-		}
-		events <- e
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	began := time.Now()
-	sp := spec("exit 3")
-	sp.Command = "/bin/sh -c 'exit 3'"
-	h.Spawn(SpawnRequest{ID: 1, Incarnation: 1, Group: "g", Spec: sp, Stdout: newSink(), Stderr: newSink(), Environ: os.Environ()})
-	if e, ok := (<-events).(Spawned); !ok {
-		t.Fatalf("first came %+v", e)
-	}
-	e, ok := (<-events).(Exited)
-	if !ok || e.Status.Code != 3 || e.At.Before(began) || e.At.After(time.Now()) {
-		t.Errorf("then came %+v, start was %v", e, began)
 	}
 }

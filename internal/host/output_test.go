@@ -166,7 +166,7 @@ func TestExitBeforeSpawnedIsReported(t *testing.T) {
 		if e, ok := (<-events).(Spawned); !ok {
 			t.Fatalf("first event %+v", e)
 		}
-		if e, ok := (<-events).(Exited); !ok || out.String() != "hello\n" {
+		if e, ok := (<-events).(Exited); !ok || out.String() != "hello\n" || e.At.IsZero() {
 			t.Fatalf("second event %+v, output %q", e, out)
 		}
 	}
