@@ -64,17 +64,23 @@ func daemonize() error {
 	return fmt.Errorf("the daemon ended before it was up: %v", err)
 }
 
-// settle applies the directory and umask that only a daemon in the background has (quirk A15).
-func settle(c config.Supervisord, logf logFunc) {
-	logf(daemon.LevelInfo, "daemonizing the supervisord process")
+// settle applies the directory and umask that only a daemon in the background has (quirk A15). It returns what writes that into the log,
+// where the order is Supervisor's: after the sockets are open.
+func settle(c config.Supervisord) (report func(logFunc)) {
+	var failure error
 	if c.Directory != "" {
-		if err := os.Chdir(c.Directory); err != nil {
-			logf(daemon.LevelCritical, "can't chdir into '%s': %v", c.Directory, err)
-		} else {
+		failure = os.Chdir(c.Directory)
+	}
+	syscall.Umask(c.Umask)
+	return func(logf logFunc) {
+		logf(daemon.LevelInfo, "daemonizing the supervisord process")
+		switch {
+		case failure != nil:
+			logf(daemon.LevelCritical, "can't chdir into '%s': %v", c.Directory, failure)
+		case c.Directory != "":
 			logf(daemon.LevelInfo, "set current directory: '%s'", c.Directory)
 		}
 	}
-	syscall.Umask(c.Umask)
 }
 
 // detach cuts the ties to the terminal. It must come before the host starts, whose forking thread keeps the descriptors it finds. From here

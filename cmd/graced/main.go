@@ -136,7 +136,7 @@ func findConfig(argv0 string, m config.Machine) (string, error) {
 	switch {
 	case err != nil && called(argv0) == "graced":
 		return "", &usageError{err.Error() + "\n\n  graced demo          see it work, nothing needed\n  graced -n -c FILE    supervise in the foreground what FILE says\n"}
-	case err == nil && os.Getuid() == 0:
+	case err == nil && os.Getuid() == 0 && !isBackground():
 		fmt.Fprintf(os.Stderr, "warning: running as root and looking for the configuration file in default places, among them the working directory; "+
 			"name it with \"-c %s\" instead\n", path)
 	}

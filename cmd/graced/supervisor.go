@@ -93,8 +93,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		cleanAutoLogs(c.Supervisord, logf)
 	}
 	// Before the host starts: children inherit directory and umask from it.
+	reportBackground := func(logFunc) {}
 	if first && isBackground() {
-		settle(c.Supervisord, logf)
+		reportBackground = settle(c.Supervisord)
 		if err := detach(); err != nil {
 			return false, err
 		}
@@ -125,6 +126,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	for _, section := range listeners.Unprotected() {
 		logf(daemon.LevelCritical, "Server '%s' running without any HTTP authentication checking", section)
 	}
+	reportBackground(logf)
 	server := web.Serve(listeners, d, handler)
 	defer server.Close()
 

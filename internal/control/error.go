@@ -52,12 +52,12 @@ type Error struct {
 	Raw string
 }
 
-// Error returns the fault string on the wire: "BAD_NAME" or "BAD_NAME: foo".
+// Error returns the fault string on the wire: "NO_FILE" or "NO_FILE: /x". BAD_NAME always has a detail, the name as given, be it empty.
 func (e *Error) Error() string {
 	if e.Raw != "" {
 		return e.Raw
 	}
-	if e.Text == "" {
+	if e.Text == "" && e.Code != BadName {
 		return e.Code.String()
 	}
 	return e.Code.String() + ": " + e.Text

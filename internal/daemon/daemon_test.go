@@ -473,3 +473,20 @@ func TestLateNews(t *testing.T) {
 		}
 	})
 }
+
+// TestGraceByProgram names the program of a group instead of the group (quirk G16); with two groups it has to be one of them.
+func TestGraceByProgram(t *testing.T) {
+	groups := func(n int) string {
+		return program("foo", n, "") + program("bar", 1, "") + "[group:one]\nprograms=foo,bar\n[group:two]\nprograms=bar\n"
+	}
+	inWorld(t, groups(1), func(ctx context.Context, w *world) {
+		time.Sleep(2 * time.Second)
+		w.write(groups(2))
+		r, err := w.d.GraceUpdate(ctx, "foo")
+		if err != nil || r.Group != "one" || !slices.Equal(r.Added, []string{"one:foo_1"}) {
+			t.Errorf("%+v %v", r, err)
+		}
+		_, err = w.d.GraceUpdate(ctx, "bar")
+		wantFault(t, err, control.BadName, "group: bar (a program of the groups one, two: name one of these)")
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
@@ -100,8 +101,16 @@ func (d *Daemon) planGrace(c *config.Config, name string) (plan.Plan, error) {
 				holders = append(holders, g)
 			}
 		}
-		if len(holders) != 1 {
+		switch len(holders) {
+		case 1:
+		case 0:
 			return plan.Plan{}, control.Fault(control.BadName, "group: "+name)
+		default:
+			names := make([]string, len(holders))
+			for i, g := range holders {
+				names[i] = g.Name
+			}
+			return plan.Plan{}, control.Fault(control.BadName, "group: "+name+" (a program of the groups "+strings.Join(names, ", ")+": name one of these)")
 		}
 		active = holders[0]
 	}
