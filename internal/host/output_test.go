@@ -448,18 +448,19 @@ func TestPace(t *testing.T) {
 		now = now.Add(time.Duration(after) * time.Millisecond)
 		return p.next(now, most).Milliseconds()
 	}
-	if d := step(1000, 100); d != 0 {
+	if d := step(1000, 0); d != 0 {
 		t.Errorf("a lone line waits %d ms", d)
 	}
 	var got []int64
 	for range 5 {
+		got = append(got, step(1, 0))
+	}
+	got = append(got, step(1, 20))
+	for range 4 {
 		got = append(got, step(1, 100))
 	}
-	for range 4 {
-		got = append(got, step(1, 64<<10))
-	}
-	got = append(got, step(1, 0), step(1, 100), step(1000, 100))
-	if want := []int64{1, 2, 4, 5, 5, 2, 1, 0, 0, 0, 1, 0}; !slices.Equal(got, want) {
+	got = append(got, step(1, -1), step(1, 0), step(1000, 0))
+	if want := []int64{1, 2, 4, 5, 5, 5, 2, 1, 0, 0, 0, 1, 0}; !slices.Equal(got, want) {
 		t.Errorf("pauses %v, want %v", got, want)
 	}
 }

@@ -15,7 +15,11 @@ import (
 
 const (
 	// turnBytes is the most that one stream gets moved before the others have their turn.
-	turnBytes = 64 << 10
+	turnBytes = 1 << 20
+	// pipeBytes is what the kernel gives a pipe; widePipe is what one gets whose process writes much: it takes what such a process writes in
+	// a time slice, so that neither waits for the other.
+	pipeBytes = 64 << 10
+	widePipe  = turnBytes
 	// gatherMost is how long a shard lets small writes gather in the pipes.
 	gatherMost = 5 * time.Millisecond
 	// gatherLeast is the shortest pause that is worth its timer.
@@ -55,6 +59,7 @@ type shard struct {
 	watches   map[uint64]*watch
 	lastKey   uint64
 	events    [128]unix.EpollEvent
+	hot       []*watch // looked at in each round
 	paused    []*watch
 	finishing []*finish
 	timer     *time.Timer // wakes for paused and finishing; nil = not running
@@ -68,6 +73,9 @@ type watch struct {
 	p     *proc  // nil: the process has ended, somebody else still holds the pipe
 	out   Output // nil: standard input
 	added bool   // in the epoll set
+	size  int    // of the pipe, in bytes
+	hot   bool   // in the shard's list of hot pipes, and not in the epoll set
+	quiet int    // looks in a row that found a hot pipe empty
 }
 
 // finish is a process that has ended and whose log is slow.
@@ -124,30 +132,42 @@ func (s *shard) post(c command) {
 func (s *shard) run() {
 	defer s.close()
 	for {
-		n := 0
-		err := s.raw.Read(func(uintptr) bool {
-			for {
-				var err error
-				n, err = unix.EpollWait(s.ep, s.events[:], 0)
-				if err != unix.EINTR {
-					return n != 0 || err != nil
-				}
-			}
-		})
+		n, err := s.wait()
 		if err != nil {
 			s.h.emit(Trouble{Text: fmt.Sprintf("cannot poll output: %v", err)})
 			return
 		}
 		now := time.Now()
-		most := 0
+		most := -1
 		for _, ev := range s.events[:max(n, 0)] {
 			most = max(most, s.handle(ev))
 		}
+		most = max(most, s.lookAtHot())
 		if !s.obey() {
 			return
 		}
 		s.gather(s.pace.next(now, most))
 	}
+}
+
+// wait waits for the epoll set. With hot pipes it only looks.
+func (s *shard) wait() (n int, err error) {
+	look := func() bool {
+		for {
+			n, err = unix.EpollWait(s.ep, s.events[:], 0)
+			if err != unix.EINTR {
+				return n != 0 || err != nil
+			}
+		}
+	}
+	if len(s.hot) > 0 {
+		look()
+		return n, err
+	}
+	if rerr := s.raw.Read(func(uintptr) bool { return look() }); rerr != nil {
+		return 0, rerr
+	}
+	return n, err
 }
 
 // gather lets writes come together for d, unless a command comes.
@@ -164,20 +184,20 @@ func (s *shard) gather(d time.Duration) {
 }
 
 // pace decides how long a shard pauses between two looks at its pipes. A lone line is moved at once. When lines keep coming, each look
-// would find only one or two of them, so the looks move apart until they find much or are gatherMost apart; full pipes end the pauses,
-// because their writers wait.
+// would find only one or two of them, so the looks move apart until they find a good part of a pipe or are gatherMost apart; pipes that get
+// full end the pauses, because their writers wait.
 type pace struct {
 	last time.Time
 	wait time.Duration
 }
 
-// next returns the pause after a look at now that found at most so many bytes in one pipe.
+// next returns the pause after a look at now that found the fullest pipe that full, in percent; -1 = it found no output.
 func (p *pace) next(now time.Time, most int) time.Duration {
-	const little, much = 8 << 10, 24 << 10
+	const little, much = 10, 35
 	idle := now.Sub(p.last) > p.wait+2*gatherMost
 	p.last = now
 	switch {
-	case most == 0:
+	case most < 0:
 		return 0 // commands only
 	case idle:
 		p.wait = 0
@@ -191,24 +211,33 @@ func (p *pace) next(now time.Time, most int) time.Duration {
 	return p.wait
 }
 
-// handle serves one event and returns how many bytes it moved.
+// handle serves one event and returns how full the pipe was, in percent; -1 = it was nothing about output.
 func (s *shard) handle(ev unix.EpollEvent) int {
 	key := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 	if key == 0 {
 		var buf [8]byte
 		_, _ = unix.Read(s.event, buf[:])
-		return 0
+		return -1
 	}
 	w := s.watches[key]
 	if w == nil {
-		return 0 // closed earlier in this turn
+		return -1 // closed earlier in this turn
 	}
 	if w.out == nil {
 		if w.p.flushStdin() < 0 {
 			s.drop(w, false)
 		}
-		return 0
+		return -1
 	}
+	n := s.move(w)
+	if n >= pipeBytes/4 && s.watches[w.key] == w && w.added {
+		s.heat(w)
+	}
+	return 100 * n / w.size
+}
+
+// move moves what can be read from a pipe, and returns how many bytes that were.
+func (s *shard) move(w *watch) int {
 	n, err := w.out.Drain(w.fd, turnBytes)
 	switch {
 	case err == nil:
@@ -227,6 +256,51 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 	return n
 }
 
+// heat takes a busy pipe out of the epoll set, to be looked at in each round instead: a pipe in an epoll set calls it at each write, which
+// costs the writer as much as the write. The pipe also gets more room; where the user's share of pipe memory is used up, it stays as it is.
+func (s *shard) heat(w *watch) {
+	s.unwatch(w)
+	w.hot, w.quiet = true, 0
+	s.hot = append(s.hot, w)
+	if w.size == pipeBytes {
+		if size, err := unix.FcntlInt(uintptr(w.fd), unix.F_SETPIPE_SZ, widePipe); err == nil {
+			w.size = size
+		}
+	}
+}
+
+// lookAtHot moves the output of the hot pipes and returns how full the fullest was, in percent; -1 = there is none. A pipe that stays empty
+// goes back into the epoll set.
+func (s *shard) lookAtHot() int {
+	const patience = 4
+	most := -1
+	kept := s.hot[:0]
+	for _, w := range s.hot {
+		if !w.hot || s.watches[w.key] != w {
+			continue // it has ended, or its log is slow
+		}
+		n := s.move(w)
+		most = max(most, 100*n/w.size)
+		switch {
+		case n > 0:
+			w.quiet = 0
+		default:
+			w.quiet++
+		}
+		switch {
+		case !w.hot || s.watches[w.key] != w:
+		case w.quiet >= patience:
+			w.hot = false
+			s.watch(w, unix.EPOLLIN)
+		default:
+			kept = append(kept, w)
+		}
+	}
+	clear(s.hot[len(kept):])
+	s.hot = kept
+	return most
+}
+
 // obey carries out the commands; it reports false when the shard is to end.
 func (s *shard) obey() bool {
 	s.mu.Lock()
@@ -240,7 +314,7 @@ func (s *shard) obey() bool {
 		case c.started != nil:
 			for _, pipe := range c.started.pipes {
 				if pipe.fd >= 0 {
-					s.watch(&watch{fd: pipe.fd, p: c.started, out: pipe.out}, unix.EPOLLIN)
+					s.watch(&watch{fd: pipe.fd, p: c.started, out: pipe.out, size: pipeBytes}, unix.EPOLLIN)
 				}
 			}
 			s.feed(c.started) // what was written before the fork
@@ -285,8 +359,9 @@ func (s *shard) watch(w *watch, events uint32) {
 	w.added = true
 }
 
-// unwatch takes w out of the epoll set, for now.
+// unwatch takes w out of the epoll set, or out of the hot pipes, for now.
 func (s *shard) unwatch(w *watch) {
+	w.hot = false
 	if w.added {
 		_ = unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, w.fd, nil)
 		w.added = false
@@ -388,7 +463,7 @@ func (s *shard) drain(f *finish) {
 func (s *shard) empty(w *watch) (slow bool) {
 	left, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETPIPE_SZ, 0)
 	if err != nil {
-		left = turnBytes
+		left = widePipe
 	}
 	for left > 0 {
 		n, err := w.out.Drain(w.fd, turnBytes)
