@@ -455,7 +455,7 @@ func TestPace(t *testing.T) {
 	for range 5 {
 		got = append(got, step(1, 0))
 	}
-	got = append(got, step(1, 20))
+	got = append(got, step(1, 40))
 	for range 4 {
 		got = append(got, step(1, 100))
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	// turnBytes is the most that one stream gets moved before the others have their turn.
 	turnBytes = 1 << 20
+	// stepBytes is the most that is moved in one go: the writer cannot write meanwhile.
+	stepBytes = 64 << 10
 	// pipeBytes is what the kernel gives a pipe; widePipe is what one gets whose process writes much: it takes what such a process writes in
 	// a time slice, so that neither waits for the other.
 	pipeBytes = 64 << 10
@@ -193,7 +195,7 @@ type pace struct {
 
 // next returns the pause after a look at now that found the fullest pipe that full, in percent; -1 = it found no output.
 func (p *pace) next(now time.Time, most int) time.Duration {
-	const little, much = 10, 35
+	const little, much = 20, 60
 	idle := now.Sub(p.last) > p.wait+2*gatherMost
 	p.last = now
 	switch {
@@ -238,7 +240,16 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 
 // move moves what can be read from a pipe, and returns how many bytes that were.
 func (s *shard) move(w *watch) int {
-	n, err := w.out.Drain(w.fd, turnBytes)
+	n, err := 0, error(nil)
+	for n < turnBytes && err == nil {
+		var m int
+		if m, err = w.out.Drain(w.fd, stepBytes); m == 0 {
+			break
+		}
+		if n += m; m < stepBytes/2 {
+			break // that was the rest
+		}
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
