@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
@@ -14,13 +15,13 @@ import (
 // BenchmarkGetAllProcessInfo measures the path from the request's bytes to the answer's over a unix socket, for a thousand processes; the
 // daemon's own work is not in it, and with "typed" the client's decoding is.
 func BenchmarkGetAllProcessInfo(b *testing.B) {
-	svc := &fake{daemon: control.Daemon{Mood: control.MoodRunning}}
+	svc := &controltest.Fake{Info: control.Daemon{Mood: control.MoodRunning}}
 	infos := make([]control.ProcessInfo, 1000)
 	for i := range infos {
 		infos[i] = control.ProcessInfo{Group: "group", Name: fmt.Sprintf("process_%03d", i), State: process.Running, Start: time.Unix(1e9, 0), Now: time.Unix(2e9, 0),
 			StdoutLog: "/var/log/supervisor/group-process_000-stdout---supervisor-abcdefgh.log", PID: 1000 + i, Description: "pid 1234, uptime 1 day, 0:00:01"}
 	}
-	svc.answer = infos
+	svc.Answer = infos
 	rpc, err := xmlrpc.NewHandler(svc, []xmlrpc.Plugin{{Name: "supervisor", Factory: xmlrpc.FactoryMain}})
 	if err != nil {
 		b.Fatal(err)
@@ -52,7 +53,7 @@ func BenchmarkGetAllProcessInfo(b *testing.B) {
 				_, err = resp.Body.Read(buf)
 			}
 			_ = resp.Body.Close()
-			svc.take()
+			svc.Take()
 		}
 	})
 	b.Run("typed", func(b *testing.B) {
@@ -65,7 +66,7 @@ func BenchmarkGetAllProcessInfo(b *testing.B) {
 			if list, err := c.Processes(background); err != nil || len(list) != 1000 {
 				b.Fatal(len(list), err)
 			}
-			svc.take()
+			svc.Take()
 		}
 	})
 }

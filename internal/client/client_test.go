@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
@@ -61,8 +62,8 @@ func connect(t *testing.T, url, username, password string) *Client {
 	return c
 }
 
-func running() *fake {
-	return &fake{daemon: control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 7, Mood: control.MoodRunning}}
+func running() *controltest.Fake {
+	return &controltest.Fake{Info: control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 7, Mood: control.MoodRunning}}
 }
 
 // TestService sends every question of control.Service through a server to a fake, and compares what arrives there and what comes back.
@@ -91,7 +92,7 @@ func TestService(t *testing.T) {
 		answer any // of the service, and then of the client
 		asked  string
 	}{
-		{"Daemon", func(c *Client) (any, error) { return c.Daemon(background) }, svc.daemon, ""},
+		{"Daemon", func(c *Client) (any, error) { return c.Daemon(background) }, svc.Info, ""},
 		{"Process", func(c *Client) (any, error) { return c.Process(background, "g:p") }, info, "Process(g:p)"},
 		{"Processes", func(c *Client) (any, error) { return c.Processes(background) }, []control.ProcessInfo{info, {Name: "x"}}, "Processes()"},
 		{"Configs", func(c *Client) (any, error) { return c.Configs(background) }, []control.ConfigInfo{config, other}, "Configs()"},
@@ -141,18 +142,18 @@ func TestService(t *testing.T) {
 		c := connect(t, url, "", "")
 		for _, test := range tests {
 			covered[test.name] = true
-			svc.answer, svc.err = test.answer, nil
+			svc.Answer, svc.Err = test.answer, nil
 			got, err := test.call(c)
-			if asked := svc.take(); err != nil || asked != test.asked || !reflect.DeepEqual(got, test.answer) {
+			if asked := svc.Take(); err != nil || asked != test.asked || !reflect.DeepEqual(got, test.answer) {
 				t.Errorf("%s: %+v, %v, want %+v\nasked %s, want %s", test.name, got, err, test.answer, asked, test.asked)
 			}
 			if test.name == "Daemon" {
 				continue
 			}
-			svc.answer, svc.err = nil, control.Fault(control.NoFile, "x: y")
+			svc.Answer, svc.Err = nil, control.Fault(control.NoFile, "x: y")
 			_, err = test.call(c)
 			var fault *control.Error
-			if asked := svc.take(); test.name != "Log" && (!errors.As(err, &fault) || *fault != (control.Error{Code: control.NoFile, Text: "x: y"})) {
+			if asked := svc.Take(); test.name != "Log" && (!errors.As(err, &fault) || *fault != (control.Error{Code: control.NoFile, Text: "x: y"})) {
 				t.Errorf("%s: the fault came as %#v (%s)", test.name, err, asked)
 			}
 		}
@@ -167,7 +168,7 @@ func TestService(t *testing.T) {
 
 func TestDaemonThatShutsDown(t *testing.T) {
 	svc := running()
-	svc.daemon.Mood = control.MoodRestarting
+	svc.Info.Mood = control.MoodRestarting
 	unix, _ := serve(t, svc, "", "")
 	if d, err := connect(t, unix, "", "").Daemon(background); err != nil || d != (control.Daemon{Mood: control.MoodShutdown}) {
 		t.Errorf("%+v, %v", d, err)
@@ -187,12 +188,12 @@ func TestOtherNamespaces(t *testing.T) {
 	svc := running()
 	unix, _ := serve(t, svc, "", "", xmlrpc.Plugin{Name: "supervisor", Factory: xmlrpc.FactoryMain}, xmlrpc.Plugin{Name: "twiddler", Factory: xmlrpc.FactoryTwiddler})
 	c := connect(t, unix, "", "")
-	if err := c.Log(background, 20, "m"); err != nil || svc.take() != "Log(20, m)" {
+	if err := c.Log(background, 20, "m"); err != nil || svc.Take() != "Log(20, m)" {
 		t.Errorf("Log over twiddler: %v", err)
 	}
 	unix, _ = serve(t, svc, "", "", xmlrpc.Plugin{Name: "supervisor", Factory: xmlrpc.FactoryMain})
 	c = connect(t, unix, "", "")
-	svc.answer = []control.ProcessInfo{{Group: "a"}, {Group: "a"}, {Group: "b"}}
+	svc.Answer = []control.ProcessInfo{{Group: "a"}, {Group: "a"}, {Group: "b"}}
 	if groups, err := c.Groups(background); err != nil || strings.Join(groups, " ") != "a b" {
 		t.Errorf("Groups over processes: %v, %v", groups, err)
 	}
@@ -435,9 +436,9 @@ func TestFollowLog(t *testing.T) {
 		{Process: "g:p", Channel: "stderr"}: "FollowLog({Main:false Process:g:p Channel:stderr})",
 	} {
 		source := make(pieces)
-		svc.answer, svc.err = control.Follower(source), nil
+		svc.Answer, svc.Err = control.Follower(source), nil
 		f, err := c.FollowLog(background, log)
-		if err != nil || svc.take() != asked {
+		if err != nil || svc.Take() != asked {
 			t.Fatalf("%+v: %v", log, err)
 		}
 		for _, piece := range []string{"a\xff\x00", "b\n"} {
@@ -462,7 +463,7 @@ func TestFollowLog(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 	}
-	svc.err = control.Fault(control.BadName, "x")
+	svc.Err = control.Fault(control.BadName, "x")
 	var fault *control.Error
 	if _, err := c.FollowLog(background, control.Log{Process: "x"}); !errors.As(err, &fault) || *fault != (control.Error{Code: control.NoFile, Text: "x"}) {
 		t.Errorf("an unknown process: %v", err)

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/xmlrpc"
 )
@@ -161,7 +162,7 @@ func plainly(line string) string {
 }
 
 // feed makes the fake service say what the reference's service must have said for its document; nil where no service is asked.
-type feed func(t *testing.T, f *fake, document string) any
+type feed func(t *testing.T, f *controltest.Fake, document string) any
 
 // question is a request whose answer both servers must give byte for byte.
 type question struct {
@@ -178,12 +179,12 @@ func query(name, method string, feed feed, args ...any) question {
 }
 
 // decode reads a document; a fault becomes the fake's error.
-func decode(t *testing.T, f *fake, document string) any {
+func decode(t *testing.T, f *controltest.Fake, document string) any {
 	t.Helper()
 	v, err := xmlrpc.DecodeResponse([]byte(document))
 	var fault *xmlrpc.Fault
 	if errors.As(err, &fault) {
-		f.err = faultError(fault)
+		f.Err = faultError(fault)
 		return nil
 	}
 	if err != nil {
@@ -192,9 +193,9 @@ func decode(t *testing.T, f *fake, document string) any {
 	return v
 }
 
-func feedFault(t *testing.T, f *fake, document string) any { return decode(t, f, document) }
+func feedFault(t *testing.T, f *controltest.Fake, document string) any { return decode(t, f, document) }
 
-func feedRows(t *testing.T, f *fake, document string) any {
+func feedRows(t *testing.T, f *controltest.Fake, document string) any {
 	results, err := readResults("", decode(t, f, document))
 	if err != nil {
 		t.Fatal(err)
@@ -202,14 +203,14 @@ func feedRows(t *testing.T, f *fake, document string) any {
 	return results
 }
 
-func feedNoLog(_ *testing.T, f *fake, _ string) any {
-	f.err = control.Fault(control.NoFile, "")
+func feedNoLog(_ *testing.T, f *controltest.Fake, _ string) any {
+	f.Err = control.Fault(control.NoFile, "")
 	return nil
 }
 
 // feedList reads an array of structs, as many as the reference has processes.
 func feedList[T any](read func(xmlrpc.Struct) T) feed {
-	return func(t *testing.T, f *fake, document string) any {
+	return func(t *testing.T, f *controltest.Fake, document string) any {
 		rows, err := structs("", decode(t, f, document))
 		if err != nil || len(rows) != 4 {
 			t.Fatal(rows, err)
@@ -271,7 +272,9 @@ func methods() []question {
 		}),
 		query("multicall of nothing", "system.multicall", nil, []any{}), query("multicall of a struct", "system.multicall", nil, xmlrpc.Struct{}),
 
-		query("process", "supervisor.getProcessInfo", func(t *testing.T, f *fake, doc string) any { return readProcess(decode(t, f, doc).(xmlrpc.Struct)) }, "cat"),
+		query("process", "supervisor.getProcessInfo", func(t *testing.T, f *controltest.Fake, doc string) any {
+			return readProcess(decode(t, f, doc).(xmlrpc.Struct))
+		}, "cat"),
 		query("processes", "supervisor.getAllProcessInfo", feedList(readProcess)), query("configs", "supervisor.getAllConfigInfo", feedList(readConfig)),
 		query("reread", "supervisor.reloadConfig", nil),
 		query("no process", "supervisor.getProcessInfo", feedFault, "nope"), query("group for process", "supervisor.getProcessInfo", feedFault, "never:*"),
@@ -287,7 +290,7 @@ func methods() []question {
 		query("read nothing", "supervisor.readProcessStdoutLog", feedFault, "nope", 0, 0),
 		query("read no log", "supervisor.readProcessStderrLog", feedFault, "cat", 0, 0),
 		query("read badly", "supervisor.readProcessStdoutLog", feedFault, "cat", -1, 5),
-		query("read main log", "supervisor.readLog", func(t *testing.T, f *fake, doc string) any { return []byte(decode(t, f, doc).(string)) }, -20, 0),
+		query("read main log", "supervisor.readLog", func(t *testing.T, f *controltest.Fake, doc string) any { return []byte(decode(t, f, doc).(string)) }, -20, 0),
 		query("tail no log", "supervisor.tailProcessStderrLog", nil, "cat", 0, 5),
 	}
 	for _, name := range strings.Fields("addProcessGroup clearAllProcessLogs clearLog clearProcessLog clearProcessLogs getAPIVersion getAllConfigInfo getAllProcessInfo " +
@@ -350,9 +353,9 @@ func compare(t *testing.T, kind string, questions []question, answers map[string
 			t.Errorf("%s: no answer is %s", q.name, kind)
 			continue
 		}
-		svc.answer, svc.err = nil, nil
+		svc.Answer, svc.Err = nil, nil
 		if q.feed != nil {
-			svc.answer = q.feed(t, svc, want.Body)
+			svc.Answer = q.feed(t, svc, want.Body)
 		}
 		got := raw(t, unix, q.request)
 		if q.name == "configs" {

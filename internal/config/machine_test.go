@@ -132,10 +132,10 @@ func TestGlobLive(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	m := fakeMachine(nil)
-	m.Dir = "/work/dir"
+	m.Dir = "/srv/dir"
 	for in, want := range map[string]string{
-		"a": "/work/dir/a", "../a": "/work/a", "/a//b/../c/": "/a/c", "//a": "//a", "///a": "/a", "": "/work/dir", "~/x": "/root/x", "~": "/root",
-		"~alice/x": "/home/alice/x", "~nobody/x": "/work/dir/~nobody/x", ".": "/work/dir",
+		"a": "/srv/dir/a", "../a": "/srv/a", "/a//b/../c/": "/a/c", "//a": "//a", "///a": "/a", "": "/srv/dir", "~/x": "/root/x", "~": "/root",
+		"~alice/x": "/home/alice/x", "~nobody/x": "/srv/dir/~nobody/x", ".": "/srv/dir",
 	} {
 		if got := m.normalize(in); got != want {
 			t.Errorf("normalize(%q) = %q, want %q", in, got, want)

@@ -28,15 +28,15 @@ func wantFault(t *testing.T, err error, code control.Code, text string) {
 
 func TestLifecycle(t *testing.T) {
 	inWorld(t, program("web", 2, "")+program("idle", 1, "autostart=false"), func(ctx context.Context, w *world) {
-		time.Sleep(500 * time.Millisecond)
+		pass(500 * time.Millisecond)
 		if got, want := w.states(ctx), "idle:idle_0 STOPPED\nweb:web_0 STARTING\nweb:web_1 STARTING\n"; got != want {
 			t.Fatalf("after boot:\n%s", got)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if got, want := w.states(ctx), "idle:idle_0 STOPPED\nweb:web_0 RUNNING\nweb:web_1 RUNNING\n"; got != want {
 			t.Fatalf("after startsecs:\n%s", got)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		p, err := w.d.Process(ctx, "web:web_1")
 		if err != nil || p.PID != 102 || p.Description != "pid 102, uptime 1:00:01" || p.Start.IsZero() {
 			t.Errorf("web_1: %+v %v", p, err)
@@ -93,7 +93,7 @@ func TestLifecycle(t *testing.T) {
 // TestGraceUpdate plays growing, shrinking, refusals and a broken file; no process that stays is ever touched.
 func TestGraceUpdate(t *testing.T) {
 	inWorld(t, program("foo", 2, "")+program("bar", 1, ""), func(ctx context.Context, w *world) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		base := w.pids(ctx)
 		kept := func(when string) {
 			t.Helper()
@@ -156,7 +156,7 @@ func TestGraceSurplusInAnyState(t *testing.T) {
 	}
 	inWorld(t, conf(6), func(ctx context.Context, w *world) {
 		w.host.set(w.host.deaf, "foo_4")
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		base := w.pids(ctx)
 		if _, err := w.d.Stop(ctx, control.Target{Name: "foo:foo_2"}, true); err != nil {
 			t.Fatal(err)
@@ -199,7 +199,7 @@ func TestGraceSurplusInAnyState(t *testing.T) {
 func TestGraceClientGone(t *testing.T) {
 	inWorld(t, program("foo", 4, "stopwaitsecs=5"), func(ctx context.Context, w *world) {
 		w.host.set(w.host.deaf, "foo_3")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		base := w.pids(ctx)
 		w.write(program("foo", 2, "stopwaitsecs=5"))
 		short, cancel := context.WithTimeout(ctx, time.Second)
@@ -220,7 +220,7 @@ func TestGraceClientGone(t *testing.T) {
 // TestGraceTwoClients asks twice at once; both succeed and agree about the end.
 func TestGraceTwoClients(t *testing.T) {
 	inWorld(t, program("foo", 10, ""), func(ctx context.Context, w *world) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.write(program("foo", 6, ""))
 		var wg sync.WaitGroup
 		for range 2 {
@@ -240,7 +240,7 @@ func TestGraceTwoClients(t *testing.T) {
 // TestUpdateNumprocs drives the old wire protocol as the Python plugin does, in the good case and in those that used to get stuck.
 func TestUpdateNumprocs(t *testing.T) {
 	inWorld(t, program("foo", 2, ""), func(ctx context.Context, w *world) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		base := w.pids(ctx)
 		plugin := func(n int) string {
 			t.Helper()
@@ -273,11 +273,11 @@ func TestUpdateNumprocs(t *testing.T) {
 			if got := plugin(c.n); got != c.want {
 				t.Errorf("numprocs %d: got %s, want %s", c.n, got, c.want)
 			}
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 		}
 		// One surplus process is stopped already: the plugin's stop of it succeeds all the same (quirk G5).
 		plugin(4)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if _, err := w.d.Stop(ctx, control.Target{Name: "foo:foo_3"}, true); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +298,7 @@ func TestUpdateNumprocs(t *testing.T) {
 
 func TestGroups(t *testing.T) {
 	inWorld(t, program("a", 1, "")+program("b", 1, ""), func(ctx context.Context, w *world) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		wantFault(t, w.d.AddGroup(ctx, "a"), control.AlreadyAdded, "a")
 		wantFault(t, w.d.RemoveGroup(ctx, "a"), control.StillRunning, "a")
 		wantFault(t, w.d.RemoveGroup(ctx, "x"), control.BadName, "x")
@@ -322,7 +322,7 @@ func TestGroups(t *testing.T) {
 		if !errors.As(err, &e) || e.Code != control.IncorrectParameters || !strings.Contains(e.Text, "'many'") {
 			t.Errorf("bad option: %v", err)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		wantFault(t, w.d.RemoveProcess(ctx, "b", "extra"), control.StillRunning, "extra")
 		wantFault(t, w.d.RemoveProcess(ctx, "b", "nope"), control.BadName, "nope")
 		if r, err := w.d.Reread(ctx); err != nil || fmt.Sprint(r) != "{[a] [b] []}" {
@@ -335,7 +335,7 @@ func TestGroups(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	inWorld(t, program("a", 2, "stopwaitsecs=3"), func(ctx context.Context, w *world) {
 		w.host.set(w.host.deaf, "a_1")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.write("loglevel=loud\n")
 		wantFault(t, w.d.Restart(ctx), control.CantReread, "bad logging level name 'loud'")
 		if got := w.states(ctx); strings.Count(got, "RUNNING") != 2 {
@@ -375,17 +375,17 @@ func TestShutdown(t *testing.T) {
 
 func TestMainLogLines(t *testing.T) {
 	inWorld(t, program("a", 1, "startretries=1\nautorestart=true"), func(ctx context.Context, w *world) {
-		time.Sleep(1500 * time.Millisecond)
+		pass(1500 * time.Millisecond)
 		v, err := w.d.current(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.host.die(v.procs[0].ID, 0)
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		w.host.die(v.procs[0].ID, 1)
-		time.Sleep(1100 * time.Millisecond)
+		pass(1100 * time.Millisecond)
 		w.host.die(v.procs[0].ID, 0)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		w.writer.Flush()
 		var got []string
 		for line := range strings.Lines(w.log.String()) {
@@ -412,7 +412,7 @@ func TestMainLogLines(t *testing.T) {
 func TestEnviron(t *testing.T) {
 	inWorld(t, "environment=G=1,SUPERVISOR_ENABLED=0\n"+program("a", 1, "environment=HOME=/h,P=2")+program("b", 1, "serverurl=")+program("c", 1, "serverurl=http://x:1"),
 		func(ctx context.Context, w *world) {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			for name, want := range map[string]string{
 				"a_0": "PATH=/bin SUPERVISOR_ENABLED=0 SUPERVISOR_SERVER_URL=unix:///run/s.sock SUPERVISOR_PROCESS_NAME=a_0 SUPERVISOR_GROUP_NAME=a G=1 HOME=/h P=2",
 				"b_0": "PATH=/bin HOME=/root SUPERVISOR_ENABLED=0 SUPERVISOR_PROCESS_NAME=b_0 SUPERVISOR_GROUP_NAME=b G=1",
@@ -458,15 +458,15 @@ func TestDescribe(t *testing.T) {
 // looked at (quirk C1).
 func TestLateNews(t *testing.T) {
 	inWorld(t, program("a", 1, ""), func(ctx context.Context, w *world) {
-		time.Sleep(900 * time.Millisecond)
+		pass(900 * time.Millisecond)
 		v, err := w.d.current(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		go w.d.do(ctx, func(core.Now) { time.Sleep(2 * time.Second) })
+		go w.d.do(ctx, func(core.Now) { pass(2 * time.Second) })
 		synctest.Wait()
 		w.host.die(v.procs[0].ID, 0)
-		time.Sleep(2500 * time.Millisecond)
+		pass(2500 * time.Millisecond)
 		w.writer.Flush()
 		if log := w.log.String(); strings.Contains(log, "success: a_0 entered RUNNING") || !strings.Contains(log, "exited: a_0 (exit status 0; not expected)") {
 			t.Errorf("the log:\n%s", log)
@@ -480,7 +480,7 @@ func TestGraceByProgram(t *testing.T) {
 		return program("foo", n, "") + program("bar", 1, "") + "[group:one]\nprograms=foo,bar\n[group:two]\nprograms=bar\n"
 	}
 	inWorld(t, groups(1), func(ctx context.Context, w *world) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.write(groups(2))
 		r, err := w.d.GraceUpdate(ctx, "foo")
 		if err != nil || r.Group != "one" || !slices.Equal(r.Added, []string{"one:foo_1"}) {

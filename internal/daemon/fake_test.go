@@ -171,6 +171,9 @@ func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 	})
 }
 
+// pass lets virtual time go by: inside inWorld nothing really waits.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func (w *world) write(conf string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

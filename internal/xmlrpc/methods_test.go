@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/process"
 )
 
 // serve returns a handler with all namespaces over a fake that runs.
-func serve(t *testing.T) (*Handler, *fake) {
+func serve(t *testing.T) (*Handler, *controltest.Fake) {
 	t.Helper()
-	svc := &fake{daemon: control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 7, Mood: control.MoodRunning}}
+	svc := &controltest.Fake{Info: control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 7, Mood: control.MoodRunning}}
 	h, err := NewHandler(svc, []Plugin{{Name: "supervisor", Factory: FactoryMain}, {Name: "grace", Factory: FactoryGrace}, {Name: "twiddler", Factory: FactoryTwiddler}})
 	if err != nil {
 		t.Fatal(err)
@@ -134,9 +135,9 @@ func TestMethods(t *testing.T) {
 	called := map[string]bool{}
 	for _, test := range tests {
 		called[test.method] = true
-		svc.answer = test.answer
+		svc.Answer = test.answer
 		got, err := do(t, h, test.method, test.args...)
-		if asked := svc.take(); err != nil || !reflect.DeepEqual(got, test.want) || asked != test.asked {
+		if asked := svc.Take(); err != nil || !reflect.DeepEqual(got, test.want) || asked != test.asked {
 			t.Errorf("%s(%v): %#v, %v, want %#v\nasked %s, want %s", test.method, test.args, got, err, test.want, asked, test.asked)
 		}
 	}
@@ -151,15 +152,15 @@ func TestMethods(t *testing.T) {
 
 func TestGetProcessInfo(t *testing.T) {
 	h, svc := serve(t)
-	svc.answer = control.ProcessInfo{Name: "p", Group: "g", State: process.Running, Start: time.Unix(100, 5), Now: time.Unix(1<<33, 0), ExitStatus: -1,
+	svc.Answer = control.ProcessInfo{Name: "p", Group: "g", State: process.Running, Start: time.Unix(100, 5), Now: time.Unix(1<<33, 0), ExitStatus: -1,
 		StdoutLog: "/o", StderrLog: "", PID: 5, Description: "pid 5, uptime 0:00:01"}
 	want := Struct{{"name", "p"}, {"group", "g"}, {"start", 100}, {"stop", 0}, {"now", 1<<31 - 1}, {"state", 20}, {"statename", "RUNNING"}, {"spawnerr", ""},
 		{"exitstatus", -1}, {"logfile", "/o"}, {"stdout_logfile", "/o"}, {"stderr_logfile", ""}, {"pid", 5}, {"description", "pid 5, uptime 0:00:01"}}
 	got, err := do(t, h, "supervisor.getProcessInfo", "g:p")
-	if err != nil || !reflect.DeepEqual(got, want) || svc.take() != "Process(g:p)" {
+	if err != nil || !reflect.DeepEqual(got, want) || svc.Take() != "Process(g:p)" {
 		t.Errorf("%#v, %v", got, err)
 	}
-	svc.answer = []control.ProcessInfo{svc.answer.(control.ProcessInfo)}
+	svc.Answer = []control.ProcessInfo{svc.Answer.(control.ProcessInfo)}
 	if got, err = do(t, h, "supervisor.getAllProcessInfo"); err != nil || !reflect.DeepEqual(got, []any{want}) {
 		t.Errorf("%#v, %v", got, err)
 	}
@@ -174,7 +175,7 @@ func TestGetAllConfigInfo(t *testing.T) {
 	second.Directory, second.UID, second.Autorestart, second.ServerURL = "/tmp", 0, process.RestartAlways, "http://x"
 	third := first
 	third.Autorestart = process.RestartNever
-	svc.answer = []control.ConfigInfo{{Group: "g", GroupPriority: 5, InUse: true, Spec: first, StdoutLog: "auto", StderrLog: "none"}, {Spec: second}, {Spec: third}}
+	svc.Answer = []control.ConfigInfo{{Group: "g", GroupPriority: 5, InUse: true, Spec: first, StdoutLog: "auto", StderrLog: "none"}, {Spec: second}, {Spec: third}}
 	v, err := do(t, h, "supervisor.getAllConfigInfo")
 	if err != nil {
 		t.Fatal(err)
@@ -261,12 +262,12 @@ func TestFaults(t *testing.T) {
 		if got := faultText(err); got != test.want {
 			t.Errorf("%s(%v): %s, want %s", test.method, test.args, got, test.want)
 		}
-		if asked := svc.take(); asked != "" && test.want != "status 400" {
+		if asked := svc.Take(); asked != "" && test.want != "status 400" {
 			t.Errorf("%s(%v) asked %s", test.method, test.args, asked)
 		}
 	}
 
-	svc.err = control.Fault(control.NoFile, "/a <b>")
+	svc.Err = control.Fault(control.NoFile, "/a <b>")
 	for name := range h.methods {
 		if strings.HasPrefix(name, "system.") || strings.HasSuffix(name, ".log") || strings.HasSuffix(name, "getAPIVersion") {
 			continue
@@ -276,12 +277,12 @@ func TestFaults(t *testing.T) {
 			a = append(a, map[string]any{"string": "1", "int": 1, "boolean": true, "struct": Struct{}}[p.Type])
 		}
 		_, err := do(t, h, name, a...)
-		if svc.take() != "" && faultText(err) != "20 NO_FILE: /a <b>" {
+		if svc.Take() != "" && faultText(err) != "20 NO_FILE: /a <b>" {
 			t.Errorf("%s: %s", name, faultText(err))
 		}
 	}
-	svc.err = nil
-	svc.answer = []control.Result{badRow}
+	svc.Err = nil
+	svc.Answer = []control.Result{badRow}
 	if _, err := do(t, h, "supervisor.startProcess", "g:q"); faultText(err) != "50 SPAWN_ERROR: g:q" {
 		t.Errorf("a failed row of one process: %s", faultText(err))
 	}
@@ -294,7 +295,7 @@ func TestShutdownState(t *testing.T) {
 		control.MoodRestarting: func(name string) bool { return !strings.HasPrefix(name, "supervisor.") },
 		control.MoodShutdown:   func(name string) bool { return strings.HasPrefix(name, "system.") },
 	} {
-		svc.daemon.Mood = mood
+		svc.Info.Mood = mood
 		for name, m := range h.methods {
 			var a args
 			for _, p := range m.Params {
@@ -305,7 +306,7 @@ func TestShutdownState(t *testing.T) {
 			if want := !passes(name) && name != "supervisor.sendRemoteCommEvent"; refused != want {
 				t.Errorf("%s, %s: refused %t (%v)", mood, name, refused, err)
 			}
-			if asked := svc.take(); refused && asked != "" {
+			if asked := svc.Take(); refused && asked != "" {
 				t.Errorf("%s, %s asked %s", mood, name, asked)
 			}
 		}
@@ -317,7 +318,7 @@ func TestShutdownState(t *testing.T) {
 }
 
 func TestWhitelist(t *testing.T) {
-	svc := &fake{daemon: control.Daemon{Mood: control.MoodRunning}}
+	svc := &controltest.Fake{Info: control.Daemon{Mood: control.MoodRunning}}
 	h, err := NewHandler(svc, []Plugin{{Name: "grace", Factory: FactoryGrace, Options: map[string]string{"whitelist": " getAPIVersion, UpdateNumprocs ,"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +345,7 @@ func TestWhitelist(t *testing.T) {
 
 func TestMulticall(t *testing.T) {
 	h, svc := serve(t)
-	svc.err = control.Fault(control.BadName, "x")
+	svc.Err = control.Fault(control.BadName, "x")
 	entry := func(name any, params ...any) Struct {
 		return Struct{{"methodName", name}, {"params", append([]any{}, params...)}}
 	}
@@ -367,7 +368,7 @@ func TestMulticall(t *testing.T) {
 // TestMulticallIsBounded checks that one small request cannot make an answer that fills the memory.
 func TestMulticallIsBounded(t *testing.T) {
 	h, svc := serve(t)
-	svc.answer = []byte(strings.Repeat("x", 8<<20))
+	svc.Answer = []byte(strings.Repeat("x", 8<<20))
 	calls := make([]any, 20)
 	for i := range calls {
 		calls[i] = Struct{{"methodName", "supervisor.readLog"}, {"params", []any{0, 0}}}
@@ -396,19 +397,19 @@ func TestServeStatus(t *testing.T) {
 		if response, status := h.Serve(context.Background(), []byte(doc)); response != nil || status != 400 {
 			t.Errorf("%q: %d %q", doc, status, response)
 		}
-		if got := svc.take(); got != line {
+		if got := svc.Take(); got != line {
 			t.Errorf("logged %s\nwant   %s", got, line)
 		}
 	}
 	call, _ := EncodeCall("supervisor.shutdown")
-	svc.err = errors.New("broken")
-	if response, status := h.Serve(context.Background(), call); response != nil || status != 500 || !strings.Contains(svc.take(), "exception: broken") {
+	svc.Err = errors.New("broken")
+	if response, status := h.Serve(context.Background(), call); response != nil || status != 500 || !strings.Contains(svc.Take(), "exception: broken") {
 		t.Errorf("an error that is no fault: %d %q", status, response)
 	}
-	svc.err = context.Canceled
+	svc.Err = context.Canceled
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if response, status := h.Serve(ctx, call); response != nil || status != 500 || strings.Contains(svc.take(), "Log") {
+	if response, status := h.Serve(ctx, call); response != nil || status != 500 || strings.Contains(svc.Take(), "Log") {
 		t.Errorf("a call whose caller has gone: %d %q", status, response)
 	}
 	bad := newHandler(svc, Namespace{Name: "x", Methods: []Method{
@@ -417,7 +418,7 @@ func TestServeStatus(t *testing.T) {
 	}})
 	for _, name := range []string{"x.panic", "x.null"} {
 		call, _ = EncodeCall(name)
-		if response, status := bad.Serve(context.Background(), call); response != nil || status != 500 || !strings.HasPrefix(svc.take(), "Log(50, Handling") {
+		if response, status := bad.Serve(context.Background(), call); response != nil || status != 500 || !strings.HasPrefix(svc.Take(), "Log(50, Handling") {
 			t.Errorf("%s: %d %q", name, status, response)
 		}
 	}
@@ -425,18 +426,18 @@ func TestServeStatus(t *testing.T) {
 
 // BenchmarkGetAllProcessInfo measures a call with 1,000 processes without the connection.
 func BenchmarkGetAllProcessInfo(b *testing.B) {
-	svc := &fake{daemon: control.Daemon{Mood: control.MoodRunning}}
+	svc := &controltest.Fake{Info: control.Daemon{Mood: control.MoodRunning}}
 	infos := make([]control.ProcessInfo, 1000)
 	for i := range infos {
 		infos[i] = control.ProcessInfo{Group: "group", Name: fmt.Sprintf("process_%03d", i), State: process.Running, Start: time.Unix(1e9, 0), Now: time.Unix(2e9, 0),
 			StdoutLog: "/var/log/supervisor/group-process_000-stdout---supervisor-abcdefgh.log", PID: 1000 + i, Description: "pid 1234, uptime 1 day, 0:00:01"}
 	}
-	svc.answer = infos
+	svc.Answer = infos
 	h := newHandler(svc, Supervisor(svc, "supervisor"))
 	call, _ := EncodeCall("supervisor.getAllProcessInfo")
 	b.ResetTimer()
 	for range b.N {
-		svc.calls = nil
+		svc.Take()
 		if response, status := h.Serve(context.Background(), call); status != 200 {
 			b.Fatal(string(response))
 		}

@@ -1,0 +1,173 @@
+// Package controltest fakes control.Service for the tests of its codecs. Only tests import it.
+package controltest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// Fake is a control.Service that records what it is asked and answers what the test says.
+type Fake struct {
+	Info   control.Daemon // what Daemon answers
+	Answer any            // of the next call; nil = the zero value
+	Err    error          // of the next call
+
+	mu    sync.Mutex
+	calls []string
+}
+
+var _ control.Service = (*Fake)(nil)
+
+// Take returns the calls since the last Take, one per line.
+func (f *Fake) Take() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := strings.Join(f.calls, "\n")
+	f.calls = nil
+	return s
+}
+
+func record(f *Fake, method string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = fmt.Sprintf("%+v", a)
+	}
+	f.calls = append(f.calls, method+"("+strings.Join(words, ", ")+")")
+}
+
+func ask[T any](f *Fake, method string, args ...any) (T, error) {
+	record(f, method, args...)
+	v, _ := f.Answer.(T)
+	return v, f.Err
+}
+
+// Daemon implements control.Service.
+func (f *Fake) Daemon(context.Context) (control.Daemon, error) { return f.Info, nil }
+
+// Process implements control.Service.
+func (f *Fake) Process(_ context.Context, name string) (control.ProcessInfo, error) {
+	return ask[control.ProcessInfo](f, "Process", name)
+}
+
+// Processes implements control.Service.
+func (f *Fake) Processes(context.Context) ([]control.ProcessInfo, error) {
+	return ask[[]control.ProcessInfo](f, "Processes")
+}
+
+// Configs implements control.Service.
+func (f *Fake) Configs(context.Context) ([]control.ConfigInfo, error) {
+	return ask[[]control.ConfigInfo](f, "Configs")
+}
+
+// Groups implements control.Service.
+func (f *Fake) Groups(context.Context) ([]string, error) { return ask[[]string](f, "Groups") }
+
+// Start implements control.Service.
+func (f *Fake) Start(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+	return ask[[]control.Result](f, "Start", t, wait)
+}
+
+// Stop implements control.Service.
+func (f *Fake) Stop(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+	return ask[[]control.Result](f, "Stop", t, wait)
+}
+
+// Signal implements control.Service.
+func (f *Fake) Signal(_ context.Context, t control.Target, signal string) ([]control.Result, error) {
+	return ask[[]control.Result](f, "Signal", t, signal)
+}
+
+// WriteStdin implements control.Service.
+func (f *Fake) WriteStdin(_ context.Context, name string, data []byte) error {
+	record(f, "WriteStdin", name, string(data))
+	return f.Err
+}
+
+// Reread implements control.Service.
+func (f *Fake) Reread(context.Context) (control.Reread, error) {
+	return ask[control.Reread](f, "Reread")
+}
+
+// AddGroup implements control.Service.
+func (f *Fake) AddGroup(_ context.Context, name string) error {
+	record(f, "AddGroup", name)
+	return f.Err
+}
+
+// RemoveGroup implements control.Service.
+func (f *Fake) RemoveGroup(_ context.Context, name string) error {
+	record(f, "RemoveGroup", name)
+	return f.Err
+}
+
+// AddProgram implements control.Service.
+func (f *Fake) AddProgram(_ context.Context, group, program string, options map[string]string) error {
+	record(f, "AddProgram", group, program, options)
+	return f.Err
+}
+
+// RemoveProcess implements control.Service.
+func (f *Fake) RemoveProcess(_ context.Context, group, name string) error {
+	record(f, "RemoveProcess", group, name)
+	return f.Err
+}
+
+// UpdateNumprocs implements control.Service.
+func (f *Fake) UpdateNumprocs(_ context.Context, group string) (control.Numprocs, error) {
+	return ask[control.Numprocs](f, "UpdateNumprocs", group)
+}
+
+// GraceUpdate implements control.Service.
+func (f *Fake) GraceUpdate(_ context.Context, name string) (control.GraceResult, error) {
+	return ask[control.GraceResult](f, "GraceUpdate", name)
+}
+
+// ReadLog implements control.Service.
+func (f *Fake) ReadLog(_ context.Context, log control.Log, offset, length int64) ([]byte, error) {
+	return ask[[]byte](f, "ReadLog", log, offset, length)
+}
+
+// TailLog implements control.Service.
+func (f *Fake) TailLog(_ context.Context, log control.Log, offset, length int64) (control.Tail, error) {
+	return ask[control.Tail](f, "TailLog", log, offset, length)
+}
+
+// FollowLog implements control.Service.
+func (f *Fake) FollowLog(_ context.Context, log control.Log) (control.Follower, error) {
+	return ask[control.Follower](f, "FollowLog", log)
+}
+
+// ClearLog implements control.Service.
+func (f *Fake) ClearLog(_ context.Context, log control.Log) error {
+	record(f, "ClearLog", log)
+	return f.Err
+}
+
+// ClearAllLogs implements control.Service.
+func (f *Fake) ClearAllLogs(context.Context) ([]control.Result, error) {
+	return ask[[]control.Result](f, "ClearAllLogs")
+}
+
+// Shutdown implements control.Service.
+func (f *Fake) Shutdown(context.Context) error {
+	record(f, "Shutdown")
+	return f.Err
+}
+
+// Restart implements control.Service.
+func (f *Fake) Restart(context.Context) error {
+	record(f, "Restart")
+	return f.Err
+}
+
+// Log implements control.Service.
+func (f *Fake) Log(_ context.Context, level int, message string) error {
+	record(f, "Log", level, message)
+	return nil
+}
