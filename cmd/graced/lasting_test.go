@@ -180,6 +180,9 @@ func TestUserEnvironment(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start processes as another user")
 	}
+	if _, err := binaries(); err != nil { // before HOME changes, below which the compiler has its cache
+		t.Fatal(err)
+	}
 	t.Setenv("HOME", "/home/of-the-daemon")
 	t.Setenv("USER", "daemons-user")
 	t.Setenv("LOGNAME", "daemons-logname")
