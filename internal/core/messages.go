@@ -252,9 +252,10 @@ type WriteStdin struct {
 
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.
 type OpenLogs struct {
-	ID    process.ID
-	Group string
-	Spec  *process.Spec
+	ID       process.ID
+	Group    string
+	Spec     *process.Spec
+	Listener bool // of a listener group: its standard output is the protocol
 }
 
 // CloseLogs releases the logs of a process that was removed.

@@ -19,8 +19,8 @@ type Quirks struct {
 	SilentStart          bool // C3: a start that does not wait, of a process that is STOPPING, succeeds and does nothing
 	BootConfigOrder      bool // C7: the members of a group start in configuration order, whatever their priority
 	NoRestartFloor       bool // C8: an exited process restarts at once, however short it lived
-	UnknownOnSignalError bool // C14: a process that a signal cannot be sent to becomes UNKNOWN
 	BootOverflow         bool // F9: events that come before a pool's first listener is ready count against its buffer_size
+	UnknownOnSignalError bool // C14: a process that a signal cannot be sent to becomes UNKNOWN
 }
 
 // ReferenceQuirks returns the options under which the machine decides as the reference does.

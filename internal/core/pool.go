@@ -143,10 +143,10 @@ func (s *Supervisor) deliver(p *pool, to *proc, q *queued) {
 	}
 	to.listener.Sent()
 	to.holds = q
-	s.publish(EventSent{Name: to.name, Serial: q.serial})
 	s.emit(WriteStdin{
 		ID: to.id, Incarnation: to.incarnation, Data: h.Envelope(q.payload), Token: s.token(to, sending{kind: sentEvent, event: q}),
 	})
+	s.publish(EventSent{Name: to.name, Serial: q.serial})
 }
 
 // eventWritten takes the outcome of deliver. A listener that cannot be written to gets no more; its event goes to another.
