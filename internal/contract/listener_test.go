@@ -60,7 +60,8 @@ stderr_logfile=NONE
 command=/bin/sh -c 'exit 3'
 autostart=false
 startretries=2
-startsecs=1
+; Long enough that the original cannot take the instant exit for a success (quirk C1).
+startsecs=5
 [program:fine]
 command=/bin/sh -c 'read line; exit $line'
 autostart=false
