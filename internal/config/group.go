@@ -36,7 +36,17 @@ func (l *loader) groups(configOrder bool) ([]process.GroupSpec, error) {
 		groups = append(groups, g)
 	}
 	for _, sec := range l.table.sections {
-		if strings.HasPrefix(sec.name, "eventlistener:") || strings.HasPrefix(sec.name, "fcgi-program:") {
+		if !strings.HasPrefix(sec.name, "eventlistener:") {
+			continue
+		}
+		g, err := l.listenerGroup(sec)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	for _, sec := range l.table.sections {
+		if strings.HasPrefix(sec.name, "fcgi-program:") {
 			l.warn(Unsupported, LevelWarn, process.Origin{File: sec.file, Line: sec.line},
 				"["+sec.name+"] is not supported by this version and is ignored")
 		}

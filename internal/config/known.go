@@ -16,6 +16,7 @@ var (
 	inetKeys          = strings.Fields("port username password")
 	includeKeys       = strings.Fields("files")
 	groupKeys         = strings.Fields("programs priority")
+	listenerKeys      = append(strings.Fields("events buffer_size result_handler payload_length"), programKeys...)
 	gracedKeys        = strings.Fields("stop_order sigpipe quirks")
 	programKeys       = strings.Fields("command process_name numprocs numprocs_start priority autostart autorestart startsecs startretries " +
 		"exitcodes stopsignal stopwaitsecs stopasgroup killasgroup user umask directory redirect_stderr environment serverurl " +
@@ -37,7 +38,7 @@ func (k sectionKind) covers(name string) bool {
 var knownSections = []sectionKind{
 	{"supervisord", false, supervisordKeys}, {"supervisorctl", false, supervisorctlKeys}, {"include", false, includeKeys},
 	{"graced", false, gracedKeys}, {"unix_http_server", true, unixKeys}, {"inet_http_server", true, inetKeys},
-	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, nil}, {"fcgi-program:", true, nil},
+	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, listenerKeys}, {"fcgi-program:", true, nil},
 	{"rpcinterface:", true, nil}, {"ctlplugin:", true, nil},
 }
 

@@ -50,6 +50,8 @@ type SpawnRequest struct {
 	Environ     []string      // the complete environment, "KEY=value"
 	Stdout      Output
 	Stderr      Output // nil with RedirectStderr
+	// Prompt: somebody waits for the output, so it is not left to gather in the pipes.
+	Prompt bool
 }
 
 // SignalRequest asks for a signal to a process or to its process group.

@@ -23,7 +23,7 @@ type Options struct {
 	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was
 	// started with less (the option minfds). Zero leaves the limit that the daemon was started with.
 	ChildNofile uint64
-	// Shards is the number of goroutines that move output; zero means min(4, GOMAXPROCS).
+	// Shards is the number of goroutines that move output, besides one for output that is waited for; zero means min(4, GOMAXPROCS).
 	Shards int
 }
 
@@ -47,6 +47,7 @@ type Local struct {
 	emit    func(Event)
 	users   userDB
 	shards  []*shard
+	prompt  *shard // one of them, for output that somebody waits for
 	forker  *forker
 	reaper  *reaper
 	ready   *prepareQueue
@@ -88,11 +89,14 @@ func NewLocal(o Options) (*Local, error) {
 		byPID:  map[int]*proc{},
 		ready:  newPrepareQueue(),
 	}
-	for range n {
+	for i := range n + 1 {
 		s, err := newShard(h)
 		if err != nil {
 			_ = h.Close()
 			return nil, fmt.Errorf("cannot start host: %w", err)
+		}
+		if i == n {
+			s.prompt, h.prompt = true, s
 		}
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)
@@ -131,7 +135,10 @@ func (h *Local) Close() error {
 
 // Spawn queues the request.
 func (h *Local) Spawn(req SpawnRequest) {
-	p := &proc{req: req, shard: h.shards[uint64(req.ID)%uint64(len(h.shards))], stdin: stdin{fd: -1}}
+	p := &proc{req: req, shard: h.prompt, stdin: stdin{fd: -1}}
+	if !req.Prompt {
+		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-1)] // all but the last, which is the prompt one
+	}
 	h.mu.Lock()
 	h.procs[req.ID] = p
 	h.mu.Unlock()

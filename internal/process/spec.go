@@ -132,9 +132,28 @@ type GroupSpec struct {
 	Name      string
 	Kind      Kind
 	Priority  int
-	Processes []Spec // in the order in which they start
+	Processes []Spec        // in the order in which they start
+	Listener  *ListenerSpec // with KindEventListener; read only
 	Origin    Origin
 }
+
+// ListenerSpec says which events the processes of a group get (contract: config, "[eventlistener:x]").
+type ListenerSpec struct {
+	Events        []string // names of event types, upper case, sorted, each once
+	BufferSize    int      // events that wait for a ready listener; at least 1
+	ResultHandler string   // judges what listeners answer: one of the ResultHandler constants
+	CountBytes    bool     // the header's len counts bytes instead of characters (quirk F6)
+}
+
+// The result handlers, by the names that Python files give them.
+const (
+	ResultHandlerDefault       = "supervisor.dispatchers:default_handler"
+	ResultHandlerTwiddlerStdin = "supervisor_twiddler.resulthandler:stdin_write_handler"
+	ResultHandlerGraceStdin    = "supervisor_grace.resulthandler:stdin_write_handler"
+)
+
+// ResultHandlers lists them.
+var ResultHandlers = []string{ResultHandlerDefault, ResultHandlerTwiddlerStdin, ResultHandlerGraceStdin}
 
 // Process returns the member called name.
 func (g GroupSpec) Process(name string) (Spec, bool) {
