@@ -94,6 +94,7 @@ const (
 	DuplicateProcess Code = "W140" // two processes of one name in a group (quirk A11)
 	DuplicateGroup   Code = "W141" // two groups of one name (quirk A12)
 	MemberOrder      Code = "W142" // members start by priority, not in the order of the group (quirk C7)
+	GroupSocket      Code = "W143" // a FastCGI program in a group has no usable socket (quirk A13)
 )
 
 // Warning is a remark about a configuration that was loaded.
