@@ -79,10 +79,12 @@ var verdicts = map[string]struct {
 	"default.conf":              {"A10", func(c *referenceCase) { c.Plugins[0].Extras = nil }},
 	"duplicate_process.conf":    {"A11", func(c *referenceCase) { c.Groups[0].Processes = c.Groups[0].Processes[1:] }},
 	"duplicate_group.conf":      {"A12", func(c *referenceCase) { c.Groups = c.Groups[:1] }},
-	"fcgi_group.conf":           {"A13", func(c *referenceCase) { c.Groups[0].member = map[string]*referenceSocket{"f": {URL: "tcp://localhost:9000"}} }},
-	"expanded_name.conf":        {"A14", failsWith("Invalid name: 'a/b' because of character: '/' in section 'program:a' (file: 'expanded_name.conf')")},
-	"rtmin.conf":                {"A21", loadsCommand("/bin/a")},
-	"member_order.conf":         {"C7", func(c *referenceCase) { slices.Reverse(c.Groups[0].Processes) }},
+	"fcgi_group.conf": {"A13", func(c *referenceCase) {
+		c.Groups[0].member = map[string]*referenceSocket{"f": {URL: "tcp://localhost:9000"}}
+	}},
+	"expanded_name.conf": {"A14", failsWith("Invalid name: 'a/b' because of character: '/' in section 'program:a' (file: 'expanded_name.conf')")},
+	"rtmin.conf":         {"A21", loadsCommand("/bin/a")},
+	"member_order.conf":  {"C7", func(c *referenceCase) { slices.Reverse(c.Groups[0].Processes) }},
 	"factory_unknown.conf": {"contract: config, Plugins", failsWith("nope.nope:nope cannot be resolved within [rpcinterface:other]: the built-in factories are " +
 		FactoryMain + ", " + FactoryTwiddler + ", " + FactoryGrace)},
 }

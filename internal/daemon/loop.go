@@ -124,6 +124,7 @@ func (d *Daemon) turn() {
 		if in := d.inputOf(e.Event); in != nil {
 			d.step(e.at, in)
 		}
+		d.noteSocket(e.Event)
 	}
 	now := d.now()
 	d.step(now, core.Tick{})
@@ -227,6 +228,8 @@ func (d *Daemon) act(e core.Effect) {
 			delete(d.loop.replies, e.Req)
 			to <- e
 		}
+	case note:
+		d.logf(e.level, "%s", e.text)
 	case core.Publish:
 		d.report(e.Event)
 	case core.Halt:

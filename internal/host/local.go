@@ -15,8 +15,8 @@ import (
 
 // Options configures a Local.
 type Options struct {
-	// Events receives every event. It is called without locks held, by several goroutines, though in order for each incarnation. It must
-	// queue and never block.
+	// Events receives every event. It is called by several goroutines, though in order for each incarnation and each socket. It must queue;
+	// it must never block nor call the host.
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
@@ -50,6 +50,7 @@ type Local struct {
 	forker  *forker
 	reaper  *reaper
 	ready   *prepareQueue
+	sockets *sockets
 	wg      sync.WaitGroup
 	closing sync.Once
 	closed  chan struct{}
@@ -88,6 +89,7 @@ func NewLocal(o Options) (*Local, error) {
 		byPID:  map[int]*proc{},
 		ready:  newPrepareQueue(),
 	}
+	h.sockets = newSockets(h.emit)
 	for range n {
 		s, err := newShard(h)
 		if err != nil {
@@ -115,6 +117,7 @@ func (h *Local) Close() error {
 	h.closing.Do(func() {
 		close(h.closed)
 		h.ready.close()
+		h.sockets.end()
 		if h.reaper != nil {
 			h.reaper.stop()
 		}
@@ -125,6 +128,7 @@ func (h *Local) Close() error {
 			s.post(command{quit: true})
 		}
 		h.wg.Wait()
+		h.sockets.close()
 	})
 	return nil
 }
@@ -132,6 +136,7 @@ func (h *Local) Close() error {
 // Spawn queues the request.
 func (h *Local) Spawn(req SpawnRequest) {
 	p := &proc{req: req, shard: h.shards[uint64(req.ID)%uint64(len(h.shards))], stdin: stdin{fd: -1}}
+	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
 	h.mu.Lock()
 	h.procs[req.ID] = p
 	h.mu.Unlock()
@@ -195,7 +200,9 @@ func (h *Local) forget(p *proc) {
 // fail reports that p never came to be.
 func (h *Local) fail(p *proc, text string) {
 	h.forget(p)
-	h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text})
+	h.sockets.release(p.socket, func(closed string) {
+		h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text, Closed: closed})
+	})
 	for _, req := range p.end() {
 		h.signal(nil, req)
 	}
