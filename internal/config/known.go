@@ -24,6 +24,9 @@ var (
 		"stderr_logfile stderr_logfile_maxbytes stderr_logfile_backups stderr_capture_maxbytes stderr_events_enabled stderr_syslog")
 )
 
+// fcgiKeys are those of a program and of its socket.
+var fcgiKeys = append(strings.Fields("socket socket_backlog socket_owner socket_mode"), programKeys...)
+
 // sectionKind is a kind of section, known by its name or by how its name starts. Keys nil: every option is welcome there.
 type sectionKind struct {
 	name   string
@@ -38,7 +41,7 @@ func (k sectionKind) covers(name string) bool {
 var knownSections = []sectionKind{
 	{"supervisord", false, supervisordKeys}, {"supervisorctl", false, supervisorctlKeys}, {"include", false, includeKeys},
 	{"graced", false, gracedKeys}, {"unix_http_server", true, unixKeys}, {"inet_http_server", true, inetKeys},
-	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, listenerKeys}, {"fcgi-program:", true, nil},
+	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, listenerKeys}, {"fcgi-program:", true, fcgiKeys},
 	{"rpcinterface:", true, nil}, {"ctlplugin:", true, nil},
 }
 

@@ -190,22 +190,6 @@ func TestUnknownSectionsAndKeys(t *testing.T) {
 	}
 }
 
-func TestUnsupportedSections(t *testing.T) {
-	c := load(t, map[string]string{"/etc/s.conf": head + "[fcgi-program:f]\ncommand=x\nstartsecs=x\n[group:g]\nprograms=f,a\n" +
-		"[program:a]\ncommand=x\n[fcgi-program:alone]\n"}, nil)
-	want := []string{
-		"6: [group:g] names f, but [fcgi-program:f] is not supported by this version and is ignored",
-		"2: [fcgi-program:f] is not supported by this version and is ignored",
-		"9: [fcgi-program:alone] is not supported by this version and is ignored",
-	}
-	if got := warned(c, Unsupported); !slices.Equal(got, want) {
-		t.Errorf("warnings %q, want %q", got, want)
-	}
-	if len(c.Groups) != 1 || c.Groups[0].Kind != process.KindHeterogeneous || len(c.Groups[0].Processes) != 1 {
-		t.Errorf("groups %+v", c.Groups)
-	}
-}
-
 func TestListenerGroup(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:e]\ncommand=x\nevents=tick_60, EVENT ,TICK_60\nbuffer_size=3\nnumprocs=2\nprocess_name=%(process_num)d\n" +
 		"result_handler = supervisor_grace.resulthandler:stdin_write_handler\npayload_length=bytes\n[program:a]\ncommand=x\npriority=-2"}, nil)

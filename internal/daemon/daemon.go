@@ -92,6 +92,7 @@ func New(opts Options) (*Daemon, error) {
 	}
 	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {
+		d.probe(boot.Groups)
 		d.step(now, core.Command{Do: boot})
 	}})
 	return d, nil

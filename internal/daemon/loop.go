@@ -164,6 +164,7 @@ func (d *Daemon) turn() {
 		if in := d.inputOf(e); in != nil {
 			d.step(e.at, in)
 		}
+		d.noteSocket(e.Event)
 	}
 	now := d.now()
 	d.step(now, core.Tick{})
@@ -273,6 +274,8 @@ func (d *Daemon) act(e core.Effect) {
 			delete(d.loop.replies, e.Req)
 			to <- e
 		}
+	case note:
+		d.logf(e.level, "%s", e.text)
 	case core.Publish:
 		d.report(e.Event)
 	case core.Halt:

@@ -98,6 +98,7 @@ func (d *Daemon) AddGroup(ctx context.Context, name string) error {
 		}
 		if !slices.Contains(d.loop.core.Groups(), name) {
 			d.loop.desired.taken[name] = true
+			d.probe([]process.GroupSpec{g})
 		}
 		return core.AddGroups{Groups: []process.GroupSpec{g}}, nil
 	})

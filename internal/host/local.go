@@ -15,8 +15,8 @@ import (
 
 // Options configures a Local.
 type Options struct {
-	// Events receives every event. It is called without locks held, by several goroutines, though in order for each incarnation. It must
-	// queue and never block.
+	// Events receives every event. It is called by several goroutines, though in order for each incarnation and each socket. It must queue;
+	// it must never block nor call the host.
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
@@ -51,6 +51,7 @@ type Local struct {
 	forker  *forker
 	reaper  *reaper
 	ready   *prepareQueue
+	sockets *sockets
 	wg      sync.WaitGroup
 	closing sync.Once
 	closed  chan struct{}
@@ -89,6 +90,7 @@ func NewLocal(o Options) (*Local, error) {
 		byPID:  map[int]*proc{},
 		ready:  newPrepareQueue(),
 	}
+	h.sockets = newSockets(h.emit)
 	for i := range n + 1 {
 		s, err := newShard(h)
 		if err != nil {
@@ -119,6 +121,7 @@ func (h *Local) Close() error {
 	h.closing.Do(func() {
 		close(h.closed)
 		h.ready.close()
+		h.sockets.end()
 		if h.reaper != nil {
 			h.reaper.stop()
 		}
@@ -129,6 +132,7 @@ func (h *Local) Close() error {
 			s.post(command{quit: true})
 		}
 		h.wg.Wait()
+		h.sockets.close()
 	})
 	return nil
 }
@@ -139,6 +143,7 @@ func (h *Local) Spawn(req SpawnRequest) {
 	if !req.Prompt {
 		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-1)] // all but the last, which is the prompt one
 	}
+	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
 	h.mu.Lock()
 	h.procs[req.ID] = p
 	h.mu.Unlock()
@@ -202,7 +207,9 @@ func (h *Local) forget(p *proc) {
 // fail reports that p never came to be.
 func (h *Local) fail(p *proc, text string) {
 	h.forget(p)
-	h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text})
+	h.sockets.release(p.socket, func(closed string) {
+		h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text, Closed: closed})
+	})
 	for _, req := range p.end() {
 		h.signal(nil, req)
 	}

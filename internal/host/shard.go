@@ -470,7 +470,9 @@ func (s *shard) drain(f *finish) {
 	p := f.p
 	p.closeOutputs()
 	s.h.forget(p)
-	s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at})
+	s.h.sockets.release(p.socket, func(closed string) {
+		s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at, Closed: closed})
+	})
 }
 
 // empty moves what the process left in a pipe: until the end, or until nothing is there, or as much as fits into a pipe when somebody

@@ -68,6 +68,15 @@ type LogSpec struct {
 	Syslog          bool
 }
 
+// SocketSpec is the listening socket that the processes of an [fcgi-program:x] have as their standard input, one for all of them
+// (contract: config, "[fcgi-program:x]"; process, "FastCGI sockets").
+type SocketSpec struct {
+	URL      string // "tcp://host:port" or "unix:///path", host in lower case, path normalized; "" = no socket
+	Backlog  int    // connections that may wait; 0 = as many as the system takes
+	Mode     int    // unix: permission bits of the file
+	UID, GID int    // unix: owner of the file; UnsetID = the daemon's own
+}
+
 // UnsetID is the value of Spec.UID without a user option, UnsetMask that of Spec.Umask without a umask option.
 const (
 	UnsetID   = -1
@@ -99,6 +108,7 @@ type Spec struct {
 
 	RedirectStderr bool
 	Stdout, Stderr LogSpec
+	Socket         SocketSpec // the zero value = standard input is a pipe
 
 	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
 	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = first server of the daemon; "" = variable not set
