@@ -25,7 +25,9 @@ help: ## print this list
 
 build: ## build bin/graced and bin/gracectl, with links bin/supervisord and bin/supervisorctl
 	@mkdir -p bin
-	$(GO) build -trimpath -o bin/ ./cmd/graced ./cmd/gracectl
+	$(GO) build -trimpath -o bin/ ./cmd/graced
+	@# Without cgo the client needs no dynamic linker, which costs as much as a call. The daemon asks libc about users.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gracectl
 	@ln -sf graced bin/supervisord
 	@ln -sf gracectl bin/supervisorctl
 
