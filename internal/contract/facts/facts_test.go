@@ -3,6 +3,7 @@ package facts
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,12 @@ const page = "docs/compatibility.md"
 
 // oddities is how many known oddities of the reference each letter has: A1 to A22, and so on. F8 has a second half.
 var oddities = map[string]int{"A": 22, "B": 10, "C": 20, "D": 21, "E": 12, "F": 16, "G": 21}
+
+// broad are the tests that compare whole stories with the reference, and may prove many facts without naming a case.
+var broad = []string{"internal/sim TestOracle", "internal/sim TestPoolOracle", "internal/contract TestListener", "internal/web TestReference"}
+
+// broadest is how many facts any other test may prove without naming a case: who cites one test for everything has not looked into it.
+const broadest = 10
 
 func known(id string) bool {
 	var n int
@@ -41,7 +48,7 @@ func TestFacts(t *testing.T) {
 		t.Error(p)
 	}
 	proofs := newProofs()
-	texts, pending, judged := map[string]string{}, map[string][]string{}, map[string]bool{}
+	texts, pending, judged, cited := map[string]string{}, map[string][]string{}, map[string]bool{}, map[string]int{}
 	for _, f := range all(table) {
 		if other, ok := texts[f.text]; ok {
 			t.Errorf("%s: %s says the same as %s", f.pos, f.id, other)
@@ -65,6 +72,9 @@ func TestFacts(t *testing.T) {
 				t.Errorf("%s: %s names %s twice", f.pos, f.id, ref)
 			}
 			seen[ref] = true
+			if pkg, name, ok := strings.Cut(ref, " "); ok && !strings.Contains(pkg, ":") && !strings.Contains(name, "/") {
+				cited[ref]++
+			}
 			if why := proofs.missing(ref); why != "" {
 				t.Errorf("%s: %s is not proved by %s: %s", f.pos, f.id, ref, why)
 			}
@@ -75,6 +85,11 @@ func TestFacts(t *testing.T) {
 			if id := fmt.Sprint(letter, i+1); !judged[id] {
 				t.Errorf("no fact says what became of quirk %s", id)
 			}
+		}
+	}
+	for ref, n := range cited {
+		if n > broadest && !slices.Contains(broad, ref) {
+			t.Errorf("%d facts name %s and no case of it", n, ref)
 		}
 	}
 	if !judged["F8b"] {
@@ -141,6 +156,38 @@ func TestNothingIsLeftOut(t *testing.T) {
 		if name := strings.TrimSuffix(filepath.Base(path), ".txt"); name != "matrix" && !named["core "+name] {
 			t.Errorf("no fact names internal/core TestScripts/%s", name)
 		}
+	}
+}
+
+// mention is how the sources refer to an oddity.
+var mention = regexp.MustCompile(`\bquirks? ([A-H]\d+b?)((?:,| and) [A-H]\d+b?)*`)
+
+var oddity = regexp.MustCompile(`[A-H]\d+b?`)
+
+// TestMentions checks that the sources speak of oddities that there are.
+func TestMentions(t *testing.T) {
+	n := 0
+	for _, root := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(repo, root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || filepath.Base(filepath.Dir(path)) == "facts" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range mention.FindAllString(string(text), -1) {
+				for _, id := range oddity.FindAllString(m, -1) {
+					if n++; !known(id) {
+						t.Errorf("%s: %s", path, m)
+					}
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d mentions: the expression is blind", n)
 	}
 }
 
