@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -124,68 +123,6 @@ func TestLog(t *testing.T) {
 	if string(seen) != "one\ntwo\n" {
 		t.Errorf("seen %q", seen)
 	}
-}
-
-func TestSyslog(t *testing.T) {
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "s")
-	listen := func() int {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.Bind(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)}); err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	path := filepath.Join(dir, "log")
-	c := newChannel(t, Config{Name: "web", Path: path, Syslog: true})
-	c.syslog.path = socket
-	if err := c.Open(); err != nil {
-		t.Fatal(err)
-	}
-	c.say("nobody hears this\n")
-	fd := listen()
-	expect := func(text string) {
-		t.Helper()
-		buf := make([]byte, 1000)
-		n, err := unix.Read(fd, buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := string(buf[:n])
-		if want := filepath.Base(os.Args[0]) + ": " + text; !strings.HasPrefix(got, "<14>") || !strings.HasSuffix(got, " "+want) {
-			t.Errorf("syslog got %q, want the end %q", got, want)
-		}
-	}
-	c.say("one\ntwo\nthr")
-	expect("web one")
-	expect("web two")
-	c.say("ee\n")
-	expect("web three")
-	unix.Close(fd)
-	os.Remove(socket)
-	fd = listen() // syslog was restarted
-	c.say("four\nrest")
-	expect("web four")
-	c.Close()
-	expect("web rest")
-
-	own := NewSyslog() // the daemon's own log
-	own.w.path = socket
-	if n, err := own.Write([]byte("2026-11-22 15:44:00,342 INFO text\n")); n != 34 || err != nil {
-		t.Errorf("wrote %d: %v", n, err)
-	}
-	expect("2026-11-22 15:44:00,342 INFO text")
-	if err := own.Close(); err != nil {
-		t.Error(err)
-	}
-	unix.Close(fd)
-	wantFile(t, path, "nobody hears this\none\ntwo\nthree\nfour\nrest")
 }
 
 func TestActivityLog(t *testing.T) {
