@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -192,61 +190,5 @@ func TestActivityLogDevice(t *testing.T) {
 	f.Close()
 	if got := <-done; got != want.String() {
 		t.Errorf("%d bytes came, want %d", len(got), want.Len())
-	}
-}
-
-func TestAuto(t *testing.T) {
-	dir := t.TempDir()
-	umask := syscall.Umask(0)
-	path, err := CreateAuto(dir, "web_00", "stdout", "supervisor")
-	syscall.Umask(umask)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := os.Stat(path)
-	if err != nil || st.Mode().Perm() != 0o600 || st.Size() != 0 {
-		t.Errorf("%v %v", st, err)
-	}
-	name := filepath.Base(path)
-	random, ok := strings.CutPrefix(name, "web_00-stdout---supervisor-")
-	if random, ok2 := strings.CutSuffix(random, ".log"); !ok || !ok2 || len(random) != 8 || strings.Trim(random, autoLetters) != "" {
-		t.Errorf("name %q", name)
-	}
-	if _, err := CreateAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing directory: %v", err)
-	}
-	for _, name := range []string{
-		"p-stdout---supervisor-abcdefgh.log.1", "p-stderr---supervisor-abcdefgh.log.10", "p-stderr---supervisor-abcdefgh.log.anything",
-		"p-stdout---other-abcdefgh.log", "p-stdout---supervisorx-abcdefgh.log", "---supervisor-abcdefgh.log", "p-stdout---supervisor-a b.log", "plain.log",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	failed, err := CleanAuto(dir, "supervisor")
-	if want := []string{filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log")}; err != nil || !slices.Equal(failed, want) {
-		t.Errorf("failed %q, %v, want %q", failed, err, want)
-	}
-	var left []string
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		left = append(left, e.Name())
-	}
-	want := []string{"---supervisor-abcdefgh.log", "d-stdout---supervisor-abcdefgh.log", "p-stdout---other-abcdefgh.log", "p-stdout---supervisor-a b.log",
-		"p-stdout---supervisorx-abcdefgh.log", "plain.log"}
-	if !slices.Equal(left, want) {
-		t.Errorf("left %q, want %q", left, want)
-	}
-	// compat: Supervisor takes the identifier for a pattern; we take it literally (quirk F2).
-	os.WriteFile(filepath.Join(dir, "p-stdout---axb-abcdefgh.log"), nil, 0o644)
-	CleanAuto(dir, "a.b")
-	if _, err := os.Stat(filepath.Join(dir, "p-stdout---axb-abcdefgh.log")); err != nil {
-		t.Errorf("another identifier's log: %v", err)
-	}
-	if _, err := CleanAuto(filepath.Join(dir, "none"), "x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing directory: %v", err)
 	}
 }
