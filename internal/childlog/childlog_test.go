@@ -158,7 +158,10 @@ func TestNotKept(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
+	socket := filepath.Join(dir, "socket")
+	listenSyslog(t, socket)
 	for path, want := range map[string]syscall.Errno{
+		socket:                            syscall.ENXIO, // as Supervisor's open
 		filepath.Join(dir, "none", "log"): syscall.ENOENT,
 		dir:                               syscall.EISDIR,
 	} {

@@ -192,3 +192,57 @@ func TestActivityLogDevice(t *testing.T) {
 		t.Errorf("%d bytes came, want %d", len(got), want.Len())
 	}
 }
+
+// TestSlowTargetFiltered cuts one chunk into pieces while the target takes nothing: they wait in their order, and so do the ends held back.
+func TestSlowTargetFiltered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := opened(t, Config{Path: path, StripANSI: true, CaptureMaxBytes: 100})
+	r, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for err := error(nil); !errors.Is(err, unix.EAGAIN); {
+		if _, err = unix.Write(c.w, make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = c.Drain(c.r, bufferSize); err != nil && !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]byte, 1<<20)
+	take := func() string {
+		n, err := r.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
+	}
+	take()
+	c.Drain(c.r, bufferSize) // what was held
+	take()
+	fill := strings.Repeat("x", bufferSize)
+	unix.Write(c.w, []byte(fill))
+	if n, err := c.Drain(c.r, bufferSize); n != len(fill) || err != nil {
+		t.Fatalf("drained %d: %v", n, err)
+	}
+	unix.Write(c.w, []byte("a"+captureBegin+"secret"+captureEnd+"\x1b[1mb<!--"))
+	if n, err := c.Drain(c.r, bufferSize); n == 0 || !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("drained %d: %v", n, err)
+	}
+	unix.Close(c.w)
+	c.w = -1
+	got := take()
+	if n, err := c.Drain(c.r, bufferSize); n != 0 || err != io.EOF {
+		t.Errorf("the end: %d, %v", n, err)
+	}
+	if got += take(); got != fill+"ab<!--" {
+		t.Errorf("got %d bytes, the end %q", len(got), got[max(0, len(got)-20):])
+	}
+	if texts := c.take(); len(texts) != 0 {
+		t.Errorf("reports %q", texts)
+	}
+}
