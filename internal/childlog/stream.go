@@ -61,7 +61,7 @@ type Stream struct {
 // NewStream returns the stream of one channel. report is called with a text for people when output is lost or a rotation fails; it must not
 // block and not call the stream.
 func NewStream(cfg Config, report func(text string)) *Stream {
-	s := &Stream{report: report, syslog: syslogWriter{path: syslogSocket}}
+	s := &Stream{report: report, syslog: syslogWriter{path: syslogSocket, report: report}}
 	s.configure(cfg)
 	return s
 }
