@@ -47,7 +47,8 @@ func (l *loader) plugins(prefix, factoryKey string, known []string) ([]Plugin, e
 		p := Plugin{Name: name, Options: map[string]string{}, Origin: process.Origin{File: sec.file, Line: sec.line}}
 		spec, _, ok := r.text(factoryKey)
 		builtin := strings.Join(known, ", ")
-		p.Factory = strings.Join(strings.FieldsFunc(spec, isSpace), "")
+		module, attribute, _ := strings.Cut(spec, ":")
+		p.Factory = strip(module) + ":" + strip(attribute)
 		switch {
 		case r.err != nil:
 		case !ok:

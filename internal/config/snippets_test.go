@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/graced/graced/internal/config/configtest"
 )
 
 // minSnippets is how many snippets there are at least; one that gets lost must not go unnoticed.
@@ -21,6 +23,8 @@ const minSnippets = 1400
 //	the text of supervisord.conf
 //	#### file conf.d/a.ini
 //	a file that it includes
+//	#### tree laravel
+//	(nothing: the files are a configuration of package configtest)
 //	#### args -u root
 //	#### env NAME=value
 //	#### reread
@@ -41,6 +45,7 @@ type snippet struct {
 	parts        []part
 	args         []string
 	env          map[string]string
+	tree         string // "" = none
 	reread       string
 	ctl          bool
 	pending      string // the kind of section that we do not read yet
@@ -68,7 +73,7 @@ const mark = "#### "
 
 // partWords are the first words of heads that are no titles, and whether something follows them.
 var partWords = map[string]bool{
-	"file": true, "args": true, "env": true, "reread": false, "ctl": false, "pending": true, "supervisor": false, "graced": true,
+	"file": true, "tree": true, "args": true, "env": true, "reread": false, "ctl": false, "pending": true, "supervisor": false, "graced": true,
 }
 
 // theEnviron is what both sides find in their environment.
@@ -125,6 +130,12 @@ func parseSnippets(t *testing.T, topic, text string) []*snippet {
 				}
 			}
 			s.files[rest] = body
+		case "tree":
+			s.tree = rest
+			delete(s.files, "supervisord.conf")
+			for k, v := range configtest.Environ {
+				s.env[k] = v
+			}
 		case "args":
 			s.args = append(s.args, strings.Fields(rest)...)
 		case "env":
@@ -151,6 +162,11 @@ func parseSnippets(t *testing.T, topic, text string) []*snippet {
 // place writes the files of a snippet into dir. A path that ends with a slash is a directory.
 func (s *snippet) place(t *testing.T, dir string) {
 	t.Helper()
+	if s.tree != "" {
+		if err := configtest.Place(s.tree, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, text := range s.files {
 		path := filepath.Join(dir, name)
 		if strings.HasSuffix(name, "/") {
