@@ -71,27 +71,6 @@ func Place(tree, dir string, without ...string) error {
 	})
 }
 
-// Sections returns the headers of a kind of section, such as program, in all files of a configuration, without their kind.
-func Sections(tree, kind string) ([]string, error) {
-	var names []string
-	err := fs.WalkDir(real, "real/"+tree, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := real.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(data)) {
-			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "["+kind+":"); ok {
-				names = append(names, strings.TrimSuffix(rest, "]"))
-			}
-		}
-		return nil
-	})
-	return names, err
-}
-
 // dropSections leaves out the sections of some kinds.
 func dropSections(text string, kinds []string) string {
 	starts := header.FindAllStringSubmatchIndex(text, -1)
