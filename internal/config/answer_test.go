@@ -57,6 +57,30 @@ func debianMachine(dir string, environ map[string]string) Machine {
 	return m
 }
 
+// overlay puts files into dir, without touching the disk.
+func overlay(m *Machine, dir string, files map[string][]byte) {
+	texts := map[string]string{dir + "/": ""}
+	for name, text := range files {
+		texts[path.Join(dir, name)+strings.Repeat("/", strings.Count(name[len(name)-1:], "/"))] = string(text)
+	}
+	under, fake := *m, fakeMachine(texts)
+	inside := func(p string) bool { p = path.Clean(p); return p == dir || strings.HasPrefix(p, dir+"/") }
+	m.ReadFile = func(p string) ([]byte, error) {
+		if inside(p) {
+			return fake.ReadFile(path.Clean(p))
+		}
+		return under.ReadFile(p)
+	}
+	m.ReadDir = func(p string) ([]string, error) {
+		if inside(p) {
+			return fake.ReadDir(path.Clean(p))
+		}
+		return under.ReadDir(p)
+	}
+	m.Exists = func(p string) bool { return inside(p) && fake.Exists(p) || !inside(p) && under.Exists(p) }
+	m.DirExists = func(p string) bool { return inside(p) && fake.DirExists(p) || !inside(p) && under.DirExists(p) }
+}
+
 // theirCodes are the warnings that the reference gives as well.
 var theirCodes = []Code{NoIncludeMatch, Included, SyslogLogfile, AutoNoRollover, IgnoredStderr}
 
@@ -64,6 +88,9 @@ var theirCodes = []Code{NoIncludeMatch, Included, SyslogLogfile, AutoNoRollover,
 // reference does not is in "remarks".
 func ourAnswer(q question) object {
 	dir, m := q.Dir, debianMachine(q.Dir, q.Env)
+	if len(q.Files) > 0 {
+		overlay(&m, dir, q.Files)
+	}
 	if q.Ctl {
 		return ctlAnswer(m, dir)
 	}

@@ -152,10 +152,10 @@ func TestRandomLive(t *testing.T) {
 	for range randomConfigs {
 		all = append(all, m.config())
 	}
-	questions := placeAll(t, all)
+	list := questions(t, all)
 	refused := 0
-	for i, theirs := range askSupervisor(t, questions) {
-		ours := ourAnswer(questions[i])
+	for i, theirs := range askSupervisor(t, list) {
+		ours := ourAnswer(list[i])
 		delete(ours, "remarks")
 		// Quirk A9: which section is named.
 		want, got := unknownMember.ReplaceAllString(render(theirs), "names unknown"), unknownMember.ReplaceAllString(render(ours), "names unknown")

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -159,81 +159,56 @@ func parseSnippets(t *testing.T, topic, text string) []*snippet {
 	return all
 }
 
-// place writes the files of a snippet into dir. A path that ends with a slash is a directory.
-func (s *snippet) place(t *testing.T, dir string) {
-	t.Helper()
-	if s.tree != "" {
-		if err := configtest.Place(s.tree, dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, text := range s.files {
-		path := filepath.Join(dir, name)
-		if strings.HasSuffix(name, "/") {
-			if err := os.MkdirAll(path, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // question is one of testdata/snippets.py.
 type question struct {
-	Dir  string            `json:"dir"`
-	Args []string          `json:"args"`
-	Env  map[string]string `json:"env"`
-
-	Reread string `json:"reread"`
-	Ctl    bool   `json:"ctl"`
+	Dir    string            `json:"dir"`
+	Files  map[string][]byte `json:"files"` // by path below Dir; one that ends with a slash is a directory
+	Args   []string          `json:"args"`
+	Env    map[string]string `json:"env"`
+	Reread string            `json:"reread"`
+	Ctl    bool              `json:"ctl"`
 }
 
-func (s *snippet) question(dir string) question {
-	env := map[string]string{}
-	for _, from := range []map[string]string{theEnviron, s.env} {
-		for k, v := range from {
-			env[k] = v
-		}
-	}
-	return question{dir, append([]string{}, s.args...), env, s.reread, s.ctl}
-}
-
-// placeAll gives each snippet a directory of its own.
-func placeAll(t *testing.T, all []*snippet) []question {
+// questions are the questions about snippets. Their files are kept in memory, but those of a tree, which get a directory.
+func questions(t *testing.T, all []*snippet) []question {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var questions []question
-	for i, s := range all {
-		dir := filepath.Join(root, fmt.Sprintf("%04d", i))
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		s.place(t, dir)
-		questions = append(questions, s.question(dir))
+	shared := filepath.Join(root, "shared")
+	if err := os.Mkdir(shared, 0o755); err != nil {
+		t.Fatal(err)
 	}
-	return questions
+	var list []question
+	for _, s := range all {
+		q := question{Dir: shared, Files: map[string][]byte{}, Args: append([]string{}, s.args...), Env: maps.Clone(theEnviron), Reread: s.reread, Ctl: s.ctl}
+		maps.Copy(q.Env, s.env)
+		for name, text := range s.files {
+			q.Files[name] = []byte(text)
+		}
+		if s.tree != "" {
+			q.Dir = filepath.Join(root, s.tree)
+			if err := configtest.Place(s.tree, q.Dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list = append(list, q)
+	}
+	return list
 }
 
 // askSupervisor returns what the Supervisor of this machine makes of the configurations.
-func askSupervisor(t *testing.T, questions []question) []object {
+func askSupervisor(t *testing.T, list []question) []object {
 	t.Helper()
-	return ask[question, object](t, "what Supervisor makes of configurations", "/usr/bin/python3", "snippets.py", questions)
+	return ask[question, object](t, "what Supervisor makes of configurations", "/usr/bin/python3", "snippets.py", list)
 }
 
 // TestSnippets: we make of every snippet what Supervisor made of it when it was recorded, or what the quirk says.
 func TestSnippets(t *testing.T) {
 	all := readSnippets(t)
 	quirks, pending := 0, 0
-	for i, q := range placeAll(t, all) {
+	for i, q := range questions(t, all) {
 		s := all[i]
 		if slices.Contains(pendingKinds, s.pending) {
 			pending++
@@ -270,7 +245,7 @@ func TestSnippetsLive(t *testing.T) {
 		t.Skip("hidden: whether the recorded answers are still Supervisor's, because /usr/bin/python3 has no supervisor module")
 	}
 	all := readSnippets(t)
-	for i, a := range askSupervisor(t, placeAll(t, all)) {
+	for i, a := range askSupervisor(t, questions(t, all)) {
 		s, got := all[i], render(a)
 		if *rewrite {
 			s.setPart("supervisor", got)

@@ -1,14 +1,16 @@
 """Answers, one JSON object a line, what the real Supervisor makes of a configuration.
 
-A question is {"dir": ..., "args": [...], "env": {...}, "reread": ...,
-"ctl": ...}: the directory that holds supervisord.conf and is the working
-directory, the rest of the command line, the whole environment, and, unless empty, the next text of supervisord.conf; with ctl supervisorctl reads the
-file. The answer is {"error": text} or everything that was read; Automatic is AUTO.
+A question is {"dir": ..., "files": {...}, "args": [...], "env": {...}, "reread": ..., "ctl": ...}: the working directory, which holds
+supervisord.conf; unless empty, what it shall hold, in base64; the rest of the command line; the whole environment; unless empty, the
+next text of supervisord.conf; and whether supervisorctl reads the file. The answer is {"error": text} or everything that was read;
+Automatic is AUTO.
 """
+import base64
 import io
 import json
 import os
 import platform
+import shutil
 import socket
 import sys
 import tempfile
@@ -127,6 +129,20 @@ def ctl_answer(question):
             "plugins": [{"name": name, "factory": spec(factory), "options": extras} for name, factory, extras in reader.plugin_factories[1:]]}
 
 
+def write(files):
+    """Makes files what the working directory holds. An empty map leaves it as it is."""
+    for name in os.listdir(".") if files else []:
+        if os.path.isdir(name):
+            shutil.rmtree(name)
+        elif name not in files:
+            os.unlink(name)
+    for name, text in files.items():
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        if not name.endswith("/"):
+            with open(name, "wb") as file:
+                file.write(base64.b64decode(text))
+
+
 def main():
     platform.node = lambda: "node"
     os.getuid = lambda: 0
@@ -134,6 +150,7 @@ def main():
         question = json.loads(line)
         here = question["dir"]
         os.chdir(here)
+        write(question["files"])
         os.environ.clear()
         os.environ.update(question["env"])
         tempfile.tempdir = None
