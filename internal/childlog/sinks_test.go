@@ -114,10 +114,10 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-func TestTap(t *testing.T) {
+func TestLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	var seen []byte
-	c := opened(t, Config{Path: path, Tap: func(data []byte) { seen = append(seen, data...) }})
+	c := opened(t, Config{Path: path, Log: func(data []byte) { seen = append(seen, data...) }})
 	c.say("one\n")
 	c.say("two\n")
 	wantFile(t, path, "one\ntwo\n")

@@ -31,6 +31,7 @@ func debianMachine(dir string, environ map[string]string) Machine {
 		env = append(env, k+"="+environ[k])
 	}
 	m := osMachine(dir, env...)
+	m.UID = 0
 	m.User = func(name string) (User, error) {
 		for known, ids := range theAccounts {
 			if name == known || name == fmt.Sprint(ids[0]) {
@@ -222,7 +223,32 @@ func groupObject(g process.GroupSpec) object {
 	for _, p := range g.Processes {
 		processes = append(processes, processObject(p))
 	}
-	return object{"name": g.Name, "priority": g.Priority, "kind": "program", "processes": processes}
+	o := object{"name": g.Name, "priority": g.Priority, "kind": "program", "processes": processes}
+	switch {
+	case g.Kind == process.KindEventListener:
+		o["kind"], o["events"] = "eventlistener", g.Listener.Events
+		o["buffer_size"], o["result_handler"] = g.Listener.BufferSize, g.Listener.ResultHandler
+	case g.Kind == process.KindFCGI:
+		o["kind"] = "fcgi"
+		if len(g.Processes) > 0 { // all have the same
+			maps.Copy(o, socketObject(g.Processes[0].Socket))
+		}
+		for _, p := range processes {
+			maps.DeleteFunc(p, func(key string, _ any) bool { return strings.HasPrefix(key, "socket") })
+		}
+	}
+	return o
+}
+
+func socketObject(s process.SocketSpec) object {
+	o := object{"socket": s.URL, "socket_backlog": orNil(s.Backlog, 0), "socket_mode": nil, "socket_owner": nil}
+	if strings.HasPrefix(s.URL, "unix:") {
+		o["socket_mode"] = s.Mode
+	}
+	if s.UID != process.UnsetID {
+		o["socket_owner"] = []int{s.UID, s.GID}
+	}
+	return o
 }
 
 func processObject(s process.Spec) object {
@@ -235,6 +261,9 @@ func processObject(s process.Spec) object {
 	}
 	if s.Autorestart == process.RestartNever {
 		o["autorestart"] = false
+	}
+	if s.Socket.URL != "" {
+		maps.Copy(o, socketObject(s.Socket))
 	}
 	for channel, l := range map[string]process.LogSpec{"stdout": s.Stdout, "stderr": s.Stderr} {
 		o[channel+"_logfile"] = map[process.LogKind]any{process.LogAuto: "AUTO", process.LogNone: nil, process.LogPath: l.File.Path}[l.File.Kind]

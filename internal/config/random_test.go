@@ -160,7 +160,7 @@ func TestRandomLive(t *testing.T) {
 		// Quirk A9: which section is named.
 		want, got := unknownMember.ReplaceAllString(render(theirs), "names unknown"), unknownMember.ReplaceAllString(render(ours), "names unknown")
 		if got != want {
-			t.Errorf("ours:\n%s\n-- Supervisor's:\n%s\n-- of:\n%s", indent(got), indent(want), indent(marshalFiles(all[i].files)))
+			t.Errorf("ours (+) and Supervisor's (-):\n%s-- of:\n%s", changes(want, got), indent(marshalFiles(all[i].files)))
 		}
 		if theirs["error"] != nil {
 			refused++

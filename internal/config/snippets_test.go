@@ -31,7 +31,6 @@ const minSnippets = 1400
 //	what supervisord.conf has become when it is read again
 //	#### ctl
 //	(nothing: supervisorctl reads the file)
-//	#### pending eventlistener
 //	#### supervisor
 //	what the real Supervisor makes of it, as render writes it
 //	#### graced A9
@@ -48,16 +47,12 @@ type snippet struct {
 	tree         string // "" = none
 	reread       string
 	ctl          bool
-	pending      string // the kind of section that we do not read yet
 	supervisor   string
 	graced       string
 	quirk        string // "" = both answer alike
 }
 
 type part struct{ head, text string }
-
-// pendingKinds are the kinds of sections that we do not read yet.
-var pendingKinds = []string{"eventlistener", "fcgi-program"}
 
 // otherDifferences are deliberate differences that are too small to be in the list of quirks.
 var otherDifferences = map[string]string{
@@ -73,7 +68,7 @@ const mark = "#### "
 
 // partWords are the first words of heads that are no titles, and whether something follows them.
 var partWords = map[string]bool{
-	"file": true, "tree": true, "args": true, "env": true, "reread": false, "ctl": false, "pending": true, "supervisor": false, "graced": true,
+	"file": true, "tree": true, "args": true, "env": true, "reread": false, "ctl": false, "supervisor": false, "graced": true,
 }
 
 // theEnviron is what both sides find in their environment.
@@ -145,8 +140,6 @@ func parseSnippets(t *testing.T, topic, text string) []*snippet {
 			s.reread = body
 		case "ctl":
 			s.ctl = true
-		case "pending":
-			s.pending = rest
 		case "supervisor":
 			s.supervisor = body
 		case "graced":
@@ -207,13 +200,9 @@ func askSupervisor(t *testing.T, list []question) []object {
 // TestSnippets: we make of every snippet what Supervisor made of it when it was recorded, or what the quirk says.
 func TestSnippets(t *testing.T) {
 	all := readSnippets(t)
-	quirks, pending := 0, 0
+	quirks := 0
 	for i, q := range questions(t, all) {
 		s := all[i]
-		if slices.Contains(pendingKinds, s.pending) {
-			pending++
-			continue
-		}
 		got := render(ourAnswer(q))
 		want, source := s.supervisor, "Supervisor"
 		if s.quirk != "" {
@@ -227,10 +216,10 @@ func TestSnippets(t *testing.T) {
 			}
 		}
 		if got != want {
-			t.Errorf("%s: %s:\n%s\n-- as %s has it:\n%s", s.topic, s.title, indent(got), source, indent(want))
+			t.Errorf("%s: %s: ours (+) and as %s has it (-):\n%s", s.topic, s.title, source, changes(want, got))
 		}
 	}
-	t.Logf("%d snippets, %d of them differ on purpose, %d are about sections that we do not read yet", len(all), quirks, pending)
+	t.Logf("%d snippets, %d of them differ on purpose", len(all), quirks)
 	if len(all) < minSnippets {
 		t.Errorf("%d snippets, want at least %d", len(all), minSnippets)
 	}
@@ -250,12 +239,40 @@ func TestSnippetsLive(t *testing.T) {
 		if *rewrite {
 			s.setPart("supervisor", got)
 		} else if got != s.supervisor {
-			t.Errorf("%s: %s: recorded:\n%s\n-- now:\n%s", s.topic, s.title, indent(s.supervisor), indent(got))
+			t.Errorf("%s: %s: recorded (-) and now (+):\n%s", s.topic, s.title, changes(s.supervisor, got))
 		}
 	}
 	if *rewrite {
 		writeSnippets(t, all)
 	}
+}
+
+// changes shows the lines of before and after, those that both have with a blank, but long runs of them left out.
+func changes(before, after string) string {
+	a, b := strings.SplitAfter(before, "\n"), strings.SplitAfter(after, "\n")
+	var out strings.Builder
+	same := 0
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(a) > 0 && len(b) > 0 && a[0] == b[0]:
+			if same++; same <= 3 {
+				out.WriteString("      " + a[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		case len(a) > 0 && !slices.Contains(b, a[0]):
+			out.WriteString("    - " + a[0])
+			a = a[1:]
+		case len(b) > 0:
+			out.WriteString("    + " + b[0])
+			b = b[1:]
+		default:
+			out.WriteString("    - " + a[0])
+			a = a[1:]
+		}
+		same = 0
+	}
+	return out.String()
 }
 
 func indent(s string) string {

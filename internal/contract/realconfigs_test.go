@@ -19,7 +19,7 @@ import (
 )
 
 // notYet are the kinds of sections that graced does not run; both daemons get the configurations without them.
-var notYet = []string{"eventlistener", "fcgi-program"}
+var notYet []string
 
 // oursAlone are the members of getAllConfigInfo that Debian's release has not (quirk D7).
 var oursAlone = []string{"autorestart"}

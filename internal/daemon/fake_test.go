@@ -31,6 +31,7 @@ type fakeHost struct {
 	stdin   map[string]string
 	environ map[string][]string
 	spawns  int
+	probes  []string
 }
 
 func newFakeHost() *fakeHost {
@@ -104,6 +105,14 @@ func (h *fakeHost) Check(s *process.Spec) error {
 		return &host.CommandError{Reason: host.NotFound, Text: "can't find command '" + s.Command + "'"}
 	}
 	return nil
+}
+
+func (h *fakeHost) Probe(program string, s process.SocketSpec) {
+	h.mu.Lock()
+	h.probes = append(h.probes, program+" "+s.URL)
+	h.mu.Unlock()
+	h.events(host.SocketOpening{URL: s.URL})
+	h.events(host.SocketClosed{URL: s.URL})
 }
 
 func (h *fakeHost) Close() error { return nil }
