@@ -1,6 +1,7 @@
 package config
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand"
@@ -10,8 +11,7 @@ import (
 	"testing"
 )
 
-// randomConfigs is how many configurations TestRandomLive makes up.
-const randomConfigs = 500
+var randomConfigs = flag.Int("configs", 500, "how many configurations TestRandomLive makes up")
 
 // values are choices for an option: good ones are taken far more often, so that an error does not hide all the others.
 type values struct{ good, bad []string }
@@ -63,6 +63,25 @@ var inetChoices = map[string]values{
 var unixChoices = map[string]values{
 	"file": words("/tmp/s|s|~/s|%(here)s/s| /tmp//x/../s ", "5%|%(nope)s"), "chmod": someOctals,
 	"chown": words("nobody|nobody:nogroup|0:0|root:root", "nosuchuser||nobody:|:0|nobody:nosuchgroup"), "username": words("u|", "5%"), "password": words("p|", "5%"),
+}
+
+var listenerChoices = with(programChoices, map[string]values{
+	"events":      words("TICK_5|PROCESS_STATE|process_log, TICK_60|EVENT|PROCESS_STATE_EXITED,PROCESS_STATE_FATAL|TICK_5,TICK_5", "|NOPE|TICK_5,|TICK_5 TICK_60|%(nope)s"),
+	"buffer_size": words("1|10|100|%(ENV_NUM)s", "0|-1|x||%(program_name)s"), "result_handler": words("supervisor.dispatchers:default_handler", "5%"),
+	"redirect_stderr": words("false|0|no", "true|x"),
+})
+
+var fcgiChoices = with(programChoices, map[string]values{
+	"socket": words("unix:///tmp/%(program_name)s.sock|unix:///tmp/../tmp//f|unix://%(here)s/f|tcp://Host:1|tcp://127.0.0.1:65535",
+		"|tcp://h:0|tcp://h:65536|%(nope)s|%(group_name)s"),
+	"socket_backlog": words("1|128|65535", "0|65536|x||-1"), "socket_owner": words("nobody|nobody:nogroup|0:0", "nosuchuser||nobody:nosuchgroup"), "socket_mode": someOctals,
+})
+
+// with returns choices and more of them, the later ones in place of earlier ones.
+func with(choices, more map[string]values) map[string]values {
+	out := maps.Clone(choices)
+	maps.Copy(out, more)
+	return out
 }
 
 var groupChoices = map[string]values{"priority": someInts, "programs": words("a|a,b|b, a|b\n  ,c|", "a,nope|nope|,a|a,|a b|%(nope)s")}
@@ -121,9 +140,16 @@ func (m configMaker) config() *snippet {
 	if m.Intn(3) == 0 {
 		sections = append(sections, m.section(m.pick("unix_http_server", "unix_http_server:y"), unixChoices, badness, 2, []string{"file"}, nil))
 	}
+	if m.Intn(4) == 0 {
+		sections = append(sections, m.section("eventlistener:l", listenerChoices, badness, m.Intn(8), []string{"command", "events"}, []string{"numprocs", "process_name"}))
+	}
+	if m.Intn(4) == 0 {
+		// Without a process we have nothing that could tell the socket.
+		sections = append(sections, m.section("fcgi-program:f", fcgiChoices, badness, m.Intn(8), []string{"command", "socket"}, []string{"numprocs", "process_name"}))
+	}
 	if m.Intn(6) == 0 {
 		// These mean something else elsewhere, or nothing good.
-		never := []string{"process_name", "numprocs", "user", "environment", "directory", "serverurl"}
+		never := []string{"process_name", "numprocs", "user", "environment", "directory", "serverurl", "redirect_stderr"}
 		sections = append(sections, m.section("DEFAULT", programChoices, badness, 2, nil, never))
 	}
 	// Members start in the order of the list under both (quirk C7).
@@ -149,7 +175,7 @@ func TestRandomLive(t *testing.T) {
 	}
 	m := configMaker{newRand(t)}
 	var all []*snippet
-	for range randomConfigs {
+	for range *randomConfigs {
 		all = append(all, m.config())
 	}
 	list := questions(t, all)

@@ -18,9 +18,6 @@ import (
 	"github.com/graced/graced/internal/xmlrpc"
 )
 
-// notYet are the kinds of sections that graced does not run; both daemons get the configurations without them.
-var notYet []string
-
 // oursAlone are the members of getAllConfigInfo that Debian's release has not (quirk D7).
 var oursAlone = []string{"autorestart"}
 
@@ -75,7 +72,7 @@ func allConfigInfo(t *testing.T, p pairing, tree string) map[string]map[string]s
 	for _, k := range slices.Sorted(maps.Keys(configtest.Environ)) {
 		e.env = append(e.env, k+"="+configtest.Environ[k])
 	}
-	if err := configtest.Place(tree, e.dir, notYet...); err != nil {
+	if err := configtest.Place(tree, e.dir); err != nil {
 		t.Fatal(err)
 	}
 	e.disarm()

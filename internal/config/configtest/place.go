@@ -29,13 +29,11 @@ var (
 	rooted    = regexp.MustCompile(`(^|[=\s"',]|unix://)(/(?:var/log|var/run|var/www|run|srv|opt|etc/supervisor|dev/null)\b)`)
 	someUsers = regexp.MustCompile(`(?m)^(\s*user\s*=\s*)deploy\b`)
 	logPath   = regexp.MustCompile(`(?m)^\s*(?:std(?:out|err)_logfile|logfile|childlogdir|pidfile|file)\s*[=:]\s*(/[^\s;]*|%\(here\)s/[^\s;]*)`)
-	header    = regexp.MustCompile(`(?m)^\[([^\]:]+)[^\]]*\]`)
 )
 
 // Place writes a configuration into dir, which takes the place of / and of /etc/supervisor, and makes the directories that it
-// needs. The user deploy becomes nobody. Sections of the kinds in without, such as eventlistener, are left out. The main file is
-// dir/supervisord.conf.
-func Place(tree, dir string, without ...string) error {
+// needs. The user deploy becomes nobody. The main file is dir/supervisord.conf.
+func Place(tree, dir string) error {
 	top := "real/" + tree
 	return fs.WalkDir(real, top, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -51,7 +49,7 @@ func Place(tree, dir string, without ...string) error {
 		}
 		text := rooted.ReplaceAllString(string(data), "${1}"+dir+"${2}")
 		text = strings.ReplaceAll(text, dir+"/etc/supervisor", dir)
-		text = dropSections(someUsers.ReplaceAllString(text, "${1}nobody"), without)
+		text = someUsers.ReplaceAllString(text, "${1}nobody")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return err
 		}
@@ -69,27 +67,4 @@ func Place(tree, dir string, without ...string) error {
 		}
 		return nil
 	})
-}
-
-// dropSections leaves out the sections of some kinds.
-func dropSections(text string, kinds []string) string {
-	starts := header.FindAllStringSubmatchIndex(text, -1)
-	if len(kinds) == 0 || len(starts) == 0 {
-		return text
-	}
-	kept := text[:starts[0][0]]
-	for i, m := range starts {
-		end := len(text)
-		if i+1 < len(starts) {
-			end = starts[i+1][0]
-		}
-		drop := false
-		for _, kind := range kinds {
-			drop = drop || text[m[2]:m[3]] == kind
-		}
-		if !drop {
-			kept += text[m[0]:end]
-		}
-	}
-	return kept
 }
