@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -81,6 +82,36 @@ func TestLayers(t *testing.T) {
 	for _, pkg := range slices.Sorted(maps.Keys(layers)) {
 		if !seen[pkg] {
 			t.Errorf("the layer table has a row for %s, which has no source file", pkg)
+		}
+	}
+}
+
+// unlinked lists what no program may link, directly or through others, with the reason.
+var unlinked = map[string]map[string]string{
+	"cmd/gracectl": {
+		"net/http": "its start takes longer than a call (docs/adr/006)", "crypto/tls": "the client speaks plain HTTP", "regexp": "patterns are compiled at every start",
+		"text/template": "texts are put together by hand", "encoding/xml": "package xmlrpc reads its own",
+	},
+}
+
+// TestUnlinked checks the programs against that list.
+func TestUnlinked(t *testing.T) {
+	for program, list := range unlinked {
+		cmd := exec.Command("go", "list", "-deps", "./"+program)
+		cmd.Dir = ".."
+		cmd.Stderr = os.Stderr
+		deps, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		linked := strings.Fields(string(deps))
+		if !slices.Contains(linked, module+program) {
+			t.Errorf("%s is not among its own packages: %q", program, linked)
+		}
+		for pkg, why := range list {
+			if slices.Contains(linked, pkg) {
+				t.Errorf("%s links %s: %s", program, pkg, why)
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"unicode/utf8"
 
 	"github.com/graced/graced/internal/control"
@@ -322,7 +321,7 @@ func (c *Client) FollowLog(ctx context.Context, log control.Log) (control.Follow
 	}
 	body, err := c.Stream(ctx, path)
 	var status *ProtocolError
-	if errors.As(err, &status) && status.Code == http.StatusNotFound {
+	if errors.As(err, &status) && status.Code == statusNotFound {
 		return nil, control.Fault(control.NoFile, log.Process)
 	}
 	if err != nil {
