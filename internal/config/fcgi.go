@@ -111,6 +111,7 @@ func (r *reader) parseSocket(text string, s *process.SocketSpec) error {
 	bad := &valueError{"Bad socket format " + text, hint}
 	address, ok := strings.CutPrefix(text, "tcp://")
 	host, digits, found := strings.Cut(address, ":")
+	digits = strings.TrimSuffix(digits, "\n") // it ends a variable of the environment, perhaps; the reference does not mind
 	if !ok || !found || host == "" || strings.ContainsFunc(host, isSpace) || digits == "" || strings.ContainsFunc(digits, isNoDigit) {
 		return bad
 	}

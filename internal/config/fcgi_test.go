@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/graced/graced/internal/process"
@@ -110,4 +111,68 @@ func TestSocketErrorDetail(t *testing.T) {
 			}
 		}
 	}
+}
+
+// parseAddressOfSocket is parseSocket outside of a file.
+func parseAddressOfSocket(text string) (string, error) {
+	m := fakeMachine(nil)
+	m.Dir = "/"
+	l := &loader{m: m, table: newTable()}
+	var s process.SocketSpec
+	err := l.reader(newSection("fcgi-program:f", "", 0), newScope(nil)).parseSocket(text, &s)
+	return s.URL, err
+}
+
+// TestSocketLive compares addresses made of likely pieces with the reference's, where quirk A9 leaves a sentence.
+func TestSocketLive(t *testing.T) {
+	if !haveSupervisor() {
+		t.Skip("hidden: whether addresses of sockets read as under Supervisor, because /usr/bin/python3 has no supervisor module")
+	}
+	type question struct {
+		In string `json:"in"`
+	}
+	type answer struct{ URL, Err string }
+	r := newRand(t)
+	pieces := strings.Split("unix:// tcp:// unix: / // /. /.. /../ . a B.c é İ : :: 1 0 80 65535 65536 00080 _ - + ١ 𝟟 [ ] \t @ % ~", " ")
+	pieces = append(pieces, " ", "\n", "\u2003", "")
+	questions := make([]question, 3000)
+	for i := range questions {
+		text := []string{"unix:///", "unix://", "tcp://h:", "tcp://", ""}[r.Intn(5)]
+		for range r.Intn(5) {
+			text += pieces[r.Intn(len(pieces))]
+		}
+		questions[i].In = text
+	}
+	good := 0
+	for i, want := range ask[question, answer](t, "the reading of addresses of sockets", "/usr/bin/python3", "fcgi.py", questions) {
+		url, err := parseAddressOfSocket(questions[i].In)
+		got := answer{URL: url}
+		if err != nil {
+			got = answer{Err: err.Error()}
+		} else {
+			good++
+		}
+		if got != want {
+			t.Errorf("%q: %+v, Supervisor says %+v", questions[i].In, got, want)
+		}
+	}
+	if good < 300 || good > 2700 {
+		t.Errorf("%d of %d addresses are good: the pieces are badly chosen", good, len(questions))
+	}
+}
+
+// FuzzSocket: an accepted address is read as itself.
+func FuzzSocket(f *testing.F) {
+	for _, s := range []string{"unix:///a/../b", "tcp://H:080", "tcp://[::1]:1", "unix://", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		url, err := parseAddressOfSocket(text)
+		if err != nil {
+			return
+		}
+		if again, err := parseAddressOfSocket(url); err != nil || again != url {
+			t.Errorf("%q becomes %q, which becomes %q, %v", text, url, again, err)
+		}
+	})
 }

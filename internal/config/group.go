@@ -155,7 +155,7 @@ func (l *loader) uniqueMembers(g process.GroupSpec) []process.Spec {
 			continue
 		}
 		l.warn(DuplicateProcess, LevelWarn, p.Origin, fmt.Sprintf("two processes of the group %s are called %s: only the last one, "+
-			"of [program:%s], is kept", g.Name, p.Name, g.Processes[last[p.Name]].Program))
+			"of the program %s, is kept", g.Name, p.Name, g.Processes[last[p.Name]].Program))
 	}
 	return kept
 }

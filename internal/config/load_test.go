@@ -334,6 +334,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("[program:a]\ncommand=x %(process_num)03d\nnumprocs=2\nprocess_name=%(process_num)s")
 	f.Add("[group:g]\nprograms=a,a\n[program:a]\ncommand=x\nenvironment=A=\"b\"\nstdout_logfile=~/x")
 	f.Add("[include]\nfiles=*.conf\n[unix_http_server]\nfile=%(here)s\nchown=0:0\n[graced]\nquirks=,")
+	f.Add("[group:g]\nprograms=f\n[fcgi-program:f]\ncommand=x\nsocket=foo\n[fcgi-program:h]\ncommand=x\nsocket=unix:///%(program_name)s\nsocket_owner=root:10")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "numprocs") && len(text) > 1 {
 			for _, digits := range strings.FieldsFunc(text, func(r rune) bool { return digit(r) < 0 && r != '_' }) {
