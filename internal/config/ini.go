@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -59,6 +60,11 @@ func (t *table) get(s *section, key string) (*entry, bool) {
 	}
 	e, ok := t.defaults.own[key]
 	return e, ok
+}
+
+// keys returns the keys of a section: its own and those from [DEFAULT].
+func (t *table) keys(s *section) []string {
+	return append(slices.Clone(s.order), t.defaults.order...)
 }
 
 // bindHere fixes the meaning of %(here)s in every value that has it and is not bound yet. Supervisor replaces the text, in whatever a

@@ -18,7 +18,7 @@
 //	test PACKAGE TestName/case   one of its cases: a text that stands in a string of the test's file, or in a file of the package's testdata, or
 //	                             the name of such a file
 //	test contract:NAME#text      a line of internal/contract/testdata/NAME.script
-//	test config:TITLE            a file of internal/config/testdata that Supervisor was asked about
+//	test config:TOPIC#TITLE      a configuration of internal/config/testdata/snippets/TOPIC.txt, which Supervisor was asked about
 //	quirk ID kept                an oddity of the reference that is kept on purpose
 //	quirk ID VERDICT: reason     one with a difference, see verdicts
 //	differs: reason              a deliberate difference that is none of the known oddities

@@ -107,6 +107,9 @@ func TestFacts(t *testing.T) {
 // scriptQuirk is where a script expects something else of one of our sides than of the reference.
 var scriptQuirk = regexp.MustCompile(`(?m)^quirk (?:daemon|ctl) (\S+)`)
 
+// snippetQuirk is the same in a configuration.
+var snippetQuirk = regexp.MustCompile(`(?m)^#### graced ([A-G]\d+b?)$`)
+
 // TestNothingIsLeftOut goes the other way: every script is the proof of some fact, and each oddity that it makes an exception for is judged
 // in a fact that names the script.
 func TestNothingIsLeftOut(t *testing.T) {
@@ -122,6 +125,13 @@ func TestNothingIsLeftOut(t *testing.T) {
 				named[script] = true
 				for _, q := range f.quirks {
 					judged[script+" "+q.id] = true
+				}
+			}
+			if rest, ok := strings.CutPrefix(ref, "config:"); ok {
+				topic, _, _ := strings.Cut(rest, "#")
+				named["config "+topic] = true
+				for _, q := range f.quirks {
+					judged["config "+q.id] = true
 				}
 			}
 			if rest, ok := strings.CutPrefix(ref, "internal/core TestScripts/"); ok {
@@ -145,6 +155,25 @@ func TestNothingIsLeftOut(t *testing.T) {
 		for _, m := range scriptQuirk.FindAllStringSubmatch(string(text), -1) {
 			if quirkLine.MatchString(m[1]+" kept") && !judged[script+" "+m[1]] {
 				t.Errorf("contract:%s makes an exception for %s, and no fact that names the script judges it", script, m[1])
+			}
+		}
+	}
+	configs, err := filepath.Glob(filepath.Join(repo, snippets, "*.txt"))
+	if err != nil || len(configs) == 0 {
+		t.Fatalf("no configurations: %v", err)
+	}
+	for _, path := range configs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		topic := strings.TrimSuffix(filepath.Base(path), ".txt")
+		if !named["config "+topic] {
+			t.Errorf("no fact names a configuration of %s.txt", topic)
+		}
+		for _, m := range snippetQuirk.FindAllStringSubmatch(string(text), -1) {
+			if !judged["config "+m[1]] {
+				t.Errorf("%s.txt makes an exception for %s, and no fact that names a configuration judges it", topic, m[1])
 			}
 		}
 	}
@@ -263,6 +292,9 @@ func TestMissing(t *testing.T) {
 		"contract:verbs#ctl status run off":             "",
 		"contract:verbs#ctl fly":                        "no line",
 		"contract:gone":                                 "no such file",
+		"config:general#minimal":                        "",
+		"config:general#minima":                         "no \"minima\"",
+		"config:general":                                "not of the form",
 		"internal/core TestScripts/crash_loop":          "",
 		"internal/core TestScripts/crash_lop":           "no case",
 		"internal/client TestReference/multicall":       "",

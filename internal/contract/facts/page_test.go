@@ -52,7 +52,7 @@ func render(table []area) string {
 	}
 	line("")
 	line("A proof is a test of the package it stands before. `contract:NAME` is a session of `internal/contract` in which graced and the real Supervisor,")
-	line("each with both clients, have to show the same; `config:TITLE` is a configuration that Supervisor was asked about. Most of what can be asked of")
+	line("each with both clients, have to show the same; `config:TOPIC#TITLE` is a configuration that Supervisor was asked about. Most of what can be asked of")
 	line("Supervisor is asked anew where it is installed, and compared with its recorded answers elsewhere. The letters with a number are the known oddities of")
 	line("Supervisor; the shorter list of [deliberate differences](reference/differences.md) says the same from the user's side.")
 	for _, a := range table {

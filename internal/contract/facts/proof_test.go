@@ -17,13 +17,14 @@ import (
 	"strings"
 )
 
-// repo is the directory of the module.
-const repo = "../../.."
+const (
+	repo     = "../../.." // the directory of the module
+	snippets = "internal/config/testdata/snippets"
+)
 
 // proofs knows which tests there are. It reads each package once.
 type proofs struct {
 	packages map[string]*testPackage
-	snippets map[string]int // how often a title of a configuration occurs
 }
 
 // testPackage is what can be referred to in a package.
@@ -177,11 +178,18 @@ func missingInScript(ref string) string {
 	return fmt.Sprintf("%s.script has no line with %q", name, text)
 }
 
-// missingConfig looks for a configuration by its title.
-func (p *proofs) missingConfig(title string) string {
-	dir := filepath.Join(repo, "internal/config/testdata/reference")
-	if _, err := os.Stat(filepath.Join(dir, strings.ReplaceAll(title, " ", "_")+".conf")); err != nil {
+// missingConfig looks for TOPIC#TITLE: a configuration that Supervisor was asked about.
+func (p *proofs) missingConfig(ref string) string {
+	topic, title, ok := strings.Cut(ref, "#")
+	if !ok {
+		return "not of the form config:TOPIC#TITLE"
+	}
+	text, err := os.ReadFile(filepath.Join(repo, snippets, topic+".txt"))
+	if err != nil {
 		return err.Error()
+	}
+	if !strings.Contains("\n"+string(text), "\n#### "+title+"\n") {
+		return fmt.Sprintf("%s.txt has no %q", topic, title)
 	}
 	return ""
 }
