@@ -58,28 +58,19 @@ func debianMachine(dir string, environ map[string]string) Machine {
 	return m
 }
 
-// overlay puts files into dir, without touching the disk.
-func overlay(m *Machine, dir string, files map[string][]byte) {
-	texts := map[string]string{dir + "/": ""}
+// inMemory makes a machine's files those of dir and what every Debian has that a snippet names.
+func inMemory(m *Machine, dir string, files map[string][]byte) {
+	texts := map[string]string{dir + "/": "", "/root/": "", "/var/tmp/": "", "/dev/fd/": "", "/dev/stdout": "", "/dev/stderr": "", "/dev/null": "", "/etc/passwd": ""}
 	for name, text := range files {
-		texts[path.Join(dir, name)+strings.Repeat("/", strings.Count(name[len(name)-1:], "/"))] = string(text)
-	}
-	under, fake := *m, fakeMachine(texts)
-	inside := func(p string) bool { p = path.Clean(p); return p == dir || strings.HasPrefix(p, dir+"/") }
-	m.ReadFile = func(p string) ([]byte, error) {
-		if inside(p) {
-			return fake.ReadFile(path.Clean(p))
+		full := path.Join(dir, name)
+		if strings.HasSuffix(name, "/") {
+			full += "/"
 		}
-		return under.ReadFile(p)
+		texts[full] = string(text)
 	}
-	m.ReadDir = func(p string) ([]string, error) {
-		if inside(p) {
-			return fake.ReadDir(path.Clean(p))
-		}
-		return under.ReadDir(p)
-	}
-	m.Exists = func(p string) bool { return inside(p) && fake.Exists(p) || !inside(p) && under.Exists(p) }
-	m.DirExists = func(p string) bool { return inside(p) && fake.DirExists(p) || !inside(p) && under.DirExists(p) }
+	fake := fakeMachine(texts)
+	m.ReadFile = func(p string) ([]byte, error) { return fake.ReadFile(path.Clean(p)) }
+	m.ReadDir, m.Exists, m.DirExists = fake.ReadDir, fake.Exists, fake.DirExists
 }
 
 // theirCodes are the warnings that the reference gives as well.
@@ -90,7 +81,7 @@ var theirCodes = []Code{NoIncludeMatch, Included, SyslogLogfile, AutoNoRollover,
 func ourAnswer(q question) object {
 	dir, m := q.Dir, debianMachine(q.Dir, q.Env)
 	if len(q.Files) > 0 {
-		overlay(&m, dir, q.Files)
+		inMemory(&m, dir, q.Files)
 	}
 	if q.Ctl {
 		return ctlAnswer(m, dir)
