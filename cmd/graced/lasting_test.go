@@ -85,6 +85,24 @@ func TestAutoLogs(t *testing.T) {
 	}
 }
 
+// TestNocleanup checks that AUTO logs outlive a restart with nocleanup.
+func TestNocleanup(t *testing.T) {
+	r := newRig(t, "[supervisord]\nnocleanup=true\n[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	pid := r.runs("a", process.Running).PID
+	before := r.files("a-std*---supervisor-????????.log")
+	if err := r.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the daemon is back", func() bool {
+		list, err := r.Processes(t.Context())
+		return err == nil && len(list) == 1 && list[0].State == process.Running && list[0].PID != pid
+	})
+	after := r.files("a-std*---supervisor-????????.log")
+	if len(before) != 2 || len(after) != 4 || !slices.Contains(after, before[0]) || !slices.Contains(after, before[1]) {
+		t.Errorf("%q became %q", before, after)
+	}
+}
+
 // TestKilledDaemon checks that children survive a daemon that is killed, and that the next one starts its own (quirk F15).
 func TestKilledDaemon(t *testing.T) {
 	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")

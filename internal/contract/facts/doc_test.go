@@ -17,7 +17,8 @@
 //	test PACKAGE TestName        a Go test
 //	test PACKAGE TestName/case   one of its cases: a text that stands in a string of the test's file, or in a file of the package's testdata, or
 //	                             the name of such a file
-//	test contract:NAME#text      a line of internal/contract/testdata/NAME.script
+//	test contract:NAME#LABEL     a part of internal/contract/testdata/NAME.script
+//	test contract:NAME#text      a statement of it: a line, or at least eight characters of one
 //	test config:TOPIC#TITLE      a configuration of internal/config/testdata/snippets/TOPIC.txt, which Supervisor was asked about
 //	quirk ID kept                an oddity of the reference that is kept on purpose
 //	quirk ID VERDICT: reason     one with a difference, see verdicts

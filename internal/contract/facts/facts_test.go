@@ -290,7 +290,7 @@ func TestMissing(t *testing.T) {
 		"TestMissing":                                   "not of the form",
 		"contract:verbs":                                "",
 		"contract:verbs#ctl status run off":             "",
-		"contract:verbs#ctl fly":                        "no line",
+		"contract:verbs#ctl fly":                        "no label and no line",
 		"contract:gone":                                 "no such file",
 		"config:general#minimal":                        "",
 		"config:general#minima":                         "no \"minima\"",

@@ -160,7 +160,7 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// missingInScript looks for NAME#text, or for the script alone.
+// missingInScript looks for NAME#LABEL, for NAME#text of a statement, or for the script alone.
 func missingInScript(ref string) string {
 	name, text, _ := strings.Cut(ref, "#")
 	script, err := os.ReadFile(filepath.Join("..", "testdata", name+".script"))
@@ -171,11 +171,12 @@ func missingInScript(ref string) string {
 		return ""
 	}
 	for line := range strings.Lines(string(script)) {
-		if strings.Contains(line, text) {
+		line = strings.TrimSpace(line)
+		if line == "label "+text || line == text || len(text) >= 8 && strings.Contains(line, text) {
 			return ""
 		}
 	}
-	return fmt.Sprintf("%s.script has no line with %q", name, text)
+	return fmt.Sprintf("%s.script has no label and no line %q", name, text)
 }
 
 // missingConfig looks for TOPIC#TITLE: a configuration that Supervisor was asked about.
