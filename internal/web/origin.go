@@ -9,8 +9,8 @@ import (
 // foreign reports whether the request says that another site made a browser send it, or that a browser sends it on suspicion, before anybody
 // has clicked. Such a request may look and not touch: browsers add the credentials for this server to requests that any page makes.
 //
-// What says nothing (curl, scripts, old browsers) passes, and so do addresses that a user typed or kept. Browsers say nothing themselves
-// only for a link, followed from a site that hides its address, to a server without TLS.
+// What says nothing (curl, scripts, old browsers) passes, and so do addresses that a user typed or kept. Current browsers say nothing only
+// for a GET to another machine without TLS, from a page that hides its address. It cannot be told from a bookmark.
 func foreign(r *http.Request) bool {
 	for _, header := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
 		if strings.Contains(r.Header.Get(header), "prefetch") {
