@@ -32,7 +32,7 @@ func foreign(r *http.Request) bool {
 		return false
 	}
 	from, err := url.Parse(source)
-	if err != nil || from.Host == "" { // "null" is the origin of what has been made anonymous
+	if err != nil {
 		return true
 	}
 	// A page cannot make a browser send X-Forwarded-Host: it is a proxy's, which may have replaced Host.
@@ -40,7 +40,8 @@ func foreign(r *http.Request) bool {
 	return !sameHost(from, r.Host) && !sameHost(from, strings.TrimSpace(forwarded))
 }
 
-// sameHost compares host and port. The scheme cannot be compared, since a proxy may speak TLS for this server.
+// sameHost compares host and port. An address without a host ("null", of what has been made anonymous) is nobody's. The scheme cannot be
+// compared, since a proxy may speak TLS for this server.
 func sameHost(from *url.URL, host string) bool {
 	port := map[string]string{"http": ":80", "https": ":443"}[from.Scheme]
 	bare := func(s string) string { return strings.TrimSuffix(strings.ToLower(s), port) }

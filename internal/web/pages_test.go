@@ -51,18 +51,26 @@ func (s *shop) Process(_ context.Context, name string) (control.ProcessInfo, err
 func (s *shop) Processes(context.Context) ([]control.ProcessInfo, error) { return s.infos, nil }
 
 func (s *shop) Start(ctx context.Context, t control.Target, wait bool) ([]control.Result, error) {
-	_, _ = s.Fake.Start(ctx, t, wait)
+	_, _ = s.Fake.Start(ctx, lasting(ctx, t), wait)
 	return s.start(t)
 }
 
 func (s *shop) Stop(ctx context.Context, t control.Target, wait bool) ([]control.Result, error) {
-	_, _ = s.Fake.Stop(ctx, t, wait)
+	_, _ = s.Fake.Stop(ctx, lasting(ctx, t), wait)
 	if s.endless != nil {
 		s.endless <- struct{}{}
 		<-ctx.Done()
 		return nil, control.Fault(control.Failed, ctx.Err().Error())
 	}
 	return s.stop(t)
+}
+
+// lasting marks the target of a command whose context is that of a request: it would end when the client goes.
+func lasting(ctx context.Context, t control.Target) control.Target {
+	if ctx.Value(http.ServerContextKey) != nil {
+		t.Name += " until the client goes"
+	}
+	return t
 }
 
 func (s *shop) ReadLog(ctx context.Context, log control.Log, offset, length int64) ([]byte, error) {
