@@ -377,72 +377,6 @@ func TestPostedForms(t *testing.T) {
 	}
 }
 
-// TestOtherSites checks that what another site made a browser send changes nothing, and that everybody else may go on.
-func TestOtherSites(t *testing.T) {
-	svc := newShop(info("a", "a", process.Running))
-	_, path := start(t, Config{}, svc, echo)
-	for _, test := range []struct {
-		headers []string
-		passes  bool
-	}{
-		{nil, true},
-		{[]string{"Sec-Fetch-Site: same-origin"}, true},
-		{[]string{"Sec-Fetch-Site: none"}, true},
-		{[]string{"Sec-Fetch-Site: cross-site"}, false},
-		{[]string{"Sec-Fetch-Site: same-site"}, false},
-		{[]string{"Sec-Fetch-Site: cross-site", "Origin: http://h:9001"}, false},
-		{[]string{"Sec-Fetch-Site: same-origin", "Origin: https://outside"}, true}, // a proxy speaks TLS
-		{[]string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, false},
-		{[]string{"Purpose: prefetch"}, false},
-		{[]string{"Origin: http://h:9001"}, true},
-		{[]string{"Origin: http://H:9001"}, true},
-		{[]string{"Origin: http://h:9002"}, false},
-		{[]string{"Origin: http://h"}, false},
-		{[]string{"Origin: http://evil"}, false},
-		{[]string{"Origin: null"}, false},
-		{[]string{"Origin: http://h:9001.evil"}, false},
-		{[]string{"Origin: http://evil", "Referer: http://h:9001/"}, false},
-		{[]string{"Referer: http://h:9001/index.html?x"}, true},
-		{[]string{"Referer: http://h:9001@evil/"}, false},
-		{[]string{"Referer: http://evil/?http://h:9001/"}, false},
-		{[]string{"Referer: %zz"}, false},
-		{[]string{"Referer: about:blank"}, false},
-		{[]string{"Referer:"}, true},
-		{[]string{"Origin: https://public", "X-Forwarded-Host: public"}, true},
-		{[]string{"Origin: https://public", "X-Forwarded-Host: public:443, inner"}, true},
-		{[]string{"Origin: https://public", "X-Forwarded-Host: other"}, false},
-	} {
-		for _, request := range []string{get("/?action=stopall", test.headers...), post("/index.html", "action=stop&processname=a", test.headers...)} {
-			resp, body := ask(t, path, request)
-			calls := svc.Take()
-			switch {
-			case test.passes && (resp.StatusCode != 303 || calls == ""):
-				t.Errorf("%v is refused: %d", test.headers, resp.StatusCode)
-			case !test.passes && (resp.StatusCode != 403 || calls != "" || !strings.Contains(body, "Error code 403.") || resp.Header.Get("Cache-Control") != "no-store"):
-				t.Errorf("%v passes: %d %s, %s", test.headers, resp.StatusCode, body, calls)
-			}
-		}
-		// Everybody may look.
-		for _, target := range []string{"/", "/?action=refresh", "/?message=x", "/tail.html?processname=a", "/ok.html", "/images/icon.png"} {
-			if resp, _ := ask(t, path, get(target, test.headers...)); resp.StatusCode >= 400 {
-				t.Errorf("%v cannot see %s: %d", test.headers, target, resp.StatusCode)
-			}
-		}
-		svc.Take()
-	}
-	for origin, host := range map[string]string{"http://h": "h:80", "http://h:80": "h", "https://h": "h:443", "https://h:443": "H", "http://[::1]": "[::1]:80"} {
-		r, err := http.NewRequest(http.MethodGet, "/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Host = host
-		r.Header.Set("Origin", origin)
-		if foreign(r) {
-			t.Errorf("%s is foreign to %s", origin, host)
-		}
-	}
-}
-
 // TestShuttingDown checks the pages while the daemon is about to end.
 func TestShuttingDown(t *testing.T) {
 	for _, mood := range []control.Mood{control.MoodShutdown, control.MoodRestarting} {
@@ -505,50 +439,6 @@ func TestLongActions(t *testing.T) {
 	}
 	if calls := svc.Take(); strings.Contains(calls, "Start") {
 		t.Errorf("at the server's end: %s", calls)
-	}
-}
-
-// TestFiles checks the files, what is remembered of them, and that no other file can be had.
-func TestFiles(t *testing.T) {
-	_, path := start(t, Config{}, newShop(), echo)
-	for name, contentType := range map[string]string{
-		"stylesheets/supervisor.css": "text/css", "images/icon.png": "image/png", "images/supervisor.gif": "image/gif", "images/rule.gif": "image/gif",
-		"images/state0.gif": "image/gif", "images/state1.gif": "image/gif", "images/state2.gif": "image/gif", "images/state3.gif": "image/gif",
-	} {
-		content, err := ui.ReadFile("ui/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, target := range []string{"/" + name, "//" + name, "/" + name + "?x=1", "/images/../" + name, "/" + strings.Replace(name, "/", "//", 1)} {
-			resp, body := ask(t, path, get(target))
-			if resp.StatusCode != 200 || body != string(content) || resp.Header.Get("Content-Type") != contentType || resp.ContentLength != int64(len(content)) {
-				t.Errorf("%s: %d %v", target, resp.StatusCode, resp.Header)
-			}
-		}
-		resp, body := ask(t, path, strings.Replace(get("/"+name), "GET", "HEAD", 1))
-		modified := resp.Header.Get("Last-Modified")
-		if when, err := http.ParseTime(modified); err != nil || resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(content)) || when.After(time.Now()) {
-			t.Errorf("%s: %d %v, %v", name, resp.StatusCode, resp.Header, err)
-		}
-		for header, status := range map[string]int{
-			"If-Modified-Since: " + modified: 304, "If-Modified-Since: Mon, 01 Jan 2001 00:00:00 GMT": 200, "If-Modified-Since: x": 200,
-			"If-None-Match: " + resp.Header.Get("ETag"): 304, "If-None-Match: \"x\"\r\nIf-Modified-Since: " + modified: 200,
-		} {
-			if resp, body := ask(t, path, get("/"+name, header)); resp.StatusCode != status || (status == 304) != (body == "") {
-				t.Errorf("%s, %s: %d", name, header, resp.StatusCode)
-			}
-		}
-	}
-	for target, where := range map[string]string{"/images": "images/", "//stylesheets": "stylesheets/"} {
-		if resp, body := ask(t, path, get(target)); resp.StatusCode != 301 || resp.Header.Get("Location") != where || body != errorPage(301, "Moved Permanently") {
-			t.Errorf("%s: %d %v", target, resp.StatusCode, resp.Header)
-		}
-	}
-	for _, target := range []string{"/images/", "/stylesheets/", "/.", "/..", "/../", "/images/.", "/images/..", "/images/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/images/%2e%2e/ok.html",
-		"/status.html", "/ui", "/ui/status.html", "/images/icon.png/", "/images/nope.gif", "/IMAGES/icon.png", "/index.html/", "/index.html%00", "/images/icon.png%00", "/pages.go"} {
-		if resp, body := ask(t, path, get(target)); resp.StatusCode != 404 || body != errorPage(404, "Not Found") {
-			t.Errorf("%s: %d", target, resp.StatusCode)
-		}
 	}
 }
 
