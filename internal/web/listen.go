@@ -1,5 +1,5 @@
 // Package web serves the daemon over HTTP: it opens the configured sockets, checks credentials, carries XML-RPC documents to their
-// handler and streams logs.
+// handler, streams logs and shows the classic page.
 //
 // It owns sockets, HTTP and nothing behind it: methods are package xmlrpc's, answers the control.Service's. Opening (Listen) is apart from
 // serving (Serve), so that a daemon finds its sockets taken before it touches anything else. The mains import it.
