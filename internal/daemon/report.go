@@ -31,6 +31,8 @@ func (d *Daemon) report(e core.Event) {
 			whom = "process group "
 		}
 		d.logf(LevelDebug, "killing %s (pid %d) %swith signal %s", e.Name, e.PID, whom, e.Signal)
+	case core.SignalSent:
+		d.logf(LevelDebug, "sending %s (pid %d) sig %s", e.Name, e.PID, e.Signal)
 	case core.SignalProblem:
 		d.logf(LevelCritical, "%s", e.Text)
 	case core.WaitingToStop:
