@@ -212,3 +212,31 @@ func TestUserEnvironment(t *testing.T) {
 		t.Errorf("%q, %v, want %q", out, err, want)
 	}
 }
+
+// TestSearchAsRoot checks that root is warned when the configuration file is looked for, since anybody may have put one where it works.
+func TestSearchAsRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root is warned")
+	}
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "supervisord.conf"), []byte("[supervisord]\nloglevel=loud\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-n"}, {"-n", "-c", "supervisord.conf"}} {
+		cmd := exec.Command(filepath.Join(bin, "supervisord"), args...)
+		cmd.Dir = dir
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("%q: %v", args, err)
+		}
+		warned := strings.HasPrefix(errs.String(), "warning: running as root and looking for the configuration file in default places, among them the working directory;")
+		if !strings.Contains(errs.String(), "Error: bad logging level name 'loud'\n") || warned != (len(args) == 1) {
+			t.Errorf("%q: %s", args, &errs)
+		}
+	}
+}
