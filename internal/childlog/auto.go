@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // autoLetters are the characters that make the name of an AUTO log unique, as Python's tempfile uses them.
@@ -50,7 +52,8 @@ func CreateAuto(dir, process, channel, identifier string) (path string, err erro
 // CleanAuto removes the AUTO logs that earlier runs under this identifier left in dir, backups included (contract: logging, "AUTO
 // cleanup"). failed lists the paths that could not be removed; the error says that dir could not be read.
 //
-// The identifier is taken literally, where Supervisor takes it for a pattern (quirk F2).
+// The identifier is taken literally, where Supervisor takes it for a pattern, and a log that somebody writes stays: it belongs to another
+// daemon under the same identifier (quirk F2).
 func CleanAuto(dir, identifier string) (failed []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -58,15 +61,27 @@ func CleanAuto(dir, identifier string) (failed []string, err error) {
 	}
 	name := autoPattern(identifier)
 	for _, e := range entries {
-		if !name.MatchString(e.Name()) {
+		path := filepath.Join(dir, e.Name())
+		if !name.MatchString(e.Name()) || written(path) {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
 		if err := syscall.Unlink(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // not os.Remove: directories stay
 			failed = append(failed, path)
 		}
 	}
 	return failed, nil
+}
+
+// written reports whether somebody has the file at path open for writing: only then is a lease for reading refused. Where that cannot be
+// asked, on a file of somebody else or on a file system without leases, nobody has.
+func written(path string) bool {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd) // which gives the lease back
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
+	return err == unix.EAGAIN
 }
 
 // autoPattern matches the beginning of a name, as Supervisor does: what follows ".log" does not matter.

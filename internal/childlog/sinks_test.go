@@ -303,6 +303,19 @@ func TestAuto(t *testing.T) {
 	if !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
+	// Another daemon under the same identifier is writing this one.
+	used := filepath.Join(dir, "q-stdout---supervisor-abcdefgh.log")
+	f, err := os.OpenFile(used, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, open := range []bool{true, false} {
+		CleanAuto(dir, "supervisor")
+		if _, err := os.Stat(used); (err == nil) != open {
+			t.Errorf("a log that is open (%v): %v", open, err)
+		}
+		f.Close()
+	}
 	// compat: Supervisor takes the identifier for a pattern; we take it literally (quirk F2).
 	os.WriteFile(filepath.Join(dir, "p-stdout---axb-abcdefgh.log"), nil, 0o644)
 	CleanAuto(dir, "a.b")

@@ -24,6 +24,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration files again. The error's text is shown to clients.
 	Load func() (*config.Config, error)
+	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
+	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
 	Host func(events func(host.Event)) (host.Host, error)
 	// Logger takes the main log's lines, at the levels of this package. MainLog is the file behind it; nil: there is none to read (syslog).

@@ -75,3 +75,37 @@ func TestLogWriterNeverBlocks(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestLogWriterCountsLosses fills a sink, which takes a part of a line and then nothing, and empties it again.
+func TestLogWriterCountsLosses(t *testing.T) {
+	var got bytes.Buffer
+	room := 1 << 20
+	w := NewLogWriter(writerFunc(func(p []byte) (int, error) {
+		n := min(len(p), room)
+		got.Write(p[:n])
+		room -= n
+		if n < len(p) {
+			return n, errors.New("disk full")
+		}
+		return n, nil
+	}))
+	say := func(text string) {
+		t.Helper()
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			t.Fatal(err)
+		}
+		w.Flush()
+	}
+	say("one")
+	room = 2
+	say("two")
+	say("three\nfour")
+	room = 1 << 20
+	say("five")
+	w.Close()
+	lines := strings.Split(got.String(), "\n")
+	if len(lines) != 5 || lines[0] != "one" || lines[1] != "tw" || !strings.HasSuffix(lines[2], " WARN 3 log lines were dropped because the log could not be written") ||
+		lines[3] != "five" || lines[4] != "" {
+		t.Errorf("%q", lines)
+	}
+}
