@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -200,14 +201,15 @@ func (s *side) files() string {
 	if err != nil {
 		s.Fatal(err)
 	}
-	out := ""
+	var out []string
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && !strings.HasSuffix(e.Name(), ".conf") {
 			name := regexp.MustCompile(`-[a-z0-9_]{8}\.log$`).ReplaceAllString(e.Name(), "-RANDOM.log")
-			out += fmt.Sprint(name, " ", info.Mode().Type()|info.Mode().Perm(), "\n")
+			out = append(out, fmt.Sprint(name, " ", info.Mode().Type()|info.Mode().Perm(), "\n"))
 		}
 	}
-	return out
+	slices.Sort(out)
+	return strings.Join(out, "")
 }
 
 // pidIn returns the pid in a file, 0 if there is none.

@@ -102,8 +102,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		}
 		s.detached = true
 	}
-	d, err := daemon.New(daemon.Options{
-		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, listeners) }, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
+	var d *daemon.Daemon
+	d, err = daemon.New(daemon.Options{
+		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) }, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
@@ -180,7 +181,7 @@ func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile
 
 // checkRestart looks for whatever would end the daemon between the stop and the new start of a soft restart: the restart is then refused
 // while everything still runs (quirk C17).
-func (s *supervisor) checkRestart(c *config.Config, held *web.Listeners) error {
+func (s *supervisor) checkRestart(c *config.Config, d *daemon.Daemon, held *web.Listeners) error {
 	if uid := c.Supervisord.UID; uid != process.UnsetID && uid != os.Getuid() && os.Getuid() != 0 {
 		return errNonroot
 	}
@@ -193,7 +194,7 @@ func (s *supervisor) checkRestart(c *config.Config, held *web.Listeners) error {
 			return err
 		}
 	}
-	if _, err := xmlrpc.NewHandler(nil, rpcPlugins(c.RPCInterfaces)); err != nil {
+	if _, err := xmlrpc.NewHandler(d, rpcPlugins(c.RPCInterfaces)); err != nil {
 		return err
 	}
 	return held.Check(serverConfigs(c.Servers))
