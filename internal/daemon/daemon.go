@@ -41,6 +41,8 @@ type Options struct {
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
 	Environ []string
+	// Wall is the time of day, which is reported and decides nothing; nil: the machine's.
+	Wall func() time.Time
 }
 
 // Daemon is one run of the supervisor, from boot to Halt. It implements control.Service.
@@ -66,6 +68,9 @@ var _ control.Service = (*Daemon)(nil)
 
 // New prepares a daemon; Run boots it. Close must be called after Run.
 func New(opts Options) (*Daemon, error) {
+	if opts.Wall == nil {
+		opts.Wall = time.Now
+	}
 	d := &Daemon{
 		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
@@ -101,11 +106,8 @@ func (d *Daemon) Close() error {
 	return d.host.Close()
 }
 
-// now reads the clock: the only place where this package does so for a decision of the core.
-func (d *Daemon) now() core.Now {
-	t := time.Now()
-	return core.Now{Mono: t.Sub(d.origin), Wall: t}
-}
+// now reads the clocks: the only place where this package does so for a decision of the core.
+func (d *Daemon) now() core.Now { return core.Now{Mono: time.Since(d.origin), Wall: d.opts.Wall()} }
 
 func (d *Daemon) logf(level slog.Level, format string, args ...any) {
 	if d.log.Enabled(context.Background(), level) {
