@@ -40,6 +40,12 @@ func TestOnePidfile(t *testing.T) {
 		t.Errorf("graced in the background: %s\nwant %s", got, want)
 	}
 
+	// On the first daemon's own socket both refuse, and its logs stay as well.
+	busy := &side{T: t, bin: first.bin, dir: first.dir}
+	if got := busy.fail("", "-n", "-c", "s.conf"); !strings.Contains(got, "Another program is already listening") {
+		t.Errorf("on one socket: %s", got)
+	}
+
 	second := &side{T: t, bin: first.bin, dir: first.dir}
 	second.command("", "-n", "-s", "-c", "t.conf")
 	second.launch()

@@ -99,3 +99,21 @@ init stop
 init nonsense
 report files files
 report log cat var/log/supervisor/supervisord.log
+
+echo "=== the log in syslog"
+python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+with open(sys.argv[2], "wb", 0) as f:
+    while True:
+        f.write(s.recv(65536).rstrip(b"\n") + b"\n")' dev/log tmp/syslog &
+until_ok test -S dev/log
+inside /usr/bin/supervisord -n -s -c /etc/supervisor/supervisord.conf -l syslog >tmp/out 2>&1 &
+daemon=$!
+until_ok running
+report tail inside supervisorctl maintail
+inside supervisorctl shutdown
+report "main process" wait "$daemon"
+report output cat tmp/out
+report syslog sed 's/^\(<[0-9]*>\)... .. ..:..:.. \([a-z]*: \)....-..-.. ..:..:..,... /\1TIME \2TIME /' tmp/syslog
