@@ -37,7 +37,7 @@ func badDay(t *testing.T, prefix, conf string, args ...string) (*side, *client.C
 func (s *side) finish() {
 	s.Helper()
 	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 0 || s.err.Len() > 0 {
+	if code := s.ended(); code != 0 || s.err.String() != "" {
 		s.Errorf("exit %d, errors %q", code, s.err.String())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,10 +27,34 @@ type side struct {
 	bin string
 	dir string
 	cmd *exec.Cmd
-	out bytes.Buffer // standard output
-	err bytes.Buffer
+	out output
+	err output
 	end chan error
 	pid int // of the daemon, which is not cmd's in the background
+}
+
+// output is what a daemon printed so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (o *output) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
 }
 
 // bothSides runs a story with our daemon and with Supervisor's, each in a directory of its own, and compares what the story returns.
@@ -86,8 +111,8 @@ func (s *side) read(name string) string {
 func (s *side) command(prefix string, args ...string) {
 	s.cmd = exec.Command("/bin/sh", append([]string{"-c", prefix + "\nexec \"$0\" \"$@\"", s.bin}, args...)...)
 	s.cmd.Dir = s.dir
-	s.out.Reset()
-	s.err.Reset()
+	s.out.reset()
+	s.err.reset()
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.err
 	s.cmd.WaitDelay = time.Minute
 	s.end = make(chan error, 1)

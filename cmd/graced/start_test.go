@@ -249,7 +249,7 @@ func TestStdoutAsLog(t *testing.T) {
 	s.launch()
 	s.until("the pid file", func() bool { return strings.HasSuffix(s.read("s.pid"), "\n") })
 	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 0 || strings.Count(s.out.String(), "received SIGTERM") != 1 || s.err.Len() > 0 {
+	if code := s.ended(); code != 0 || strings.Count(s.out.String(), "received SIGTERM") != 1 || s.err.String() != "" {
 		t.Errorf("exit %d, printed\n%s%s", code, s.out.String(), s.err.String())
 	}
 }
