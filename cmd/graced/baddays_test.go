@@ -195,3 +195,31 @@ func TestLogDiskFull(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 }
+
+// TestPidproxy stops a daemon that went to the background by itself: the stop is over when that daemon is gone.
+func TestPidproxy(t *testing.T) {
+	t.Parallel()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &side{T: t, bin: filepath.Join(bin, "supervisord"), dir: t.TempDir()}
+	s.write("p.sh", "setsid sh daemon.sh &\n")
+	s.write("daemon.sh", "sleep 1000 &\ntrap 'rm p.pid; kill $!; wait; sleep 0.3; >down; exit 0' TERM\necho $$ >tmp; mv tmp p.pid\nwait\n")
+	s.conf("[program:p]\ncommand=" + bin + "/pidproxy p.pid sh p.sh\nstartsecs=0\nexitcodes=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n")
+	s.command("", "-n", "-s", "-c", "s.conf")
+	s.launch()
+	s.until("the daemon is up", func() bool { return s.read("p.pid") != "" })
+	c, err := client.New("unix://"+s.path("s.sock"), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Stop(t.Context(), control.Target{Name: "p"}, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.path("down")); err != nil {
+		t.Errorf("the stop did not wait for the daemon: %v", err)
+	}
+	s.logs("stopped: p (exit status 0)", 1)
+	s.finish()
+}

@@ -145,12 +145,16 @@ func TestPidfileAtTheEnd(t *testing.T) {
 	if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
 		t.Skipf("needs root to make a device: %v", err)
 	}
+	var both []*pidfile
 	for range 2 {
 		p, err := createPidfile(path)
 		if err != nil {
 			t.Skipf("needs a file system with devices: %v", err)
 		}
-		defer p.remove()
+		both = append(both, p)
+	}
+	for _, p := range both {
+		p.remove()
 	}
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeDevice == 0 {
 		t.Errorf("the device: %v, %v", info, err)

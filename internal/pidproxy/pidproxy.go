@@ -146,9 +146,12 @@ func (p *proxy) settled(left bool) bool {
 		return true
 	}
 	// A daemon may have given its place to another, as nginx does for an upgrade.
-	if pid := p.read(); pid != 0 && parentOf(pid) == os.Getpid() {
-		p.daemon = pid
-		return false
+	// One that was told to end may have removed its file before it does.
+	for _, pid := range []int{p.read(), p.target} {
+		if pid != 0 && parentOf(pid) == os.Getpid() {
+			p.daemon = pid
+			return false
+		}
 	}
 	return p.known || p.target != 0
 }

@@ -1,6 +1,7 @@
 package pidproxy
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
@@ -219,4 +220,62 @@ func (r *run) pid() int {
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return pid
+}
+
+// TestAsSupervisors compares what both programs say: how they are called, and that a pid file cannot be read.
+func TestAsSupervisors(t *testing.T) {
+	const reference = "/usr/bin/pidproxy"
+	if _, err := os.Stat(reference); err != nil {
+		t.Skip("reference: Debian's supervisor is not installed")
+	}
+	usageOf := func(cmd *exec.Cmd) (line string, code int) {
+		out, _ := cmd.Output() // the code says it
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return strings.ReplaceAll(lines[len(lines)-1], reference, "pidproxy"), cmd.ProcessState.ExitCode()
+	}
+	for _, args := range [][]string{nil, {"pidfile"}} {
+		own := exec.Command("/proc/self/exe", args...)
+		own.Env = append(os.Environ(), "BE_PIDPROXY=1")
+		line, code := usageOf(own)
+		if theirs, theirCode := usageOf(exec.Command(reference, args...)); line != theirs || code != theirCode {
+			t.Errorf("%q: %q, exit %d; Supervisor's: %q, exit %d", args, line, code, theirs, theirCode)
+		}
+	}
+
+	var said []string
+	for _, own := range []bool{true, false} {
+		dir := script(t, ">ready\nexec sleep 1000\n")
+		cmd := exec.Command(reference, "pid", "./daemon")
+		if own {
+			cmd = exec.Command("/proc/self/exe", "pid", "./daemon")
+			cmd.Env = append(os.Environ(), "BE_PIDPROXY=1")
+		}
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r := &run{t: t, dir: dir}
+		r.until("the command runs", r.exists("ready"))
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Error(err)
+		}
+		said = append(said, line)
+		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+			t.Errorf("it has ended: %v", err)
+		}
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // a group of its own: the proxy and its command
+		_ = cmd.Wait()
+	}
+	if said[0] != said[1] {
+		t.Errorf("ours says %q, Supervisor's %q", said[0], said[1])
+	}
 }
