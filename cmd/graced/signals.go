@@ -72,9 +72,8 @@ func obeyOne(d *daemon.Daemon, sig os.Signal, logf logFunc) {
 }
 
 // defaultActions gives signals that Go's runtime takes and ignores the meaning that they have for any process (contract: daemon,
-// "Signals"): whoever sends SIGUSR1 or SIGALRM to a supervisor ends it. SIGPIPE and SIGXFSZ never do, whatever children get: a log on a
-// broken pipe or a file that grew too large must not end supervision. Nor does SIGIO, with which the kernel tells of leases (childlog asks
-// for some).
+// "Signals"): whoever sends SIGUSR1 or SIGALRM to a supervisor ends it. SIGIO is left out, with which the kernel tells of leases: childlog
+// asks for some.
 func defaultActions() {
 	var action [64]byte // all zero: SIG_DFL, no flags
 	set := func(sig syscall.Signal) {
@@ -88,5 +87,11 @@ func defaultActions() {
 	for sig := syscall.Signal(firstFree); sig <= last; sig++ {
 		set(sig)
 	}
-	signal.Notify(make(chan os.Signal), unix.SIGPIPE, unix.SIGXFSZ) // nobody reads it: the signals have no effect
 }
+
+// unread takes signals that have no effect.
+var unread = make(chan os.Signal, 1)
+
+// surviveWrites keeps SIGPIPE and SIGXFSZ from ending the daemon, for a log on a broken pipe or a file that grew too large must not end
+// supervision. Children start with the default actions then, unless the host, which comes later, ignores both for them too.
+func surviveWrites() { signal.Notify(unread, unix.SIGPIPE, unix.SIGXFSZ) }

@@ -174,6 +174,44 @@ func TestRestartRefused(t *testing.T) {
 	})
 }
 
+// TestSigpipeAfterRestart changes what children find SIGPIPE (bit 12) and SIGXFSZ (bit 24) set to. The daemon survives them either way.
+func TestSigpipeAfterRestart(t *testing.T) {
+	conf := func(value string) string {
+		return "[graced]\nsigpipe=" + value + "\n[program:p]\ncommand=grep SigIgn /proc/self/status\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/p.log\n"
+	}
+	r := newRig(t, conf("ignore"))
+	log := func() string {
+		text, err := os.ReadFile(filepath.Join(r.dir, "p.log"))
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+	want := ""
+	for _, value := range []string{"ignore", "default", "ignore"} {
+		if want != "" {
+			r.write(conf(value))
+			if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want += map[string]string{"ignore": "SigIgn:\t0000000001001000\n", "default": "SigIgn:\t0000000000000000\n"}[value]
+		r.until("sigpipe="+value, func() bool { return len(log()) >= len(want) })
+		if log() != want {
+			t.Fatalf("sigpipe=%s: %q, want %q", value, log(), want)
+		}
+		for _, sig := range []syscall.Signal{syscall.SIGPIPE, syscall.SIGXFSZ} {
+			if err := r.cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.until("the daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPidOne runs the daemon as process 1 of a pid namespace: it takes in strangers, passes nothing on to them, and ends in order.
 func TestPidOne(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -60,6 +60,7 @@ func (s *supervisor) start() error {
 
 // runOnce is one life between two soft restarts: it opens everything, supervises, and closes everything.
 func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err error) {
+	surviveWrites()
 	if err := s.becomeUser(c.Supervisord); err != nil {
 		return false, err
 	}

@@ -255,7 +255,7 @@ func parentOf(pid int) int {
 	// The name in parentheses may hold anything, parentheses too.
 	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
 	fields := strings.Fields(rest)
-	if len(fields) < 2 || fields[0] == "Z" {
+	if len(fields) < 2 {
 		return 0
 	}
 	parent, _ := strconv.Atoi(fields[1])
