@@ -174,6 +174,32 @@ func TestRestartRefused(t *testing.T) {
 	})
 }
 
+// TestFilesBreakDuringRestart breaks the file after the restart was granted, while a program takes its time to stop: the daemon goes on with
+// what it knows, where Supervisor would end.
+func TestFilesBreakDuringRestart(t *testing.T) {
+	r := newRig(t, strings.Replace(stubborn, "p.sh", "%(here)s/p.sh", 1)+"directory=%(here)s\n")
+	ready := filepath.Join(r.dir, "ready")
+	if err := os.WriteFile(filepath.Join(r.dir, "p.sh"), []byte("trap '>stopping' TERM\n>ready\nwhile :; do sleep 1; done\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exists := func(path string) func() bool { return func() bool { _, err := os.Stat(path); return err == nil } }
+	r.until("the program is up", exists(ready))
+	pid := r.infos()["p"].PID
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the program is being stopped", exists(filepath.Join(r.dir, "stopping")))
+	r.write("[program:p]\ncommand=sleep 1\nstartsecs=soon\n")
+	r.until("the program is up again", func() bool {
+		list, err := r.Processes(t.Context())
+		return err == nil && len(list) == 1 && list[0].PID > 0 && list[0].PID != pid
+	})
+	log, err := os.ReadFile(filepath.Join(r.dir, "s.log"))
+	if err != nil || !strings.Contains(string(log), "CRIT the files cannot be used any more, going on with what they said before: invalid literal for int() with base 10: 'soon'") {
+		t.Errorf("%v, the log says\n%s", err, log)
+	}
+}
+
 // TestSigpipeAfterRestart changes what children find SIGPIPE (bit 12) and SIGXFSZ (bit 24) set to. The daemon survives them either way.
 func TestSigpipeAfterRestart(t *testing.T) {
 	conf := func(value string) string {

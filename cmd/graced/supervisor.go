@@ -25,6 +25,7 @@ type supervisor struct {
 	overrides config.Overrides
 	strict    bool           // refuse what Supervisor lets pass in silence
 	infos     []string       // what the start wants to tell the main log
+	trouble   []string       // likewise, as criticals
 	signals   chan os.Signal // nil until the first run listens
 	detached  bool           // standard error leads nowhere
 }
@@ -52,8 +53,11 @@ func (s *supervisor) start() error {
 		if err != nil || !restart {
 			return err
 		}
-		if c, err = s.load(); err != nil {
-			return err
+		// They were good when the restart was asked for, but stopping may have taken a while. Ending now would leave nothing running.
+		if next, err := s.load(); err != nil {
+			s.trouble = append(s.trouble, fmt.Sprintf("the files cannot be used any more, going on with what they said before: %v", err))
+		} else {
+			c = next
 		}
 	}
 }
@@ -82,6 +86,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	daemon.LogWarnings(logs.logger, s.withRemarks(c))
 
+	var pid *pidfile
+	defer func() { pid.remove() }() // last of all: who waits for that finds the sockets free
+
 	listeners, err := web.Listen(serverConfigs(c.Servers))
 	if err != nil {
 		return false, &usageError{err.Error()}
@@ -105,7 +112,8 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) }, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
+		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
+		Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
@@ -127,11 +135,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	defer server.Close()
 
 	s.listen()
-	pid, err := s.ownPidfile(c.Supervisord.Pidfile, first, logf)
-	if err != nil {
+	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
 		return false, err
 	}
-	defer pid.remove()
 	if err := announce(upWord); err != nil {
 		return false, err
 	}
@@ -153,10 +159,13 @@ func (s *supervisor) withRemarks(c *config.Config) *config.Config {
 		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelCrit, Text: "Supervisor is running as root.  Privileges were not dropped because " +
 			"no user is specified in the config file.  If you intend to run as root, you can set user=root in the config file to avoid this message."})
 	}
-	for _, info := range s.infos {
-		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelInfo, Text: info})
+	for _, text := range s.trouble {
+		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelCrit, Text: text})
 	}
-	s.infos = nil
+	for _, text := range s.infos {
+		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelInfo, Text: text})
+	}
+	s.infos, s.trouble = nil, nil
 	return &out
 }
 
