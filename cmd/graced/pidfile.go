@@ -57,7 +57,7 @@ func pidfileHolder(path string) *pidfileTaken {
 func pidIn(file io.ReaderAt) int {
 	text := make([]byte, 32)
 	n, err := file.ReadAt(text, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))

@@ -202,7 +202,8 @@ var sideMasks = []struct {
 	{regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} `), ""},
 	{regexp.MustCompile(`pid \d+`), "pid PID"},
 	{regexp.MustCompile(`\(\d+\) with SIGKILL`), "(PID) with SIGKILL"},
-	// How often these are repeated depends on the moment.
+	// Whether a program that ends at once is seen running depends on the moment, and so does how often the others are repeated.
+	{regexp.MustCompile(`(?m)^INFO success: p entered .*\n`), ""},
 	{regexp.MustCompile(`(?m)^INFO waiting for .* to die\n`), ""},
 	{regexp.MustCompile(`(?m)^DEBG received SIGCHLD .*\n`), ""},
 	{regexp.MustCompile(`(?m)^(DEBG fd|TRAC|BLAT) .*\n`), ""},

@@ -187,7 +187,7 @@ func TestBackground(t *testing.T) {
 // TestLimits starts daemons under low limits: minfds and minprocs raise them, for children too, or say that they cannot.
 func TestLimits(t *testing.T) {
 	for _, c := range []struct{ name, prefix, args string }{
-		{"soft limits too low", "ulimit -Sn 256; ulimit -Su 150", ""},
+		{"soft limits too low", "ulimit -Sn 256; prlimit --pid $$ --nproc=150:", ""},
 		{"high enough", "ulimit -Sn 2000", ""},
 		{"asked for more", "ulimit -Sn 256", "-a 1500"},
 		{"asked for less", "ulimit -Sn 256", "-a 100"},
@@ -198,7 +198,7 @@ func TestLimits(t *testing.T) {
 			t.Parallel() // most of the time is waiting
 			bothSides(t, func(s *side) string {
 				s.conf("[program:p]\ncommand=/bin/sh p.sh\nstdout_logfile=%(here)s/p.log\nstartsecs=0\nautorestart=false\n")
-				s.write("p.sh", "ulimit -Sn; ulimit -Hn; ulimit -Su; ulimit -Hu\n")
+				s.write("p.sh", "grep -E 'Max (open files|processes)' /proc/self/limits\n")
 				s.command(c.prefix, append([]string{"-n", "-c", "s.conf"}, strings.Fields(c.args)...)...)
 				s.launch()
 				s.logs("exited: p", 1)
@@ -216,7 +216,7 @@ func TestLimits(t *testing.T) {
 			if os.Getuid() == 0 {
 				return text // root's processes are not counted: whether the limit can be raised depends on a capability
 			}
-			text += s.fail("ulimit -u 300", "-n", "-c", "s.conf", "--minprocs", "999999999")
+			text += s.fail("prlimit --pid $$ --nproc=300", "-n", "-c", "s.conf", "--minprocs", "999999999")
 			return strings.Replace(text, "allow you to open 999999999 p", "allow you to open 300 p", 1)
 		})
 	})
