@@ -87,7 +87,7 @@ func TestListenerLives(t *testing.T) {
 		t.Errorf("the log of the listener: %q, %v", log, err)
 	}
 	log, err := r.ReadLog(t.Context(), control.Log{Main: true}, 0, 0)
-	for _, want := range []string{"DEBG 'ears' stdout output:\nb'READY\\n'", "DEBG 'ears' stderr output:\nnoise\n", "DEBG 'mouth' stdout output:\nUndecodable: b'hello\\xff'"} {
+	for _, want := range []string{"DEBG received SIGCHLD indicating a child quit\n", "DEBG 'ears' stdout output:\nb'READY\\n'", "DEBG 'ears' stderr output:\nnoise\n", "DEBG 'mouth' stdout output:\nUndecodable: b'hello\\xff'"} {
 		if err != nil || !bytes.Contains(log, []byte(want)) {
 			t.Errorf("the main log lacks %q: %v", want, err)
 		}
