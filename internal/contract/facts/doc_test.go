@@ -24,5 +24,5 @@
 //	quirk ID VERDICT: reason     one with a difference, see verdicts
 //	differs: reason              a deliberate difference that is none of the known oddities
 //	absent: reason               the fact does not apply to graced, so there is nothing to test
-//	pending: NAME                who makes it; not in the final table
+//	pending: NAME                who makes it; an error, so that a table is whole before it is shared
 package facts
