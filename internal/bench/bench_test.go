@@ -40,8 +40,8 @@ func TestQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rep.rows) != 10 {
-		t.Errorf("%d rows, want 10", len(rep.rows))
+	if len(rep.rows) != 14 {
+		t.Errorf("%d rows, want 14", len(rep.rows))
 	}
 	for _, row := range rep.rows {
 		if row.ours == "" || row.target == "" || (row.original == "") != (opt.supervisord == "") {

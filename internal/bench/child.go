@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +30,13 @@ var childSource []byte
 //
 //	stamp FIFO           report the start to FIFO, then sleep for ever
 //	lines ID COUNT FIFO  report the start, write COUNT numbered lines of 100 bytes, each with one write, report again and exit
+//	turns ID COUNT FIFO  the same, but each line, and the second report, waits for a SIGUSR1
+//	listen answer FILE FIFO  report the start, then be an event listener of PROCESS_LOG that answers at once and sends the writer of the
+//	                     line a SIGUSR1
+//	listen hold FILE FIFO  the same, but keep the first event until a SIGUSR1 comes, and send none
+//
+// A listener writes what it has seen into FILE when it gets SIGTERM, with hold also after each event: the number of events, and how often
+// their numbers were not consecutive, both as 8 bytes, little endian.
 //
 // A report is 16 bytes: CLOCK_MONOTONIC in nanoseconds and the pid, both little endian.
 type child struct {
@@ -69,25 +78,10 @@ func childMain(args []string) int {
 				time.Sleep(time.Hour)
 			}
 		}
-	case len(args) == 4 && args[0] == "lines":
-		var id, count int
-		if id, err = strconv.Atoi(args[1]); err != nil {
-			break
-		}
-		if count, err = strconv.Atoi(args[2]); err != nil {
-			break
-		}
-		if err = sendStamp(args[3]); err != nil {
-			break
-		}
-		for seq := range count {
-			if _, err = os.Stdout.WriteString(logLine(id, seq)); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			err = sendStamp(args[3])
-		}
+	case len(args) == 4 && (args[0] == "lines" || args[0] == "turns"):
+		err = writeLines(args[0] == "turns", args[1], args[2], args[3])
+	case len(args) == 4 && args[0] == "listen":
+		err = listen(args[1] == "hold", args[2], args[3])
 	default:
 		err = fmt.Errorf("unknown role %q", args)
 	}
@@ -96,6 +90,35 @@ func childMain(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// writeLines is the child's role "lines" or "turns".
+func writeLines(turns bool, idText, countText, fifo string) error {
+	id, err := strconv.Atoi(idText)
+	if err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(countText)
+	if err != nil {
+		return err
+	}
+	turn := make(chan os.Signal, 1)
+	signal.Notify(turn, syscall.SIGUSR1)
+	if err := sendStamp(fifo); err != nil {
+		return err
+	}
+	for seq := range count {
+		if turns {
+			<-turn
+		}
+		if _, err := os.Stdout.WriteString(logLine(id, seq)); err != nil {
+			return err
+		}
+	}
+	if turns {
+		<-turn
+	}
+	return sendStamp(fifo)
 }
 
 // logLine is line seq of writer id: "ID SEQ" filled up with dots to 99 bytes, and a newline.
