@@ -12,12 +12,13 @@ GO       ?= go
 FUZZTIME ?= 60s
 TIMEOUT  ?= 12m
 BENCH    ?=
+SOAK     ?= 1h
 SESSIONS ?=
 GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle fuzz bench lint cover cross clean
+.PHONY: help build test contract check oracle fuzz bench soak lint cover cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,14 +42,13 @@ test: ## everything that must pass: installs what is missing (as root), vets, te
 	@$(GO) build -o .tools/testsum ./internal/testsum
 	@echo "go test $(RACE) -timeout $(TIMEOUT) ./..."
 	@$(GO) test -json $(RACE) -timeout $(TIMEOUT) ./... | .tools/testsum -absent .tools/absent
-	@$(MAKE) contract SESSIONS='/(grace|update|verbs|auth|options|shutdown)$$'
 
-contract: ## both daemons with both clients, each pairing through the same sessions (minutes); make test leaves out the terminal ones
+contract: ## both daemons with both clients, each pairing through the same sessions (SESSIONS=/verbs for those of one script)
 	@mkdir -p .tools
 	@$(GO) build -o .tools/testsum ./internal/testsum
 	@touch .tools/absent
-	@echo "go test -timeout $(TIMEOUT) -run 'TestSessions$(SESSIONS)' ./internal/contract -live"
-	@$(GO) test -json -count=1 -timeout $(TIMEOUT) -run 'TestSessions$(SESSIONS)' ./internal/contract -live | .tools/testsum -absent .tools/absent
+	@echo "go test -timeout $(TIMEOUT) -run 'TestSessions$(SESSIONS)' ./internal/contract"
+	@$(GO) test -json -count=1 -timeout $(TIMEOUT) -run 'TestSessions$(SESSIONS)' ./internal/contract | .tools/testsum -absent .tools/absent
 
 oracle: ## 20,000 random scenarios against Supervisor's own classes (minutes)
 	$(GO) test ./internal/sim -run TestOracle -count=1 -oracle.n=20000 -timeout 30m
@@ -63,6 +63,9 @@ fuzz: ## run every fuzzer for FUZZTIME (60s)
 
 bench: build ## measure against Supervisor side by side and rewrite docs/benchmarks.md (BENCH=-strict fails on a missed target)
 	$(GO) run ./internal/bench $(BENCH)
+
+soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 processes; rewrites its table in docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
 
 lint: $(GOLANGCI) ## run golangci-lint (built from source the first time: about 2 minutes)
 	$(GOLANGCI) run ./...

@@ -22,27 +22,30 @@ const module = "github.com/graced/graced/"
 var layers = map[string][]string{
 	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
 		"internal/process", "internal/web", "internal/xmlrpc"},
-	"cmd/gracectl":      {"internal/config", "internal/ctl", "internal/machine"},
-	"internal/demo":     {"internal/client", "internal/control", "internal/process"},
-	"internal/web":      {"internal/control", "internal/plan", "internal/process"},
-	"internal/xmlrpc":   {"internal/control", "internal/plan", "internal/process"},
-	"internal/ctl":      {"internal/client", "internal/control", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
-	"internal/client":   {"internal/control", "internal/process", "internal/xmlrpc"},
-	"internal/daemon":   {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/host", "internal/plan", "internal/process"},
+	"cmd/gracectl":    {"internal/config", "internal/ctl", "internal/machine"},
+	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
+	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
+	"internal/xmlrpc": {"internal/control", "internal/plan", "internal/process", "internal/pytext"},
+	"internal/ctl":    {"internal/client", "internal/control", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
+	"internal/client": {"internal/control", "internal/process", "internal/xmlrpc"},
+	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
+		"internal/process", "internal/pytext"},
 	"internal/machine":  {"internal/config"},
 	"internal/host":     {"internal/process", "internal/shlex"},
 	"internal/childlog": {"internal/process"},
 	"internal/control":  {"internal/plan", "internal/process"},
-	"internal/core":     {"internal/plan", "internal/process"},
+	"internal/core":     {"internal/event", "internal/plan", "internal/process"},
+	"internal/event":    {"internal/pytext"},
+	"internal/pytext":   {},
 	"internal/plan":     {"internal/process"},
-	"internal/config":   {"internal/process", "internal/shlex"},
+	"internal/config":   {"internal/event", "internal/process", "internal/pytext", "internal/shlex"},
 	"internal/shlex":    {},
 	"internal/process":  {},
 	"internal/bench":    {}, // a black box around the binaries
 }
 
 // pure packages take the time, the environment and every fact about the machine as arguments.
-var pure = []string{"internal/process", "internal/shlex", "internal/config", "internal/plan", "internal/core"}
+var pure = []string{"internal/process", "internal/shlex", "internal/config", "internal/plan", "internal/pytext", "internal/event", "internal/core"}
 
 // impureImports lists what no pure package imports, with the reason.
 var impureImports = map[string]string{

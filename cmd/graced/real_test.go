@@ -16,6 +16,7 @@ import (
 
 	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -35,6 +36,10 @@ var binaries = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	host.Init()
+	if socket := os.Getenv(soakEnv); socket != "" {
+		os.Exit(soakDaemon(socket))
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

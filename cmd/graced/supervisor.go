@@ -26,6 +26,7 @@ type supervisor struct {
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
+	serial    uint64   // of the next event: it goes on after a soft restart
 	infos     []string // what the start wants to tell the main log
 	detached  bool     // standard error leads nowhere
 }
@@ -103,7 +104,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	d, err := daemon.New(daemon.Options{
 		Config: c, Load: s.load, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
+		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced), ChildNofile: uint64(max(0, c.Supervisord.MinFDs))})
 		},
@@ -143,7 +144,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	done := make(chan struct{})
 	defer close(done)
 	go s.obey(d, signals, logf, done)
-	return d.Run(context.Background()), nil
+	restart = d.Run(context.Background())
+	s.serial = d.EventSerial()
+	return restart, nil
 }
 
 // logFunc writes a line into the main log.

@@ -354,6 +354,11 @@ func (c *Client) Shutdown(ctx context.Context) error { return c.do(ctx, "supervi
 // Restart begins the soft restart.
 func (c *Client) Restart(ctx context.Context) error { return c.do(ctx, "supervisor.restart") }
 
+// SendRemote gives a REMOTE_COMMUNICATION event to the event listeners.
+func (c *Client) SendRemote(ctx context.Context, kind, data string) error {
+	return c.do(ctx, "supervisor.sendRemoteCommEvent", kind, data)
+}
+
 // Log writes a line into the main log.
 func (c *Client) Log(ctx context.Context, level int, message string) error {
 	_, err := c.extension(ctx, "log", message, level)

@@ -29,6 +29,14 @@ type referenceGroup struct {
 	Name      string
 	Priority  int
 	Processes []map[string]any
+	Socket    *referenceSocket
+	member    map[string]*referenceSocket // of single processes, by verdict
+}
+
+type referenceSocket struct {
+	URL           string
+	Backlog, Mode int
+	Owner         []int
 }
 
 type referenceServer struct {
@@ -59,12 +67,24 @@ var verdicts = map[string]struct {
 	"include_percent_here.conf": {"A7", loadsCommand("/bin/a %(here)s")},
 	"group_comma.conf":          {"A9", failsWith("[group:g] names unknown program or fcgi-program ")},
 	"group_second_unknown.conf": {"A9", failsWith("[group:g] names unknown program or fcgi-program nope")},
+	"fcgi_bad_format.conf":      {"A9", failsWith("Bad socket format foo in [fcgi-program:f] socket")},
+	"fcgi_before_server.conf":   {"A9", failsWith("Bad socket format foo in [fcgi-program:f] socket")},
+	"fcgi_upper.conf":           {"A9", failsWith("Bad socket format UNIX:///a in [fcgi-program:f] socket")},
+	"fcgi_tcp_empty_host.conf":  {"A9", failsWith("Bad socket format tcp://:1 in [fcgi-program:f] socket")},
+	"fcgi_tcp_no_port.conf":     {"A9", failsWith("Bad socket format tcp://localhost in [fcgi-program:f] socket")},
+	"fcgi_tcp_six.conf":         {"A9", failsWith("Bad socket format tcp://[::1]:1 in [fcgi-program:f] socket")},
+	"fcgi_tcp_space.conf":       {"A9", failsWith("Bad socket format tcp://a b:1 in [fcgi-program:f] socket")},
+	"fcgi_tcp_word_port.conf":   {"A9", failsWith("Bad socket format tcp://a:b in [fcgi-program:f] socket")},
+	"fcgi_bad_unix.conf":        {"A9", failsWith("Unix socket path foo is not an absolute path in [fcgi-program:f] socket")},
 	"default.conf":              {"A10", func(c *referenceCase) { c.Plugins[0].Extras = nil }},
 	"duplicate_process.conf":    {"A11", func(c *referenceCase) { c.Groups[0].Processes = c.Groups[0].Processes[1:] }},
 	"duplicate_group.conf":      {"A12", func(c *referenceCase) { c.Groups = c.Groups[:1] }},
-	"expanded_name.conf":        {"A14", failsWith("Invalid name: 'a/b' because of character: '/' in section 'program:a' (file: 'expanded_name.conf')")},
-	"rtmin.conf":                {"A21", loadsCommand("/bin/a")},
-	"member_order.conf":         {"C7", func(c *referenceCase) { slices.Reverse(c.Groups[0].Processes) }},
+	"fcgi_group.conf": {"A13", func(c *referenceCase) {
+		c.Groups[0].member = map[string]*referenceSocket{"f": {URL: "tcp://localhost:9000"}}
+	}},
+	"expanded_name.conf": {"A14", failsWith("Invalid name: 'a/b' because of character: '/' in section 'program:a' (file: 'expanded_name.conf')")},
+	"rtmin.conf":         {"A21", loadsCommand("/bin/a")},
+	"member_order.conf":  {"C7", func(c *referenceCase) { slices.Reverse(c.Groups[0].Processes) }},
 	"factory_unknown.conf": {"contract: config, Plugins", failsWith("nope.nope:nope cannot be resolved within [rpcinterface:other]: the built-in factories are " +
 		FactoryMain + ", " + FactoryTwiddler + ", " + FactoryGrace)},
 }
@@ -144,10 +164,16 @@ func checkGroups(t *testing.T, c referenceCase, conf *Config, check func(what st
 	}
 	for i, g := range conf.Groups {
 		check(g.Name+" priority", g.Priority, c.Groups[i].Priority)
+		check(g.Name+" is a FastCGI program", g.Kind == process.KindFCGI, c.Groups[i].Socket != nil)
 		if check(g.Name+" processes", len(g.Processes), len(c.Groups[i].Processes)); len(g.Processes) != len(c.Groups[i].Processes) {
 			continue
 		}
 		for j, p := range g.Processes {
+			socket := c.Groups[i].Socket
+			if own := c.Groups[i].member[p.Name]; own != nil {
+				socket = own
+			}
+			check(g.Name+":"+p.Name+" socket", p.Socket, socket.spec())
 			for key, want := range c.Groups[i].Processes[j] {
 				if want == "" && strings.HasSuffix(key, "_logfile") {
 					want = nil // no log either way
@@ -156,6 +182,17 @@ func checkGroups(t *testing.T, c referenceCase, conf *Config, check func(what st
 			}
 		}
 	}
+}
+
+// spec returns the socket as our processes have it.
+func (s *referenceSocket) spec() process.SocketSpec {
+	if s == nil {
+		return process.SocketSpec{}
+	}
+	if s.Owner == nil {
+		s.Owner = []int{process.UnsetID, process.UnsetID}
+	}
+	return process.SocketSpec{URL: s.URL, Backlog: s.Backlog, Mode: s.Mode, UID: s.Owner[0], GID: s.Owner[1]}
 }
 
 // checkMessages compares what Supervisor logs; ours may say more.

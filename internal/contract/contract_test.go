@@ -13,15 +13,18 @@ import (
 	"testing"
 )
 
-var (
-	rewrite = flag.Bool("rewrite", false, "record the answers of Debian's supervisord and supervisorctl anew")
-	live    = flag.Bool("live", false, "run Debian's supervisorctl too: compare the recordings with it, and pair it with our daemon (minutes: "+
-		"each of its starts costs a good part of a second)")
-)
+var rewrite = flag.Bool("rewrite", false, "record the answers of Debian's supervisord and supervisorctl anew")
 
 const (
 	debianDaemon = "/usr/bin/supervisord"
 	debianCtl    = "/usr/bin/supervisorctl"
+	debianPython = "/usr/bin/python3"
+)
+
+// What every program of a session finds in its environment.
+const (
+	searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	locale     = "C.UTF-8"
 )
 
 // TestMain lets many sessions run side by side: they wait most of the time.
@@ -30,7 +33,9 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	stopZygote()
+	os.Exit(code)
 }
 
 // build compiles one of our programs under the name that chooses Supervisor's contract.
@@ -47,8 +52,8 @@ func installed(path string) bool {
 	return err == nil
 }
 
-// TestSessions runs every script in every pairing. The reference is what Debian's pair answers: recorded, and with -live compared with
-// the real one.
+// TestSessions runs every script in every pairing. The reference is what Debian's pair answers: recorded, and compared with the real one
+// where it is installed. -short runs only our pair.
 func TestSessions(t *testing.T) {
 	bin := t.TempDir()
 	ourCtl, err := build(bin, "supervisorctl", "gracectl")
@@ -63,39 +68,52 @@ func TestSessions(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
-	if !installed(debianDaemon) {
-		t.Log("NOTE: Supervisor is not installed here: graced is compared with the recorded answers alone")
+	pairings := []pairing{
+		{"Debian's supervisord, Debian's supervisorctl", debianDaemon, debianCtl, false, false},
+		{"Debian's supervisord, our supervisorctl", debianDaemon, ourCtl, false, true},
+		{"graced, Debian's supervisorctl", ourDaemon, debianCtl, true, false},
+		{"graced, our supervisorctl", ourDaemon, ourCtl, true, true},
 	}
 	for _, path := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".script"), func(t *testing.T) {
 			t.Parallel()
 			script := parseScript(t, path)
-			wantPath := strings.TrimSuffix(path, ".script") + ".want"
-			if *rewrite || *live {
-				if !installed(debianDaemon) || !installed(debianCtl) {
-					t.Fatal("Supervisor is not installed")
+			recording := strings.TrimSuffix(path, ".script") + ".want"
+			if *rewrite {
+				got := render(run(t, pairings[0], script))
+				if err := os.WriteFile(recording, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
 				}
-				reference(t, script, wantPath)
 			}
-			data, err := os.ReadFile(wantPath)
+			data, err := os.ReadFile(recording)
+			if errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("%s does not exist: run go test ./internal/contract -rewrite", recording)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := split(string(data))
-			pairings := []pairing{{"graced, our supervisorctl", ourDaemon, ourCtl, true, true}}
-			if installed(debianDaemon) && !testing.Short() { // it wakes once a second, which makes most of the time of this test
-				pairings = append(pairings, pairing{"Debian's supervisord, our supervisorctl", debianDaemon, ourCtl, false, true})
-			}
-			if *live {
-				pairings = append(pairings, pairing{"graced, Debian's supervisorctl", ourDaemon, debianCtl, true, false})
-			}
 			for _, p := range pairings {
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
+					if !p.ourDaemon || !p.ourCtl {
+						p.needsDebian(t)
+					}
 					compare(t, p, run(t, p, script), want)
 				})
 			}
 		})
+	}
+}
+
+// needsDebian skips a session that cannot or shall not run.
+func (p pairing) needsDebian(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: our pair alone")
+	}
+	if !installed(debianDaemon) || !installed(debianCtl) {
+		t.Skip("Debian's supervisor is not installed: only the recorded answers are compared")
 	}
 }
 
@@ -124,28 +142,6 @@ func TestGracectl(t *testing.T) {
 	}
 	if got != string(want) {
 		t.Errorf("gracectl answers differently than recorded:\n%s", difference(strings.Split(string(want), "\n"), strings.Split(got, "\n")))
-	}
-}
-
-// reference runs Debian's pair and compares with, or writes, the recording.
-func reference(t *testing.T, script []statement, wantPath string) {
-	t.Helper()
-	got := render(run(t, pairing{name: "reference", daemon: debianDaemon, ctl: debianCtl}, script))
-	if *rewrite {
-		if err := os.WriteFile(wantPath, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(wantPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("%s does not exist: run go test ./internal/contract -rewrite", wantPath)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("Debian's pair answers differently than recorded in %s:\n%s", wantPath, difference(strings.Split(string(want), "\n"), strings.Split(got, "\n")))
 	}
 }
 

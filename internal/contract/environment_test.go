@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,9 +37,7 @@ type environment struct {
 	port    string
 	ctlPath string
 	env     []string
-	daemon  *exec.Cmd
-	exited  chan struct{} // closed when the daemon has ended
-	output  *bytes.Buffer // of the daemon, read after its end
+	daemon  *running // nil: none was started, or it has ended and a session knows
 }
 
 // newEnvironment makes the directory of a session. Whatever it starts ends with the test.
@@ -54,15 +51,17 @@ func newEnvironment(t *testing.T, p pairing) *environment {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // what a child still writes may come back; the system cleans up later
 	e := &environment{T: t, pairing: p, dir: dir, port: freePort(t), ctlPath: p.ctl}
 	e.env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC",
-		"PYTHONPATH=" + pythonPath(t), "PYTHONDONTWRITEBYTECODE=1",
+		"PATH=" + searchPath, "HOME=" + dir, "LC_ALL=" + locale, "TZ=UTC", "PYTHONPATH=" + pythonPath(t), "PYTHONDONTWRITEBYTECODE=1",
 	}
 	t.Cleanup(func() {
 		if e.daemon != nil && !p.ourDaemon {
-			killSession(e.daemon.Process.Pid) // it takes a second for each group to end by itself
+			killSession(e.daemon.pid) // it takes a second for each group to end by itself
 		}
 		e.stop()
 	})
+	if !p.ourDaemon {
+		e.pulse()
+	}
 	return e
 }
 
@@ -177,21 +176,10 @@ func (e *environment) write(name, text string) {
 func (e *environment) start(pos string) {
 	e.Helper()
 	e.stop()
-	cmd := exec.Command(e.pairing.daemon, "-n", "-c", e.path("s.conf"))
-	cmd.Dir, cmd.Env = e.dir, e.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	output := new(bytes.Buffer)
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.WaitDelay = time.Second // children may hold the output open
-	if err := cmd.Start(); err != nil {
+	var err error
+	if e.daemon, err = (order{path: e.pairing.daemon, args: []string{"-n", "-c", e.path("s.conf")}, dir: e.dir, env: e.env}).start(); err != nil {
 		e.Fatalf("%s: %v", pos, err)
 	}
-	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // how it ends is the session's business
-		close(exited)
-	}()
-	e.daemon, e.exited, e.output = cmd, exited, output
 	e.wait(pos, "daemon", "up")
 }
 
@@ -200,15 +188,46 @@ func (e *environment) stop() {
 	if e.daemon == nil {
 		return
 	}
-	_ = e.daemon.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	select {
-	case <-e.exited:
-	case <-time.After(limit):
-		killSession(e.daemon.Process.Pid)
-		<-e.exited
-		e.Errorf("the daemon did not end by SIGTERM:\n%s", e.output)
-	}
+	d := e.daemon
 	e.daemon = nil
+	select {
+	case <-d.ended:
+	default:
+		_ = d.signal(syscall.SIGTERM) // it may end by itself at this moment
+	}
+	select {
+	case <-d.ended:
+	case <-time.After(limit):
+		killSession(d.pid)
+		<-d.ended
+		e.Errorf("the daemon did not end by SIGTERM:\n%s%s", d.stdout.text(), d.stderr.text())
+	}
+	d.close()
+}
+
+// pulse keeps Debian's daemon awake: its loop looks at what has happened when a descriptor is ready, and else once a second, which would
+// be most of the time of a session.
+func (e *environment) pulse() {
+	quit := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			if c, err := net.Dial("unix", e.path("s.sock")); err == nil { // else there is nobody to wake
+				_ = c.Close()
+			}
+		}
+	})
+	e.Cleanup(func() {
+		close(quit)
+		done.Wait()
+	})
 }
 
 // killSession kills the daemon and everything it has started: all of it is in the session that start opened for it.
@@ -243,12 +262,13 @@ func (e *environment) wait(pos, name, state string) {
 		}
 		var gone <-chan struct{}
 		if name == "daemon" && state == "up" {
-			gone = e.exited
+			gone = e.daemon.ended
 		}
 		select {
 		case <-tick.C:
 		case <-gone:
-			e.Fatalf("%s: the daemon has ended:\n%s", pos, e.output)
+			e.daemon.close()
+			e.Fatalf("%s: the daemon has ended:\n%s%s", pos, e.daemon.stdout.text(), e.daemon.stderr.text())
 		case <-ctx.Done():
 			e.Fatalf("%s: %s is %s, want %s", pos, name, got, state)
 		}
@@ -293,66 +313,53 @@ func (e *environment) step(s statement) []string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, e.ctl, args...)
-	cmd.Dir, cmd.Env = e.dir, e.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal: passwords come from standard input
-	var stderr bytes.Buffer
-	stdout := &watched{}
-	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	client, err := order{path: e.ctl, args: args, dir: e.dir, env: e.env}.start()
+	if err != nil {
+		e.Fatalf("%s: %v", s.pos, err)
+	}
 	if s.verb == "talk" {
-		e.talk(ctx, s, cmd, stdout)
+		e.talk(ctx, s, client)
 	} else {
 		if s.verb == "shell" {
-			cmd.Stdin = strings.NewReader(e.expand(strings.Join(s.block, "\n") + "\n"))
+			_, _ = io.WriteString(client.stdin, e.expand(strings.Join(s.block, "\n")+"\n")) // it may leave before it has read all
 		}
-		_ = cmd.Run() // the exit code is recorded
+		_ = client.stdin.Close()
 	}
-	if ctx.Err() != nil {
-		e.Fatalf("%s: the client does not end; so far:\n%s%s", s.pos, stdout.text(), &stderr)
+	if !client.wait(ctx) {
+		e.Fatalf("%s: the client does not end; so far:\n%s%s", s.pos, client.stdout.text(), client.stderr.text())
 	}
-	if cmd.ProcessState == nil {
-		e.Fatalf("%s: cannot start %s", s.pos, e.ctl)
-	}
-	return e.record(stdout.text(), stderr.String(), strconv.Itoa(cmd.ProcessState.ExitCode()), s.verb == "sorted")
+	return e.record(client.stdout.text(), client.stderr.text(), strconv.Itoa(client.code), s.verb == "sorted")
 }
 
 // talk leads a conversation with a client.
-func (e *environment) talk(ctx context.Context, s statement, cmd *exec.Cmd, stdout *watched) {
+func (e *environment) talk(ctx context.Context, s statement, client *running) {
 	e.Helper()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		e.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		e.Fatalf("%s: %v", s.pos, err)
-	}
 	for _, line := range s.block {
 		text := e.expand(strings.TrimPrefix(line[1:], " "))
+		var err error
 		switch line[0] {
 		case '<':
-			if !stdout.await(ctx, text) {
-				e.Fatalf("%s: %q never came; so far:\n%s", s.pos, text, stdout.text())
+			if !client.stdout.await(ctx, text) {
+				client.wait(ctx)
+				e.Fatalf("%s: %q never came; so far:\n%s%s", s.pos, text, client.stdout.text(), client.stderr.text())
 			}
 		case '>':
-			if _, err := io.WriteString(stdin, text+"\n"); err != nil {
-				e.Fatalf("%s: %v", s.pos, err)
-			}
+			_, err = io.WriteString(client.stdin, text+"\n")
 		case '=':
 			verb, rest, _ := strings.Cut(text, " ")
 			e.act(statement{pos: s.pos, verb: verb, rest: rest})
 		case '^':
-			e.settle(ctx, cmd.Process.Pid)
+			e.settle(ctx, client.pid)
 			if text == "D" {
-				err = stdin.Close()
+				err = client.stdin.Close()
 			} else {
-				err = cmd.Process.Signal(os.Interrupt)
-			}
-			if err != nil {
-				e.Fatalf("%s: %v", s.pos, err)
+				err = client.signal(syscall.SIGINT)
 			}
 		}
+		if err != nil {
+			e.Errorf("%s: %q: %v", s.pos, line, err)
+		}
 	}
-	_ = cmd.Wait() // the exit code is recorded
 }
 
 // settle waits until a process has nothing to do: a signal that hits Supervisor's client while it prints shows its inner workings.

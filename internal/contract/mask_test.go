@@ -14,7 +14,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(?s)Traceback \(most recent call last\):.*`), "(traceback)\n"},
 	{regexp.MustCompile(`(?m)^.* CRIT Supervisor is running as root\..*\n`), ""}, // only where it does
 	// The original's fg ends its reading thread by SystemExit, which the thread now and then reports as a failed connection.
-	{regexp.MustCompile(`(?m)^CLOSED Cannot connect, error: <class 'SystemExit'> \(\)\n`), ""},
+	{regexp.MustCompile(`(?m)^\S+ Cannot connect, error: <class 'SystemExit'> \(\)\n`), ""},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
 	{regexp.MustCompile(`uptime (\d+ days?, )?\d+:\d\d:\d\d`), "uptime T"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},

@@ -4,11 +4,10 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 )
@@ -16,7 +15,7 @@ import (
 // terminal is a client on a pseudo terminal.
 type terminal struct {
 	*testing.T
-	cmd    *exec.Cmd
+	client *running
 	tty    *os.File
 	screen *watched
 	copied chan struct{} // closed when the terminal has no more to show
@@ -24,19 +23,31 @@ type terminal struct {
 
 func openTerminal(e *environment, args ...string) *terminal {
 	e.Helper()
-	cmd := exec.Command(e.ctl, append([]string{"-c", e.path("s.conf")}, args...)...)
-	cmd.Dir, cmd.Env = e.dir, append(e.env, "TERM=xterm")
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	tty, theirs, err := pty.Open()
 	if err != nil {
 		e.Fatal(err)
 	}
-	t := &terminal{T: e.T, cmd: cmd, tty: tty, screen: &watched{}, copied: make(chan struct{})}
+	defer theirs.Close()
+	if err := pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+		e.Fatal(err)
+	}
+	client, err := order{
+		path: e.ctl, args: append([]string{"-c", e.path("s.conf")}, args...), dir: e.dir, env: append(e.env, "TERM=xterm"), tty: theirs,
+	}.start()
+	if err != nil {
+		e.Fatal(err)
+	}
+	t := &terminal{T: e.T, client: client, tty: tty, screen: &watched{}, copied: make(chan struct{})}
 	go func() {
 		_, _ = io.Copy(t.screen, tty) // ends with EIO when the client has ended
 		close(t.copied)
 	}()
 	e.Cleanup(func() {
-		_ = cmd.Process.Kill() // a client that has ended is what the test wants
+		select {
+		case <-client.ended:
+		default:
+			_ = client.signal(syscall.SIGKILL)
+		}
 		_ = tty.Close()
 	})
 	return t
@@ -63,11 +74,10 @@ func (t *terminal) press(keys string) {
 // ends waits for the end of the client and checks its exit code.
 func (t *terminal) ends(code int) {
 	t.Helper()
-	timer := time.AfterFunc(limit, func() { _ = t.cmd.Process.Kill() })
-	defer timer.Stop()
-	_ = t.cmd.Wait() // the code is checked
-	if got := t.cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("exit %d, want %d; screen:\n%s", got, code, t.screen.text())
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if !t.client.wait(ctx) || t.client.code != code {
+		t.Errorf("exit %d, want %d; screen:\n%s", t.client.code, code, t.screen.text())
 	}
 	<-t.copied
 }

@@ -27,6 +27,14 @@ func (d *Daemon) quit(ctx context.Context, restart bool) error {
 	return nil
 }
 
+// SendRemote implements control.Admin.
+func (d *Daemon) SendRemote(ctx context.Context, kind, data string) error {
+	if !d.do(ctx, func(now core.Now) { d.step(now, core.Command{Do: core.SendRemote{Kind: kind, Data: data}}) }) {
+		return gone(ctx)
+	}
+	return nil
+}
+
 // Log implements control.Admin.
 func (d *Daemon) Log(_ context.Context, level int, message string) error {
 	for _, l := range levels {

@@ -31,6 +31,7 @@ type fakeHost struct {
 	stdin   map[string]string
 	environ map[string][]string
 	spawns  int
+	sockets fakeSockets
 }
 
 func newFakeHost() *fakeHost {
@@ -52,10 +53,21 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 	defer h.mu.Unlock()
 	h.spawns++
 	h.environ[r.Spec.Name] = r.Environ
+	later := time.Millisecond + time.Duration(h.spawns)*time.Microsecond // outcomes come in the order of the spawns
+	before := h.sockets.enter(r)
+	if _, failed := before.(host.SpawnFailed); failed {
+		time.AfterFunc(later, func() { h.events(before) })
+		return
+	}
 	h.nextPID++
 	e := host.Spawned{ID: r.ID, Incarnation: r.Incarnation, PID: h.nextPID}
 	h.alive[r.ID] = e
-	time.AfterFunc(time.Millisecond, func() { h.events(e) })
+	time.AfterFunc(later, func() {
+		if before != nil {
+			h.events(before)
+		}
+		h.events(e)
+	})
 	h.names[r.ID] = r.Spec.Name
 }
 
@@ -69,7 +81,10 @@ func (h *fakeHost) Signal(r host.SignalRequest) {
 	}
 	delete(h.alive, r.ID)
 	time.AfterFunc(200*time.Millisecond, func() {
-		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}, At: time.Now()})
+		h.mu.Lock()
+		closed := h.sockets.leave(e.ID)
+		h.mu.Unlock()
+		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}, At: time.Now(), Closed: closed})
 	})
 }
 
@@ -78,8 +93,9 @@ func (h *fakeHost) die(id process.ID, code int) {
 	h.mu.Lock()
 	e := h.alive[id]
 	delete(h.alive, id)
+	closed := h.sockets.leave(id)
 	h.mu.Unlock()
-	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now()})
+	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now(), Closed: closed})
 }
 
 func (h *fakeHost) WriteStdin(r host.StdinRequest) {

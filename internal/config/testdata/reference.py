@@ -31,6 +31,15 @@ def process(config):
     return {name: plain(getattr(config, name)) for name in names}
 
 
+def group(config):
+    out = {"name": config.name, "priority": config.priority, "processes": [process(p) for p in config.process_configs]}
+    if type(config) is options.FastCGIGroupConfig:
+        s = config.socket_config
+        unix = isinstance(s, datatypes.UnixStreamSocketConfig)
+        out["socket"] = {"url": s.url, "backlog": s.backlog, "mode": s.mode if unix else None, "owner": s.owner if unix else None}
+    return out
+
+
 def answer(name):
     reader = options.ServerOptions()
     reader.environ_expansions = {"ENV_" + k: v for k, v in ENVIRON.items()}
@@ -42,8 +51,8 @@ def answer(name):
         out["error"] = str(why)
         return out
     section = reader.configroot.supervisord
-    out["groups"] = [{"name": g.name, "priority": g.priority, "processes": [process(p) for p in g.process_configs]}
-                     for g in reader.process_group_configs if type(g) is options.ProcessGroupConfig]
+    kinds = (options.ProcessGroupConfig, options.FastCGIGroupConfig)
+    out["groups"] = [group(g) for g in reader.process_group_configs if type(g) in kinds]
     out["servers"] = [{"section": s["section"], "inet": s["family"] == socket.AF_INET, "username": s["username"], "password": s["password"],
                        "host": s.get("host"), "port": s.get("port"), "file": s.get("file"), "chmod": s.get("chmod"), "chown": s.get("chown")}
                       for s in section.server_configs]
