@@ -41,7 +41,7 @@ func (e events) rate() float64 {
 
 // whole tells whether each event came once, in order.
 func (e events) whole() bool {
-	return e.trouble == "" && e.seen == seen{events: uint64(e.sent)}
+	return e.trouble == "" && e.sent > 0 && e.seen == seen{events: uint64(e.sent)}
 }
 
 // counted tells whether each event of the late listener came or was reported as discarded, as some must have been.

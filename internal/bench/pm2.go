@@ -32,7 +32,7 @@ func (p peer) String() string {
 	if p.rss == 0 {
 		return pm2Package + ": " + p.trouble
 	}
-	text := fmt.Sprintf("%s: %.1f MB (%.1f MB)", pm2Package, float64(p.rss)/1e6, float64(p.anon)/1e6)
+	text := pm2Package + ": " + megabytes(p.rss, p.anon)
 	if p.children < p.wanted {
 		text += fmt.Sprintf(" with %d children", p.children)
 	}
