@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,13 +28,13 @@ var childSource []byte
 //
 //	stamp FIFO           report the start to FIFO, then sleep for ever
 //	lines ID COUNT FIFO  report the start, write COUNT numbered lines of 100 bytes, each with one write, report again and exit
-//	turns ID COUNT FIFO  the same, but each line, and the second report, waits for a SIGUSR1
-//	listen answer FILE FIFO  report the start, then be an event listener of PROCESS_LOG that answers at once and sends the writer of the
-//	                     line a SIGUSR1
-//	listen hold FILE FIFO  the same, but keep the first event until a SIGUSR1 comes, and send none
+//	slow ID COUNT FIFO   the same, with 5 ms before each line
+//	listen MODE LINES FILE FIFO  report the start, then be an event listener of PROCESS_LOG, and report again after that many lines; 0 = never.
+//	                     burst: keep the first event until a SIGUSR1 comes, then answer at once
+//	                     late: the same, and write into FILE after each event
 //
-// A listener writes what it has seen into FILE when it gets SIGTERM, with hold also after each event: the number of events, and how often
-// their numbers were not consecutive, both as 8 bytes, little endian.
+// A listener writes what it has seen into FILE when it gets SIGTERM: the number of events, how often their numbers were not consecutive,
+// and the number of lines, each as 8 bytes, little endian.
 //
 // A report is 16 bytes: CLOCK_MONOTONIC in nanoseconds and the pid, both little endian.
 type child struct {
@@ -78,10 +76,10 @@ func childMain(args []string) int {
 				time.Sleep(time.Hour)
 			}
 		}
-	case len(args) == 4 && (args[0] == "lines" || args[0] == "turns"):
-		err = writeLines(args[0] == "turns", args[1], args[2], args[3])
-	case len(args) == 4 && args[0] == "listen":
-		err = listen(args[1] == "hold", args[2], args[3])
+	case len(args) == 4 && (args[0] == "lines" || args[0] == "slow"):
+		err = writeLines(args[0] == "slow", args[1], args[2], args[3])
+	case len(args) == 5 && args[0] == "listen":
+		err = listen(args[1], args[2], args[3], args[4])
 	default:
 		err = fmt.Errorf("unknown role %q", args)
 	}
@@ -92,8 +90,8 @@ func childMain(args []string) int {
 	return 0
 }
 
-// writeLines is the child's role "lines" or "turns".
-func writeLines(turns bool, idText, countText, fifo string) error {
+// writeLines is the child's role "lines" or "slow".
+func writeLines(slow bool, idText, countText, fifo string) error {
 	id, err := strconv.Atoi(idText)
 	if err != nil {
 		return err
@@ -102,21 +100,16 @@ func writeLines(turns bool, idText, countText, fifo string) error {
 	if err != nil {
 		return err
 	}
-	turn := make(chan os.Signal, 1)
-	signal.Notify(turn, syscall.SIGUSR1)
 	if err := sendStamp(fifo); err != nil {
 		return err
 	}
 	for seq := range count {
-		if turns {
-			<-turn
+		if slow {
+			time.Sleep(5 * time.Millisecond)
 		}
 		if _, err := os.Stdout.WriteString(logLine(id, seq)); err != nil {
 			return err
 		}
-	}
-	if turns {
-		<-turn
 	}
 	return sendStamp(fifo)
 }

@@ -13,8 +13,7 @@ import (
 
 // The shape of the event tests.
 const (
-	eventWriters = 50                // of the first one; each has at most one event on its way
-	eventBuffer  = 2 * eventWriters  // so that none can be lost
+	eventWriters = 50                // of the first one; they write slowly, so that nearly each line is an event
 	lateWriters  = 100               // of the second one, an event each
 	lateBuffer   = 20                // so that most of them overflow
 	noListener   = 5 * time.Second   // after which a listener that was not started never will be
@@ -24,24 +23,25 @@ const (
 
 // events is what was measured of a daemon's events.
 type events struct {
-	trouble  string // why nothing was measured; empty = it was
-	sent     int
-	seen     seen // by the listener that answers at once
+	trouble  string // why it was not measured; empty = it was
+	lines    int    // written for the first listener
+	burst    seen   // by it
 	took     time.Duration
 	late     seen // by the listener that answers late
 	overflow int  // events that the daemon said it had discarded then
 }
 
+// rate is in events a second.
 func (e events) rate() float64 {
 	if e.took <= 0 {
 		return 0
 	}
-	return float64(e.seen.events) / e.took.Seconds()
+	return float64(e.burst.events) / e.took.Seconds()
 }
 
-// whole tells whether each event came once, in order.
+// whole tells whether each line came, and no number was left out.
 func (e events) whole() bool {
-	return e.trouble == "" && e.sent > 0 && e.seen == seen{events: uint64(e.sent)}
+	return e.trouble == "" && e.lines > 0 && e.burst.lines == uint64(e.lines) && e.burst.gaps == 0
 }
 
 // counted tells whether each event of the late listener came or was reported as discarded, as some must have been.
@@ -52,7 +52,7 @@ func (e events) counted() bool {
 // eventSessions measures PROCESS_LOG events, the daemons in turns.
 func (b *bench) eventSessions(ctx context.Context) error {
 	for _, c := range b.contenders {
-		if err := b.measureEvents(ctx, c); err != nil {
+		if err := b.measureBurst(ctx, c); err != nil {
 			return err
 		}
 		if c.events.trouble == "" {
@@ -65,49 +65,56 @@ func (b *bench) eventSessions(ctx context.Context) error {
 	return nil
 }
 
-// startListener starts a daemon with a listener of PROCESS_LOG and writers. It returns the listener's pid and those of the writers, which
-// have reported their start; reports is how many reports each writer makes that are to be waited for. A pid of 0: there is no listener.
-func (b *bench) startListener(ctx context.Context, c *contender, mode string, buffer, writers, reports int, writer string) (s *session, listener int, pids []int, err error) {
+// startListener starts a daemon with a listener of PROCESS_LOG and writers, and waits for both reports of each writer. It returns the
+// listener's pid; 0: there is no listener.
+func (b *bench) startListener(ctx context.Context, c *contender, mode string, lines, buffer, writers int, writer string) (s *session, listener int, err error) {
 	s, err = b.newSession(c, fmt.Sprintf("[eventlistener:listener]\ncommand=%s\nevents=PROCESS_LOG\nbuffer_size=%d\nstartsecs=0\n\n"+
 		"[program:w]\ncommand=%s\nnumprocs=%d\nprocess_name=%%(program_name)s_%%(process_num)d\nstartsecs=0\nautorestart=false\n"+
-		"stdout_logfile=LOGS/w%%(process_num)d.log\nstdout_events_enabled=true\n", b.child.command("listen", mode, "LOGS/seen", "FIFO"), buffer, writer, writers))
+		"stdout_logfile=LOGS/w%%(process_num)d.log\nstdout_events_enabled=true\n",
+		b.child.command("listen", mode, strconv.Itoa(lines), "LOGS/seen", "FIFO"), buffer, writer, writers))
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, 0, err
 	}
-	seen := map[int]int{} // reports by pid
-	for range writers*reports + 1 {
+	reports := map[int]int{} // by pid
+	for range 2*writers + 1 {
 		limit := time.Minute
-		if len(seen) >= writers {
+		if done := len(reports) == writers && !once(reports); done {
 			limit = noListener
 		}
 		report, err := s.stamps.next(ctx, time.Now().Add(limit))
-		if err != nil {
-			if ctx.Err() != nil || len(seen) != writers {
-				err = s.trouble(err.Error())
-				s.close()
-				return nil, 0, nil, err
-			}
-			break // all of the writers, and nobody else
+		switch {
+		case err == nil:
+			reports[report.pid]++
+		case limit == noListener && ctx.Err() == nil:
+			return s, 0, nil
+		default:
+			err = s.trouble(err.Error())
+			s.close()
+			return nil, 0, err
 		}
-		seen[report.pid]++
 	}
-	for _, pid := range children(s.cmd.Process.Pid) {
-		if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && bytes.Contains(line, []byte("\x00listen\x00")) {
+	for pid, n := range reports {
+		if n == 1 {
 			listener = pid
 		}
 	}
-	for pid := range seen {
-		if pid != listener {
-			pids = append(pids, pid)
-		}
-	}
-	return s, listener, pids, nil
+	return s, listener, nil
 }
 
-// measureEvents lets writers write a line each whenever the listener has told of their last one, and counts what the listener sees.
-func (b *bench) measureEvents(ctx context.Context, c *contender) error {
-	s, listener, pids, err := b.startListener(ctx, c, "answer", eventBuffer, eventWriters, 1,
-		b.child.command("turns", "%(process_num)d", strconv.Itoa(b.eventLines), "FIFO"))
+// once tells whether somebody has reported only once.
+func once(reports map[int]int) bool {
+	for _, n := range reports {
+		if n == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// measureBurst lets events wait for a listener that keeps the first one, and measures how fast it gets them once it answers.
+func (b *bench) measureBurst(ctx context.Context, c *contender) error {
+	lines := eventWriters * b.eventLines
+	s, listener, err := b.startListener(ctx, c, "burst", lines, lines, eventWriters, b.child.command("slow", "%(process_num)d", strconv.Itoa(b.eventLines), "FIFO"))
 	if err != nil {
 		return err
 	}
@@ -116,14 +123,15 @@ func (b *bench) measureEvents(ctx context.Context, c *contender) error {
 		c.events.trouble = "no event listener was started"
 		return nil
 	}
-	t0 := monotonic()
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
-			return fmt.Errorf("cannot give writer %d its turn: %v", pid, err)
-		}
+	c.events.lines = lines
+	if err := wait(ctx, 500*time.Millisecond); err != nil { // until the last lines have been read
+		return err
 	}
-	c.events.sent = eventWriters * b.eventLines
-	reports, err := s.stamps.collect(ctx, eventWriters, eventLimit)
+	t0 := monotonic()
+	if err := syscall.Kill(listener, syscall.SIGUSR1); err != nil {
+		return fmt.Errorf("cannot release the listener: %v", err)
+	}
+	end, err := s.stamps.next(ctx, time.Now().Add(eventLimit))
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -131,24 +139,23 @@ func (b *bench) measureEvents(ctx context.Context, c *contender) error {
 		c.events.trouble = "events were lost: " + err.Error()
 		return nil
 	}
-	c.events.took = last(reports) - t0
+	c.events.took = end.at - t0
 	if _, err := s.stop(ctx); err != nil {
 		return err
 	}
-	c.events.seen, err = readSeen(filepath.Join(s.dir, "logs", "seen"))
+	c.events.burst, err = readSeen(filepath.Join(s.dir, "logs", "seen"))
 	return err
 }
 
 // measureOverflow lets more events come than the buffer of a listener takes that keeps the first one, and looks what becomes of them.
 func (b *bench) measureOverflow(ctx context.Context, c *contender) error {
-	s, listener, _, err := b.startListener(ctx, c, "hold", lateBuffer, lateWriters, 2, b.child.command("lines", "%(process_num)d", "1", "FIFO"))
+	s, listener, err := b.startListener(ctx, c, "late", 0, lateBuffer, lateWriters, b.child.command("lines", "%(process_num)d", "1", "FIFO"))
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	if listener == 0 {
-		c.events.trouble = "no event listener was started"
-		return nil
+		return fmt.Errorf("%s started a listener once, and then none", c.name)
 	}
 	discarded := func() int {
 		text, err := os.ReadFile(filepath.Join(s.dir, "supervisord.log"))

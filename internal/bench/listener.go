@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -17,9 +18,10 @@ import (
 type seen struct {
 	events uint64
 	gaps   uint64 // how often an event's number in the pool did not follow the one before
+	lines  uint64
 }
 
-const seenSize = 16
+const seenSize = 24
 
 func readSeen(file string) (seen, error) {
 	text, err := os.ReadFile(file)
@@ -29,15 +31,23 @@ func readSeen(file string) (seen, error) {
 	if err != nil {
 		return seen{}, err
 	}
-	return seen{binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:])}, nil
+	return seen{binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:]), binary.LittleEndian.Uint64(text[16:])}, nil
 }
 
 func (s seen) save(file string) error {
-	return os.WriteFile(file, binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, s.events), s.gaps), 0o644)
+	var text []byte
+	for _, n := range []uint64{s.events, s.gaps, s.lines} {
+		text = binary.LittleEndian.AppendUint64(text, n)
+	}
+	return os.WriteFile(file, text, 0o644)
 }
 
 // listen is the child's role "listen" in Go.
-func listen(hold bool, file, fifo string) error {
+func listen(mode, linesText, file, fifo string) error {
+	lines, err := strconv.ParseUint(linesText, 10, 64)
+	if err != nil {
+		return err
+	}
 	release, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(release, syscall.SIGUSR1)
 	signal.Notify(end, syscall.SIGTERM)
@@ -75,24 +85,22 @@ func listen(hold bool, file, fifo string) error {
 		if _, err := io.ReadFull(in, payload); err != nil {
 			return err
 		}
-		pid, err := number(string(payload), " pid:")
-		if err != nil {
-			return err
-		}
 		mu.Lock()
 		count.events++
 		if serial != next {
 			count.gaps++
 		}
 		next = serial + 1
-		if hold && count.events == 1 {
+		count.lines += uint64(bytes.Count(payload, []byte("\n"))) - 1 // the first one describes the rest
+		if count.events == 1 {
 			mu.Unlock()
 			<-release
 			mu.Lock()
 		}
-		if hold {
+		if mode == "late" {
 			err = count.save(file)
 		}
+		done := lines > 0 && count.lines >= lines
 		mu.Unlock()
 		if err != nil {
 			return err
@@ -100,8 +108,11 @@ func listen(hold bool, file, fifo string) error {
 		if _, err := os.Stdout.WriteString("RESULT 2\nOKREADY\n"); err != nil {
 			return err
 		}
-		if !hold {
-			_ = syscall.Kill(pid, syscall.SIGUSR1) // a writer that is gone misses nothing
+		if done {
+			lines = 0
+			if err := sendStamp(fifo); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -101,16 +101,16 @@ func (b *bench) report() *report {
 			}
 			return text
 		})
-	add(fmt.Sprintf("`PROCESS_LOG` events of %d writers to one listener that answers at once, buffer of %d", eventWriters, eventBuffer), "≥ 5 × Supervisor, none lost",
+	add(fmt.Sprintf("`PROCESS_LOG` events, %d lines waiting, to one listener that answers at once", ours.events.lines), "≥ 5 × Supervisor, no line lost",
 		ours.events.whole() && orig != nil && ours.events.rate() >= 5*orig.events.rate(), func(c *contender) string {
 			if c.events.trouble != "" {
 				return c.events.trouble
 			}
 			text := fmt.Sprintf("%.0f /s", c.events.rate())
-			if c == ours && orig != nil && orig.events.trouble == "" {
+			if c == ours && orig != nil && orig.events.rate() > 0 {
 				text += fmt.Sprintf(" (%.1f ×)", c.events.rate()/orig.events.rate())
 			}
-			return text + fmt.Sprintf(", %d of %d", c.events.seen.events, c.events.sent)
+			return text + fmt.Sprintf(", %d of %d lines", c.events.burst.lines, c.events.lines)
 		})
 	add(fmt.Sprintf("a listener that answers late, %d events, buffer of %d", lateWriters, lateBuffer), "each delivered or reported as discarded", ours.events.counted(),
 		func(c *contender) string {

@@ -51,8 +51,8 @@ static void await(void)
 	sigwait(&usr1, &sig);
 }
 
-/* What a listener has seen: events, and gaps in their numbers. */
-static uint64_t seen[2];
+/* What a listener has seen: events, gaps in their numbers, lines. */
+static uint64_t seen[3];
 static const char *counts;
 
 static void save(void)
@@ -70,13 +70,13 @@ static void finish(int sig)
 	_exit(0);
 }
 
-static int listener(int hold)
+static int listener(const char *mode, long lines, const char *fifo)
 {
+	int late = strcmp(mode, "late") == 0, held = 0;
 	static char buf[1 << 16];
 	size_t have = 0, need, len;
 	uint64_t next = 0, serial;
 	char *end, *at;
-	long pid;
 	ssize_t n;
 
 	signal(SIGTERM, finish);
@@ -96,19 +96,22 @@ static int listener(int hold)
 		seen[0]++;
 		seen[1] += serial != next;
 		next = serial + 1;
-		if ((at = strstr(end, " pid:")) == NULL)
-			return 1;
-		pid = atol(at + 5);
-		if (hold == 1) {
+		for (at = end + 1; (at = memchr(at, '\n', (size_t)(buf + need - at))) != NULL; at++)
+			seen[2]++;
+		seen[2]--; /* the end of the first line, which describes the rest */
+		if (!held) {
 			await();
-			hold = 2;
+			held = 1;
 		}
-		if (hold)
+		if (late)
 			save();
 		if (put(1, "RESULT 2\nOKREADY\n", 17))
 			return 1;
-		if (!hold)
-			kill((pid_t)pid, SIGUSR1);
+		if (lines > 0 && seen[2] >= (uint64_t)lines) {
+			lines = 0;
+			if (stamp(fifo))
+				return 1;
+		}
 		len = have - need;
 		memmove(buf, buf + need, len + 1);
 		have = len;
@@ -117,7 +120,9 @@ static int listener(int hold)
 
 int main(int argc, char **argv)
 {
+	const struct timespec between = {0, 5000000};
 	long seq, count;
+	int slow;
 
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
@@ -129,32 +134,21 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	}
-	if (argc == 5 && strcmp(argv[1], "lines") == 0) {
+	if (argc == 5 && (strcmp(argv[1], "lines") == 0 || strcmp(argv[1], "slow") == 0)) {
+		slow = strcmp(argv[1], "slow") == 0;
 		count = atol(argv[3]);
 		if (stamp(argv[4]))
 			return 1;
 		for (seq = 0; seq < count; seq++)
-			if (putline(argv[2], seq))
+			if ((slow && nanosleep(&between, NULL)) || putline(argv[2], seq))
 				return 1;
 		return stamp(argv[4]);
 	}
-	if (argc == 5 && strcmp(argv[1], "turns") == 0) {
-		count = atol(argv[3]);
-		if (stamp(argv[4]))
+	if (argc == 6 && strcmp(argv[1], "listen") == 0) {
+		counts = argv[4];
+		if (stamp(argv[5]))
 			return 1;
-		for (seq = 0; seq < count; seq++) {
-			await();
-			if (putline(argv[2], seq))
-				return 1;
-		}
-		await();
-		return stamp(argv[4]);
-	}
-	if (argc == 5 && strcmp(argv[1], "listen") == 0) {
-		counts = argv[3];
-		if (stamp(argv[4]))
-			return 1;
-		return listener(strcmp(argv[2], "hold") == 0);
+		return listener(argv[2], atol(argv[3]), argv[5]);
 	}
 	return 2;
 }
