@@ -23,12 +23,14 @@ RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/graced and bin/gracectl, with links bin/supervisord and bin/supervisorctl
+build: ## build bin/graced and bin/gracectl, with links for all of Supervisor's names
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ ./cmd/graced
 	@# Without cgo the client needs no dynamic linker, which costs as much as a call. The daemon asks libc about users.
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gracectl
 	@ln -sf graced bin/supervisord
+	@ln -sf graced bin/echo_supervisord_conf
+	@ln -sf graced bin/pidproxy
 	@ln -sf gracectl bin/supervisorctl
 
 check: ## vet and gofmt only

@@ -32,7 +32,8 @@ var binaries = sync.OnceValues(func() (string, error) {
 			return dir, fmt.Errorf("go build %s: %v\n%s", name, err, out)
 		}
 	}
-	return dir, errors.Join(os.Symlink("graced", filepath.Join(dir, "supervisord")), os.Symlink("gracectl", filepath.Join(dir, "supervisorctl")))
+	return dir, errors.Join(os.Symlink("graced", filepath.Join(dir, "supervisord")), os.Symlink("graced", filepath.Join(dir, "echo_supervisord_conf")),
+		os.Symlink("graced", filepath.Join(dir, "pidproxy")), os.Symlink("gracectl", filepath.Join(dir, "supervisorctl")))
 })
 
 func TestMain(m *testing.M) {

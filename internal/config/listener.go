@@ -44,7 +44,7 @@ func (l *loader) listenerGroup(sec *section) (process.GroupSpec, error) {
 // resultHandler reads result_handler. Python's modules cannot be loaded, but those that are known are built in.
 func (l *loader) resultHandler(r *reader) string {
 	written := r.string("result_handler", process.ResultHandlerDefault)
-	spec := strings.Join(strings.FieldsFunc(written, isSpace), "")
+	spec := entryPoint(written)
 	if r.err == nil && !slices.Contains(process.ResultHandlers, spec) {
 		builtin := strings.Join(process.ResultHandlers, ", ")
 		r.refuse("result_handler", fmt.Sprintf("%s cannot be resolved within [%s]: the built-in result handlers are %s", written, r.sec.name, builtin),

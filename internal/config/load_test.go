@@ -214,7 +214,7 @@ func TestWarningsAreNotRepeated(t *testing.T) {
 
 func TestServerURL(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "[inet_http_server]\nport=9001": "http://localhost:9001", "[inet_http_server]\nport=Host:1\n[inet_http_server:2]\nport=2": "http://host:1",
+		"": "", "[inet_http_server]\nport=9001": "http://localhost:9001", "[inet_http_server]\nport=Host:1\n[inet_http_server:2]\nport=2": "http://localhost:2",
 		"[inet_http_server]\nport=1\n[unix_http_server:b]\nfile=b\n[unix_http_server:a]\nfile=/a": "unix:///b",
 	} {
 		if got := load(t, map[string]string{"/etc/s.conf": head + text}, nil).ServerURL(); got != want {

@@ -22,6 +22,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration files again. The error's text is shown to clients.
 	Load func() (*config.Config, error)
+	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
+	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
 	Host func(events func(host.Event)) (host.Host, error)
 	// Logger takes the main log's lines, at the levels of this package. MainLog is the file behind it; nil: there is none to read (syslog).
@@ -39,6 +41,8 @@ type Options struct {
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
 	Environ []string
+	// Wall is the time of day, which is reported and decides nothing; nil: the machine's.
+	Wall func() time.Time
 }
 
 // Daemon is one run of the supervisor, from boot to Halt. It implements control.Service.
@@ -65,6 +69,9 @@ var _ control.Service = (*Daemon)(nil)
 
 // New prepares a daemon; Run boots it. Close must be called after Run.
 func New(opts Options) (*Daemon, error) {
+	if opts.Wall == nil {
+		opts.Wall = time.Now
+	}
 	d := &Daemon{
 		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
@@ -107,11 +114,8 @@ func (d *Daemon) Close() error {
 	return d.host.Close()
 }
 
-// now reads the clock: the only place where this package does so for a decision of the core.
-func (d *Daemon) now() core.Now {
-	t := time.Now()
-	return core.Now{Mono: t.Sub(d.origin), Wall: t}
-}
+// now reads the clocks: the only place where this package does so for a decision of the core.
+func (d *Daemon) now() core.Now { return core.Now{Mono: time.Since(d.origin), Wall: d.opts.Wall()} }
 
 func (d *Daemon) logf(level slog.Level, format string, args ...any) {
 	if d.log.Enabled(context.Background(), level) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +135,7 @@ type world struct {
 	log    *lockedBuffer
 	ended  chan bool
 	writer *LogWriter
+	step   atomic.Int64 // how far the time of day is off, in nanoseconds
 }
 
 type lockedBuffer struct {
@@ -167,6 +169,7 @@ func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 		w.d, err = New(Options{
 			Config: c, Load: w.load, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: 4711,
 			ServerURL: "unix:///run/s.sock", Environ: []string{"PATH=/bin", "HOME=/root"},
+			Wall: func() time.Time { return time.Now().Add(time.Duration(w.step.Load())) },
 			Host: func(events func(host.Event)) (host.Host, error) { w.host.events = events; return w.host, nil },
 		})
 		if err != nil {

@@ -20,9 +20,6 @@ type Options struct {
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
-	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was
-	// started with less (the option minfds). Zero leaves the limit that the daemon was started with.
-	ChildNofile uint64
 	// Shards is the number of goroutines that move output, besides one for output that is waited for; zero means min(4, GOMAXPROCS).
 	Shards int
 }
@@ -69,11 +66,6 @@ var _ Host = (*Local)(nil)
 func NewLocal(o Options) (*Local, error) {
 	if o.Events == nil {
 		return nil, errors.New("cannot start host: no receiver of events")
-	}
-	if o.ChildNofile > 0 {
-		if err := raiseNofile(o.ChildNofile); err != nil {
-			return nil, fmt.Errorf("cannot start host: %w", err)
-		}
 	}
 	if o.Sigpipe != "default" {
 		// compat: CPython ignores both, and its children inherit that (quirk C9).

@@ -111,13 +111,13 @@ type Spec struct {
 	Socket         SocketSpec // the zero value = standard input is a pipe
 
 	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
-	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = first server of the daemon; "" = variable not set
+	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
 
 	// Where the process was defined, for messages; not compared.
 	Origin Origin
 }
 
-// ServerURLAuto is the value of Spec.ServerURL that stands for the daemon's first server.
+// ServerURLAuto is the value of Spec.ServerURL that stands for a server of the daemon, which config chooses.
 const ServerURLAuto = "AUTO"
 
 // Origin is a place in a configuration file.
