@@ -288,7 +288,10 @@ func (t *target) clear() error {
 		return nil
 	}
 	t.closeDescriptor()
-	if err := os.Remove(t.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch err := os.Remove(t.path); {
+	case errors.Is(err, fs.ErrNotExist) && t.opens == 0:
+		return nil // nobody has written it yet: it stays missing, as for whoever asks for it
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("cannot clear log: %w", err)
 	}
 	t.ino = 0
