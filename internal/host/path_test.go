@@ -16,6 +16,9 @@ func TestOwnPath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(own, "own-tool"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("PATH", daemons+":"+os.Getenv("PATH"))
 	r := newRig(t, Options{})
 	sp := spec("")
@@ -31,6 +34,11 @@ func TestOwnPath(t *testing.T) {
 		x.exited()
 		if x.out.String() != c.want+"\n" {
 			t.Errorf("environment %v: found in %q, want %s", c.env, x.out, c.want)
+		}
+		asked := spec("") // what a start asks before it spawns has to look in the same place
+		asked.Command, asked.Environment = "own-tool", c.env
+		if err := r.Check(asked); (err == nil) != (c.want == own) {
+			t.Errorf("environment %v: Check says %v", c.env, err)
 		}
 	}
 }
