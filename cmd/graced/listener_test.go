@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,8 +69,8 @@ func TestListenerLives(t *testing.T) {
 		if m == nil {
 			t.Fatalf("heard %q", line)
 		}
-		var serial int
-		if fmt.Sscan(m[1], &serial); serial <= last {
+		serial, err := strconv.Atoi(m[1])
+		if err != nil || serial <= last {
 			t.Errorf("serial %d after %d: %s", serial, last, line)
 		}
 		last = serial

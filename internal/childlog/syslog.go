@@ -2,6 +2,7 @@ package childlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,11 +102,11 @@ func (w *syslogWriter) send(name string, line []byte) {
 		if w.fd == 0 && !w.connect() {
 			return
 		}
-		switch err := w.transmit(msg); err {
-		case nil:
+		switch err := w.transmit(msg); {
+		case err == nil:
 			w.recovered()
 			return
-		case unix.EAGAIN, unix.EMSGSIZE, unix.ENOBUFS:
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.ENOBUFS):
 			w.lose(len(line), err)
 			return
 		}

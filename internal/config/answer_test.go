@@ -215,11 +215,11 @@ func groupObject(g process.GroupSpec) object {
 		processes = append(processes, processObject(p))
 	}
 	o := object{"name": g.Name, "priority": g.Priority, "kind": "program", "processes": processes}
-	switch {
-	case g.Kind == process.KindEventListener:
+	switch g.Kind {
+	case process.KindEventListener:
 		o["kind"], o["events"] = "eventlistener", g.Listener.Events
 		o["buffer_size"], o["result_handler"] = g.Listener.BufferSize, g.Listener.ResultHandler
-	case g.Kind == process.KindFCGI:
+	case process.KindFCGI:
 		o["kind"] = "fcgi"
 		if len(g.Processes) > 0 { // all have the same
 			maps.Copy(o, socketObject(g.Processes[0].Socket))

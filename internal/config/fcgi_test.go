@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,8 @@ func TestSocketErrorDetail(t *testing.T) {
 			}
 			continue
 		}
-		if e, ok := err.(*Error); !ok || e.Detail() != want {
+		var e *Error
+		if ok := errors.As(err, &e); !ok || e.Detail() != want {
 			t.Errorf("%q: %v\nwant %s", options, err, want)
 			if ok {
 				t.Log(e.Detail())

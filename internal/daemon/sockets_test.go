@@ -22,10 +22,10 @@ type fakeSockets struct {
 // enter counts a process that is spawned; it returns the news that comes before it, or instead of it.
 func (k *fakeSockets) enter(r host.SpawnRequest) host.Event {
 	url := r.Spec.Socket.URL
-	switch {
-	case url == "":
+	switch url {
+	case "":
 		return nil
-	case url == k.busy:
+	case k.busy:
 		return host.SpawnFailed{ID: r.ID, Incarnation: r.Incarnation, Text: "cannot have " + url}
 	}
 	first := !k.open(url)
