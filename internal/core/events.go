@@ -68,11 +68,14 @@ func (s *Supervisor) spoke(p *proc, in Output) {
 	if in.Stderr {
 		channel = "stderr"
 	}
-	if in.Captured {
-		s.notify(t, p.id, event.CommunicationPayload(about, p.pid, in.Data))
-		return
-	}
-	s.notify(t, p.id, event.LogPayload(about, p.pid, channel, in.Data))
+	pid := p.pid
+	// Of a flood most events are thrown away unread: only what is told is composed.
+	s.offer(queued{typ: t, about: p.id, render: func() string {
+		if in.Captured {
+			return event.CommunicationPayload(about, pid, in.Data)
+		}
+		return event.LogPayload(about, pid, channel, in.Data)
+	}})
 }
 
 // clock is what the tick events need. Slices and bounds are seconds since the epoch.

@@ -27,8 +27,9 @@ type queued struct {
 	typ                event.Type
 	serial, poolSerial uint64
 	payload            string
-	about              process.ID // the process it is about, 0 = none
-	exempt             bool       // it came while the pool was starting: it does not count against buffer_size (quirk F9)
+	render             func() string // makes the payload when it is needed for the first time; nil: it is there
+	about              process.ID    // the process it is about, 0 = none
+	exempt             bool          // it came while the pool was starting: it does not count against buffer_size (quirk F9)
 }
 
 // newPool makes the pool of a listener group and subscribes it.
@@ -67,14 +68,21 @@ func (s *Supervisor) EventSerial() uint64 { return s.serial }
 
 // notify gives an event to the pools that want it. It gets a serial only if there is one.
 func (s *Supervisor) notify(t event.Type, about process.ID, payload string) {
+	s.offer(queued{typ: t, about: about, payload: payload})
+}
+
+// offer gives copies of an event to the pools.
+func (s *Supervisor) offer(what queued) {
+	t := what.typ
 	serial := s.serial
 	s.serial = event.Next(s.serial)
 	for _, p := range s.pools {
 		if p.wants.Has(t) {
-			q := &queued{typ: t, serial: serial, poolSerial: p.serial, payload: payload, about: about}
+			q := what
+			q.serial, q.poolSerial = serial, p.serial
 			p.serial = event.Next(p.serial)
 			q.exempt = !p.served && !s.opts.Quirks.BootOverflow && p.exempt < bootMost && !output.Has(t)
-			s.buffer(p, q, false)
+			s.buffer(p, &q, false)
 			s.dispatch(p)
 		}
 	}
@@ -140,6 +148,9 @@ func (p *proc) listens() bool {
 func (s *Supervisor) deliver(p *pool, to *proc, q *queued) {
 	h := event.Header{
 		Server: s.opts.Identifier, Serial: q.serial, Pool: p.group.name(), PoolSerial: q.poolSerial, Type: q.typ, Bytes: p.spec.CountBytes,
+	}
+	if q.render != nil {
+		q.payload, q.render = q.render(), nil
 	}
 	to.listener.Sent()
 	to.holds = q

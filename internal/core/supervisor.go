@@ -53,8 +53,9 @@ func (s *Supervisor) Step(now Now, in Input) []Effect {
 	if s.halted {
 		return nil
 	}
-	now.Mono = max(now.Mono, s.now.Mono)
-	s.now = now
+	if now.Mono >= s.now.Mono {
+		s.now = now
+	}
 	s.out = nil
 	if in, ok := in.(Exited); ok {
 		s.endedBefore(in)

@@ -27,18 +27,23 @@ type wish struct {
 
 // inbox collects news and wishes. It never blocks a giver, except one of output when very much of that waits.
 type inbox struct {
-	mu     sync.Mutex
-	events []news
-	wishes []wish
-	wake   chan struct{}
+	mu      sync.Mutex
+	answers []core.Input // of listeners: they pass the rest, since a flood of output must not hold up the events that are made of it
+	events  []news
+	wishes  []wish
+	wake    chan struct{}
 
 	output int // bytes of output that wait
 	room   *sync.Cond
 	closed bool
 }
 
-// outputMost is how many bytes of output may wait for the loop. A process whose output is told as events writes no faster than that.
-const outputMost = 8 << 20
+// outputMost is how many bytes of output may wait for the loop, and outputPerTurn how many it takes before it looks at anything else. A process
+// whose output is told as events writes no faster than that.
+const (
+	outputMost    = 1 << 20
+	outputPerTurn = 256 << 10
+)
 
 // news is something that happened, with the moment of its arrival: deadlines that passed before it fire before it, those after it do not,
 // however long it waits here. It is an event of the host, or output of a process, which the core takes as it stands.
@@ -74,6 +79,14 @@ func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
 	b.signal()
 }
 
+// putAnswer queues what a listener said, for the beginning of the next turn.
+func (b *inbox) putAnswer(in core.Input) {
+	b.mu.Lock()
+	b.answers = append(b.answers, in)
+	b.mu.Unlock()
+	b.signal()
+}
+
 // close lets nobody wait any more.
 func (b *inbox) close() {
 	b.mu.Lock()
@@ -97,18 +110,22 @@ func (b *inbox) signal() {
 }
 
 // take removes up to one turn's share, in the order of arrival, and reports whether something is left.
-func (b *inbox) take() (events []news, wishes []wish, more bool) {
+func (b *inbox) take() (answers []core.Input, events []news, wishes []wish, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	events, b.events = split(b.events, eventsPerTurn)
-	wishes, b.wishes = split(b.wishes, wishesPerTurn)
-	for _, e := range events {
-		b.output -= e.size
+	answers, b.answers = b.answers, nil
+	n, size := 0, 0
+	for n < len(b.events) && n < eventsPerTurn && size < outputPerTurn {
+		size += b.events[n].size
+		n++
 	}
+	b.output -= size
+	events, b.events = split(b.events, n)
+	wishes, b.wishes = split(b.wishes, wishesPerTurn)
 	if b.output <= outputMost {
 		b.room.Broadcast()
 	}
-	return events, wishes, len(b.events)+len(b.wishes) > 0
+	return answers, events, wishes, len(b.events)+len(b.wishes) > 0
 }
 
 func split[T any](items []T, n int) (head, rest []T) {
@@ -156,9 +173,12 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 
 // turn handles one share of the inbox: step the core for each input, publish the new revision, then act.
 func (d *Daemon) turn() {
-	events, wishes, more := d.inbox.take()
+	answers, events, wishes, more := d.inbox.take()
 	if more {
 		d.inbox.signal()
+	}
+	for _, in := range answers {
+		d.step(core.Now{}, in) // at no moment of its own: what still waits may be older
 	}
 	for _, e := range events {
 		if in := d.inputOf(e); in != nil {
@@ -250,7 +270,7 @@ func (d *Daemon) act(e core.Effect) {
 		req := host.SpawnRequest{
 			ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
 			Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
-			Prompt: logs.told,
+			Pace: logs.pace,
 		}
 		if !e.Spec.RedirectStderr {
 			req.Stderr = logs.stderr

@@ -10,6 +10,7 @@ import (
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/event"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/pytext"
 )
@@ -20,7 +21,7 @@ type processLogs struct {
 	incarnation    atomic.Uint64 // of the life that writes
 	stdout, stderr *childlog.Stream
 	create         []string // AUTO files to create
-	told           bool     // somebody hears of each piece of output: a listener's protocol, or PROCESS_LOG events
+	pace           host.Pace
 }
 
 // newLogs names the logs of a process and prepares their streams. It touches no file.
@@ -55,12 +56,12 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 	name, channel, stderr := c.Name, c.Channel, c.Channel == string(control.Stderr)
 	debug := d.log.Enabled(context.Background(), LevelDebug)
 	if protocol {
-		logs.told = true
+		logs.pace = host.Dialogue
 		c.Raw = func(data []byte) {
 			if debug {
 				d.logf(LevelDebug, "%s %s output:\n%s", pytext.Repr(name), channel, pytext.BytesRepr(data))
 			}
-			d.hear(core.ListenerOutput{ID: logs.id, Incarnation: logs.life(), Data: clone(data)}, len(data))
+			d.inbox.putAnswer(core.ListenerOutput{ID: logs.id, Incarnation: logs.life(), Data: clone(data)})
 		}
 		return
 	}
@@ -68,8 +69,8 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 	if stderr {
 		logType, commType = event.ProcessLogStderr, event.ProcessCommunicationStderr
 	}
-	if spec.EventsEnabled {
-		logs.told = true
+	if spec.EventsEnabled && logs.pace == host.Gathered {
+		logs.pace = host.Told
 	}
 	if spec.EventsEnabled || debug {
 		c.Log = func(data []byte) {

@@ -53,9 +53,18 @@ type SpawnRequest struct {
 	Environ     []string      // the complete environment, "KEY=value"
 	Stdout      Output
 	Stderr      Output // nil with RedirectStderr
-	// Prompt: somebody waits for the output, so it is not left to gather in the pipes.
-	Prompt bool
+	Pace        Pace
 }
+
+// Pace says how soon the output of a process is to be moved.
+type Pace int
+
+// The paces.
+const (
+	Gathered Pace = iota // when it is worth it: output that comes bit by bit gathers in the pipe for some milliseconds
+	Told                 // at once: somebody is told of each piece
+	Dialogue             // at once, and before that of all others: the process speaks with the daemon
+)
 
 // SignalRequest asks for a signal to a process or to its process group.
 type SignalRequest struct {

@@ -20,7 +20,7 @@ type Options struct {
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
-	// Shards is the number of goroutines that move output, besides one for output that is waited for; zero means min(4, GOMAXPROCS).
+	// Shards is the number of goroutines that move output, besides two for output that is waited for; zero means min(4, GOMAXPROCS).
 	Shards int
 }
 
@@ -41,17 +41,18 @@ var (
 // It reaps every child of this process: nothing else in the process may wait for children of its own.
 // The umask and, without unshare(2), the directory of the time of NewLocal hold for children without their own.
 type Local struct {
-	emit    func(Event)
-	users   userDB
-	shards  []*shard
-	prompt  *shard // one of them, for output that somebody waits for
-	forker  *forker
-	reaper  *reaper
-	ready   *prepareQueue
-	sockets *sockets
-	wg      sync.WaitGroup
-	closing sync.Once
-	closed  chan struct{}
+	emit   func(Event)
+	users  userDB
+	shards []*shard
+	// The last two of them are for output that is told of, and for dialogues: these never wait for a flood of the others.
+	told, dialogue *shard
+	forker         *forker
+	reaper         *reaper
+	ready          *prepareQueue
+	sockets        *sockets
+	wg             sync.WaitGroup
+	closing        sync.Once
+	closed         chan struct{}
 
 	lingering atomic.Int64 // pipes that outlived their process
 
@@ -83,14 +84,17 @@ func NewLocal(o Options) (*Local, error) {
 		ready:  newPrepareQueue(),
 	}
 	h.sockets = newSockets(h.emit)
-	for i := range n + 1 {
+	for i := range n + 2 {
 		s, err := newShard(h)
 		if err != nil {
 			_ = h.Close()
 			return nil, fmt.Errorf("cannot start host: %w", err)
 		}
-		if i == n {
-			s.prompt, h.prompt = true, s
+		switch i {
+		case n:
+			s.prompt, h.told = true, s
+		case n + 1:
+			s.prompt, h.dialogue = true, s
 		}
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)
@@ -131,9 +135,14 @@ func (h *Local) Close() error {
 
 // Spawn queues the request.
 func (h *Local) Spawn(req SpawnRequest) {
-	p := &proc{req: req, shard: h.prompt, stdin: stdin{fd: -1}}
-	if !req.Prompt {
-		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-1)] // all but the last, which is the prompt one
+	p := &proc{req: req, stdin: stdin{fd: -1}}
+	switch req.Pace {
+	case Told:
+		p.shard = h.told
+	case Dialogue:
+		p.shard = h.dialogue
+	default:
+		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-2)]
 	}
 	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
 	h.mu.Lock()
