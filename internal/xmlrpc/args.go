@@ -78,11 +78,11 @@ func (a Args) Signal(i int) (string, error) {
 	return "", errParameters
 }
 
-// pythonText shows a value as Python's str does, for a fault's detail.
+// pythonText shows a value as Python's str does, for a fault's detail; None as a detail is no detail.
 func pythonText(v any) string {
 	switch v := v.(type) {
 	case nil:
-		return "None"
+		return ""
 	case bool:
 		if v {
 			return "True"
