@@ -167,14 +167,10 @@ func compare(t *testing.T, p pairing, got []step, want [][]string) {
 		any := false
 		for _, q := range s.quirks {
 			if q.side == "daemon" && p.ourDaemon || q.side == "ctl" && p.ourCtl {
+				var stale string
 				source, any = "quirk "+q.id, q.any
-				if q.extra == nil {
-					expected = q.want
-					continue
-				}
-				got = slices.DeleteFunc(slices.Clone(got), q.extra.MatchString)
-				if !any && len(got) == len(s.lines) {
-					t.Errorf("%s: %s %s\n%s: no line is %s", s.pos, s.verb, s.rest, source, q.extra)
+				if expected, got, stale = q.apply(expected, got); stale != "" {
+					t.Errorf("%s: %s %s\n%s: quirk %s: %s", s.pos, s.verb, s.rest, p.name, q.id, stale)
 				}
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +60,8 @@ func (e *environment) http(ctx context.Context, s statement) []string {
 			err = r.next(!strings.HasPrefix(requests[i], "HEAD "))
 		}
 		if err == nil {
-			// Whether the connection is still good shows the answer to one more request.
+			// Whether the connection is still good shows the answer to one more request, if it comes at all.
+			_ = conn.SetReadDeadline(time.Now().Add(5 * quiet))
 			_, _ = io.WriteString(conn, "OPTIONS /probe HTTP/1.0\r\n\r\n") // it may be closed already
 			err = (&responses{r.in, &strings.Builder{}}).next(true)
 			if err == nil {
@@ -139,13 +141,19 @@ func (r *responses) head() (length int, err error) {
 			}
 		case "transfer-encoding":
 			length = -2
+		case "connection":
+			lines[len(lines)-1] = strings.ToLower(text) // neither does the case
 		case "date", "last-modified":
 			if _, err := time.Parse(time.RFC1123, value); err == nil {
 				lines[len(lines)-1] = name + ": DATE"
 			}
 		}
 	}
+	slices.Sort(lines[1:]) // the order of headers means nothing
 	r.out.WriteString(strings.Join(lines, "\n") + "\n\n")
+	if len(strings.Fields(lines[0])) > 1 && strings.Fields(lines[0])[1] == "100" {
+		length = 0
+	}
 	return length, nil
 }
 
@@ -171,8 +179,10 @@ func (r *responses) next(withBody bool) error {
 			body = append(body, chunk...)
 		}
 	default:
+		var n int
 		body = make([]byte, length)
-		_, err = io.ReadFull(r.in, body)
+		n, err = io.ReadFull(r.in, body)
+		body = body[:n]
 	}
 	r.out.WriteString(visible(body))
 	if len(body) > 0 && body[len(body)-1] != '\n' {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,11 +31,35 @@ type statement struct {
 
 // quirk is a known difference.
 type quirk struct {
-	side  string // "daemon" or "ctl"
-	id    string
-	any   bool
-	extra *regexp.Regexp // lines that our side has and Supervisor has not; nil: want is what our side has instead
-	want  []string
+	side     string // "daemon" or "ctl"
+	id       string
+	any      bool           // what our side gives is not compared
+	extra    *regexp.Regexp // lines that our side has and Supervisor has not
+	old, new string         // a line of Supervisor's that is another at our side, if old is not ""
+	want     []string       // if nothing of this is set: what our side gives instead
+}
+
+// apply changes what is expected and what was got to what has to be equal then. It tells if the quirk no longer has anything to do.
+func (q quirk) apply(expected, got []string) (newExpected, newGot []string, stale string) {
+	switch {
+	case q.any:
+	case q.extra != nil:
+		n := len(got)
+		got = slices.DeleteFunc(slices.Clone(got), q.extra.MatchString)
+		if len(got) == n {
+			return expected, got, "no line matches " + q.extra.String()
+		}
+	case q.old != "":
+		i := slices.Index(expected, q.old)
+		if i < 0 {
+			return expected, got, "Supervisor has no line " + q.old
+		}
+		expected = slices.Clone(expected)
+		expected[i] = q.new
+	default:
+		expected = q.want
+	}
+	return expected, got, ""
 }
 
 func parseScript(t *testing.T, path string) []statement {
@@ -77,9 +102,19 @@ func parseScript(t *testing.T, path string) []statement {
 				t.Fatalf("%s: quirk daemon|ctl ID behind a step", pos)
 			}
 			last := &out[len(out)-1]
-			q := quirk{side: words[0], id: words[1], any: len(words) == 3 && words[2] == "any"}
-			if len(words) > 3 && words[2] == "extra" {
-				q.extra = regexp.MustCompile(strings.Join(words[3:], " "))
+			q := quirk{side: words[0], id: words[1]}
+			_, form, _ := strings.Cut(rest, words[1])
+			form = strings.TrimSpace(form)
+			switch kind, text, _ := strings.Cut(form, " "); kind {
+			case "":
+			case "any":
+				q.any = true
+			case "extra":
+				q.extra = regexp.MustCompile(text)
+			case "replace":
+				q.old, q.new, _ = strings.Cut(text, " => ")
+			default:
+				t.Fatalf("%s: no such form of a quirk", pos)
 			}
 			last.quirks = append(last.quirks, q)
 		}
