@@ -155,9 +155,9 @@ func (e *environment) act(s statement) {
 		}
 	case "wait":
 		e.wait(s.pos, words[0], words[1])
-	case "await":
+	case "await", "lacks":
 		name, text, _ := strings.Cut(s.rest, " ")
-		e.await(s.pos, name, text)
+		e.await(s.pos, name, text, s.verb == "await")
 	case "kill":
 		e.kill(s.pos, words[0], words[1])
 	case "append":

@@ -58,26 +58,31 @@ func (e *environment) files(pos, pattern string) []string {
 	return names
 }
 
-// await polls files until one of the pattern holds a text: there is no event to wait for that says so of every writer.
-func (e *environment) await(pos, pattern, text string) {
+// await polls files until one of the pattern holds a text, or until none does: there is no event to wait for that says so of every writer.
+func (e *environment) await(pos, pattern, text string, there bool) {
 	e.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		for _, name := range e.files(pos, pattern) {
-			data, err := os.ReadFile(name)
-			if err == nil && strings.Contains(string(data), text) {
-				return
-			}
+		if e.holds(pos, pattern, text) == there {
+			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			e.Fatalf("%s: no %s holds %q", pos, pattern, text)
+			e.Fatalf("%s: %s holds %q is still %t", pos, pattern, text, !there)
 		}
 	}
+}
+
+func (e *environment) holds(pos, pattern, text string) bool {
+	e.Helper()
+	return slices.ContainsFunc(e.files(pos, pattern), func(name string) bool {
+		data, err := os.ReadFile(name)
+		return err == nil && strings.Contains(string(data), text)
+	})
 }
 
 // cat records the content of files.
