@@ -12,20 +12,25 @@ GO       ?= go
 FUZZTIME ?= 60s
 TIMEOUT  ?= 12m
 BENCH    ?=
+SOAK     ?= 1h
 SESSIONS ?=
 GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle fuzz bench lint cover cross clean
+.PHONY: help build test contract check oracle fuzz bench soak lint cover cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/graced and bin/gracectl, with links bin/supervisord and bin/supervisorctl
+build: ## build bin/graced and bin/gracectl, with links for all of Supervisor's names
 	@mkdir -p bin
-	$(GO) build -trimpath -o bin/ ./cmd/graced ./cmd/gracectl
+	$(GO) build -trimpath -o bin/ ./cmd/graced
+	@# Without cgo the client needs no dynamic linker, which costs as much as a call. The daemon asks libc about users.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gracectl
 	@ln -sf graced bin/supervisord
+	@ln -sf graced bin/echo_supervisord_conf
+	@ln -sf graced bin/pidproxy
 	@ln -sf gracectl bin/supervisorctl
 
 check: ## vet and gofmt only
@@ -60,6 +65,9 @@ fuzz: ## run every fuzzer for FUZZTIME (60s)
 
 bench: build ## measure against Supervisor side by side and rewrite docs/benchmarks.md (BENCH=-strict fails on a missed target)
 	$(GO) run ./internal/bench $(BENCH)
+
+soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 processes; rewrites its table in docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
 
 lint: $(GOLANGCI) ## run golangci-lint (built from source the first time: about 2 minutes)
 	$(GOLANGCI) run ./...

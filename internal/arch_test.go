@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,28 +21,32 @@ const module = "github.com/graced/graced/"
 // Test files may import what they like.
 var layers = map[string][]string{
 	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
-		"internal/process", "internal/web", "internal/xmlrpc"},
-	"cmd/gracectl":      {"internal/config", "internal/ctl", "internal/machine"},
-	"internal/demo":     {"internal/client", "internal/control", "internal/process"},
-	"internal/web":      {"internal/control", "internal/plan", "internal/process"},
-	"internal/xmlrpc":   {"internal/control", "internal/plan", "internal/process"},
-	"internal/ctl":      {"internal/client", "internal/control", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
-	"internal/client":   {"internal/control", "internal/process", "internal/xmlrpc"},
-	"internal/daemon":   {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/host", "internal/plan", "internal/process"},
+		"internal/pidproxy", "internal/process", "internal/web", "internal/xmlrpc"},
+	"cmd/gracectl":    {"internal/config", "internal/ctl", "internal/machine"},
+	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
+	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
+	"internal/xmlrpc": {"internal/control", "internal/plan", "internal/process", "internal/pytext"},
+	"internal/ctl":    {"internal/client", "internal/control", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
+	"internal/client": {"internal/control", "internal/process", "internal/xmlrpc"},
+	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
+		"internal/process", "internal/pytext"},
 	"internal/machine":  {"internal/config"},
 	"internal/host":     {"internal/process", "internal/shlex"},
 	"internal/childlog": {"internal/process"},
 	"internal/control":  {"internal/plan", "internal/process"},
-	"internal/core":     {"internal/plan", "internal/process"},
+	"internal/core":     {"internal/event", "internal/plan", "internal/process"},
+	"internal/event":    {"internal/pytext"},
+	"internal/pytext":   {},
 	"internal/plan":     {"internal/process"},
-	"internal/config":   {"internal/process", "internal/shlex"},
+	"internal/config":   {"internal/event", "internal/process", "internal/pytext", "internal/shlex"},
 	"internal/shlex":    {},
 	"internal/process":  {},
+	"internal/pidproxy": {}, // a program of its own, which has nothing to do with the daemon
 	"internal/bench":    {}, // a black box around the binaries
 }
 
 // pure packages take the time, the environment and every fact about the machine as arguments.
-var pure = []string{"internal/process", "internal/shlex", "internal/config", "internal/plan", "internal/core"}
+var pure = []string{"internal/process", "internal/shlex", "internal/config", "internal/plan", "internal/pytext", "internal/event", "internal/core"}
 
 // impureImports lists what no pure package imports, with the reason.
 var impureImports = map[string]string{
@@ -82,6 +87,36 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// unlinked lists what no program may link, directly or through others, with the reason.
+var unlinked = map[string]map[string]string{
+	"cmd/gracectl": {
+		"net/http": "its start takes longer than a call (docs/adr/006)", "crypto/tls": "the client speaks plain HTTP", "regexp": "patterns are compiled at every start",
+		"text/template": "texts are put together by hand", "encoding/xml": "package xmlrpc reads its own",
+	},
+}
+
+// TestUnlinked checks the programs against that list.
+func TestUnlinked(t *testing.T) {
+	for program, list := range unlinked {
+		cmd := exec.Command("go", "list", "-deps", "./"+program)
+		cmd.Dir = ".."
+		cmd.Stderr = os.Stderr
+		deps, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		linked := strings.Fields(string(deps))
+		if !slices.Contains(linked, module+program) {
+			t.Errorf("%s is not among its own packages: %q", program, linked)
+		}
+		for pkg, why := range list {
+			if slices.Contains(linked, pkg) {
+				t.Errorf("%s links %s: %s", program, pkg, why)
+			}
+		}
+	}
+}
+
 // TestPurity checks that pure packages import nothing impure, read no clock and start no goroutine.
 func TestPurity(t *testing.T) {
 	checked := 0
@@ -115,7 +150,7 @@ func TestPurity(t *testing.T) {
 
 // testOnly reports whether a package exists for tests alone; such a package may import anything and is imported by no other.
 func testOnly(pkg string) bool {
-	return slices.Contains([]string{"internal", "internal/sim", "internal/contract", "internal/control/controltest", "internal/doctest", "internal/testsum"}, pkg)
+	return slices.Contains([]string{"internal", "internal/sim", "internal/contract", "internal/control/controltest", "internal/config/configtest", "internal/doctest", "internal/testsum"}, pkg)
 }
 
 type source struct {

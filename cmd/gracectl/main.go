@@ -1,3 +1,6 @@
+// The client needs no count of the processors that its control group may use: the runtime reads two files for it at every start.
+//go:debug containermaxprocs=0
+
 // Command gracectl drives a running graced or supervisord. Called as supervisorctl it keeps Supervisor's contract to the byte.
 package main
 

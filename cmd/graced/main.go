@@ -1,5 +1,5 @@
 // Command graced is the supervisor's daemon. Called as supervisord it keeps Supervisor's contract; `graced demo` shows the main idea on
-// real processes.
+// real processes. Called as echo_supervisord_conf or pidproxy it is one of Supervisor's two small programs.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/graced/graced/internal/demo"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/machine"
+	"github.com/graced/graced/internal/pidproxy"
 )
 
 // version is the version of Supervisor whose contract is kept; it is what -v and getSupervisorVersion answer.
@@ -23,8 +24,13 @@ const version = "4.2.5"
 
 func main() {
 	host.Init() // a stand-in for a child that could not be started never returns from here
+	if program := helper(os.Args[0]); program != nil {
+		os.Exit(program(os.Args))
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
+		case "sample":
+			os.Exit(echoSample(os.Args))
 		case "demo":
 			os.Exit(runDemo(os.Args[2:]))
 		case "demo-worker":
@@ -40,6 +46,17 @@ func main() {
 		}
 	}
 	os.Exit(run(os.Args))
+}
+
+// helper returns the program that the called name asks for; nil is the daemon.
+func helper(argv0 string) func(argv []string) int {
+	switch filepath.Base(argv0) {
+	case "echo_supervisord_conf":
+		return echoSample
+	case "pidproxy":
+		return pidproxy.Main
+	}
+	return nil
 }
 
 func runDemo(args []string) int {
@@ -64,6 +81,7 @@ func (e *usageError) Error() string { return e.text }
 
 // run is the daemon: it reads the command line and the files, and supervises until it is told to stop.
 func run(argv []string) int {
+	defaultActions()
 	m, err := machine.New()
 	if err != nil {
 		return usage(argv[0], err)
@@ -87,15 +105,11 @@ func run(argv []string) int {
 			return usage(argv[0], err)
 		}
 	}
-	// Absolute before anything changes the directory, so that a restart finds the file again (quirk A16).
-	if path, err := filepath.Abs(args.Path); err == nil && m.Exists(path) {
-		args.Path = path
-	}
 	m.Environ = childEnviron(m.Environ)
 	if isBackground() {
 		syscall.CloseOnExec(backgroundFD)
 	}
-	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides}
+	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced"}
 	err = s.start()
 	if err == nil {
 		return 0

@@ -16,6 +16,7 @@ import (
 
 	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -31,10 +32,15 @@ var binaries = sync.OnceValues(func() (string, error) {
 			return dir, fmt.Errorf("go build %s: %v\n%s", name, err, out)
 		}
 	}
-	return dir, errors.Join(os.Symlink("graced", filepath.Join(dir, "supervisord")), os.Symlink("gracectl", filepath.Join(dir, "supervisorctl")))
+	return dir, errors.Join(os.Symlink("graced", filepath.Join(dir, "supervisord")), os.Symlink("graced", filepath.Join(dir, "echo_supervisord_conf")),
+		os.Symlink("graced", filepath.Join(dir, "pidproxy")), os.Symlink("gracectl", filepath.Join(dir, "supervisorctl")))
 })
 
 func TestMain(m *testing.M) {
+	host.Init()
+	if socket := os.Getenv(soakEnv); socket != "" {
+		os.Exit(soakDaemon(socket))
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

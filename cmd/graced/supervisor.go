@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strconv"
-	"syscall"
+	"slices"
 
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
-	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
@@ -26,8 +23,12 @@ type supervisor struct {
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
-	infos     []string // what the start wants to tell the main log
-	detached  bool     // standard error leads nowhere
+	serial    uint64         // of the next event: it goes on after a soft restart
+	strict    bool           // refuse what Supervisor lets pass in silence
+	infos     []string       // what the start wants to tell the main log
+	trouble   []string       // likewise, as criticals
+	signals   chan os.Signal // nil until the first run listens
+	detached  bool           // standard error leads nowhere
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -40,28 +41,42 @@ func (s *supervisor) start() error {
 	if err != nil {
 		return err
 	}
+	// Absolute before anything changes the directory, so that a restart finds the file again (quirk A16); not earlier, since errors name the
+	// file as it was typed.
+	if path, err := filepath.Abs(s.path); err == nil {
+		s.path = path
+	}
 	if !c.Supervisord.Nodaemon && !isBackground() {
 		return daemonize()
-	}
-	if err := s.becomeUser(c.Supervisord); err != nil {
-		return err
-	}
-	if err := s.checkLimits(c.Supervisord); err != nil {
-		return err
 	}
 	for first := true; ; first = false {
 		restart, err := s.runOnce(c, first)
 		if err != nil || !restart {
 			return err
 		}
-		if c, err = s.load(); err != nil {
-			return err
+		// They were good when the restart was asked for, but stopping may have taken a while. Ending now would leave nothing running.
+		if next, err := s.load(); err != nil {
+			s.trouble = append(s.trouble, fmt.Sprintf("the files cannot be used any more, going on with what they said before: %v", err))
+		} else {
+			c = next
 		}
 	}
 }
 
 // runOnce is one life between two soft restarts: it opens everything, supervises, and closes everything.
 func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err error) {
+	surviveWrites()
+	if err := s.becomeUser(c.Supervisord); err != nil {
+		return false, err
+	}
+	if first {
+		if err := s.raiseLimits(c.Supervisord); err != nil {
+			return false, err
+		}
+	}
+	if taken := pidfileHolder(c.Supervisord.Pidfile); taken != nil && first && s.strict {
+		return false, &usageError{taken.Error()}
+	}
 	logs, err := openMainLog(c.Supervisord)
 	if err != nil {
 		return false, err
@@ -70,15 +85,10 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	logf := func(level slog.Level, format string, args ...any) {
 		logs.logger.Log(context.Background(), level, fmt.Sprintf(format, args...))
 	}
-	if first && os.Getuid() == 0 && c.Supervisord.UID == process.UnsetID {
-		logf(daemon.LevelCritical, "Supervisor is running as root.  Privileges were not dropped because no user is specified in the config file.  "+
-			"If you intend to run as root, you can set user=root in the config file to avoid this message.")
-	}
-	daemon.LogWarnings(logs.logger, c)
-	for _, info := range s.infos {
-		logf(daemon.LevelInfo, "%s", info)
-	}
-	s.infos = nil
+	daemon.LogWarnings(logs.logger, s.withRemarks(c))
+
+	var pid *pidfile
+	defer func() { pid.remove() }() // last of all: who waits for that finds the sockets free
 
 	listeners, err := web.Listen(serverConfigs(c.Servers))
 	if err != nil {
@@ -101,11 +111,13 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		}
 		s.detached = true
 	}
-	d, err := daemon.New(daemon.Options{
-		Config: c, Load: s.load, Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ,
+	var d *daemon.Daemon
+	d, err = daemon.New(daemon.Options{
+		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
+		Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
+		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial,
 		Host: func(events func(host.Event)) (host.Host, error) {
-			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced), ChildNofile: uint64(max(0, c.Supervisord.MinFDs))})
+			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
 		},
 	})
 	if err != nil {
@@ -118,68 +130,87 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if err != nil {
 		return false, &usageError{err.Error()}
 	}
-	for range listeners.Addresses() {
-		for _, p := range c.RPCInterfaces {
-			logf(daemon.LevelInfo, "RPC interface '%s' initialized", p.Name)
-		}
-	}
-	for _, section := range listeners.Unprotected() {
-		logf(daemon.LevelCritical, "Server '%s' running without any HTTP authentication checking", section)
-	}
+	logServers(c, logf)
 	reportBackground(logf)
 	server := web.Serve(listeners, d, handler)
 	defer server.Close()
 
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR2)
-	defer signal.Stop(signals)
-
-	removePidfile := writePidfile(c.Supervisord.Pidfile, logf)
-	defer removePidfile()
+	s.listen()
+	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
+		return false, err
+	}
 	if err := announce(upWord); err != nil {
 		return false, err
 	}
 
 	done := make(chan struct{})
 	defer close(done)
-	go s.obey(d, signals, logf, done)
-	return d.Run(context.Background()), nil
+	go s.obey(d, logs.logger.Enabled(context.Background(), daemon.LevelDebug), logf, done)
+	restart = d.Run(context.Background())
+	s.serial = d.EventSerial()
+	return restart, nil
 }
 
 // logFunc writes a line into the main log.
 type logFunc func(level slog.Level, format string, args ...any)
 
-// obey turns signals into requests.
-func (s *supervisor) obey(d *daemon.Daemon, signals <-chan os.Signal, logf logFunc, done <-chan struct{}) {
-	ctx := context.Background()
-	for {
-		select {
-		case <-done:
-			return
-		case sig := <-signals:
-			switch sig {
-			case syscall.SIGHUP:
-				info, _ := d.Daemon(ctx) // answers in every state
-				if info.Mood == control.MoodShutdown {
-					logf(daemon.LevelWarn, "ignored SIGHUP indicating restart request (shutdown in progress)")
-					continue
-				}
-				logf(daemon.LevelWarn, "received SIGHUP indicating restart request")
-				if err := d.Restart(ctx); err != nil {
-					logf(daemon.LevelError, "the restart is refused, nothing was stopped: %v", err)
-				}
-			case syscall.SIGUSR2:
-				logf(daemon.LevelInfo, "received SIGUSR2 indicating log reopen request")
-				d.ReopenLogs(ctx)
-			default:
-				name := map[os.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT"}[sig]
-				logf(daemon.LevelWarn, "received %s indicating exit request", name)
-				if err := d.Shutdown(ctx); err != nil {
-					logf(daemon.LevelError, "cannot shut down: %v", err)
-				}
-			}
+// withRemarks adds to the remarks of the files what the start has to say, at the end of each level as Supervisor does.
+func (s *supervisor) withRemarks(c *config.Config) *config.Config {
+	out := *c
+	out.Warnings = slices.Clone(c.Warnings)
+	if os.Getuid() == 0 && c.Supervisord.UID == process.UnsetID {
+		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelCrit, Text: "Supervisor is running as root.  Privileges were not dropped because " +
+			"no user is specified in the config file.  If you intend to run as root, you can set user=root in the config file to avoid this message."})
+	}
+	for _, text := range s.trouble {
+		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelCrit, Text: text})
+	}
+	for _, text := range s.infos {
+		out.Warnings = append(out.Warnings, config.Warning{Level: config.LevelInfo, Text: text})
+	}
+	s.infos, s.trouble = nil, nil
+	return &out
+}
+
+// logServers tells of each server which interfaces it has, and whether anybody may use it.
+func logServers(c *config.Config, logf logFunc) {
+	for _, server := range c.Servers {
+		for _, p := range c.RPCInterfaces {
+			logf(daemon.LevelInfo, "RPC interface '%s' initialized", p.Name)
+		}
+		if server.Open() {
+			logf(daemon.LevelCritical, "Server '%s' running without any HTTP authentication checking", server.Section)
 		}
 	}
+}
+
+// ownPidfile writes the pid file. Where we are strict, a first start does not go on beside another daemon.
+func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile, error) {
+	if taken := pidfileHolder(path); taken != nil && first && s.strict {
+		return nil, &usageError{taken.Error()}
+	}
+	return writePidfile(path, logf), nil
+}
+
+// checkRestart looks for whatever would end the daemon between the stop and the new start of a soft restart: the restart is then refused
+// while everything still runs (quirk C17).
+func (s *supervisor) checkRestart(c *config.Config, d *daemon.Daemon, held *web.Listeners) error {
+	if uid := c.Supervisord.UID; uid != process.UnsetID && uid != os.Getuid() && os.Getuid() != 0 {
+		return errNonroot
+	}
+	if c.Supervisord.Logfile != "syslog" {
+		file, err := childlog.OpenFile(c.Supervisord.Logfile, 0, 0, nil)
+		if err != nil {
+			return fmt.Errorf("cannot open the main log %s: %v", c.Supervisord.Logfile, err)
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	if _, err := xmlrpc.NewHandler(d, rpcPlugins(c.RPCInterfaces)); err != nil {
+		return err
+	}
+	return held.Check(serverConfigs(c.Servers))
 }
 
 // cleanAutoLogs removes the AUTO logs that an earlier run left behind.
@@ -191,15 +222,4 @@ func cleanAutoLogs(c config.Supervisord, logf logFunc) {
 	for _, path := range failed {
 		logf(daemon.LevelWarn, "Failed to clean up '%s'", path)
 	}
-}
-
-// writePidfile writes the pid file and returns what removes it again; a file that cannot be written is only told.
-func writePidfile(path string, logf logFunc) (remove func()) {
-	path, _ = filepath.Abs(path) // fails only without a working directory; the path is then as good as before
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o666); err != nil {
-		logf(daemon.LevelCritical, "could not write pidfile %s", path)
-		return func() {}
-	}
-	logf(daemon.LevelInfo, "supervisord started with pid %d", os.Getpid())
-	return func() { _ = os.Remove(path) } // someone else may have removed it
 }

@@ -28,6 +28,13 @@ var childSource []byte
 //
 //	stamp FIFO           report the start to FIFO, then sleep for ever
 //	lines ID COUNT FIFO  report the start, write COUNT numbered lines of 100 bytes, each with one write, report again and exit
+//	slow ID COUNT FIFO   the same, with 5 ms before each line
+//	listen MODE LINES FILE FIFO  report the start, then be an event listener of PROCESS_LOG, and report again after that many lines; 0 = never.
+//	                     burst: keep the first event until a SIGUSR1 comes, then answer at once
+//	                     late: the same, and write into FILE after each event
+//
+// A listener writes what it has seen into FILE when it gets SIGTERM: the number of events, how often their numbers were not consecutive,
+// and the number of lines, each as 8 bytes, little endian.
 //
 // A report is 16 bytes: CLOCK_MONOTONIC in nanoseconds and the pid, both little endian.
 type child struct {
@@ -69,25 +76,10 @@ func childMain(args []string) int {
 				time.Sleep(time.Hour)
 			}
 		}
-	case len(args) == 4 && args[0] == "lines":
-		var id, count int
-		if id, err = strconv.Atoi(args[1]); err != nil {
-			break
-		}
-		if count, err = strconv.Atoi(args[2]); err != nil {
-			break
-		}
-		if err = sendStamp(args[3]); err != nil {
-			break
-		}
-		for seq := range count {
-			if _, err = os.Stdout.WriteString(logLine(id, seq)); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			err = sendStamp(args[3])
-		}
+	case len(args) == 4 && (args[0] == "lines" || args[0] == "slow"):
+		err = writeLines(args[0] == "slow", args[1], args[2], args[3])
+	case len(args) == 5 && args[0] == "listen":
+		err = listen(args[1], args[2], args[3], args[4])
 	default:
 		err = fmt.Errorf("unknown role %q", args)
 	}
@@ -96,6 +88,30 @@ func childMain(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// writeLines is the child's role "lines" or "slow".
+func writeLines(slow bool, idText, countText, fifo string) error {
+	id, err := strconv.Atoi(idText)
+	if err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(countText)
+	if err != nil {
+		return err
+	}
+	if err := sendStamp(fifo); err != nil {
+		return err
+	}
+	for seq := range count {
+		if slow {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if _, err := os.Stdout.WriteString(logLine(id, seq)); err != nil {
+			return err
+		}
+	}
+	return sendStamp(fifo)
 }
 
 // logLine is line seq of writer id: "ID SEQ" filled up with dots to 99 bytes, and a newline.

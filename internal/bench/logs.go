@@ -97,6 +97,38 @@ func (b *bench) measureLogs(ctx context.Context, c *contender) error {
 	return nil
 }
 
+// floodSessions measures how long a daemon takes to answer while the writers write as fast as it takes their lines.
+func (b *bench) floodSessions(ctx context.Context) error {
+	for _, c := range b.contenders {
+		if err := b.measureFlood(ctx, c); err != nil {
+			return err
+		}
+		say("%s: %d answers during a flood, median %v, p99 %v", c.name, len(c.answers), quantile(c.answers, 0.5), quantile(c.answers, 0.99))
+	}
+	return nil
+}
+
+func (b *bench) measureFlood(ctx context.Context, c *contender) error {
+	const endless = 1_000_000_000
+	s, err := b.newSession(c, fmt.Sprintf("[program:w]\ncommand=%s\nnumprocs=%d\nprocess_name=%%(program_name)s_%%(process_num)d\nstartsecs=0\n"+
+		"autorestart=false\nstdout_logfile=LOGS/w%%(process_num)d.log\nstdout_logfile_maxbytes=%d\nstdout_logfile_backups=1\n",
+		b.child.command("lines", "%(process_num)d", strconv.Itoa(endless), "FIFO"), writers, logFileSize))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if _, err := s.stamps.collect(ctx, writers, time.Minute); err != nil {
+		return s.trouble(err.Error())
+	}
+	if c.answers, err = measureAnswers(ctx, s.socket, b.flood); err != nil {
+		return s.trouble(err.Error())
+	}
+	if size, err := treeSize(filepath.Join(s.dir, "logs")); err != nil || size == 0 {
+		return fmt.Errorf("nothing was logged meanwhile: %v", err)
+	}
+	return nil
+}
+
 // treeSize sums the sizes of the files in a directory. Files may be renamed meanwhile.
 func treeSize(dir string) (int64, error) {
 	entries, err := os.ReadDir(dir)

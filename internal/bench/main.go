@@ -26,6 +26,7 @@ type options struct {
 	bin         string // directory of our binaries
 	supervisord string // the original's daemon; "" = not measured
 	supervisorc string // the original's client
+	tools       string // directory where programs to compare with are installed
 	work        string // directory for everything that is written; "" = workDir chooses
 
 	rounds     int           // repetitions of start and stop
@@ -38,6 +39,11 @@ type options struct {
 	killBudget time.Duration // the most time one daemon's kills may take
 	logChunks  int
 	logLines   int // lines of one writer in one chunk
+	files      int // included files, each with a program
+	rereads    int
+	flood      time.Duration // how long answers are waited for while logs are flooded
+	eventLines int           // of each writer of events
+	pm2        bool          // pm2 is installed and measured as well
 }
 
 // full are the sizes that the targets are meant for, quick those that take seconds and only show that everything works.
@@ -45,10 +51,12 @@ var (
 	full = options{
 		rounds: 3, many: 1000, few: 100, idle: 20 * time.Second, query: 5 * time.Second, statusRuns: 30,
 		kills: 200, killBudget: 2 * time.Minute, logChunks: 4, logLines: 1_000_000_000 / lineLength / writers / 4,
+		files: 1000, rereads: 10, flood: 10 * time.Second, eventLines: 200, pm2: true,
 	}
 	quick = options{
 		rounds: 1, many: 50, few: 20, idle: 500 * time.Millisecond, query: 200 * time.Millisecond, statusRuns: 3,
 		kills: 3, killBudget: 30 * time.Second, logChunks: 1, logLines: 20_000,
+		files: 50, rereads: 3, flood: 200 * time.Millisecond, eventLines: 5,
 	}
 )
 
@@ -68,7 +76,7 @@ func main() {
 	if *isQuick {
 		opt = quick
 	}
-	opt.bin, opt.work = *bin, *work
+	opt.bin, opt.work, opt.tools = *bin, *work, ".tools"
 	if _, err := os.Stat(*supervisord); err == nil {
 		opt.supervisord, opt.supervisorc = *supervisord, filepath.Join(filepath.Dir(*supervisord), "supervisorctl")
 	}
@@ -127,7 +135,7 @@ func run(ctx context.Context, opt options) (*report, error) {
 			return nil, err
 		}
 	}
-	for _, part := range []func(context.Context) error{b.manySessions, b.fewSessions, b.logSessions} {
+	for _, part := range []func(context.Context) error{b.manySessions, b.peerMemory, b.fewSessions, b.logSessions, b.floodSessions, b.rereadSessions, b.eventSessions} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -155,6 +163,7 @@ type bench struct {
 	contenders []*contender // ours first, then the original, if it is there
 	bare       []time.Duration
 	sessions   int // numbers the directories of sessions
+	peer       peer
 }
 
 // contender is one of the two supervisors with what was measured of it.
@@ -171,6 +180,9 @@ type contender struct {
 	logTime     time.Duration
 	logCPU      time.Duration
 	logTrouble  []string
+	answers     []time.Duration // while logs are flooded
+	rereads     []time.Duration
+	events      events
 }
 
 // say reports progress.

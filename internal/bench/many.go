@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -141,72 +136,4 @@ func (b *bench) measureIdle(ctx context.Context, c *contender, pid int) (err err
 	}
 	c.wakeups = float64(after-before) / b.idle.Seconds()
 	return nil
-}
-
-const queryBody = "<?xml version='1.0'?><methodCall><methodName>supervisor.getAllProcessInfo</methodName><params></params></methodCall>"
-
-// measureQueries asks for all processes over one kept connection as often as it can within d, and at least three times. The answers are
-// read, not parsed: the figure is the server's. Only the first answer, not counted, is looked at.
-func measureQueries(ctx context.Context, socket string, n int, d time.Duration) (float64, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return 0, fmt.Errorf("cannot connect: %v", err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	request := []byte("POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: " +
-		strconv.Itoa(len(queryBody)) + "\r\n\r\n" + queryBody)
-	r := bufio.NewReaderSize(conn, 1<<16)
-	var first strings.Builder
-	if err := exchange(conn, r, request, &first); err != nil {
-		return 0, err
-	}
-	if got := strings.Count(first.String(), "<name>statename</name>"); got != n {
-		return 0, fmt.Errorf("getAllProcessInfo tells of %d processes, want %d", got, n)
-	}
-	count, t0 := 0, time.Now()
-	for time.Since(t0) < d || count < 3 {
-		if err := exchange(conn, r, request, io.Discard); err != nil {
-			return 0, err
-		}
-		count++
-	}
-	return float64(count) / time.Since(t0).Seconds(), nil
-}
-
-// exchange sends one request and copies the answer's body to w.
-func exchange(conn net.Conn, r *bufio.Reader, request []byte, w io.Writer) error {
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		return err
-	}
-	if _, err := conn.Write(request); err != nil {
-		return fmt.Errorf("cannot send request: %v", err)
-	}
-	length := int64(-1)
-	for i := 0; ; i++ {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("cannot read answer: %v", err)
-		}
-		line = strings.TrimRight(line, "\r\n")
-		if i == 0 {
-			if !strings.HasPrefix(line, "HTTP/1.1 200 ") {
-				return fmt.Errorf("answer is %q", line)
-			}
-			continue
-		}
-		if line == "" {
-			break
-		}
-		if key, value, _ := strings.Cut(line, ":"); strings.EqualFold(key, "Content-Length") {
-			if length, err = strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil {
-				return err
-			}
-		}
-	}
-	if length < 0 {
-		return fmt.Errorf("answer without Content-Length")
-	}
-	_, err := io.CopyN(w, r, length)
-	return err
 }

@@ -92,10 +92,45 @@ func (b *bench) report() *report {
 		func(c *contender) string { return fmt.Sprintf("%.0f MB/s", c.logRate()) })
 	add("the same: processor time of the daemon", "≤ 1.5 s per GB", ours.logCPUPerGB() <= 1.5,
 		func(c *contender) string { return fmt.Sprintf("%.2f s per GB", c.logCPUPerGB()) })
-	add(fmt.Sprintf("%d idle children with AUTO logs: resident memory of the daemon (anonymous part)", b.many), "≤ 30 MB", ours.rss <= 30e6,
+	add(fmt.Sprintf("`getState` while %d writers flood their logs, median / p99 of %d", writers, len(ours.answers)), "p99 ≤ 5 ms",
+		len(ours.answers) > 0 && quantile(ours.answers, 0.99) <= 5*time.Millisecond,
 		func(c *contender) string {
-			return fmt.Sprintf("%.1f MB (%.1f MB)", float64(c.rss)/1e6, float64(c.anon)/1e6)
+			text := show(median(c.answers)) + " / " + show(quantile(c.answers, 0.99))
+			if len(c.answers) < len(ours.answers) {
+				text += fmt.Sprintf(" (of %d)", len(c.answers))
+			}
+			return text
 		})
+	add(fmt.Sprintf("`PROCESS_LOG` events, %d lines waiting, to one listener that answers at once", ours.events.lines), "≥ 5 × Supervisor, no line lost",
+		ours.events.whole() && orig != nil && ours.events.rate() >= 5*orig.events.rate(), func(c *contender) string {
+			if c.events.trouble != "" {
+				return c.events.trouble
+			}
+			text := fmt.Sprintf("%.0f /s", c.events.rate())
+			if c == ours && orig != nil && orig.events.rate() > 0 {
+				text += fmt.Sprintf(" (%.1f ×)", c.events.rate()/orig.events.rate())
+			}
+			return text + fmt.Sprintf(", %d of %d lines", c.events.burst.lines, c.events.lines)
+		})
+	add(fmt.Sprintf("a listener that answers late, %d events, buffer of %d", lateWriters, lateBuffer), "each delivered or reported as discarded", ours.events.counted(),
+		func(c *contender) string {
+			if c.events.trouble != "" {
+				return c.events.trouble
+			}
+			return fmt.Sprintf("%d delivered, %d discarded", c.events.late.events, c.events.overflow)
+		})
+	add(fmt.Sprintf("`reread` of %d programs in %d files, one of them changed, median of %d", b.files, b.files, len(ours.rereads)), "≥ 5 × as fast as Supervisor",
+		orig != nil && len(ours.rereads) > 0 && 5*median(ours.rereads) <= median(orig.rereads), func(c *contender) string {
+			text := show(median(c.rereads))
+			if c == ours && orig != nil {
+				text += fmt.Sprintf(" (%.1f ×)", ratio(median(orig.rereads), median(c.rereads)))
+			}
+			return text
+		})
+	add(fmt.Sprintf("%d idle children with AUTO logs: resident memory of the daemon (anonymous part)", b.many), "≤ 30 MB", ours.rss <= 30e6,
+		func(c *contender) string { return megabytes(c.rss, c.anon) })
+	add("the same, beside "+b.peer.String(), "below Supervisor and pm2", orig != nil && ours.rss < orig.rss && (b.peer.rss == 0 || ours.rss < b.peer.rss),
+		func(c *contender) string { return megabytes(c.rss, c.anon) })
 	add(fmt.Sprintf("the same: wake-ups of all the daemon's threads, over %v", b.idle), "about none (≤ 0.5 /s)", ours.wakeups <= 0.5,
 		func(c *contender) string { return fmt.Sprintf("%.2f /s", c.wakeups) })
 	add(fmt.Sprintf("SIGTERM to the daemon with %d children until all is gone", b.many), "≤ 1 s", median(ours.stop) <= time.Second,
@@ -181,6 +216,11 @@ func quantile(d []time.Duration, q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(d))
 	rank := int(q*float64(len(sorted)) + 0.999999)
 	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// megabytes shows the size of a process.
+func megabytes(rss, anon int64) string {
+	return fmt.Sprintf("%.1f MB (%.1f MB)", float64(rss)/1e6, float64(anon)/1e6)
 }
 
 // ratio of two durations.

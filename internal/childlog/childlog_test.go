@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -159,7 +158,10 @@ func TestNotKept(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
+	socket := filepath.Join(dir, "socket")
+	listenSyslog(t, socket)
 	for path, want := range map[string]syscall.Errno{
+		socket:                            syscall.ENXIO, // as Supervisor's open
 		filepath.Join(dir, "none", "log"): syscall.ENOENT,
 		dir:                               syscall.EISDIR,
 	} {
@@ -307,102 +309,4 @@ func TestSharedPath(t *testing.T) {
 	wantFile(t, path+".2", "a1 b1 ")
 	wantFile(t, path+".1", "a2 a3 ")
 	wantFile(t, path, "a4 ")
-}
-
-// TestFullDisk keeps supervision going: what cannot be written is dropped, and one line tells so.
-func TestFullDisk(t *testing.T) {
-	t.Run("device", func(t *testing.T) {
-		// One of our own, so that a mistake here breaks nothing but itself.
-		full := filepath.Join(t.TempDir(), "full")
-		if os.Getuid() != 0 || unix.Mknod(full, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 7))) != nil || unix.Access(full, unix.W_OK) != nil {
-			t.Skip("cannot make a device here")
-		}
-		c := opened(t, Config{Path: full, MaxBytes: 10, Backups: 1})
-		c.say("one\n")
-		c.say("two\n")
-		if err := c.Clear(); err != nil {
-			t.Error(err)
-		}
-		if st, err := os.Stat(full); err != nil || st.Mode()&fs.ModeDevice == 0 {
-			t.Errorf("the device: %v %v", st, err)
-		}
-		want := []string{"cannot write log " + full + ": no space left on device; output is dropped until it works again"}
-		if got := c.take(); !slices.Equal(got, want) {
-			t.Errorf("reports %q, want %q", got, want)
-		}
-	})
-	t.Run("file system", func(t *testing.T) {
-		if os.Getuid() != 0 {
-			t.Skip("only root can mount a small file system")
-		}
-		dir := t.TempDir()
-		if err := unix.Mount("small", dir, "tmpfs", 0, "size=64k"); err != nil {
-			t.Skipf("cannot mount a tmpfs here: %v", err)
-		}
-		defer unix.Unmount(dir, unix.MNT_DETACH)
-		path := filepath.Join(dir, "log")
-		c := opened(t, Config{Path: path})
-		chunk := strings.Repeat("x", 32<<10)
-		filler := filepath.Join(dir, "filler")
-		if err := os.WriteFile(filler, []byte(chunk), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		c.say(chunk)
-		c.say("lost1")
-		c.say("lost2")
-		if err := os.Remove(filler); err != nil {
-			t.Fatal(err)
-		}
-		c.say("kept")
-		wantFile(t, path, chunk+"kept")
-		want := []string{"cannot write log " + path + ": no space left on device; output is dropped until it works again",
-			"writing log " + path + " works again; 10 bytes were lost"}
-		if got := c.take(); !slices.Equal(got, want) {
-			t.Errorf("reports %q, want %q", got, want)
-		}
-	})
-}
-
-func TestRemovedDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "logs")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "log")
-	c := opened(t, Config{Path: path, MaxBytes: 8, Backups: 2})
-	c.say("1234")
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	c.say("5678") // into the unlinked file; the rotation has nowhere to go
-	c.say("lost")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c.say("again")
-	wantFile(t, path, "again")
-	if got := c.take(); len(got) != 3 || !strings.HasPrefix(got[0], "cannot rotate log ") || !strings.HasSuffix(got[2], "works again; 4 bytes were lost") {
-		t.Errorf("reports %q", got)
-	}
-}
-
-// TestFailedRotation keeps the file when it cannot be renamed.
-func TestFailedRotation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	if err := os.MkdirAll(path+".1/x", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c := opened(t, Config{Path: path, MaxBytes: 4, Backups: 1})
-	c.say("1234")
-	c.say("5")
-	wantFile(t, path, "12345")
-	if got := c.take(); len(got) != 1 || !strings.Contains(got[0], "cannot rotate log "+path) {
-		t.Errorf("reports %q", got)
-	}
-	if err := os.RemoveAll(path + ".1"); err != nil {
-		t.Fatal(err)
-	}
-	c.say("678") // another MaxBytes later it is tried again
-	wantFile(t, path+".1", "12345678")
-	wantFile(t, path, "")
 }

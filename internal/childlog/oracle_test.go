@@ -127,7 +127,7 @@ func randomRotation(r *rand.Rand) rotation {
 func (c rotation) play(t *testing.T) map[string]string {
 	t.Helper()
 	var results []map[string]string
-	for _, way := range []string{"splice", "tap", "file"} {
+	for _, way := range []string{"splice", "log", "file"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "log")
 		for name, text := range c.Before {
@@ -147,8 +147,8 @@ func (c rotation) play(t *testing.T) map[string]string {
 			done = func() { f.Close() }
 		default:
 			cfg := Config{Path: path, MaxBytes: c.MaxBytes, Backups: c.Backups}
-			if way == "tap" {
-				cfg.Tap = func([]byte) {}
+			if way == "log" {
+				cfg.Log = func([]byte) {}
 			}
 			say = opened(t, cfg).say
 		}

@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,78 +111,16 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-func TestTap(t *testing.T) {
+func TestLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	var seen []byte
-	c := opened(t, Config{Path: path, Tap: func(data []byte) { seen = append(seen, data...) }})
+	c := opened(t, Config{Path: path, Log: func(data []byte) { seen = append(seen, data...) }})
 	c.say("one\n")
 	c.say("two\n")
 	wantFile(t, path, "one\ntwo\n")
 	if string(seen) != "one\ntwo\n" {
 		t.Errorf("seen %q", seen)
 	}
-}
-
-func TestSyslog(t *testing.T) {
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "s")
-	listen := func() int {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.Bind(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)}); err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	path := filepath.Join(dir, "log")
-	c := newChannel(t, Config{Name: "web", Path: path, Syslog: true})
-	c.syslog.path = socket
-	if err := c.Open(); err != nil {
-		t.Fatal(err)
-	}
-	c.say("nobody hears this\n")
-	fd := listen()
-	expect := func(text string) {
-		t.Helper()
-		buf := make([]byte, 1000)
-		n, err := unix.Read(fd, buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := string(buf[:n])
-		if want := filepath.Base(os.Args[0]) + ": " + text; !strings.HasPrefix(got, "<14>") || !strings.HasSuffix(got, " "+want) {
-			t.Errorf("syslog got %q, want the end %q", got, want)
-		}
-	}
-	c.say("one\ntwo\nthr")
-	expect("web one")
-	expect("web two")
-	c.say("ee\n")
-	expect("web three")
-	unix.Close(fd)
-	os.Remove(socket)
-	fd = listen() // syslog was restarted
-	c.say("four\nrest")
-	expect("web four")
-	c.Close()
-	expect("web rest")
-
-	own := NewSyslog() // the daemon's own log
-	own.w.path = socket
-	if n, err := own.Write([]byte("2026-11-22 15:44:00,342 INFO text\n")); n != 34 || err != nil {
-		t.Errorf("wrote %d: %v", n, err)
-	}
-	expect("2026-11-22 15:44:00,342 INFO text")
-	if err := own.Close(); err != nil {
-		t.Error(err)
-	}
-	unix.Close(fd)
-	wantFile(t, path, "nobody hears this\none\ntwo\nthree\nfour\nrest")
 }
 
 func TestActivityLog(t *testing.T) {
@@ -258,58 +193,56 @@ func TestActivityLogDevice(t *testing.T) {
 	}
 }
 
-func TestAuto(t *testing.T) {
-	dir := t.TempDir()
-	umask := syscall.Umask(0)
-	path, err := CreateAuto(dir, "web_00", "stdout", "supervisor")
-	syscall.Umask(umask)
+// TestSlowTargetFiltered cuts one chunk into pieces while the target takes nothing: they wait in their order, and so do the ends held back.
+func TestSlowTargetFiltered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := opened(t, Config{Path: path, StripANSI: true, CaptureMaxBytes: 100})
+	r, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := os.Stat(path)
-	if err != nil || st.Mode().Perm() != 0o600 || st.Size() != 0 {
-		t.Errorf("%v %v", st, err)
-	}
-	name := filepath.Base(path)
-	random, ok := strings.CutPrefix(name, "web_00-stdout---supervisor-")
-	if random, ok2 := strings.CutSuffix(random, ".log"); !ok || !ok2 || len(random) != 8 || strings.Trim(random, autoLetters) != "" {
-		t.Errorf("name %q", name)
-	}
-	if _, err := CreateAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing directory: %v", err)
-	}
-	for _, name := range []string{
-		"p-stdout---supervisor-abcdefgh.log.1", "p-stderr---supervisor-abcdefgh.log.10", "p-stderr---supervisor-abcdefgh.log.anything",
-		"p-stdout---other-abcdefgh.log", "p-stdout---supervisorx-abcdefgh.log", "---supervisor-abcdefgh.log", "p-stdout---supervisor-a b.log", "plain.log",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+	defer r.Close()
+	for err := error(nil); !errors.Is(err, unix.EAGAIN); {
+		if _, err = unix.Write(c.w, make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = c.Drain(c.r, bufferSize); err != nil && !errors.Is(err, unix.EAGAIN) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log"), 0o755); err != nil {
-		t.Fatal(err)
+	buf := make([]byte, 1<<20)
+	take := func() string {
+		n, err := r.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
 	}
-	failed, err := CleanAuto(dir, "supervisor")
-	if want := []string{filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log")}; err != nil || !slices.Equal(failed, want) {
-		t.Errorf("failed %q, %v, want %q", failed, err, want)
+	take()
+	c.Drain(c.r, bufferSize) // what was held
+	take()
+	fill := strings.Repeat("x", bufferSize)
+	unix.Write(c.w, []byte(fill))
+	if n, err := c.Drain(c.r, bufferSize); n != len(fill) || err != nil {
+		t.Fatalf("drained %d: %v", n, err)
 	}
-	var left []string
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		left = append(left, e.Name())
+	unix.Write(c.w, []byte("a"+captureBegin+"secret"+captureEnd+"\x1b[1mb<!--"))
+	if n, err := c.Drain(c.r, bufferSize); n == 0 || !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("drained %d: %v", n, err)
 	}
-	want := []string{"---supervisor-abcdefgh.log", "d-stdout---supervisor-abcdefgh.log", "p-stdout---other-abcdefgh.log", "p-stdout---supervisor-a b.log",
-		"p-stdout---supervisorx-abcdefgh.log", "plain.log"}
-	if !slices.Equal(left, want) {
-		t.Errorf("left %q, want %q", left, want)
+	unix.Close(c.w)
+	c.w = -1
+	got := take()
+	if n, err := c.Drain(c.r, bufferSize); n != 0 || err != io.EOF {
+		t.Errorf("the end: %d, %v", n, err)
 	}
-	// compat: Supervisor takes the identifier for a pattern; we take it literally (quirk F2).
-	os.WriteFile(filepath.Join(dir, "p-stdout---axb-abcdefgh.log"), nil, 0o644)
-	CleanAuto(dir, "a.b")
-	if _, err := os.Stat(filepath.Join(dir, "p-stdout---axb-abcdefgh.log")); err != nil {
-		t.Errorf("another identifier's log: %v", err)
+	if got += take(); got != fill+"ab<!--" {
+		t.Errorf("got %d bytes, the end %q", len(got), got[max(0, len(got)-20):])
 	}
-	if _, err := CleanAuto(filepath.Join(dir, "none"), "x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing directory: %v", err)
+	if texts := c.take(); len(texts) != 0 {
+		t.Errorf("reports %q", texts)
 	}
 }

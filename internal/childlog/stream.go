@@ -20,8 +20,24 @@ type Config struct {
 	Backups  int
 	Mode     fs.FileMode // of new files, before the umask; 0 = 0666
 	Syslog   bool        // each line also goes to syslog
-	// Tap, if set, sees every chunk before it is written. It must not keep data. The chunks then go through the daemon's memory.
-	Tap func(data []byte)
+
+	// StripANSI removes the escape sequences of terminals from what goes to the file, to Log and to Captured. An unfinished sequence is
+	// held back until it is known to be one.
+	StripANSI bool
+	// CaptureMaxBytes is the size of the buffer for what the process writes between the capture tags, in bytes; zero or less: the tags mean
+	// nothing. What is captured goes to Captured and not to the file.
+	CaptureMaxBytes int64
+
+	// The functions below are told of the output, in its order, by the goroutine that calls Drain and Close; nil = not wanted. They must
+	// neither keep nor change data, not block, and not call the stream. Output that is told of, filtered or sent to syslog goes through the
+	// daemon's memory; all other is spliced into its file.
+
+	// Raw gets every chunk as it was read, before any filter.
+	Raw func(data []byte)
+	// Log gets every chunk behind the filters, captured ones included, also when no file is kept. A tag ends a chunk and is no part of any.
+	Log func(data []byte)
+	// Captured gets the content of the capture buffer at each END tag; it may be empty.
+	Captured func(data []byte)
 }
 
 // Stream is the log of one output channel of one process over all its incarnations. It implements the output side of package host
@@ -33,17 +49,19 @@ type Stream struct {
 	io     sync.Mutex
 	held   []byte // read from the pipe, not yet taken by a slow target
 	syslog syslogWriter
+	filter *filter // nil: the output passes as it is
 
 	mu     sync.Mutex
 	cfg    Config
 	target *target // of cfg.Path; nil with Path ""
 	opened bool
+	forget bool // the capture buffer is to be emptied
 }
 
 // NewStream returns the stream of one channel. report is called with a text for people when output is lost or a rotation fails; it must not
 // block and not call the stream.
 func NewStream(cfg Config, report func(text string)) *Stream {
-	s := &Stream{report: report, syslog: syslogWriter{path: syslogSocket}}
+	s := &Stream{report: report, syslog: syslogWriter{path: syslogSocket, report: report}}
 	s.configure(cfg)
 	return s
 }
@@ -99,10 +117,13 @@ func (s *Stream) Close() {
 	s.io.Lock()
 	defer s.io.Unlock()
 	s.mu.Lock()
-	t, opened, name := s.target, s.opened, s.cfg.Name
+	r, opened := route{s.cfg, s.target}, s.opened
 	s.opened = false
 	s.mu.Unlock()
-	s.syslog.flush(name)
+	t := r.target
+	s.adopt(&r)
+	s.finish(&r)
+	s.syslog.flush(r.Name)
 	if !opened || t == nil {
 		return
 	}
@@ -175,10 +196,12 @@ func (s *Stream) Reopen() error {
 	return nil
 }
 
-// Clear removes the log and creates it anew, also while the process is not running (quirk D9). Backups and devices are left alone.
+// Clear removes the log and creates it anew, also while the process is not running (quirk D9). Backups and devices are left alone. What
+// was captured so far is forgotten.
 func (s *Stream) Clear() error {
 	s.mu.Lock()
 	t := s.target
+	s.forget = true
 	s.mu.Unlock()
 	if t == nil {
 		return nil
@@ -209,41 +232,43 @@ func (s *Stream) Drain(fd, max int) (n int, err error) {
 	defer s.io.Unlock()
 	s.mu.Lock()
 	t := s.target
-	lim := limits{s.cfg.MaxBytes, s.cfg.Backups}
-	look := s.cfg.Syslog || s.cfg.Tap != nil
-	name, tap, toSyslog := s.cfg.Name, s.cfg.Tap, s.cfg.Syslog
-	s.mu.Unlock()
-
-	if t != nil && !look && len(s.held) == 0 {
-		n, err, handled := s.splice(t, fd, max, lim)
-		if handled {
+	if len(s.held) == 0 && s.filter == nil && t != nil && !s.cfg.watched() {
+		lim := limits{s.cfg.MaxBytes, s.cfg.Backups}
+		s.mu.Unlock()
+		if n, err, handled := s.splice(t, fd, max, lim); handled {
 			return n, err
 		}
+		s.mu.Lock()
+		t = s.target
+	}
+	r := route{s.cfg, t}
+	forget := s.forget
+	s.forget = false
+	s.mu.Unlock()
+
+	if forget && s.filter != nil {
+		s.filter.capture.buffer = nil
 	}
 	if len(s.held) > 0 {
 		if t == nil {
 			s.held = nil
-		} else if !s.put(t, s.held, lim) {
+		} else if !s.put(t, s.held, r.limits()) {
 			return 0, unix.EAGAIN
 		}
 	}
+	s.adopt(&r)
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	n, err = readPipe(fd, buf[:min(max, bufferSize)])
-	if n == 0 {
-		return 0, err
+	if n > 0 {
+		s.chunk(&r, buf[:n])
+	} else if err == io.EOF {
+		s.finish(&r)
 	}
-	data := buf[:n]
-	if tap != nil {
-		tap(data)
-	}
-	if toSyslog {
-		s.syslog.write(name, data)
-	}
-	if t != nil && !s.put(t, data, lim) {
+	if len(s.held) > 0 {
 		return n, unix.EAGAIN
 	}
-	return n, nil
+	return n, err
 }
 
 // bufferSize is the most that one read moves.

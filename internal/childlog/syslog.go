@@ -13,8 +13,14 @@ import (
 // syslogSocket is where the local syslog daemon listens.
 const syslogSocket = "/dev/log"
 
-// syslogLine bounds an unfinished line that waits for its newline.
+// syslogLine bounds an unfinished line that waits for its newline, in bytes.
 const syslogLine = 8 << 10
+
+// syslogBlock tells a chunk that somebody's buffer has cut from one that ends where its writer paused: buffers hold whole blocks.
+const syslogBlock = 4 << 10
+
+// syslogPatience bounds how long one message waits for a syslog daemon with a full queue. It comes at most once in a burst of losses.
+const syslogPatience = 100 * time.Millisecond
 
 // Syslog takes the lines of the daemon's own log in place of a File (the option logfile=syslog). Not safe for concurrent use.
 type Syslog struct{ w syslogWriter }
@@ -35,33 +41,37 @@ func (s *Syslog) Close() error {
 }
 
 // syslogWriter sends lines to the local syslog daemon as "<process name> <line>", facility user, severity info (contract: logging, "Child
-// log destinations"). Without a syslog daemon the lines are dropped, as by syslog(3).
+// log destinations"). Without a syslog daemon the lines are dropped, as by syslog(3). A daemon that does not read would hold Supervisor
+// for ever; here lines are dropped then, and reported.
 type syslogWriter struct {
-	path string
-	fd   int // 0 = not connected
-	part []byte
+	path   string
+	report func(text string) // may be nil
+	fd     int               // 0 = not connected
+	part   []byte            // an unfinished line
+	lost   int               // bytes dropped in the present burst
 }
 
-// write sends the lines that data completes.
+// write sends the lines of a chunk.
+//
+// compat: each chunk is on its own: newlines at its end count once, and an unfinished line at its end is sent as it is, so that a prompt is
+// seen when it is written. Only where the chunk was cut by a buffer the line waits for its rest, which Supervisor sends as two.
 func (w *syslogWriter) write(name string, data []byte) {
-	for {
-		i := bytes.IndexByte(data, '\n')
-		if i < 0 {
-			break
-		}
-		if len(w.part) > 0 {
-			w.part = append(w.part, data[:i]...)
-			w.send(name, w.part)
-			w.part = w.part[:0]
-		} else {
-			w.send(name, data[:i])
-		}
-		data = data[i+1:]
+	cut := len(data)%syslogBlock == 0
+	if len(w.part) > 0 {
+		data = append(w.part, data...)
+		w.part = nil
 	}
-	w.part = append(w.part, data...)
-	if len(w.part) > syslogLine {
-		w.send(name, w.part)
-		w.part = w.part[:0]
+	if last := bytes.LastIndexByte(data, '\n'); cut && len(data)-last-1 <= syslogLine && last < len(data)-1 {
+		w.part = append([]byte(nil), data[last+1:]...)
+		if last < 0 {
+			return
+		}
+		data = data[:last]
+	} else {
+		data = bytes.TrimRight(data, "\n")
+	}
+	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
+		w.send(name, line)
 	}
 }
 
@@ -91,11 +101,56 @@ func (w *syslogWriter) send(name string, line []byte) {
 		if w.fd == 0 && !w.connect() {
 			return
 		}
-		if err := unix.Send(w.fd, msg, unix.MSG_NOSIGNAL); err == nil || err == unix.EAGAIN || err == unix.EMSGSIZE {
+		switch err := w.transmit(msg); err {
+		case nil:
+			w.recovered()
+			return
+		case unix.EAGAIN, unix.EMSGSIZE, unix.ENOBUFS:
+			w.lose(len(line), err)
 			return
 		}
 		w.disconnect()
 	}
+}
+
+// transmit sends one message, with some patience unless messages are being lost already.
+func (w *syslogWriter) transmit(msg []byte) error {
+	var deadline time.Time
+	for {
+		err := unix.Send(w.fd, msg, unix.MSG_NOSIGNAL)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != unix.EAGAIN || w.lost > 0 {
+			return err
+		}
+		now := time.Now()
+		if deadline.IsZero() {
+			deadline = now.Add(syslogPatience)
+		}
+		left := deadline.Sub(now).Milliseconds()
+		if left <= 0 {
+			return err
+		}
+		ready := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}
+		if _, perr := unix.Poll(ready, int(left)); perr != nil && perr != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (w *syslogWriter) lose(n int, why error) {
+	if w.lost == 0 && w.report != nil {
+		w.report(fmt.Sprintf("cannot write to syslog: %v; lines are dropped until it works again", why))
+	}
+	w.lost += max(1, n) // an empty line is a loss too
+}
+
+func (w *syslogWriter) recovered() {
+	if w.lost > 0 && w.report != nil {
+		w.report(fmt.Sprintf("writing to syslog works again; %d bytes were lost", w.lost))
+	}
+	w.lost = 0
 }
 
 func (w *syslogWriter) connect() bool {

@@ -122,6 +122,9 @@ func (t *target) open(fresh bool) error {
 
 func (t *target) openWith(flags int) error {
 	fd, err := openDescriptor(t.path, flags, t.mode)
+	if errors.Is(err, unix.EMFILE) && t.set.closeIdle(t) {
+		fd, err = openDescriptor(t.path, flags, t.mode) // a log that is quiet now gives its descriptor
+	}
 	if err != nil {
 		return err
 	}
@@ -267,7 +270,7 @@ func (t *target) rotate(size int64, lim limits) error {
 		t.announceTruncation()
 	}
 	if err := t.openWith(unix.O_TRUNC); err != nil {
-		return t.failRotation(size, lim, err)
+		return &rotationError{fmt.Errorf("cannot rotate log %s: %w", t.path, err)} // the next write opens it
 	}
 	return nil
 }

@@ -60,21 +60,31 @@ func (s *targetSet) opened(t *target) {
 	s.mu.Lock()
 	s.link(t)
 	s.open++
+	full := s.open > s.max
+	s.mu.Unlock()
+	if full {
+		s.closeIdle(t)
+	}
+}
+
+// closeIdle closes the descriptor that was not used for the longest time, but not that of t; false = there is none to close.
+func (s *targetSet) closeIdle(t *target) bool {
+	s.mu.Lock()
 	var victim *target
-	if s.open > s.max {
-		// Never wait for another target's lock while holding one: a busy target is not idle anyway.
-		for v := s.ring.prev; v != &s.ring; v = v.prev {
-			if v != t && v.mu.TryLock() {
-				victim = v
-				break
-			}
+	// Never wait for another target's lock while holding one: a busy target is not idle anyway.
+	for v := s.ring.prev; v != &s.ring; v = v.prev {
+		if v != t && v.mu.TryLock() {
+			victim = v
+			break
 		}
 	}
 	s.mu.Unlock()
-	if victim != nil {
-		victim.closeDescriptor()
-		victim.mu.Unlock()
+	if victim == nil {
+		return false
 	}
+	victim.closeDescriptor()
+	victim.mu.Unlock()
+	return true
 }
 
 func (s *targetSet) touch(t *target) {

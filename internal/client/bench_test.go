@@ -50,9 +50,9 @@ func BenchmarkGetAllProcessInfo(b *testing.B) {
 			}
 			buf := make([]byte, 64<<10)
 			for err == nil {
-				_, err = resp.Body.Read(buf)
+				_, err = resp.body.Read(buf)
 			}
-			_ = resp.Body.Close()
+			_ = resp.body.Close()
 			svc.Take()
 		}
 	})

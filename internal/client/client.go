@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/xmlrpc"
@@ -24,9 +24,11 @@ import (
 // Client talks to one daemon. It is safe for concurrent use; calls made one after the other share one connection.
 type Client struct {
 	serverURL          string
-	host               string // of the Host header and of request URLs
+	network, address   string // for the dialler
+	host               string // of the Host header
 	username, password string
-	transport          *http.Transport
+
+	kept atomic.Pointer[conn] // the connection of the last call; nil = there is none, or it is in use
 }
 
 var _ control.Service = (*Client)(nil)
@@ -38,16 +40,7 @@ func New(serverURL, username, password string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{}
-	return &Client{
-		serverURL: serverURL, host: host, username: username, password: password,
-		transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
-			DisableCompression: true,
-		},
-	}, nil
+	return &Client{serverURL: serverURL, network: network, address: address, host: host, username: username, password: password}, nil
 }
 
 func parse(serverURL string) (network, address, host string, err error) {
@@ -80,6 +73,12 @@ func (e *ProtocolError) Error() string {
 	return "<ProtocolError for " + e.URL + ": " + strconv.Itoa(e.Code) + " " + e.Reason + ">"
 }
 
+// Statuses that mean something here. Package net/http names them all, but it must stay out of the client (see exchange.go).
+const (
+	statusOK       = 200
+	statusNotFound = 404
+)
+
 // maxResponse bounds the memory that a broken server can cost, in bytes. The largest honest answer is getAllConfigInfo: 3 KB a process.
 const maxResponse = 256 << 20
 
@@ -90,16 +89,16 @@ func (c *Client) Call(ctx context.Context, method string, args ...any) (any, err
 	if err != nil {
 		return nil, fmt.Errorf("cannot call %s: %w", method, err)
 	}
-	resp, err := c.send(ctx, http.MethodPost, "/RPC2", doc)
+	resp, err := c.send(ctx, "POST", "/RPC2", doc)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, &ProtocolError{URL: "127.0.0.1/RPC2", Code: resp.StatusCode, Reason: reason(resp)}
+	defer resp.body.Close()
+	if resp.status != statusOK {
+		return nil, &ProtocolError{URL: "127.0.0.1/RPC2", Code: resp.status, Reason: resp.reason}
 	}
-	body := bytes.NewBuffer(make([]byte, 0, max(512, min(resp.ContentLength+512, 16<<20))))
-	if _, err = body.ReadFrom(io.LimitReader(resp.Body, maxResponse)); err != nil {
+	body := bytes.NewBuffer(make([]byte, 0, max(512, min(resp.length+512, 16<<20))))
+	if _, err = body.ReadFrom(io.LimitReader(resp.body, maxResponse)); err != nil {
 		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.serverURL, err)
 	}
 	v, err := xmlrpc.DecodeResponse(body.Bytes())
@@ -116,50 +115,23 @@ func (c *Client) Call(ctx context.Context, method string, args ...any) (any, err
 // Stream opens a log that never ends: path is /logtail/<namespec>[/stdout|/stderr] or /mainlogtail, not escaped. The stream ends with the
 // context or when it is closed. An HTTP status other than 200 is a *ProtocolError.
 func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	resp, err := c.send(ctx, "GET", path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		_ = resp.Body.Close()
-		return nil, &ProtocolError{URL: c.serverURL + path, Code: resp.StatusCode, Reason: reason(resp)}
+	if resp.status != statusOK {
+		_ = resp.body.Close()
+		return nil, &ProtocolError{URL: c.serverURL + path, Code: resp.status, Reason: resp.reason}
 	}
-	return resp.Body, nil
+	return resp.body, nil
 }
 
 // Close ends the connection. The client can be used again and connects anew then.
 func (c *Client) Close() error {
-	c.transport.CloseIdleConnections()
+	if kept := c.kept.Swap(nil); kept != nil {
+		return kept.Close()
+	}
 	return nil
-}
-
-func (c *Client) send(ctx context.Context, verb, path string, body []byte) (*http.Response, error) {
-	u := url.URL{Scheme: "http", Host: c.host, Path: path}
-	req, err := http.NewRequestWithContext(ctx, verb, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("cannot send to %s: %w", c.serverURL, err)
-	}
-	req.Header.Set("User-Agent", "graced")
-	if body != nil {
-		req.Header.Set("Content-Type", "text/xml")
-		req.Header.Set("Accept", "text/xml")
-	}
-	if c.username != "" {
-		req.SetBasicAuth(c.username, c.password)
-	}
-	// The transport itself, not http.Client: no redirect is ever followed with credentials.
-	resp, err := c.transport.RoundTrip(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("cannot reach %s: %w", c.serverURL, err)
-	}
-	return resp, nil
-}
-
-func reason(resp *http.Response) string {
-	return strings.TrimSpace(strings.TrimPrefix(resp.Status, strconv.Itoa(resp.StatusCode)))
 }
 
 // faultError splits a fault string into the code's name and the detail. A string of another form is kept as it is.

@@ -135,6 +135,7 @@ func TestService(t *testing.T) {
 		{"ClearAllLogs", func(c *Client) (any, error) { return c.ClearAllLogs(background) }, rows, "ClearAllLogs()"},
 		{"Shutdown", func(c *Client) (any, error) { return done(c.Shutdown(background)) }, nil, "Shutdown()"},
 		{"Restart", func(c *Client) (any, error) { return done(c.Restart(background)) }, nil, "Restart()"},
+		{"SendRemote", func(c *Client) (any, error) { return done(c.SendRemote(background, "kind", "data")) }, nil, "SendRemote(kind, data)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}
 	covered := map[string]bool{"FollowLog": true}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"unicode/utf8"
 
 	"github.com/graced/graced/internal/control"
@@ -322,7 +321,7 @@ func (c *Client) FollowLog(ctx context.Context, log control.Log) (control.Follow
 	}
 	body, err := c.Stream(ctx, path)
 	var status *ProtocolError
-	if errors.As(err, &status) && status.Code == http.StatusNotFound {
+	if errors.As(err, &status) && status.Code == statusNotFound {
 		return nil, control.Fault(control.NoFile, log.Process)
 	}
 	if err != nil {
@@ -354,6 +353,11 @@ func (c *Client) Shutdown(ctx context.Context) error { return c.do(ctx, "supervi
 
 // Restart begins the soft restart.
 func (c *Client) Restart(ctx context.Context) error { return c.do(ctx, "supervisor.restart") }
+
+// SendRemote gives a REMOTE_COMMUNICATION event to the event listeners.
+func (c *Client) SendRemote(ctx context.Context, kind, data string) error {
+	return c.do(ctx, "supervisor.sendRemoteCommEvent", kind, data)
+}
 
 // Log writes a line into the main log.
 func (c *Client) Log(ctx context.Context, level int, message string) error {

@@ -48,7 +48,7 @@ func LoadCtl(m Machine, path string) (*CtlConfig, error) {
 	if c.HistoryFile = r.string("history_file", ""); c.HistoryFile != "" {
 		c.HistoryFile = m.normalize(c.HistoryFile)
 	}
-	for key := range sec.own {
+	for _, key := range l.table.keys(sec) {
 		c.Set[key] = true
 	}
 	if r.err != nil {

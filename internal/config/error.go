@@ -79,7 +79,6 @@ type Code string
 const (
 	UnknownSection   Code = "W101" // no such section, it is ignored
 	UnknownKey       Code = "W102" // no such option, it is ignored
-	Unsupported      Code = "W103" // Supervisor has it, this version has not
 	NoIncludeMatch   Code = "W110" // an include pattern matches nothing
 	UnreadInclude    Code = "W111" // an included file cannot be read (quirk A8)
 	Included         Code = "W112" // a file was included
@@ -94,6 +93,7 @@ const (
 	DuplicateProcess Code = "W140" // two processes of one name in a group (quirk A11)
 	DuplicateGroup   Code = "W141" // two groups of one name (quirk A12)
 	MemberOrder      Code = "W142" // members start by priority, not in the order of the group (quirk C7)
+	GroupSocket      Code = "W143" // a FastCGI program in a group has no usable socket (quirk A13)
 )
 
 // Warning is a remark about a configuration that was loaded.

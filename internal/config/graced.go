@@ -19,6 +19,7 @@ type Quirks struct {
 	SilentStart          bool // silent_start: startProcess(wait=false) of a stopping process does nothing and succeeds (quirk C3)
 	BootConfigOrder      bool // boot_config_order: group members start in configuration order, not by priority (quirk C7)
 	NoRestartFloor       bool // no_restart_floor: processes that exit at once are restarted without a pause (quirk C8)
+	BootOverflow         bool // boot_overflow: events that come before a listener is ready for the first time count against buffer_size (quirk F9)
 	UnknownOnSignalError bool // unknown_on_signal_error: a signal that cannot be sent makes a process UNKNOWN (quirk C14)
 }
 
@@ -26,7 +27,7 @@ type Quirks struct {
 func (q *Quirks) flags() map[string]*bool {
 	return map[string]*bool{
 		"keep_backoff": &q.KeepBackoff, "silent_start": &q.SilentStart, "boot_config_order": &q.BootConfigOrder,
-		"no_restart_floor": &q.NoRestartFloor, "unknown_on_signal_error": &q.UnknownOnSignalError,
+		"boot_overflow": &q.BootOverflow, "no_restart_floor": &q.NoRestartFloor, "unknown_on_signal_error": &q.UnknownOnSignalError,
 	}
 }
 

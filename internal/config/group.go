@@ -9,7 +9,7 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// groups returns the groups of [group:x] sections and of the programs outside of them, sorted by priority and name. With configOrder
+// groups returns the groups of [group:x] sections and of the programs, FastCGI ones too, outside of them, sorted by priority and name. With configOrder
 // the members of a [group:x] keep the order of its programs option; else they are sorted by priority, stably (quirk C7).
 func (l *loader) groups(configOrder bool) ([]process.GroupSpec, error) {
 	var groups []process.GroupSpec
@@ -36,10 +36,24 @@ func (l *loader) groups(configOrder bool) ([]process.GroupSpec, error) {
 		groups = append(groups, g)
 	}
 	for _, sec := range l.table.sections {
-		if strings.HasPrefix(sec.name, "eventlistener:") || strings.HasPrefix(sec.name, "fcgi-program:") {
-			l.warn(Unsupported, LevelWarn, process.Origin{File: sec.file, Line: sec.line},
-				"["+sec.name+"] is not supported by this version and is ignored")
+		if !strings.HasPrefix(sec.name, "eventlistener:") {
+			continue
 		}
+		g, err := l.listenerGroup(sec)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	for _, sec := range l.table.sections {
+		if !strings.HasPrefix(sec.name, "fcgi-program:") || inGroup[sec.name] {
+			continue
+		}
+		g, err := l.fcgiGroup(sec)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
 	}
 	slices.SortStableFunc(groups, func(a, b process.GroupSpec) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.Name, b.Name))
@@ -93,10 +107,7 @@ func (l *loader) group(sec *section, inGroup map[string]bool) (process.GroupSpec
 			r.refuse("programs", fmt.Sprintf("[%s] name %s is ambiguous (exists as program and fcgi-program)", sec.name, name),
 				"rename one of the two")
 		case isFCGI:
-			inGroup[fcgi.name] = true
-			l.warn(Unsupported, LevelWarn, r.origin("programs"),
-				fmt.Sprintf("[%s] names %s, but [%s] is not supported by this version and is ignored", sec.name, name, fcgi.name))
-			continue
+			program = fcgi
 		}
 		if r.err != nil {
 			return g, r.err
@@ -105,6 +116,9 @@ func (l *loader) group(sec *section, inGroup map[string]bool) (process.GroupSpec
 		specs, err := l.processes(program, g.Name)
 		if err != nil {
 			return g, err
+		}
+		if isFCGI {
+			l.giveSocket(program, specs)
 		}
 		g.Processes = append(g.Processes, specs...)
 	}
@@ -116,8 +130,10 @@ func (l *loader) group(sec *section, inGroup map[string]bool) (process.GroupSpec
 func (l *loader) programNames() []string {
 	var names []string
 	for _, sec := range l.table.sections {
-		if name, ok := strings.CutPrefix(sec.name, "program:"); ok {
-			names = append(names, name)
+		for _, kind := range []string{"program:", "fcgi-program:"} {
+			if name, ok := strings.CutPrefix(sec.name, kind); ok {
+				names = append(names, name)
+			}
 		}
 	}
 	return names
@@ -139,7 +155,7 @@ func (l *loader) uniqueMembers(g process.GroupSpec) []process.Spec {
 			continue
 		}
 		l.warn(DuplicateProcess, LevelWarn, p.Origin, fmt.Sprintf("two processes of the group %s are called %s: only the last one, "+
-			"of [program:%s], is kept", g.Name, p.Name, g.Processes[last[p.Name]].Program))
+			"of the program %s, is kept", g.Name, p.Name, g.Processes[last[p.Name]].Program))
 	}
 	return kept
 }

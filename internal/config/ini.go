@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -46,6 +47,7 @@ type table struct {
 	sections []*section // in order of first appearance, without DEFAULT
 	index    map[string]*section
 	defaults *section
+	unbound  []*entry // what was read since bindHere was called last
 }
 
 func newTable() *table {
@@ -61,20 +63,37 @@ func (t *table) get(s *section, key string) (*entry, bool) {
 	return e, ok
 }
 
+// keys returns the keys of a section: its own and those from [DEFAULT].
+func (t *table) keys(s *section) []string {
+	return append(slices.Clone(s.order), t.defaults.order...)
+}
+
 // bindHere fixes the meaning of %(here)s in every value that has it and is not bound yet. Supervisor replaces the text, in whatever a
 // section sees, [DEFAULT] included; binding instead leaves %%(here)s alone (quirk A7).
 func (t *table) bindHere(here string) {
+	const name = "%(here)s"
+	unbound := t.unbound
+	t.unbound = nil
+	if !slices.ContainsFunc(t.defaults.order, func(key string) bool { return strings.Contains(t.defaults.own[key].value, name) }) {
+		// Without such a default, old entries are bound already: a thousand files need not be gone through a thousand times.
+		for _, e := range unbound {
+			if e.here == "" && strings.Contains(e.value, name) {
+				e.here = here
+			}
+		}
+		return
+	}
 	for _, s := range t.sections {
 		for _, key := range t.defaults.order {
 			e := t.defaults.own[key]
-			if _, ok := s.own[key]; !ok && strings.Contains(e.value, "%(here)s") {
+			if _, ok := s.own[key]; !ok && strings.Contains(e.value, name) {
 				inherited := *e
 				inherited.inherited = true
 				s.put(&inherited)
 			}
 		}
 		for _, e := range s.own {
-			if e.here == "" && strings.Contains(e.value, "%(here)s") {
+			if e.here == "" && strings.Contains(e.value, name) {
 				e.here = here
 			}
 		}
@@ -201,6 +220,7 @@ func (r *iniReader) finish() {
 		}
 		e.parts, e.rawParts = nil, nil
 	}
+	r.unbound = append(r.unbound, r.entries...)
 }
 
 func (e *entry) add(part, raw string) {

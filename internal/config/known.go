@@ -16,12 +16,16 @@ var (
 	inetKeys          = strings.Fields("port username password")
 	includeKeys       = strings.Fields("files")
 	groupKeys         = strings.Fields("programs priority")
+	listenerKeys      = append(strings.Fields("events buffer_size result_handler payload_length"), programKeys...)
 	gracedKeys        = strings.Fields("stop_order sigpipe quirks")
 	programKeys       = strings.Fields("command process_name numprocs numprocs_start priority autostart autorestart startsecs startretries " +
 		"exitcodes stopsignal stopwaitsecs stopasgroup killasgroup user umask directory redirect_stderr environment serverurl " +
 		"stdout_logfile stdout_logfile_maxbytes stdout_logfile_backups stdout_capture_maxbytes stdout_events_enabled stdout_syslog " +
 		"stderr_logfile stderr_logfile_maxbytes stderr_logfile_backups stderr_capture_maxbytes stderr_events_enabled stderr_syslog")
 )
+
+// fcgiKeys are those of a program and of its socket.
+var fcgiKeys = append(strings.Fields("socket socket_backlog socket_owner socket_mode"), programKeys...)
 
 // sectionKind is a kind of section, known by its name or by how its name starts. Keys nil: every option is welcome there.
 type sectionKind struct {
@@ -37,7 +41,7 @@ func (k sectionKind) covers(name string) bool {
 var knownSections = []sectionKind{
 	{"supervisord", false, supervisordKeys}, {"supervisorctl", false, supervisorctlKeys}, {"include", false, includeKeys},
 	{"graced", false, gracedKeys}, {"unix_http_server", true, unixKeys}, {"inet_http_server", true, inetKeys},
-	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, nil}, {"fcgi-program:", true, nil},
+	{"program:", true, programKeys}, {"group:", true, groupKeys}, {"eventlistener:", true, listenerKeys}, {"fcgi-program:", true, fcgiKeys},
 	{"rpcinterface:", true, nil}, {"ctlplugin:", true, nil},
 }
 

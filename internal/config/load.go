@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"strings"
@@ -288,14 +287,16 @@ func FindDefault(m Machine, argv0Dir string) (string, error) {
 }
 
 // ServerURL returns the address that children are told in SUPERVISOR_SERVER_URL unless their program sets another: the first unix
-// socket, else the first inet server, else "".
+// socket, else the last inet server, else "".
+//
+// compat: the last one, as the reference's loop over the inet servers goes on to their end.
 func (c *Config) ServerURL() string {
 	inet := ""
 	for _, s := range c.Servers {
 		if s.Kind == ServerUnix {
 			return s.URL()
 		}
-		inet = cmp.Or(inet, s.URL())
+		inet = s.URL()
 	}
 	return inet
 }

@@ -190,19 +190,16 @@ func TestUnknownSectionsAndKeys(t *testing.T) {
 	}
 }
 
-func TestUnsupportedSections(t *testing.T) {
-	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:e]\nevents=NOPE\n[fcgi-program:f]\ncommand=x\nstartsecs=x\n[group:g]\nprograms=f,a\n" +
-		"[program:a]\ncommand=x\n[fcgi-program:alone]\n"}, nil)
-	want := []string{
-		"8: [group:g] names f, but [fcgi-program:f] is not supported by this version and is ignored",
-		"2: [eventlistener:e] is not supported by this version and is ignored", "4: [fcgi-program:f] is not supported by this version and is ignored",
-		"11: [fcgi-program:alone] is not supported by this version and is ignored",
+func TestListenerGroup(t *testing.T) {
+	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:e]\ncommand=x\nevents=tick_60, EVENT ,TICK_60\nbuffer_size=3\nnumprocs=2\nprocess_name=%(process_num)d\n" +
+		"result_handler = supervisor_grace.resulthandler:stdin_write_handler\npayload_length=bytes\n[program:a]\ncommand=x\npriority=-2"}, nil)
+	if len(c.Groups) != 2 || c.Groups[0].Name != "a" {
+		t.Fatalf("groups %+v", c.Groups)
 	}
-	if got := warned(c, Unsupported); !slices.Equal(got, want) {
-		t.Errorf("warnings %q, want %q", got, want)
-	}
-	if len(c.Groups) != 1 || c.Groups[0].Kind != process.KindHeterogeneous || len(c.Groups[0].Processes) != 1 {
-		t.Errorf("groups %+v", c.Groups)
+	g := c.Groups[1]
+	want := process.ListenerSpec{Events: []string{"EVENT", "TICK_60"}, BufferSize: 3, ResultHandler: process.ResultHandlerGraceStdin, CountBytes: true}
+	if g.Kind != process.KindEventListener || g.Priority != -1 || len(g.Processes) != 2 || g.Processes[0].Priority != 999 || !reflect.DeepEqual(*g.Listener, want) {
+		t.Errorf("group %+v, listener %+v", g, g.Listener)
 	}
 }
 
@@ -217,7 +214,7 @@ func TestWarningsAreNotRepeated(t *testing.T) {
 
 func TestServerURL(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "[inet_http_server]\nport=9001": "http://localhost:9001", "[inet_http_server]\nport=Host:1\n[inet_http_server:2]\nport=2": "http://host:1",
+		"": "", "[inet_http_server]\nport=9001": "http://localhost:9001", "[inet_http_server]\nport=Host:1\n[inet_http_server:2]\nport=2": "http://localhost:2",
 		"[inet_http_server]\nport=1\n[unix_http_server:b]\nfile=b\n[unix_http_server:a]\nfile=/a": "unix:///b",
 	} {
 		if got := load(t, map[string]string{"/etc/s.conf": head + text}, nil).ServerURL(); got != want {
@@ -337,6 +334,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("[program:a]\ncommand=x %(process_num)03d\nnumprocs=2\nprocess_name=%(process_num)s")
 	f.Add("[group:g]\nprograms=a,a\n[program:a]\ncommand=x\nenvironment=A=\"b\"\nstdout_logfile=~/x")
 	f.Add("[include]\nfiles=*.conf\n[unix_http_server]\nfile=%(here)s\nchown=0:0\n[graced]\nquirks=,")
+	f.Add("[group:g]\nprograms=f\n[fcgi-program:f]\ncommand=x\nsocket=foo\n[fcgi-program:h]\ncommand=x\nsocket=unix:///%(program_name)s\nsocket_owner=root:10")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "numprocs") && len(text) > 1 {
 			for _, digits := range strings.FieldsFunc(text, func(r rune) bool { return digit(r) < 0 && r != '_' }) {

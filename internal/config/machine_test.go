@@ -29,8 +29,9 @@ func fakeMachine(files map[string]string) Machine {
 			}
 		}
 	}
-	users := map[string]User{"root": {"root", 0, 0}, "0": {"root", 0, 0}, "alice": {"alice", 1001, 1002}, "1001": {"alice", 1001, 1002}}
-	groups := map[string]int{"root": 0, "wheel": 10, "10": 10}
+	users := map[string]User{"root": {"root", 0, 0}, "0": {"root", 0, 0}, "alice": {"alice", 1001, 1002}, "1001": {"alice", 1001, 1002},
+		"daemon": {"daemon", 1, 1}, "nobody": {"nobody", 65534, 65534}}
+	groups := map[string]int{"root": 0, "daemon": 1, "wheel": 10, "10": 10}
 	return Machine{
 		ReadFile: func(p string) ([]byte, error) {
 			switch content, ok := files[p]; {

@@ -80,7 +80,7 @@ func (m Machine) existingDirpath(v string) (string, error) {
 // existingDirectory expands ~ and checks that the directory exists.
 func (m Machine) existingDirectory(v string) (string, error) {
 	p := m.expanduser(v)
-	if !m.DirExists(join(m.Dir, p)) {
+	if p == "" || !m.DirExists(join(m.Dir, p)) {
 		return "", &valueError{v + " is not an existing directory", "create it, or name another directory"}
 	}
 	return p, nil

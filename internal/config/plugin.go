@@ -47,7 +47,7 @@ func (l *loader) plugins(prefix, factoryKey string, known []string) ([]Plugin, e
 		p := Plugin{Name: name, Options: map[string]string{}, Origin: process.Origin{File: sec.file, Line: sec.line}}
 		spec, _, ok := r.text(factoryKey)
 		builtin := strings.Join(known, ", ")
-		p.Factory = strings.Join(strings.FieldsFunc(spec, isSpace), "")
+		p.Factory = entryPoint(spec)
 		switch {
 		case r.err != nil:
 		case !ok:
@@ -67,4 +67,10 @@ func (l *loader) plugins(prefix, factoryKey string, known []string) ([]Plugin, e
 		plugins = append(plugins, p)
 	}
 	return plugins, nil
+}
+
+// entryPoint returns the name of something in Python, module:attribute, without the blanks that may stand around its halves.
+func entryPoint(s string) string {
+	module, attribute, _ := strings.Cut(s, ":")
+	return strip(module) + ":" + strip(attribute)
 }

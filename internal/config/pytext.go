@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/graced/graced/internal/pytext"
 )
 
 // isSpace is Python's str.isspace for one character: Go's set and the four information separators.
@@ -16,39 +17,8 @@ func strip(s string) string { return strings.TrimFunc(s, isSpace) }
 // lower is Python's str.lower(), except for the final sigma of Greek words.
 func lower(s string) string { return strings.ToLower(strings.ReplaceAll(s, "İ", "i\u0307")) }
 
-// repr is Python's repr of a string: the quotes that error texts show. Bytes that are not UTF-8, which Python holds as lone
-// surrogates, are shown as it shows those.
-func repr(s string) string {
-	quote := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		quote = '"'
-	}
-	var b strings.Builder
-	b.WriteByte(quote)
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\udc%02x`, s[i])
-		case r == rune(quote) || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(escapeRune(r))
-		}
-		i += size
-	}
-	b.WriteByte(quote)
-	return b.String()
-}
+// repr is Python's repr of a string: the quotes that error texts show.
+func repr(s string) string { return pytext.Repr(s) }
 
 // ascii is Python's ascii of a string: repr with every character outside of ASCII escaped.
 func ascii(s string) string {
@@ -57,21 +27,10 @@ func ascii(s string) string {
 		if r < 0x80 {
 			b.WriteRune(r)
 		} else {
-			b.WriteString(escapeRune(r))
+			b.WriteString(pytext.Escape(r))
 		}
 	}
 	return b.String()
-}
-
-func escapeRune(r rune) string {
-	switch {
-	case r < 0x100:
-		return fmt.Sprintf(`\x%02x`, r)
-	case r < 0x10000:
-		return fmt.Sprintf(`\u%04x`, r)
-	default:
-		return fmt.Sprintf(`\U%08x`, r)
-	}
 }
 
 // truncate keeps the first n characters of s.

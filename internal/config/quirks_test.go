@@ -121,7 +121,7 @@ func TestDuplicateNames(t *testing.T) {
 	if got, want := warned(c, DuplicateGroup), "2: a second group is called g, besides that at /etc/s.conf:12, and is ignored"; len(got) != 1 || got[0] != want {
 		t.Errorf("warnings %q, want %q", got, want)
 	}
-	want := "4: two processes of the group g are called x: only the last one, of [program:c], is kept"
+	want := "4: two processes of the group g are called x: only the last one, of the program c, is kept"
 	if got := warned(c, DuplicateProcess); len(got) != 1 || got[0] != want {
 		t.Errorf("warnings %q, want %q", got, want)
 	}

@@ -30,7 +30,7 @@ type Supervisord struct {
 	User     string // as written; "" with UID = process.UnsetID if there is none
 	UID, GID int    // of User; process.UnsetID without one
 
-	Set map[string]bool // the keys that the file or the command line sets
+	Set map[string]bool // the keys that the file, [DEFAULT] included, or the command line sets
 }
 
 // supervisord reads [supervisord] in the order of the reference, then applies the command line.
@@ -70,7 +70,7 @@ func (l *loader) supervisord(sec *section, cli Overrides) (Supervisord, error) {
 	for k, v := range l.environment {
 		l.envNames.names["ENV_"+k] = textValue(v)
 	}
-	for key := range sec.own {
+	for _, key := range l.table.keys(sec) {
 		s.Set[key] = true
 	}
 	if r.err == nil {

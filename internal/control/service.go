@@ -89,6 +89,8 @@ type Admin interface {
 	// Restart begins the soft restart (stop everything, read the files again, start) and answers at once. CantReread when the files are broken:
 	// nothing has been stopped then (quirk C17).
 	Restart(ctx context.Context) error
+	// SendRemote gives a REMOTE_COMMUNICATION event to the event listeners, in every mood.
+	SendRemote(ctx context.Context, kind, data string) error
 	// Log writes a line into the main log. level is one of 50, 40, 30, 20, 10, 5, 3.
 	Log(ctx context.Context, level int, message string) error
 }

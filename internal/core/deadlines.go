@@ -33,6 +33,7 @@ const (
 	actState  action = iota // whatever the process's state waits for
 	actReport               // report that a process is waited for
 	actQuit                 // report that everything is being stopped
+	actTick                 // a time slice of the tick events ends
 )
 
 func (d *deadline) armed() bool { return d.index > 0 }
@@ -143,6 +144,8 @@ func (s *Supervisor) passDeadlines() {
 			s.reportStop(d.proc)
 		case actQuit:
 			s.reportQuit()
+		case actTick:
+			s.tick()
 		}
 		s.settle()
 	}
@@ -165,6 +168,11 @@ func (s *Supervisor) elapsed(p *proc) {
 	default:
 		s.unforeseen(p, "deadline")
 	}
+}
+
+// untilWall returns how long it is from a moment to a second of the wall clock, at least a millisecond.
+func untilWall(now time.Time, second int64) time.Duration {
+	return max(time.Unix(second, 0).Sub(now.Round(0)), time.Millisecond)
 }
 
 // seconds turns an option in whole seconds into a duration; a negative one is none.

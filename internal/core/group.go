@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -13,6 +14,7 @@ type group struct {
 	rank      uint64            // order of insertion
 	members   []*proc
 	byName    map[string]*proc
+	pool      *pool           // of an event listener; nil for others
 	departed  map[string]bool // members that were removed by way of a plan and not added again since
 	unstopped int             // members that a quit has to wait for
 }
@@ -20,7 +22,7 @@ type group struct {
 func (g *group) name() string { return g.spec.Name }
 
 // addGroups carries out an AddGroups.
-func (s *Supervisor) addGroups(specs []process.GroupSpec) *Fault {
+func (s *Supervisor) addGroups(specs []process.GroupSpec, boot bool) *Fault {
 	names := map[string]bool{}
 	for _, spec := range specs {
 		if s.named[spec.Name] != nil || names[spec.Name] {
@@ -42,8 +44,15 @@ func (s *Supervisor) addGroups(specs []process.GroupSpec) *Fault {
 				added = append(added, s.addMember(g, member))
 			}
 		}
+		if spec.Listener != nil {
+			s.newPool(g, spec.Listener)
+		}
 		s.revision++
 		s.publish(GroupAdded{Name: spec.Name})
+		s.notifyGroup(event.ProcessGroupAdded, spec.Name)
+	}
+	if boot {
+		s.notifyDaemon(event.SupervisorStateChangeRunning)
 	}
 	s.autostart(added)
 	return nil
@@ -60,7 +69,7 @@ func (s *Supervisor) addMember(g *group, spec process.Spec) *proc {
 	delete(g.departed, p.name)
 	s.procs[p.id] = p
 	s.revision++
-	s.emit(OpenLogs{ID: p.id, Group: g.name(), Spec: p.spec})
+	s.emit(OpenLogs{ID: p.id, Group: g.name(), Spec: p.spec, Listener: g.spec.Listener != nil})
 	return p
 }
 
@@ -95,8 +104,12 @@ func (s *Supervisor) removeGroup(name string) *Fault {
 	}
 	s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
 	delete(s.named, name)
+	if g.pool != nil {
+		s.dropPool(g.pool)
+	}
 	s.revision++
 	s.publish(GroupRemoved{Name: name})
+	s.notifyGroup(event.ProcessGroupRemoved, name)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
@@ -59,6 +60,23 @@ type StdinWritten struct {
 	Fault *Fault
 }
 
+// Output is what a process wrote, for PROCESS_LOG events and, Captured, for PROCESS_COMMUNICATION events. Only types in Supervisor.Wanted need
+// to be handed in. The machine keeps Data.
+type Output struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Stderr      bool
+	Captured    bool
+	Data        []byte
+}
+
+// ListenerOutput is what a process of a listener group wrote to its standard output. The machine does not keep Data.
+type ListenerOutput struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Data        []byte
+}
+
 // Command is a wish from outside. It is answered by exactly one Reply unless Req is zero or it is cancelled.
 type Command struct {
 	Req Req
@@ -71,14 +89,16 @@ type Cancel struct{ Req Req }
 // Tick carries the time alone: deadlines that have passed fire.
 type Tick struct{}
 
-func (Spawned) input()      {}
-func (SpawnFailed) input()  {}
-func (Exited) input()       {}
-func (Signalled) input()    {}
-func (StdinWritten) input() {}
-func (Command) input()      {}
-func (Cancel) input()       {}
-func (Tick) input()         {}
+func (Spawned) input()        {}
+func (SpawnFailed) input()    {}
+func (Exited) input()         {}
+func (Signalled) input()      {}
+func (StdinWritten) input()   {}
+func (Output) input()         {}
+func (ListenerOutput) input() {}
+func (Command) input()        {}
+func (Cancel) input()         {}
+func (Tick) input()           {}
 
 // Verb is what a Command asks for. The set is closed.
 type Verb interface{ verb() }
@@ -120,8 +140,11 @@ type WriteInput struct {
 }
 
 // AddGroups adds groups in the given order, all of them before the first process starts. One group that is there already makes the
-// whole command fail with AlreadyAdded.
-type AddGroups struct{ Groups []process.GroupSpec }
+// whole command fail with AlreadyAdded. Boot: these are the daemon's first, listeners hear that it runs.
+type AddGroups struct {
+	Groups []process.GroupSpec
+	Boot   bool
+}
 
 // RemoveGroup removes a group of stopped processes.
 type RemoveGroup struct{ Name string }
@@ -147,6 +170,9 @@ type Apply struct{ Plan plan.Plan }
 // that old clients leave to the server. Stopping a leaving member that has stopped already succeeds.
 type Leave struct{ Plan plan.Plan }
 
+// SendRemote gives a REMOTE_COMMUNICATION event to the listeners.
+type SendRemote struct{ Kind, Data string }
+
 // Quit stops everything, group after group, and ends with a Halt effect.
 type Quit struct{ Restart bool }
 
@@ -161,6 +187,7 @@ func (RemoveProcess) verb() {}
 func (Apply) verb()         {}
 func (Leave) verb()         {}
 func (Quit) verb()          {}
+func (SendRemote) verb()    {}
 
 // FaultKind classifies a refusal. The numbers are those of the control protocol (contract: rpc, "Dispatch and faults").
 type FaultKind int
@@ -225,9 +252,10 @@ type WriteStdin struct {
 
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.
 type OpenLogs struct {
-	ID    process.ID
-	Group string
-	Spec  *process.Spec
+	ID       process.ID
+	Group    string
+	Spec     *process.Spec
+	Listener bool // of a listener group: its standard output is the protocol
 }
 
 // CloseLogs releases the logs of a process that was removed.
@@ -352,19 +380,76 @@ type Ignored struct {
 	Input       string
 }
 
-func (StateChanged) event()  {}
-func (ProcessForked) event() {}
-func (SpawnProblem) event()  {}
-func (ProcessEnded) event()  {}
-func (StaysUp) event()       {}
-func (GaveUp) event()        {}
-func (KillSent) event()      {}
-func (SignalProblem) event() {}
-func (WaitingToStop) event() {}
-func (WaitingToDie) event()  {}
-func (GroupAdded) event()    {}
-func (GroupRemoved) event()  {}
-func (MemberAdded) event()   {}
-func (MemberRemoved) event() {}
-func (Quitting) event()      {}
-func (Ignored) event()       {}
+// ListenerChanged is a change of what a listener is ready for.
+type ListenerChanged struct {
+	Name     string
+	From, To event.ListenerState
+}
+
+// EventSent says that a listener got an event, EventNotSent that it could not be written to.
+type EventSent struct {
+	Name   string
+	Serial uint64
+}
+
+// EventNotSent is the opposite of EventSent. The event goes to another listener.
+type EventNotSent struct {
+	Name   string
+	Serial uint64
+}
+
+// EventJudged says what became of an event that a listener answered.
+type EventJudged struct {
+	Name    string
+	Verdict Verdict
+}
+
+// Verdict is what a result handler says.
+type Verdict int
+
+// The verdicts. After EventFailed the listener gets no more events.
+const (
+	EventAccepted Verdict = iota
+	EventRejected
+	EventFailed
+)
+
+// BadResultLine is a line of a listener where RESULT and a length should be.
+type BadResultLine struct{ Name, Line string }
+
+// EventDiscarded says that a full buffer lost its oldest event.
+type EventDiscarded struct {
+	Pool   string
+	Serial uint64
+}
+
+// EventRebuffered says that an event waits again, with the number of events that wait besides and how many may.
+type EventRebuffered struct {
+	Pool      string
+	Serial    uint64
+	Size, Max int
+}
+
+func (StateChanged) event()    {}
+func (ListenerChanged) event() {}
+func (EventSent) event()       {}
+func (EventNotSent) event()    {}
+func (EventJudged) event()     {}
+func (BadResultLine) event()   {}
+func (EventDiscarded) event()  {}
+func (EventRebuffered) event() {}
+func (ProcessForked) event()   {}
+func (SpawnProblem) event()    {}
+func (ProcessEnded) event()    {}
+func (StaysUp) event()         {}
+func (GaveUp) event()          {}
+func (KillSent) event()        {}
+func (SignalProblem) event()   {}
+func (WaitingToStop) event()   {}
+func (WaitingToDie) event()    {}
+func (GroupAdded) event()      {}
+func (GroupRemoved) event()    {}
+func (MemberAdded) event()     {}
+func (MemberRemoved) event()   {}
+func (Quitting) event()        {}
+func (Ignored) event()         {}

@@ -5,6 +5,10 @@ type Options struct {
 	Quirks Quirks
 	// StopAscending sends the signals of stop-all and stop-group in ascending priority, as the reference does against its manual (quirk C5).
 	StopAscending bool
+	// Identifier names the daemon in the header of events.
+	Identifier string
+	// EventSerial is the number of the first event; see Supervisor.EventSerial.
+	EventSerial uint64
 	// Strict makes an input that the present state does not foresee a panic. Without it the input is ignored and published as Ignored.
 	Strict bool
 }
@@ -15,6 +19,7 @@ type Quirks struct {
 	SilentStart          bool // C3: a start that does not wait, of a process that is STOPPING, succeeds and does nothing
 	BootConfigOrder      bool // C7: the members of a group start in configuration order, whatever their priority
 	NoRestartFloor       bool // C8: an exited process restarts at once, however short it lived
+	BootOverflow         bool // F9: events that come before a pool's first listener is ready count against its buffer_size
 	UnknownOnSignalError bool // C14: a process that a signal cannot be sent to becomes UNKNOWN
 }
 
@@ -27,6 +32,7 @@ func ReferenceQuirks() Options {
 			BootConfigOrder:      true,
 			NoRestartFloor:       true,
 			UnknownOnSignalError: true,
+			BootOverflow:         true,
 		},
 		StopAscending: true,
 	}

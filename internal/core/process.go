@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -39,6 +40,10 @@ type proc struct {
 	hasExit      bool
 	spawnErr     string
 
+	listener *event.Listener // what it says, with a process of a listener group; of this life
+	holds    *queued         // the event that it works on
+	deaf     bool            // it cannot be written to
+
 	due     deadline // what the state waits for
 	report  deadline // the next report that it is waited for
 	waiters []waiter
@@ -55,12 +60,12 @@ func (p *proc) unstopped() bool { return !p.state.IsStopped() && !p.abandoned }
 // enter is the one place where a state changes. It publishes the transition; expected is the verdict on an exit.
 func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	before := p.unstopped()
-	event := StateChanged{
+	change := StateChanged{
 		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name,
 		From: p.state, To: to, PID: p.pid, Expected: expected,
 	}
 	if to == process.Starting || to == process.Backoff {
-		event.Tries = p.tries
+		change.Tries = p.tries
 	}
 	p.state = to
 	s.revision++
@@ -77,7 +82,11 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 			p.group.unstopped--
 		}
 	}
-	s.publish(event)
+	s.publish(change)
+	s.notifyState(change)
+	if p.listener != nil && to == process.Running {
+		s.dispatch(p.group.pool)
+	}
 }
 
 // spawn starts a process that has none.
@@ -93,6 +102,9 @@ func (s *Supervisor) spawn(p *proc) {
 	p.spawnErr = ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began = s.now.Mono, s.now.Wall
+	if p.group.pool != nil {
+		p.listener, p.deaf = event.NewListener(), false
+	}
 	s.enter(p, process.Starting, false)
 	s.emit(Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec})
 	if p.spec.StartSecs > 0 {
@@ -164,6 +176,7 @@ func (s *Supervisor) backOff(p *proc) {
 	p.tries++
 	s.enter(p, process.Backoff, false)
 	p.pid = 0
+	s.lost(p)
 }
 
 // afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
@@ -209,7 +222,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 		return
 	}
 	p.ended = s.now.Wall
-	event := ProcessEnded{
+	end := ProcessEnded{
 		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
 		Expected: status.Signal == 0 && slices.Contains(p.spec.ExitCodes, status.Code),
 	}
@@ -217,37 +230,38 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	switch p.state {
 	case process.Starting:
 		if lived < seconds(p.spec.StartSecs) {
-			event.TooQuick, event.Expected = true, false
+			end.TooQuick, end.Expected = true, false
 			p.spawnErr = "Exited too quickly (process log may have details)"
 			s.backOff(p)
-			s.publish(event)
+			s.publish(end)
 			s.afterBackOff(p)
 			return
 		}
 		s.stayedUp(p)
-		s.finish(p, event)
+		s.finish(p, end)
 	case process.Running:
-		s.finish(p, event)
+		s.finish(p, end)
 	case process.Stopping, process.Unknown:
 		// UNKNOWN: the reference dies here. The process was to be stopped or not; it is gone, and nobody asked for another.
-		event.Stopped = true
+		end.Stopped = true
 		p.exit, p.hasExit = status, true
-		s.stopped(p, event)
+		s.stopped(p, end)
 	default:
 		s.unforeseen(p, "Exited")
 	}
 }
 
 // finish takes a RUNNING process that ended by itself to EXITED, and on to its next life.
-func (s *Supervisor) finish(p *proc, event ProcessEnded) {
+func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.tries = 0
-	p.exit, p.hasExit = event.Status, true
-	if !event.Expected {
-		p.spawnErr = "Bad exit code " + strconv.Itoa(event.Status.Wire())
+	p.exit, p.hasExit = end.Status, true
+	if !end.Expected {
+		p.spawnErr = "Bad exit code " + strconv.Itoa(end.Status.Wire())
 	}
-	s.enter(p, process.Exited, event.Expected)
+	s.enter(p, process.Exited, end.Expected)
 	p.pid = 0
-	s.publish(event)
+	s.publish(end)
+	s.lost(p)
 	if s.revives(p) {
 		s.restart(p)
 	}
@@ -292,6 +306,7 @@ func (s *Supervisor) stopped(p *proc, end Event) {
 	if end != nil {
 		s.publish(end)
 	}
+	s.lost(p)
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)
 	if p.again && !s.quitting() {

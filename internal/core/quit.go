@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -32,6 +33,8 @@ func (s *Supervisor) closedTo(c Command) *Fault {
 		return nil
 	}
 	switch do := c.Do.(type) {
+	case SendRemote:
+		return nil // compat: quirk D19
 	case Quit:
 		if c.Req == 0 && !do.Restart {
 			return nil
@@ -55,6 +58,7 @@ func (s *Supervisor) begin(restart bool) {
 	s.quit.report.fire = actQuit
 	slices.SortStableFunc(s.quit.queue, func(a, b *group) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
 	s.publish(Quitting{Restart: restart})
+	s.notifyDaemon(event.SupervisorStateChangeStopping)
 }
 
 // proceed stops the group whose turn it is, once, and goes on with the next when all its members have stopped. It reports whether anything

@@ -12,6 +12,7 @@ type sending struct {
 	proc        *proc
 	incarnation process.Incarnation
 	request     *request // with sentWish and sentInput
+	event       *queued  // with sentEvent
 	signal      process.Signal
 	text        string // with sentInput: the process as the caller named it
 }
@@ -20,10 +21,12 @@ type sending struct {
 type sentKind int
 
 const (
-	sentStop  sentKind = iota // the stop signal
-	sentKill                  // SIGKILL after it
-	sentWish                  // a signal by command
-	sentInput                 // data for the standard input
+	sentStop   sentKind = iota // the stop signal
+	sentKill                   // SIGKILL after it
+	sentWish                   // a signal by command
+	sentInput                  // data for the standard input
+	sentEvent                  // an event to a listener
+	sentAnswer                 // what a listener wants a process to read
 )
 
 // signalWish is a signal by command.
@@ -157,12 +160,19 @@ func (s *Supervisor) writeInput(id Req, do WriteInput) {
 // stdinWritten takes the outcome of a WriteStdin effect.
 func (s *Supervisor) stdinWritten(in StdinWritten) {
 	what, ok := s.sent[in.Token]
-	if !ok || what.kind != sentInput {
+	if !ok || what.kind < sentInput {
 		s.unasked("StdinWritten", in.Token)
 		return
 	}
 	delete(s.sent, in.Token)
 	fault := in.Fault
+	switch what.kind {
+	case sentEvent:
+		s.eventWritten(what.proc, what, fault)
+		return
+	case sentAnswer:
+		return
+	}
 	if fault != nil && fault.Text == "" {
 		fault = &Fault{Kind: fault.Kind, Text: what.text}
 	}

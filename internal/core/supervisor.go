@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -24,6 +25,11 @@ type Supervisor struct {
 	sent      map[Token]sending
 	lastToken Token
 
+	pools  []*pool // listener groups, in the order of insertion
+	wanted event.Set
+	serial uint64 // of the next event
+	clock  clock
+
 	settled []*proc // entered a stopped state in this step; looked at by settle
 	quit    *quit   // set while everything is being stopped
 	halted  bool
@@ -37,6 +43,7 @@ func New(opts Options) *Supervisor {
 		procs:    map[process.ID]*proc{},
 		requests: map[Req]*request{},
 		sent:     map[Token]sending{},
+		serial:   opts.EventSerial,
 	}
 }
 
@@ -53,6 +60,7 @@ func (s *Supervisor) Step(now Now, in Input) []Effect {
 		s.endedBefore(in)
 	}
 	s.passDeadlines()
+	s.watchClock()
 	if !s.halted {
 		s.take(in)
 		s.settle()
@@ -76,6 +84,14 @@ func (s *Supervisor) take(in Input) {
 	case Exited:
 		if p := s.live(in.ID, in.Incarnation); p != nil {
 			s.exited(p, in)
+		}
+	case Output:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.spoke(p, in)
+		}
+	case ListenerOutput:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.listened(p, in.Data)
 		}
 	case Signalled:
 		s.signalled(in)
@@ -116,7 +132,7 @@ func (s *Supervisor) command(c Command) {
 	case WriteInput:
 		s.writeInput(c.Req, do)
 	case AddGroups:
-		s.answer(c.Req, s.addGroups(do.Groups))
+		s.answer(c.Req, s.addGroups(do.Groups, do.Boot))
 	case RemoveGroup:
 		s.answer(c.Req, s.removeGroup(do.Name))
 	case AddProcesses:
@@ -127,6 +143,11 @@ func (s *Supervisor) command(c Command) {
 		s.apply(c.Req, do.Plan, goes)
 	case Leave:
 		s.apply(c.Req, do.Plan, leaves)
+	case SendRemote:
+		if s.wanted.Has(event.RemoteCommunication) {
+			s.notify(event.RemoteCommunication, 0, event.RemotePayload(do.Kind, do.Data))
+		}
+		s.answer(c.Req, nil)
 	case Quit:
 		s.answer(c.Req, nil)
 		s.begin(do.Restart)

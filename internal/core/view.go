@@ -8,6 +8,9 @@ import (
 // Revision returns a number that grows with every change that Statuses, Groups or Manifest would show.
 func (s *Supervisor) Revision() uint64 { return s.revision }
 
+// SetIdentifier names the daemon in the header of events from now on.
+func (s *Supervisor) SetIdentifier(name string) { s.opts.Identifier = name }
+
 // Groups names the groups in the order of insertion.
 func (s *Supervisor) Groups() []string {
 	names := make([]string, len(s.groups))

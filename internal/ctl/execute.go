@@ -3,9 +3,11 @@ package ctl
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 )
+
+// statusUnauthorized is the HTTP status that asks for credentials.
+const statusUnauthorized = 401
 
 // errLeave is returned by the verbs that end the shell.
 var errLeave = errors.New("leave the shell")
@@ -31,7 +33,7 @@ func (s *Session) execute(ctx context.Context, line string) error {
 			return nil
 		case errors.Is(err, errLeave):
 			return err
-		case httpStatus(err) == http.StatusUnauthorized:
+		case httpStatus(err) == statusUnauthorized:
 			s.output("Server requires authentication")
 			if !s.Interactive {
 				s.status = exitGeneric // one line, one attempt (quirk E3)

@@ -12,16 +12,31 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 	return d.quit(ctx, false)
 }
 
-// Restart implements control.Admin. Broken files refuse it before anything is stopped (quirk C17).
+// Restart implements control.Admin. Broken files refuse it before anything is stopped (quirk C17), and so does what they ask for when it
+// cannot be had.
 func (d *Daemon) Restart(ctx context.Context) error {
-	if _, err := d.load(); err != nil {
+	c, err := d.load()
+	if err != nil {
 		return err
+	}
+	if d.opts.CheckRestart != nil {
+		if err := d.opts.CheckRestart(c); err != nil {
+			return control.Fault(control.CantReread, err.Error())
+		}
 	}
 	return d.quit(ctx, true)
 }
 
 func (d *Daemon) quit(ctx context.Context, restart bool) error {
 	if !d.do(ctx, func(now core.Now) { d.step(now, core.Command{Do: core.Quit{Restart: restart}}) }) {
+		return gone(ctx)
+	}
+	return nil
+}
+
+// SendRemote implements control.Admin.
+func (d *Daemon) SendRemote(ctx context.Context, kind, data string) error {
+	if !d.do(ctx, func(now core.Now) { d.step(now, core.Command{Do: core.SendRemote{Kind: kind, Data: data}}) }) {
 		return gone(ctx)
 	}
 	return nil

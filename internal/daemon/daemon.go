@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,6 +22,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration files again. The error's text is shown to clients.
 	Load func() (*config.Config, error)
+	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
+	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
 	Host func(events func(host.Event)) (host.Host, error)
 	// Logger takes the main log's lines, at the levels of this package. MainLog is the file behind it; nil: there is none to read (syslog).
@@ -35,10 +35,14 @@ type Options struct {
 	ServerURL string
 	// Version is what clients are told (contract: rpc, getSupervisorVersion).
 	Version string
+	// EventSerial is the number of the first event: that of a daemon before a soft restart goes on.
+	EventSerial uint64
 	// PID is the daemon's process id.
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
 	Environ []string
+	// Wall is the time of day, which is reported and decides nothing; nil: the machine's.
+	Wall func() time.Time
 }
 
 // Daemon is one run of the supervisor, from boot to Halt. It implements control.Service.
@@ -55,6 +59,7 @@ type Daemon struct {
 	loop     loop          // touched by Run's goroutine alone
 	effects  []core.Effect // of the turn in progress; likewise
 	revision atomic.Uint64 // of the core, at the end of the last turn
+	wanted   atomic.Uint32 // the core's set of wanted events, likewise
 	view     atomic.Pointer[view]
 	mood     atomic.Int64
 	ident    atomic.Pointer[string]
@@ -64,6 +69,9 @@ var _ control.Service = (*Daemon)(nil)
 
 // New prepares a daemon; Run boots it. Close must be called after Run.
 func New(opts Options) (*Daemon, error) {
+	if opts.Wall == nil {
+		opts.Wall = time.Now
+	}
 	d := &Daemon{
 		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
@@ -76,7 +84,10 @@ func New(opts Options) (*Daemon, error) {
 	d.host = h
 	c := opts.Config
 	d.loop = loop{
-		core:    core.New(core.Options{Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending}),
+		core: core.New(core.Options{
+			Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending,
+			Identifier: c.Supervisord.Identifier, EventSerial: opts.EventSerial,
+		}),
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
 		desired: desire(c),
@@ -86,12 +97,16 @@ func New(opts Options) (*Daemon, error) {
 	for _, g := range c.Groups {
 		d.loop.desired.taken[g.Name] = true
 	}
-	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups)}
+	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {
+		d.probe(boot.Groups)
 		d.step(now, core.Command{Do: boot})
 	}})
 	return d, nil
 }
+
+// EventSerial returns the number of the next event, once Run has returned.
+func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
@@ -99,11 +114,8 @@ func (d *Daemon) Close() error {
 	return d.host.Close()
 }
 
-// now reads the clock: the only place where this package does so for a decision of the core.
-func (d *Daemon) now() core.Now {
-	t := time.Now()
-	return core.Now{Mono: t.Sub(d.origin), Wall: t}
-}
+// now reads the clocks: the only place where this package does so for a decision of the core.
+func (d *Daemon) now() core.Now { return core.Now{Mono: time.Since(d.origin), Wall: d.opts.Wall()} }
 
 func (d *Daemon) logf(level slog.Level, format string, args ...any) {
 	if d.log.Enabled(context.Background(), level) {
@@ -145,45 +157,4 @@ func (d *Daemon) environ(group string, spec *process.Spec) []string {
 		out = append(out, e.Key+"="+e.Value)
 	}
 	return out
-}
-
-// processLogs are the two output channels of one process, made when it is added and kept until it is removed.
-type processLogs struct {
-	stdout, stderr *childlog.Stream
-	create         []string // AUTO files to create
-}
-
-// newLogs names the logs of a process and prepares their streams. It touches no file.
-func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
-	logs := &processLogs{}
-	stream := func(spec process.LogSpec, channel control.Channel, absent bool) *childlog.Stream {
-		path := ""
-		switch {
-		case absent:
-		case spec.File.Kind == process.LogAuto:
-			dir := d.loop.desired.config.Supervisord.ChildLogDir
-			path = filepath.Join(dir, childlog.AutoName(open.Spec.Name, string(channel), *d.ident.Load()))
-			logs.create = append(logs.create, path)
-		case spec.File.Kind == process.LogPath:
-			path = spec.File.Path
-		}
-		return childlog.NewStream(childlog.Config{
-			Name: open.Spec.Name, Channel: string(channel), Path: path, MaxBytes: spec.MaxBytes, Backups: spec.Backups, Syslog: spec.Syslog,
-		}, func(text string) { d.logf(LevelCritical, "%s", text) })
-	}
-	logs.stdout = stream(open.Spec.Stdout, control.Stdout, false)
-	logs.stderr = stream(open.Spec.Stderr, control.Stderr, open.Spec.RedirectStderr)
-	return logs
-}
-
-// createAutoLogs makes the files that AUTO promises to exist before the first start.
-func (d *Daemon) createAutoLogs(logs *processLogs) {
-	for _, path := range logs.create {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			d.logf(LevelWarn, "cannot create the log file %s: %v", path, err)
-			continue
-		}
-		_ = f.Close() // nothing was written
-	}
 }

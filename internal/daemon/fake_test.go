@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ type fakeHost struct {
 	stdin   map[string]string
 	environ map[string][]string
 	spawns  int
+	sockets fakeSockets
 }
 
 func newFakeHost() *fakeHost {
@@ -52,10 +54,21 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 	defer h.mu.Unlock()
 	h.spawns++
 	h.environ[r.Spec.Name] = r.Environ
+	later := time.Millisecond + time.Duration(h.spawns)*time.Microsecond // outcomes come in the order of the spawns
+	before := h.sockets.enter(r)
+	if _, failed := before.(host.SpawnFailed); failed {
+		time.AfterFunc(later, func() { h.events(before) })
+		return
+	}
 	h.nextPID++
 	e := host.Spawned{ID: r.ID, Incarnation: r.Incarnation, PID: h.nextPID}
 	h.alive[r.ID] = e
-	time.AfterFunc(time.Millisecond, func() { h.events(e) })
+	time.AfterFunc(later, func() {
+		if before != nil {
+			h.events(before)
+		}
+		h.events(e)
+	})
 	h.names[r.ID] = r.Spec.Name
 }
 
@@ -69,7 +82,10 @@ func (h *fakeHost) Signal(r host.SignalRequest) {
 	}
 	delete(h.alive, r.ID)
 	time.AfterFunc(200*time.Millisecond, func() {
-		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}, At: time.Now()})
+		h.mu.Lock()
+		closed := h.sockets.leave(e.ID)
+		h.mu.Unlock()
+		h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Signal: r.Signal}, At: time.Now(), Closed: closed})
 	})
 }
 
@@ -78,8 +94,9 @@ func (h *fakeHost) die(id process.ID, code int) {
 	h.mu.Lock()
 	e := h.alive[id]
 	delete(h.alive, id)
+	closed := h.sockets.leave(id)
 	h.mu.Unlock()
-	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now()})
+	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now(), Closed: closed})
 }
 
 func (h *fakeHost) WriteStdin(r host.StdinRequest) {
@@ -118,6 +135,7 @@ type world struct {
 	log    *lockedBuffer
 	ended  chan bool
 	writer *LogWriter
+	step   atomic.Int64 // how far the time of day is off, in nanoseconds
 }
 
 type lockedBuffer struct {
@@ -151,6 +169,7 @@ func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 		w.d, err = New(Options{
 			Config: c, Load: w.load, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: 4711,
 			ServerURL: "unix:///run/s.sock", Environ: []string{"PATH=/bin", "HOME=/root"},
+			Wall: func() time.Time { return time.Now().Add(time.Duration(w.step.Load())) },
 			Host: func(events func(host.Event)) (host.Host, error) { w.host.events = events; return w.host, nil },
 		})
 		if err != nil {

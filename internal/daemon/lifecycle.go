@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
@@ -32,7 +31,7 @@ func (d *Daemon) Process(ctx context.Context, name string) (control.ProcessInfo,
 	if err != nil {
 		return control.ProcessInfo{}, err
 	}
-	return m.info(time.Now()), nil
+	return m.info(d.opts.Wall()), nil
 }
 
 // Processes implements control.Info.
@@ -41,7 +40,7 @@ func (d *Daemon) Processes(ctx context.Context) ([]control.ProcessInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now := d.opts.Wall()
 	infos := make([]control.ProcessInfo, len(v.procs))
 	for i, m := range v.procs {
 		infos[i] = m.info(now)

@@ -47,7 +47,7 @@ const pendingMax = 4 << 20
 
 // LogWriter hands lines to its sinks from a goroutine of its own, so that a slow disk never holds up the caller. Lines keep their order.
 type LogWriter struct {
-	sinks []io.Writer
+	sinks []sink // run's alone
 
 	mu      sync.Mutex
 	pending bytes.Buffer
@@ -59,9 +59,43 @@ type LogWriter struct {
 	done    chan struct{}
 }
 
+// sink is one place that lines go to.
+type sink struct {
+	io.Writer
+	lost int  // lines that could not be written, since the last that was
+	torn bool // the last thing written is the beginning of a line
+}
+
+// write writes whole lines, after saying how many were lost if some were. What cannot be written is dropped and counted.
+func (s *sink) write(lines []byte) {
+	told := 0
+	text := lines
+	if s.lost > 0 {
+		notice := fmt.Sprintf("%s WARN %d log lines were dropped because the log could not be written\n", stamp(time.Now()), s.lost)
+		if s.torn {
+			notice = "\n" + notice
+		}
+		told = len(notice)
+		text = append([]byte(notice), lines...)
+	}
+	n, err := s.Write(text) // a sink reports its own trouble besides
+	if n > 0 {
+		s.torn = text[n-1] != '\n'
+	}
+	if n >= told {
+		s.lost = 0
+	}
+	if err != nil {
+		s.lost += bytes.Count(text[max(n, told):], []byte("\n"))
+	}
+}
+
 // NewLogWriter starts a writer to all sinks. An error of one sink does not keep a line from the others.
 func NewLogWriter(sinks ...io.Writer) *LogWriter {
-	w := &LogWriter{sinks: sinks, done: make(chan struct{})}
+	w := &LogWriter{done: make(chan struct{})}
+	for _, s := range sinks {
+		w.sinks = append(w.sinks, sink{Writer: s})
+	}
 	w.work, w.idle = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
 	go w.run()
 	return w
@@ -123,8 +157,8 @@ func (w *LogWriter) run() {
 		if dropped > 0 {
 			fmt.Fprintf(&batch, "%s WARN %d log lines were dropped because the log could not be written fast enough\n", stamp(time.Now()), dropped)
 		}
-		for _, s := range w.sinks {
-			_, _ = s.Write(batch.Bytes()) // a sink reports its own trouble; there is no better place to tell
+		for i := range w.sinks {
+			w.sinks[i].write(batch.Bytes())
 		}
 		batch.Reset()
 		w.mu.Lock()

@@ -189,6 +189,7 @@ func (d *Daemon) ClearAllLogs(ctx context.Context) ([]control.Result, error) {
 func (d *Daemon) ReopenLogs(ctx context.Context) {
 	d.logf(LevelInfo, "supervisord logreopen")
 	if d.opts.MainLog != nil {
+		d.opts.Flush() // what was said before belongs to the old file
 		if err := d.opts.MainLog.Reopen(); err != nil {
 			d.logf(LevelError, "cannot reopen the main log: %v", err)
 		}

@@ -25,28 +25,61 @@ type wish struct {
 	do      func(now core.Now)
 }
 
-// inbox collects news and wishes without ever blocking a giver.
+// inbox collects news and wishes. It never blocks a giver, except one of output when very much of that waits.
 type inbox struct {
 	mu     sync.Mutex
 	events []news
 	wishes []wish
 	wake   chan struct{}
+
+	output int // bytes of output that wait
+	room   *sync.Cond
+	closed bool
 }
 
-// news is an event with the moment of its arrival: deadlines that passed before it fire before it, those after it do not, however long
-// it waits here.
+// outputMost is how many bytes of output may wait for the loop. A process whose output is told as events writes no faster than that.
+const outputMost = 8 << 20
+
+// news is something that happened, with the moment of its arrival: deadlines that passed before it fire before it, those after it do not,
+// however long it waits here. It is an event of the host, or output of a process, which the core takes as it stands.
 type news struct {
 	host.Event
-	at core.Now
+	output core.Input
+	size   int // bytes, with output
+	at     core.Now
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+func newInbox() *inbox {
+	b := &inbox{wake: make(chan struct{}, 1)}
+	b.room = sync.NewCond(&b.mu)
+	return b
+}
 
 func (b *inbox) putEvent(e host.Event, at core.Now) {
 	b.mu.Lock()
-	b.events = append(b.events, news{e, at})
+	b.events = append(b.events, news{Event: e, at: at})
 	b.mu.Unlock()
 	b.signal()
+}
+
+// putOutput queues output behind the news of its process. It waits while too much of it is there.
+func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
+	b.mu.Lock()
+	for b.output > outputMost && !b.closed {
+		b.room.Wait()
+	}
+	b.output += size
+	b.events = append(b.events, news{output: in, size: size, at: at})
+	b.mu.Unlock()
+	b.signal()
+}
+
+// close lets nobody wait any more.
+func (b *inbox) close() {
+	b.mu.Lock()
+	b.closed = true
+	b.room.Broadcast()
+	b.mu.Unlock()
 }
 
 func (b *inbox) putWish(w wish) {
@@ -69,6 +102,12 @@ func (b *inbox) take() (events []news, wishes []wish, more bool) {
 	defer b.mu.Unlock()
 	events, b.events = split(b.events, eventsPerTurn)
 	wishes, b.wishes = split(b.wishes, wishesPerTurn)
+	for _, e := range events {
+		b.output -= e.size
+	}
+	if b.output <= outputMost {
+		b.room.Broadcast()
+	}
 	return events, wishes, len(b.events)+len(b.wishes) > 0
 }
 
@@ -94,6 +133,7 @@ type loop struct {
 // alone: it is for tests.
 func (d *Daemon) Run(ctx context.Context) (restart bool) {
 	defer d.die()
+	defer d.inbox.close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !d.loop.halted {
@@ -121,9 +161,10 @@ func (d *Daemon) turn() {
 		d.inbox.signal()
 	}
 	for _, e := range events {
-		if in := d.inputOf(e.Event); in != nil {
+		if in := d.inputOf(e); in != nil {
 			d.step(e.at, in)
 		}
+		d.noteSocket(e.Event)
 	}
 	now := d.now()
 	d.step(now, core.Tick{})
@@ -139,6 +180,7 @@ func (d *Daemon) turn() {
 		}
 	}
 	d.revision.Store(d.loop.core.Revision())
+	d.wanted.Store(uint32(d.loop.core.Wanted()))
 	effects := d.effects
 	d.effects = nil
 	for _, e := range effects {
@@ -172,8 +214,11 @@ func (d *Daemon) step(now core.Now, in core.Input) {
 }
 
 // inputOf translates news of the host. News that concerns no process of the core is logged and dropped.
-func (d *Daemon) inputOf(e host.Event) core.Input {
-	switch e := e.(type) {
+func (d *Daemon) inputOf(n news) core.Input {
+	if n.output != nil {
+		return n.output
+	}
+	switch e := n.Event.(type) {
 	case host.Spawned:
 		return core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID}
 	case host.SpawnFailed:
@@ -201,9 +246,11 @@ func (d *Daemon) act(e core.Effect) {
 	switch e := e.(type) {
 	case core.Spawn:
 		logs := d.loop.logs[e.ID]
+		logs.incarnation.Store(uint64(e.Incarnation))
 		req := host.SpawnRequest{
 			ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
 			Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
+			Prompt: logs.told,
 		}
 		if !e.Spec.RedirectStderr {
 			req.Stderr = logs.stderr
@@ -227,6 +274,8 @@ func (d *Daemon) act(e core.Effect) {
 			delete(d.loop.replies, e.Req)
 			to <- e
 		}
+	case note:
+		d.logf(e.level, "%s", e.text)
 	case core.Publish:
 		d.report(e.Event)
 	case core.Halt:

@@ -66,6 +66,7 @@ func (d *Daemon) Reread(ctx context.Context) (control.Reread, error) {
 	ok := d.do(ctx, func(core.Now) {
 		d.loop.desired = desire(c)
 		d.ident.Store(&c.Supervisord.Identifier)
+		d.loop.core.SetIdentifier(c.Supervisord.Identifier)
 		out.Added, out.Changed, out.Removed = plan.Differences(d.loop.core.Manifest(), d.loop.desired.groups)
 	})
 	if !ok {
@@ -97,6 +98,7 @@ func (d *Daemon) AddGroup(ctx context.Context, name string) error {
 		}
 		if !slices.Contains(d.loop.core.Groups(), name) {
 			d.loop.desired.taken[name] = true
+			d.probe([]process.GroupSpec{g})
 		}
 		return core.AddGroups{Groups: []process.GroupSpec{g}}, nil
 	})

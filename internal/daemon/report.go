@@ -5,6 +5,7 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/event"
 )
 
 // report renders a fact of the core into the main log, in Supervisor's words (contract: process, "Transitions" and "Timers"; logging,
@@ -44,8 +45,37 @@ func (d *Daemon) report(e core.Event) {
 		d.mood.Store(int64(mood))
 	case core.Ignored:
 		d.logf(LevelError, "ignored unforeseen news of %s:%s in state %s: %s", e.Group, e.Name, e.State, e.Input)
+	case core.ListenerChanged:
+		d.logf(LevelDebug, "%s: %s -> %s", e.Name, e.From, e.To)
+		if e.To == event.Violated {
+			d.logf(LevelWarn, "%s: has entered the UNKNOWN state and will no longer receive events, this usually indicates the process "+
+				"violated the eventlistener protocol", e.Name)
+		}
+	case core.EventSent:
+		d.logf(LevelDebug, "event %d sent to listener %s", e.Serial, e.Name)
+	case core.EventNotSent:
+		d.logf(LevelDebug, "epipe occurred while sending event %d to listener %s, listener state unchanged", e.Serial, e.Name)
+	case core.EventJudged:
+		d.reportVerdict(e)
+	case core.BadResultLine:
+		d.logf(LevelWarn, "%s: bad result line: '%s'", e.Name, e.Line)
+	case core.EventDiscarded:
+		d.logf(LevelError, "pool %s event buffer overflowed, discarding event %d", e.Pool, e.Serial)
+	case core.EventRebuffered:
+		d.logf(LevelDebug, "rebuffering event %d for pool %s (buf size=%d, max=%d)", e.Serial, e.Pool, e.Size, e.Max)
 	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
-		// Facts for event listeners; the main log of Supervisor does not tell them.
+		// The main log of Supervisor does not tell them.
+	}
+}
+
+func (d *Daemon) reportVerdict(e core.EventJudged) {
+	switch e.Verdict {
+	case core.EventAccepted:
+		d.logf(LevelDebug, "%s: event was processed", e.Name)
+	case core.EventRejected:
+		d.logf(LevelWarn, "%s: event was rejected", e.Name)
+	default:
+		d.logf(LevelWarn, "%s: event caused an error", e.Name)
 	}
 }
 

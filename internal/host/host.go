@@ -19,6 +19,9 @@ type Host interface {
 	Signal(SignalRequest)
 	// WriteStdin queues data for the standard input of a process. The outcome is a StdinWritten event.
 	WriteStdin(StdinRequest)
+	// Probe opens the socket that the processes of a FastCGI program will share and closes it again, to find out early whether it can be
+	// opened. The outcome is a SocketOpening event, followed by SocketClosed or SocketFailed. A socket that is open is left alone.
+	Probe(program string, socket process.SocketSpec)
 	// Check resolves the command of spec as a spawn would, without starting anything. The error is a *CommandError.
 	Check(spec *process.Spec) error
 	// Close stops the host's own goroutines and closes its descriptors. Children are left alone.
@@ -50,6 +53,8 @@ type SpawnRequest struct {
 	Environ     []string      // the complete environment, "KEY=value"
 	Stdout      Output
 	Stderr      Output // nil with RedirectStderr
+	// Prompt: somebody waits for the output, so it is not left to gather in the pipes.
+	Prompt bool
 }
 
 // SignalRequest asks for a signal to a process or to its process group.
@@ -84,6 +89,7 @@ type SpawnFailed struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	Text        string
+	Closed      string // the URL of the shared socket that was closed with it; "" = none
 }
 
 // Exited reports the end of a process. Its output has been drained; At is when the end was noticed, before that.
@@ -93,6 +99,7 @@ type Exited struct {
 	PID         int
 	Status      process.ExitStatus
 	At          time.Time
+	Closed      string // the URL of the shared socket that was closed with it; "" = none
 }
 
 // Signalled reports the outcome of a SignalRequest. Err is nil when the signal was sent or the process was gone already.
@@ -119,13 +126,26 @@ type OrphanReaped struct {
 // Trouble reports something that went wrong inside the host and stops nothing.
 type Trouble struct{ Text string }
 
-func (Spawned) hostEvent()      {}
-func (SpawnFailed) hostEvent()  {}
-func (Exited) hostEvent()       {}
-func (Signalled) hostEvent()    {}
-func (StdinWritten) hostEvent() {}
-func (OrphanReaped) hostEvent() {}
-func (Trouble) hostEvent()      {}
+// SocketOpening reports the attempt to open the listening socket that the processes of a FastCGI program share. It comes before the news
+// of the first of them.
+type SocketOpening struct{ URL string }
+
+// SocketFailed reports that a Probe could not open the socket. Text is Supervisor's.
+type SocketFailed struct{ URL, Text string }
+
+// SocketClosed reports that a Probe closed the socket.
+type SocketClosed struct{ URL string }
+
+func (Spawned) hostEvent()       {}
+func (SpawnFailed) hostEvent()   {}
+func (Exited) hostEvent()        {}
+func (Signalled) hostEvent()     {}
+func (StdinWritten) hostEvent()  {}
+func (OrphanReaped) hostEvent()  {}
+func (Trouble) hostEvent()       {}
+func (SocketOpening) hostEvent() {}
+func (SocketFailed) hostEvent()  {}
+func (SocketClosed) hostEvent()  {}
 
 // CommandError says why a command cannot be run.
 type CommandError struct {

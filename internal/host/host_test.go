@@ -100,6 +100,19 @@ func child(script string) {
 			signal.Notify(c, unix.Signal(number()))
 			fmt.Println("trapping")
 			fmt.Println("got", <-c)
+		case "serve": // answers each connection to standard input with its name and the line that came; "exit" ends it
+			name := next()
+			fmt.Println("serving")
+			for serveOne(name) != "exit" {
+			}
+		case "socket": // what it can see of standard input as a socket
+			flags, err := unix.FcntlInt(0, unix.F_GETFL, 0)
+			info, tcpErr := unix.GetsockoptTCPInfo(0, unix.IPPROTO_TCP, unix.TCP_INFO)
+			backlog := -1
+			if tcpErr == nil {
+				backlog = int(info.Sacked)
+			}
+			fmt.Println("nonblock", flags&unix.O_NONBLOCK != 0, "backlog", backlog, err)
 		case "hang":
 			select {}
 		default:

@@ -40,19 +40,3 @@ func OriginalNofile() (soft, hard uint64, err error) {
 	}
 	return child.Cur, child.Max, nil
 }
-
-// raiseNofile sees to it that children get a soft limit of at least n. Where that is more than this process was started with, the limit
-// becomes the daemon's own too, as under Supervisor: Go hands on either the original or the own one.
-func raiseNofile(n uint64) error {
-	soft, hard, err := OriginalNofile()
-	if err != nil {
-		return err
-	}
-	if soft >= n {
-		return nil
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: max(hard, n)}); err != nil {
-		return fmt.Errorf("cannot raise the limit of open files to %d: %v", n, err)
-	}
-	return nil
-}

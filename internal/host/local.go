@@ -15,15 +15,12 @@ import (
 
 // Options configures a Local.
 type Options struct {
-	// Events receives every event. It is called without locks held, by several goroutines, though in order for each incarnation. It must
-	// queue and never block.
+	// Events receives every event. It is called by several goroutines, though in order for each incarnation and each socket. It must queue;
+	// it must never block nor call the host.
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
-	// ChildNofile is the least soft limit of open files that children get; it lowers or raises the daemon's own to it when the daemon was
-	// started with less (the option minfds). Zero leaves the limit that the daemon was started with.
-	ChildNofile uint64
-	// Shards is the number of goroutines that move output; zero means min(4, GOMAXPROCS).
+	// Shards is the number of goroutines that move output, besides one for output that is waited for; zero means min(4, GOMAXPROCS).
 	Shards int
 }
 
@@ -47,9 +44,11 @@ type Local struct {
 	emit    func(Event)
 	users   userDB
 	shards  []*shard
+	prompt  *shard // one of them, for output that somebody waits for
 	forker  *forker
 	reaper  *reaper
 	ready   *prepareQueue
+	sockets *sockets
 	wg      sync.WaitGroup
 	closing sync.Once
 	closed  chan struct{}
@@ -68,11 +67,6 @@ func NewLocal(o Options) (*Local, error) {
 	if o.Events == nil {
 		return nil, errors.New("cannot start host: no receiver of events")
 	}
-	if o.ChildNofile > 0 {
-		if err := raiseNofile(o.ChildNofile); err != nil {
-			return nil, fmt.Errorf("cannot start host: %w", err)
-		}
-	}
 	if o.Sigpipe != "default" {
 		// compat: CPython ignores both, and its children inherit that (quirk C9).
 		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
@@ -88,11 +82,15 @@ func NewLocal(o Options) (*Local, error) {
 		byPID:  map[int]*proc{},
 		ready:  newPrepareQueue(),
 	}
-	for range n {
+	h.sockets = newSockets(h.emit)
+	for i := range n + 1 {
 		s, err := newShard(h)
 		if err != nil {
 			_ = h.Close()
 			return nil, fmt.Errorf("cannot start host: %w", err)
+		}
+		if i == n {
+			s.prompt, h.prompt = true, s
 		}
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)
@@ -115,6 +113,7 @@ func (h *Local) Close() error {
 	h.closing.Do(func() {
 		close(h.closed)
 		h.ready.close()
+		h.sockets.end()
 		if h.reaper != nil {
 			h.reaper.stop()
 		}
@@ -125,13 +124,18 @@ func (h *Local) Close() error {
 			s.post(command{quit: true})
 		}
 		h.wg.Wait()
+		h.sockets.close()
 	})
 	return nil
 }
 
 // Spawn queues the request.
 func (h *Local) Spawn(req SpawnRequest) {
-	p := &proc{req: req, shard: h.shards[uint64(req.ID)%uint64(len(h.shards))], stdin: stdin{fd: -1}}
+	p := &proc{req: req, shard: h.prompt, stdin: stdin{fd: -1}}
+	if !req.Prompt {
+		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-1)] // all but the last, which is the prompt one
+	}
+	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
 	h.mu.Lock()
 	h.procs[req.ID] = p
 	h.mu.Unlock()
@@ -195,7 +199,9 @@ func (h *Local) forget(p *proc) {
 // fail reports that p never came to be.
 func (h *Local) fail(p *proc, text string) {
 	h.forget(p)
-	h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text})
+	h.sockets.release(p.socket, func(closed string) {
+		h.emit(SpawnFailed{ID: p.req.ID, Incarnation: p.req.Incarnation, Text: text, Closed: closed})
+	})
 	for _, req := range p.end() {
 		h.signal(nil, req)
 	}

@@ -406,31 +406,6 @@ func TestExitStorm(t *testing.T) {
 	}
 }
 
-func TestChildNofile(t *testing.T) {
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 200, Max: old.Max}); err != nil {
-		t.Fatal(err)
-	}
-	sp := spec("")
-	sp.Command = "/bin/sh -c 'ulimit -Sn'"
-	for _, c := range []struct {
-		least uint64
-		want  string
-	}{{0, "200\n"}, {100, "200\n"}, {300, "300\n"}} {
-		r := newRig(t, Options{ChildNofile: c.least})
-		x := r.spawn(sp)
-		x.exited()
-		if x.out.String() != c.want {
-			t.Errorf("least %d: soft limit %q, want %q", c.least, x.out, c.want)
-		}
-		r.Close()
-	}
-}
-
 // TestOriginalNofile starts this binary with a low soft limit, which its runtime raises, and asks it for the original.
 func TestOriginalNofile(t *testing.T) {
 	r := newRig(t, Options{})

@@ -72,6 +72,13 @@ func (h *Local) prepareAll() {
 func (h *Local) prepare(p *proc) (*forkJob, string) {
 	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
 	spec := p.req.Spec
+	if spec.Socket.URL != "" {
+		socket, err := h.sockets.acquire(spec.Program, spec.Socket)
+		if err != nil {
+			return nil, socketText(spec.Socket, err)
+		}
+		p.socket = socket
+	}
 	file, argv, cerr := resolve(spec.Command, environPath(p.req.Environ))
 	if cerr != nil {
 		return nil, cerr.Text
@@ -97,13 +104,7 @@ func (h *Local) prepare(p *proc) (*forkJob, string) {
 
 // makePipes makes the pipes and opens the outputs.
 func (h *Local) makePipes(p *proc, job *forkJob) error {
-	var in [2]int
-	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
-		return err
-	}
-	job.child[0] = in[0]
-	p.setStdin(in[1])
-	if _, err := unix.FcntlInt(uintptr(in[1]), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
+	if err := makeStdin(p, job); err != nil {
 		return err
 	}
 	outputs := []Output{p.req.Stdout, p.req.Stderr}
@@ -123,8 +124,8 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 	}
 	if job.cred != nil {
 		// /dev/stdout and the like open the pipe by name, which needs its owner. If it cannot be given away the process runs all the same.
-		for _, fd := range job.child {
-			if fd >= 0 {
+		for i, fd := range job.child {
+			if fd >= 0 && (i > 0 || p.socket == nil) {
 				_ = unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
 			}
 		}
@@ -139,6 +140,22 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 		p.opened[i] = true
 	}
 	return nil
+}
+
+// makeStdin makes the standard input: a pipe, or the socket that the processes of the program share.
+func makeStdin(p *proc, job *forkJob) (err error) {
+	if p.socket != nil {
+		job.child[0], err = p.socket.duplicate()
+		return err
+	}
+	var in [2]int
+	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	job.child[0] = in[0]
+	p.setStdin(in[1])
+	_, err = unix.FcntlInt(uintptr(in[1]), unix.F_SETFL, unix.O_NONBLOCK)
+	return err
 }
 
 // outputPipe makes a pipe whose read end does not block and whose write end is open for reading too: a process that writes while nobody

@@ -25,9 +25,10 @@ const (
 type proc struct {
 	req     SpawnRequest
 	shard   *shard
-	pipes   [2]outPipe // stdout, stderr
-	opened  [2]bool    // outputs that have been opened
-	watches []*watch   // the shard's
+	pipes   [2]outPipe    // stdout, stderr
+	socket  *sharedSocket // the standard input of a FastCGI process; nil = a pipe
+	opened  [2]bool       // outputs that have been opened
+	watches []*watch      // the shard's
 
 	mu        sync.Mutex
 	phase     phase

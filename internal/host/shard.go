@@ -54,6 +54,8 @@ type shard struct {
 	ep    int
 	event int // eventfd: commands have come
 	nudge chan struct{}
+	// prompt: output is moved as soon as it is there. Its processes speak with the daemon, or somebody is told of each piece.
+	prompt bool
 
 	mu       sync.Mutex
 	commands []command
@@ -148,7 +150,9 @@ func (s *shard) run() {
 		if !s.obey() {
 			return
 		}
-		s.gather(s.pace.next(now, most))
+		if !s.prompt {
+			s.gather(s.pace.next(now, most))
+		}
 	}
 }
 
@@ -232,7 +236,7 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 		return -1
 	}
 	n := s.move(w)
-	if n >= pipeBytes/4 && s.watches[w.key] == w && w.added {
+	if n >= pipeBytes/4 && s.watches[w.key] == w && w.added && !s.prompt {
 		s.heat(w)
 	}
 	return 100 * n / w.size
@@ -466,7 +470,9 @@ func (s *shard) drain(f *finish) {
 	p := f.p
 	p.closeOutputs()
 	s.h.forget(p)
-	s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at})
+	s.h.sockets.release(p.socket, func(closed string) {
+		s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at, Closed: closed})
+	})
 }
 
 // empty moves what the process left in a pipe: until the end, or until nothing is there, or as much as fits into a pipe when somebody

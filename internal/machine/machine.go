@@ -38,6 +38,7 @@ func New() (config.Machine, error) {
 		User:     lookUpUser,
 		Group:    lookUpGroup,
 		Home:     home,
+		UID:      os.Getuid(),
 		Hostname: hostname,
 		Environ:  os.Environ(),
 		Dir:      dir,

@@ -93,6 +93,9 @@ const (
 func (g Group) Hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d\n", g.Name, g.Kind, g.Priority)
+	if l := g.Listener; l != nil {
+		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
+	}
 	for _, p := range g.Processes {
 		fmt.Fprintf(h, "%q %v", p.Name, g.Leaving[p.Name])
 		for _, f := range process.Fields {
@@ -119,6 +122,9 @@ func Grace(active Group, desired process.GroupSpec) Plan {
 	}
 	if active.Priority != desired.Priority {
 		note("priority")
+	}
+	for _, name := range listenerDiff(active.Listener, desired.Listener) {
+		note(name)
 	}
 
 	for _, next := range desired.Processes {
@@ -174,10 +180,33 @@ func MixedRefusal(active Group, desired process.GroupSpec) string {
 
 func fieldRank(name string) int {
 	i := slices.IndexFunc(process.Fields, func(f process.Field) bool { return f.Name == name })
-	if name == "priority" || name == "kind" {
+	if name == "priority" || name == "kind" || slices.Contains(listenerOptions, name) {
 		return -1
 	}
 	return i
+}
+
+// listenerOptions are the options that an event listener's group has besides those of its processes.
+var listenerOptions = []string{"events", "buffer_size", "result_handler", "payload_length"}
+
+// listenerDiff names the options of an event listener's group that differ. A group that is none of the two kinds has none.
+func listenerDiff(active, desired *process.ListenerSpec) []string {
+	var a, d process.ListenerSpec
+	if active != nil {
+		a = *active
+	}
+	if desired != nil {
+		d = *desired
+	}
+	var names []string
+	for i, same := range []bool{
+		slices.Equal(a.Events, d.Events), a.BufferSize == d.BufferSize, a.ResultHandler == d.ResultHandler, a.CountBytes == d.CountBytes,
+	} {
+		if !same {
+			names = append(names, listenerOptions[i])
+		}
+	}
+	return names
 }
 
 func b2i(b bool) int {
@@ -216,7 +245,7 @@ func Differences(active Manifest, desired []process.GroupSpec) (added, changed, 
 // SameGroup reports whether nothing differs between an active group and a desired one. A [program:x] and a [group:x] with the same
 // members are the same (contract: config, "Comparison used by reread/update").
 func SameGroup(active Group, desired process.GroupSpec) bool {
-	if !sameKind(active.Kind, desired.Kind) {
+	if !sameKind(active.Kind, desired.Kind) || len(listenerDiff(active.Listener, desired.Listener)) > 0 {
 		return false
 	}
 	if active.Priority != desired.Priority || len(active.Processes) != len(desired.Processes) || len(active.Leaving) > 0 {

@@ -26,6 +26,7 @@ type Field struct {
 	Name   string // the option's name in a configuration file
 	Member string // the path of the member in Spec, e.g. "Stdout.File"
 	Class  Class
+	Unseen bool                      // Supervisor's comparison, and so Diff, passes over it
 	Text   func(Spec) string         // the value as text, for messages
 	Equal  func(active, n Spec) bool // whether the change from active to n is none
 }
@@ -37,7 +38,7 @@ var Fields = buildFields()
 func buildFields() []Field {
 	var rows []Field
 	add := func(name, member string, class Class, text func(Spec) string) {
-		rows = append(rows, Field{name, member, class, text, func(a, b Spec) bool { return text(a) == text(b) }})
+		rows = append(rows, Field{Name: name, Member: member, Class: class, Text: text, Equal: func(a, b Spec) bool { return text(a) == text(b) }})
 	}
 	integer := func(name, member string, get func(Spec) int) { // all of them are live
 		add(name, member, Live, func(s Spec) string { return strconv.Itoa(get(s)) })
@@ -100,6 +101,16 @@ func buildFields() []Field {
 		boolean(ch.prefix+"_events_enabled", ch.member+".EventsEnabled", Live, func(s Spec) bool { return get(s).EventsEnabled })
 		boolean(ch.prefix+"_syslog", ch.member+".Syslog", Live, func(s Spec) bool { return get(s).Syslog })
 	}
+	add("socket", "Socket.URL", Respawn, func(s Spec) string { return s.Socket.URL })
+	// compat: whatever else there is to a socket is not seen as a change (quirk B2).
+	unseen := func(name, member string, get func(SocketSpec) int, base int) {
+		add(name, member, Live, func(s Spec) string { return strconv.FormatInt(int64(get(s.Socket)), base) })
+		rows[len(rows)-1].Unseen = true
+	}
+	unseen("socket_backlog", "Socket.Backlog", func(s SocketSpec) int { return s.Backlog }, 10)
+	unseen("socket_mode", "Socket.Mode", func(s SocketSpec) int { return s.Mode }, 8)
+	unseen("socket_owner", "Socket.UID", func(s SocketSpec) int { return s.UID }, 10)
+	unseen("socket_owner", "Socket.GID", func(s SocketSpec) int { return s.GID }, 10)
 	add("environment", "Environment", Respawn, func(s Spec) string {
 		words := make([]string, len(s.Environment))
 		for i, e := range s.Environment {
@@ -111,11 +122,11 @@ func buildFields() []Field {
 	return rows
 }
 
-// Diff returns the rows in which next differs from active.
+// Diff returns the rows in which next differs from active, as far as Supervisor would see it.
 func Diff(active, next Spec) []Field {
 	var out []Field
 	for _, f := range Fields {
-		if !f.Equal(active, next) {
+		if !f.Unseen && !f.Equal(active, next) {
 			out = append(out, f)
 		}
 	}

@@ -30,7 +30,7 @@ func TestFieldsComplete(t *testing.T) {
 			if slices.Contains(uncompared, name) {
 				continue
 			}
-			if sf.Type == reflect.TypeFor[LogSpec]() {
+			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() {
 				walk(name+".", sf.Type, at)
 				continue
 			}
@@ -41,9 +41,18 @@ func TestFieldsComplete(t *testing.T) {
 			}
 			var next Spec
 			change(t, reflect.ValueOf(&next).Elem().FieldByIndex(at))
-			diff := Diff(Spec{}, next)
+			var diff []Field
+			for _, f := range Fields {
+				if !f.Equal(Spec{}, next) {
+					diff = append(diff, f)
+				}
+			}
 			if len(diff) != 1 || diff[0].Member != name {
 				t.Errorf("change of Spec.%s is reported as %v", name, memberNames(diff))
+				continue
+			}
+			if seen := len(Diff(Spec{}, next)) == 1; seen == diff[0].Unseen {
+				t.Errorf("change of Spec.%s is seen: %v", name, seen)
 			}
 		}
 	}
@@ -101,6 +110,14 @@ func TestFieldRules(t *testing.T) {
 	}
 	if d := Diff(Spec{ExitCodes: []int{0, 2}}, Spec{ExitCodes: []int{2, 0, 2}}); len(d) != 0 {
 		t.Errorf("the order of exitcodes counts as a change (B4): %v", memberNames(d))
+	}
+	one, two := SocketSpec{URL: "unix:///s", Backlog: 1, Mode: 1, UID: 1, GID: 1}, SocketSpec{URL: "unix:///s", Backlog: 2, Mode: 2, UID: 2, GID: 2}
+	if d := Diff(Spec{Socket: one}, Spec{Socket: two}); len(d) != 0 {
+		t.Errorf("backlog, mode and owner of a socket count as a change (B2): %v", memberNames(d))
+	}
+	one.URL = "unix:///t"
+	if d := memberNames(Diff(Spec{Socket: one}, Spec{Socket: two})); !slices.Equal(d, []string{"Socket.URL"}) {
+		t.Errorf("another socket is reported as %v", d)
 	}
 	if d := Diff(Spec{Environment: []Env{{"A", "1,B=2"}}}, Spec{Environment: []Env{{"A", "1"}, {"B", "2"}}}); len(d) != 1 {
 		t.Error("a value that looks like two variables equals two variables")

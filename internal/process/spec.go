@@ -68,6 +68,15 @@ type LogSpec struct {
 	Syslog          bool
 }
 
+// SocketSpec is the listening socket that the processes of an [fcgi-program:x] have as their standard input, one for all of them
+// (contract: config, "[fcgi-program:x]"; process, "FastCGI sockets").
+type SocketSpec struct {
+	URL      string // "tcp://host:port" or "unix:///path", host in lower case, path normalized; "" = no socket
+	Backlog  int    // connections that may wait; 0 = as many as the system takes
+	Mode     int    // unix: permission bits of the file
+	UID, GID int    // unix: owner of the file; UnsetID = the daemon's own
+}
+
 // UnsetID is the value of Spec.UID without a user option, UnsetMask that of Spec.Umask without a umask option.
 const (
 	UnsetID   = -1
@@ -99,15 +108,16 @@ type Spec struct {
 
 	RedirectStderr bool
 	Stdout, Stderr LogSpec
+	Socket         SocketSpec // the zero value = standard input is a pipe
 
 	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
-	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = first server of the daemon; "" = variable not set
+	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
 
 	// Where the process was defined, for messages; not compared.
 	Origin Origin
 }
 
-// ServerURLAuto is the value of Spec.ServerURL that stands for the daemon's first server.
+// ServerURLAuto is the value of Spec.ServerURL that stands for a server of the daemon, which config chooses.
 const ServerURLAuto = "AUTO"
 
 // Origin is a place in a configuration file.
@@ -132,9 +142,28 @@ type GroupSpec struct {
 	Name      string
 	Kind      Kind
 	Priority  int
-	Processes []Spec // in the order in which they start
+	Processes []Spec        // in the order in which they start
+	Listener  *ListenerSpec // with KindEventListener; read only
 	Origin    Origin
 }
+
+// ListenerSpec says which events the processes of a group get (contract: config, "[eventlistener:x]").
+type ListenerSpec struct {
+	Events        []string // names of event types, upper case, sorted, each once
+	BufferSize    int      // events that wait for a ready listener; at least 1
+	ResultHandler string   // judges what listeners answer: one of the ResultHandler constants
+	CountBytes    bool     // the header's len counts bytes instead of characters (quirk F6)
+}
+
+// The result handlers, by the names that Python files give them.
+const (
+	ResultHandlerDefault       = "supervisor.dispatchers:default_handler"
+	ResultHandlerTwiddlerStdin = "supervisor_twiddler.resulthandler:stdin_write_handler"
+	ResultHandlerGraceStdin    = "supervisor_grace.resulthandler:stdin_write_handler"
+)
+
+// ResultHandlers lists them.
+var ResultHandlers = []string{ResultHandlerDefault, ResultHandlerTwiddlerStdin, ResultHandlerGraceStdin}
 
 // Process returns the member called name.
 func (g GroupSpec) Process(name string) (Spec, bool) {

@@ -1,5 +1,5 @@
 // Package web serves the daemon over HTTP: it opens the configured sockets, checks credentials, carries XML-RPC documents to their
-// handler and streams logs.
+// handler, streams logs and shows the classic page.
 //
 // It owns sockets, HTTP and nothing behind it: methods are package xmlrpc's, answers the control.Service's. Opening (Listen) is apart from
 // serving (Serve), so that a daemon finds its sockets taken before it touches anything else. The mains import it.
@@ -52,21 +52,23 @@ func (e *ListenError) Unwrap() error { return e.err }
 const busyText = "Another program is already listening on a port that one of our HTTP servers is configured to use.  " +
 	"Shut this program down first before starting supervisord."
 
+// listenText is how Supervisor begins to tell of any other failure.
+const listenText = "Cannot open an HTTP server: socket.error reported "
+
 func listenError(section string, err error) error {
 	var listen *ListenError
 	if errors.As(err, &listen) {
 		return err
 	}
-	const text = "Cannot open an HTTP server: socket.error reported "
 	var errno syscall.Errno
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return &ListenError{section, busyText, err}
 	case errors.As(err, &errno) && unix.ErrnoName(errno) != "":
-		return &ListenError{section, text + "errno." + unix.ErrnoName(errno) + " (" + strconv.Itoa(int(errno)) + ")", err}
+		return &ListenError{section, listenText + "errno." + unix.ErrnoName(errno) + " (" + strconv.Itoa(int(errno)) + ")", err}
 	case errors.As(err, &dns):
-		return &ListenError{section, text + "-2", err} // compat: EAI_NONAME, which Python has no name for
+		return &ListenError{section, listenText + "-2", err} // compat: EAI_NONAME, which Python has no name for
 	}
 	return &ListenError{section, "Cannot open an HTTP server: " + err.Error(), err}
 }
@@ -96,17 +98,6 @@ func Listen(configs []Config) (*Listeners, error) {
 		l.open = append(l.open, one)
 	}
 	return l, nil
-}
-
-// Unprotected returns the sections of the servers that ask for no credentials.
-func (l *Listeners) Unprotected() []string {
-	var sections []string
-	for _, one := range l.open {
-		if one.Username == "" {
-			sections = append(sections, one.Section)
-		}
-	}
-	return sections
 }
 
 // Addresses returns where the servers listen: "host:port", or the path of a socket.
@@ -150,7 +141,10 @@ func (l *Listeners) listen(c Config) (listener, error) {
 // listenUnix binds a socket under a temporary name, gives it owner and mode there, and links it to its name, which succeeds for one
 // daemon alone. Nobody can connect before the mode is right. instance tells the temporary names of daemons apart.
 func (l *Listeners) listenUnix(c Config, instance string) (_ listener, err error) {
-	temp := c.File + "." + instance
+	temp, err := tempName(c, instance)
+	if err != nil {
+		return listener{}, err
+	}
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return listener{}, err
 	}
@@ -239,8 +233,12 @@ func probe(file string) (stale fs.FileInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode()&fs.ModeSocket == 0 {
-		return nil, syscall.EEXIST // not ours to remove
+	switch {
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return info, nil // as stale as a dead socket, and as little is lost
+	case info.Mode()&fs.ModeSocket == 0:
+		// Supervisor removes any file here, and tries in vain to remove a directory for ever.
+		return nil, &ListenError{text: "Cannot open an HTTP server: " + file + " exists and is not a socket", err: syscall.EEXIST}
 	}
 	conn, err := net.DialTimeout("unix", file, probeTimeout)
 	if err == nil {

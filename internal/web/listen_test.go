@@ -239,10 +239,9 @@ func TestOtherListenErrors(t *testing.T) {
 		text string
 	}{
 		{unixConfig(filepath.Join(dir, "no", "s")), "errno.ENOENT (2)"},
-		{unixConfig(file), "errno.EEXIST (17)"}, // Supervisor deletes whatever file it finds
 		{Config{Host: "192.0.2.1", Port: 1}, "errno.EADDRNOTAVAIL (99)"},
 		{Config{Host: "no.such.host.invalid", Port: 1}, "-2"},
-		{unixConfig(filepath.Join(dir, strings.Repeat("x", 200))), "errno.EINVAL (22)"},
+		{unixConfig(filepath.Join(dir, strings.Repeat("x", 200))), "AF_UNIX path too long"},
 	} {
 		l, err := Listen([]Config{test.c})
 		if l != nil || err == nil || err.Error() != "Cannot open an HTTP server: socket.error reported "+test.text {
@@ -251,6 +250,92 @@ func TestOtherListenErrors(t *testing.T) {
 	}
 	if got := names(t, dir); got != "file" {
 		t.Errorf("there are %s", got)
+	}
+}
+
+// TestNameTaken has something else in the place of the socket. Supervisor deletes whatever file it finds.
+func TestNameTaken(t *testing.T) {
+	dir := t.TempDir()
+	file, sub, empty := filepath.Join(dir, "file"), filepath.Join(dir, "sub"), filepath.Join(dir, "empty")
+	err := errors.Join(os.WriteFile(file, []byte("precious"), 0o600), os.Mkdir(sub, 0o700), os.WriteFile(empty, nil, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, sub} {
+		want := "Cannot open an HTTP server: " + path + " exists and is not a socket"
+		if _, err := Listen([]Config{unixConfig(path)}); err == nil || err.Error() != want || !errors.Is(err, syscall.EEXIST) {
+			t.Errorf("Listen: %v", err)
+		}
+		if err := new(Listeners).Check([]Config{unixConfig(path)}); err == nil || err.Error() != want {
+			t.Errorf("Check: %v", err)
+		}
+	}
+	l, err := Listen([]Config{unixConfig(empty)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Notices) != 1 || l.Notices[0] != "Unlinking stale socket "+empty {
+		t.Errorf("notices %q", l.Notices)
+	}
+	l.Close()
+	if got := names(t, dir); got != "file sub" {
+		t.Errorf("there are %s", got)
+	}
+}
+
+// TestCheck looks for what would be in the way of other sockets, while some are open.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	path, foreign := filepath.Join(dir, "s"), filepath.Join(dir, "foreign")
+	other, err := Listen([]Config{unixConfig(foreign), {Section: "inet_http_server", Host: "127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	port := func(l *Listeners) int {
+		for _, one := range l.open {
+			if tcp, ok := one.Addr().(*net.TCPAddr); ok {
+				return tcp.Port
+			}
+		}
+		return 0
+	}
+	held, err := Listen([]Config{unixConfig(path), {Section: "inet_http_server", Host: "127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	held.open[1].Port = port(held) // as a file would say it
+	inet := func(host string, port int) Config { return Config{Section: "inet_http_server", Host: host, Port: port} }
+	for _, c := range []struct {
+		name  string
+		check Config
+		want  string
+	}{
+		{"our socket", unixConfig(path), ""},
+		{"our port", inet("127.0.0.1", port(held)), ""},
+		{"our port, every address", inet("", port(held)), ""},
+		{"a new socket", unixConfig(filepath.Join(dir, "new")), ""},
+		{"a new port", inet("127.0.0.1", 0), ""},
+		{"a foreign socket", unixConfig(foreign), busyText},
+		{"a foreign port", inet("127.0.0.1", port(other)), busyText},
+		{"no directory", unixConfig(filepath.Join(dir, "no", "s")), listenText + "errno.ENOENT (2)"},
+		{"too long", unixConfig(filepath.Join(dir, strings.Repeat("x", 200))), listenText + "AF_UNIX path too long"},
+	} {
+		err := held.Check([]Config{c.check})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if got := names(t, dir); got != "foreign s" {
+		t.Errorf("there are %s", got)
+	}
+	// Somebody took the place of our socket.
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Check([]Config{unixConfig(path)}); !errors.Is(err, syscall.EEXIST) {
+		t.Errorf("our socket replaced: %v", err)
 	}
 }
 

@@ -23,6 +23,13 @@ type RPC interface {
 
 // Service is what the servers themselves need of a control.Service.
 type Service interface {
+	Daemon(ctx context.Context) (control.Daemon, error)
+	Process(ctx context.Context, name string) (control.ProcessInfo, error)
+	Processes(ctx context.Context) ([]control.ProcessInfo, error)
+	Start(ctx context.Context, target control.Target, wait bool) ([]control.Result, error)
+	Stop(ctx context.Context, target control.Target, wait bool) ([]control.Result, error)
+	ReadLog(ctx context.Context, log control.Log, offset, length int64) ([]byte, error)
+	ClearLog(ctx context.Context, log control.Log) error
 	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)
 	Log(ctx context.Context, level int, message string) error
 }
@@ -150,24 +157,25 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logtail(w, r)
 	case strings.HasPrefix(path, "/mainlogtail"):
 		h.follow(w, r, control.Log{Main: true})
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		fail(w, http.StatusNotFound)
 	default:
-		fail(w, http.StatusBadRequest)
+		h.page(w, r)
 	}
 }
 
 // reasons are the words for the statuses in error pages, as the reference has them.
 var reasons = map[int]string{
-	http.StatusBadRequest: "Bad Request", http.StatusUnauthorized: "Unauthorized", http.StatusNotFound: "Not Found", http.StatusRequestTimeout: "Request Time-out",
-	http.StatusLengthRequired: "Length Required", http.StatusRequestEntityTooLarge: "Request Entity Too Large",
+	http.StatusMovedPermanently: "Moved Permanently", http.StatusSeeOther: "See Other",
+	http.StatusBadRequest: "Bad Request", http.StatusUnauthorized: "Unauthorized", http.StatusNotFound: "Not Found",
+	http.StatusRequestTimeout: "Request Time-out", http.StatusLengthRequired: "Length Required", http.StatusRequestEntityTooLarge: "Request Entity Too Large",
 	http.StatusInternalServerError: "Internal Server Error",
 }
 
-// fail answers with an error page.
-func fail(w http.ResponseWriter, status int) {
+// fail answers with an error page. Where the client is to go on elsewhere, the header says it.
+func fail(w http.ResponseWriter, status int) { failWith(w, status, reasons[status]) }
+
+func failWith(w http.ResponseWriter, status int, reason string) {
 	body := "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n<h1>Error response</h1>\r\n<p>Error code " + strconv.Itoa(status) +
-		".\r\n<p>Message: " + reasons[status] + ".\r\n</body>\r\n"
+		".\r\n<p>Message: " + reason + ".\r\n</body>\r\n"
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

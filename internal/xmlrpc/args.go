@@ -3,8 +3,10 @@ package xmlrpc
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/pytext"
 )
 
 // errParameters is the fault for arguments of the wrong number or type (quirk D16: Supervisor answers 500 for some wrong types).
@@ -78,11 +80,11 @@ func (a Args) Signal(i int) (string, error) {
 	return "", errParameters
 }
 
-// pythonText shows a value as Python's str does, for a fault's detail; None as a detail is no detail.
+// pythonText shows a value as Python's str does.
 func pythonText(v any) string {
 	switch v := v.(type) {
 	case nil:
-		return ""
+		return "None"
 	case bool:
 		if v {
 			return "True"
@@ -94,8 +96,33 @@ func pythonText(v any) string {
 		return string(appendDouble(nil, v))
 	case string:
 		return v
+	case []byte:
+		return pytext.BytesRepr(v)
 	case []any:
-		return "[...]"
+		shown := make([]string, len(v))
+		for i, e := range v {
+			shown[i] = pythonRepr(e)
+		}
+		return "[" + strings.Join(shown, ", ") + "]"
+	case Struct:
+		shown := make([]string, len(v))
+		for i, m := range v {
+			shown[i] = pytext.Repr(m.Name) + ": " + pythonRepr(m.Value)
+		}
+		return "{" + strings.Join(shown, ", ") + "}"
+	case time.Time:
+		return v.Format(dateTime)
 	}
-	return "{...}"
+	return ""
+}
+
+// pythonRepr shows a value as Python shows it inside of another.
+func pythonRepr(v any) string {
+	switch v := v.(type) {
+	case string:
+		return pytext.Repr(v)
+	case time.Time:
+		return "<DateTime " + pytext.Repr(v.Format(dateTime)) + ">"
+	}
+	return pythonText(v)
 }

@@ -36,7 +36,7 @@ func DecodeCall(doc []byte) (Call, error) {
 	if len(doc) > MaxRequest {
 		return Call{}, fmt.Errorf("cannot decode request: %d bytes are too many", len(doc))
 	}
-	d := decoder{scanner: scanner{doc: doc, strict: true}, left: maxRequestValues}
+	d := decoder{scanner: scanner{doc: string(doc), strict: true}, left: maxRequestValues}
 	if err := d.run(); err != nil {
 		return Call{}, fmt.Errorf("cannot decode request: %w", err)
 	}
@@ -49,7 +49,7 @@ func DecodeCall(doc []byte) (Call, error) {
 // DecodeResponse reads an answer; a fault in it is returned as a *Fault. It accepts what Supervisor sends though no XML parser would:
 // raw control characters, and bytes that are no UTF-8 (as U+FFFD).
 func DecodeResponse(doc []byte) (any, error) {
-	d := decoder{scanner: scanner{doc: doc}, left: maxResponseValues}
+	d := decoder{scanner: scanner{doc: string(doc)}, left: maxResponseValues}
 	if err := d.run(); err != nil {
 		return nil, fmt.Errorf("cannot decode response: %w", err)
 	}
@@ -67,8 +67,8 @@ func DecodeResponse(doc []byte) (any, error) {
 type decoder struct {
 	scanner
 	frames []frame
-	stack  []any // the values of finished children of the open elements
-	left   int   // values that may still be made
+	stack  []slot // the values of finished children of the open elements
+	left   int    // values that may still be made
 
 	method string
 	params []any
@@ -82,10 +82,44 @@ type frame struct {
 	text string // the text before the first child, once there is one
 }
 
-// pair is the value of a member element.
+// slot is the value of a finished element. Texts and members become interfaces only where a value of the document holds them: most texts
+// are names, which cost nothing in this form.
+type slot struct {
+	kind  slotKind
+	text  string // of a text; the name of a member
+	value any    // of a member, and of everything else
+}
+
+type slotKind uint8
+
+const (
+	valueSlot slotKind = iota
+	textSlot
+	memberSlot
+)
+
+// pair is a member element where no struct is around it.
 type pair struct {
 	name  string
 	value any
+}
+
+func (s slot) any() any {
+	switch s.kind {
+	case textSlot:
+		return s.text
+	case memberSlot:
+		return pair{s.text, s.value}
+	}
+	return s.value
+}
+
+func values(slots []slot) []any {
+	out := make([]any, len(slots))
+	for i, s := range slots {
+		out[i] = s.any()
+	}
+	return out
 }
 
 func (d *decoder) run() error {
@@ -101,10 +135,10 @@ func (d *decoder) run() error {
 			if len(d.frames) >= maxDepth {
 				return fmt.Errorf("elements are nested deeper than %d", maxDepth)
 			}
-			if n := len(d.frames); n > 0 && len(d.stack) == d.frames[n-1].base && len(d.text) > 0 {
+			if n := len(d.frames); n > 0 && len(d.stack) == d.frames[n-1].base {
 				d.frames[n-1].text = d.leadingText()
 			}
-			d.text = d.text[:0]
+			d.dropText()
 			d.frames = append(d.frames, frame{tag: d.tag, base: len(d.stack)})
 		case evEnd:
 			if err := d.end(); err != nil {
@@ -116,12 +150,10 @@ func (d *decoder) run() error {
 
 // leadingText returns the text before a first child; the white space of pretty printing is not worth a string.
 func (d *decoder) leadingText() string {
-	for _, c := range d.text {
-		if !isSpace(c) {
-			return d.takeText()
-		}
+	if d.blank() {
+		return ""
 	}
-	return ""
+	return d.takeText()
 }
 
 // end closes the innermost element and puts its value on the stack.
@@ -136,7 +168,7 @@ func (d *decoder) end() error {
 	if len(kids) == 0 {
 		text = d.takeText()
 	}
-	d.text = d.text[:0]
+	d.dropText()
 	v, err := d.element(f.tag, text, kids)
 	if err != nil {
 		return err
@@ -146,15 +178,56 @@ func (d *decoder) end() error {
 }
 
 // element returns the value of an element.
-func (d *decoder) element(tag, text string, kids []any) (any, error) {
+func (d *decoder) element(tag, text string, kids []slot) (slot, error) {
 	switch tag {
 	case "value":
 		if len(kids) > 0 {
 			return kids[0], nil
 		}
-		return text, nil
+		return slot{kind: textSlot, text: text}, nil
 	case "string", "name":
-		return text, nil
+		return slot{kind: textSlot, text: text}, nil
+	case "array", "param":
+		if len(kids) == 0 {
+			return slot{}, errors.New("nothing")
+		}
+		return kids[0], nil
+	case "member":
+		if len(kids) != 2 {
+			return slot{}, fmt.Errorf("%d elements instead of two", len(kids))
+		}
+		name, ok := kids[0].any().(string)
+		if !ok {
+			return slot{}, errors.New("a name that is no string")
+		}
+		return slot{kind: memberSlot, text: name, value: kids[1].any()}, nil
+	case "struct":
+		s := make(Struct, len(kids))
+		for i, kid := range kids {
+			if kid.kind != memberSlot {
+				return slot{}, errors.New("something else than a member")
+			}
+			s[i] = Member{kid.text, kid.value}
+		}
+		return slot{value: s}, nil
+	case "data":
+		return slot{value: values(kids)}, nil
+	case "methodName":
+		d.method = text
+		return slot{}, nil
+	case "params":
+		d.params = values(kids)
+		return slot{}, nil
+	case "fault":
+		return slot{}, d.setFault(kids)
+	}
+	v, err := d.scalar(tag, text)
+	return slot{value: v}, err
+}
+
+// scalar returns the value of an element that has only text.
+func (d *decoder) scalar(tag, text string) (any, error) {
+	switch tag {
 	case "int", "i4", "i8", "i1", "i2":
 		return parseInt(text)
 	case "boolean":
@@ -175,40 +248,6 @@ func (d *decoder) element(tag, text string, kids []any) (any, error) {
 		return d.base64(text)
 	case "nil":
 		return nil, nil
-	case "array", "param":
-		if len(kids) == 0 {
-			return nil, errors.New("nothing")
-		}
-		return kids[0], nil
-	case "data":
-		return append(make([]any, 0, len(kids)), kids...), nil
-	case "member":
-		if len(kids) != 2 {
-			return nil, fmt.Errorf("%d elements instead of two", len(kids))
-		}
-		name, ok := kids[0].(string)
-		if !ok {
-			return nil, errors.New("a name that is no string")
-		}
-		return pair{name, kids[1]}, nil
-	case "struct":
-		s := make(Struct, len(kids))
-		for i, kid := range kids {
-			p, ok := kid.(pair)
-			if !ok {
-				return nil, errors.New("something else than a member")
-			}
-			s[i] = Member{p.name, p.value}
-		}
-		return s, nil
-	case "methodName":
-		d.method = text
-		return nil, nil
-	case "params":
-		d.params = append(make([]any, 0, len(kids)), kids...)
-		return nil, nil
-	case "fault":
-		return nil, d.setFault(kids)
 	}
 	// An unknown type is read as text, as Supervisor does; without text it is nothing.
 	if text == "" {
@@ -217,9 +256,9 @@ func (d *decoder) element(tag, text string, kids []any) (any, error) {
 	return text, nil
 }
 
-func (d *decoder) setFault(kids []any) error {
+func (d *decoder) setFault(kids []slot) error {
 	if len(kids) == 1 {
-		if s, ok := kids[0].(Struct); ok {
+		if s, ok := kids[0].value.(Struct); ok && kids[0].kind == valueSlot {
 			d.fault = &Fault{Code: s.Int("faultCode"), String: s.String("faultString")}
 			return nil
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -93,13 +92,21 @@ const (
 	logCritical = 50
 )
 
+// The HTTP statuses of an answer. They are not named by net/http because the client links this package for its codec, and that one would
+// cost it a millisecond at each start.
+const (
+	statusOK         = 200
+	statusBadRequest = 400
+	statusFailed     = 500
+)
+
 // Serve answers one request document with a response document and the HTTP status 200, or with nothing and the status of a failure: 400
 // for a document that is no call, 500 for a method that failed otherwise than with a fault.
 func (h *Handler) Serve(ctx context.Context, body []byte) (response []byte, status int) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.log(ctx, logCritical, fmt.Sprintf("Handling XML-RPC request with data %s raised an unexpected exception: %v\n%s", quote(body), p, debug.Stack()))
-			response, status = nil, http.StatusInternalServerError
+			response, status = nil, statusFailed
 		}
 	}()
 	call, err := DecodeCall(body)
@@ -109,22 +116,22 @@ func (h *Handler) Serve(ctx context.Context, body []byte) (response []byte, stat
 			why = "no method name"
 		}
 		h.log(ctx, logError, "XML-RPC request data "+quote(body)+" is invalid: "+why)
-		return nil, http.StatusBadRequest
+		return nil, statusBadRequest
 	}
 	v, err := h.call(ctx, call.Method, call.Params)
 	if err == nil {
 		if response, err = EncodeResponse(v); err == nil {
-			return response, http.StatusOK
+			return response, statusOK
 		}
 	}
 	var fault *control.Error
 	if errors.As(err, &fault) {
-		return EncodeFault(int(fault.Code), fault.Error()), http.StatusOK
+		return EncodeFault(int(fault.Code), fault.Error()), statusOK
 	}
 	if ctx.Err() == nil {
 		h.log(ctx, logCritical, "Handling XML-RPC request with data "+quote(body)+" raised an unexpected exception: "+err.Error())
 	}
-	return nil, http.StatusInternalServerError
+	return nil, statusFailed
 }
 
 // call dispatches a call to its method.

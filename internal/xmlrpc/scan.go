@@ -1,10 +1,10 @@
 package xmlrpc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -20,12 +20,13 @@ const (
 // scanner reads the subset of XML that XML-RPC needs: elements, text, the five named entities, character references, CDATA, comments,
 // processing instructions. Attributes are checked and skipped. There is no document type, hence no entity to define or expand.
 type scanner struct {
-	doc    []byte
+	doc    string
 	pos    int
 	strict bool // refuse what XML 1.0 forbids: characters, and bytes that are no UTF-8
 
 	tag   string // of the last event
-	text  []byte // the text since the last event, decoded
+	piece string // the text since the last event, as long as it is one piece of the document
+	text  []byte // the text since the last event, decoded, otherwise
 	open  []string
 	empty bool // an empty-element tag owes its end
 	done  bool // the root element has ended
@@ -47,10 +48,10 @@ func (s *scanner) next() (event, error) {
 		return evEnd, s.pop(s.tag)
 	}
 	for {
-		if s.pos == 0 && bytes.HasPrefix(s.doc, []byte("\xef\xbb\xbf")) {
+		if s.pos == 0 && strings.HasPrefix(s.doc, "\xef\xbb\xbf") {
 			s.pos = 3
 		}
-		if i := bytes.IndexByte(s.doc[s.pos:], '<'); i != 0 {
+		if i := strings.IndexByte(s.doc[s.pos:], '<'); i != 0 {
 			run := s.doc[s.pos:]
 			if i > 0 {
 				run = run[:i]
@@ -70,32 +71,32 @@ func (s *scanner) next() (event, error) {
 				return 0, errTruncated
 			}
 			return evEOF, nil
-		case bytes.HasPrefix(rest, []byte("<?")):
+		case len(rest) == 1 || rest[1] != '/' && rest[1] != '!' && rest[1] != '?':
+			return evStart, s.startTag()
+		case rest[1] == '/':
+			return evEnd, s.endTag()
+		case rest[1] == '?':
 			if err := s.skip("?>"); err != nil {
 				return 0, err
 			}
-		case bytes.HasPrefix(rest, []byte("<!--")):
+		case strings.HasPrefix(rest, "<!--"):
 			s.pos += len("<!--")
 			if err := s.skip("-->"); err != nil {
 				return 0, err
 			}
-		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
+		case strings.HasPrefix(rest, "<![CDATA["):
 			if err := s.cdata(); err != nil {
 				return 0, err
 			}
-		case bytes.HasPrefix(rest, []byte("<!")):
-			return 0, errDoctype
-		case bytes.HasPrefix(rest, []byte("</")):
-			return evEnd, s.endTag()
 		default:
-			return evStart, s.startTag()
+			return 0, errDoctype
 		}
 	}
 }
 
 // skip moves behind the next occurrence of mark.
 func (s *scanner) skip(mark string) error {
-	i := bytes.Index(s.doc[s.pos:], []byte(mark))
+	i := strings.Index(s.doc[s.pos:], mark)
 	if i < 0 {
 		return errTruncated
 	}
@@ -124,7 +125,10 @@ func (s *scanner) startTag() error {
 		return errMarkup
 	}
 	for {
-		spaces := s.spaces()
+		spaces := 0
+		if s.peek() != '>' {
+			spaces = s.spaces()
+		}
 		switch c := s.peek(); {
 		case c == '>':
 			s.pos++
@@ -168,7 +172,7 @@ func (s *scanner) attribute() error {
 	if err := s.skip(string(quote)); err != nil {
 		return err
 	}
-	if bytes.IndexByte(s.doc[start:s.pos], '<') >= 0 {
+	if strings.IndexByte(s.doc[start:s.pos], '<') >= 0 {
 		return errMarkup
 	}
 	return nil
@@ -221,47 +225,42 @@ func (s *scanner) spaces() int {
 	return s.pos - start
 }
 
-// name reads the name of an element or attribute; the frequent ones cost no allocation.
+// name reads the name of an element or attribute.
 func (s *scanner) name() string {
-	start := s.pos
-	for s.pos < len(s.doc) && nameByte(s.doc[s.pos], s.pos == start) {
-		s.pos++
+	start, end := s.pos, s.pos
+	if end < len(s.doc) && nameBytes[s.doc[end]] == first {
+		for end++; end < len(s.doc) && nameBytes[s.doc[end]] > 0; end++ {
+		}
 	}
-	switch raw := s.doc[start:s.pos]; string(raw) {
-	case "value":
-		return "value"
-	case "string":
-		return "string"
-	case "int":
-		return "int"
-	case "member":
-		return "member"
-	case "name":
-		return "name"
-	case "struct":
-		return "struct"
-	default:
-		return string(raw)
-	}
+	s.pos = end
+	return s.doc[start:end]
 }
 
-func nameByte(c byte, first bool) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_', c == ':', c >= utf8.RuneSelf:
-		return true
-	case '0' <= c && c <= '9', c == '-', c == '.':
-		return !first
+// nameBytes says where in a name a byte may be.
+var nameBytes = func() (t [256]uint8) {
+	for i := range t {
+		switch c := byte(i); {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_', c == ':', c >= utf8.RuneSelf:
+			t[i] = first
+		case '0' <= c && c <= '9', c == '-', c == '.':
+			t[i] = later
+		}
 	}
-	return false
-}
+	return t
+}()
+
+const (
+	later uint8 = 1 + iota // behind the first one
+	first                  // anywhere
+)
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
 // characters takes a run of character data.
-func (s *scanner) characters(run []byte) error {
+func (s *scanner) characters(run string) error {
 	if len(s.open) == 0 {
-		for _, c := range run {
-			if !isSpace(c) {
+		for i := range len(run) {
+			if !isSpace(run[i]) {
 				if s.done {
 					return errOutside
 				}
@@ -271,7 +270,7 @@ func (s *scanner) characters(run []byte) error {
 		return nil
 	}
 	for {
-		i := bytes.IndexByte(run, '&')
+		i := strings.IndexByte(run, '&')
 		if i < 0 {
 			return s.appendText(run)
 		}
@@ -288,7 +287,7 @@ func (s *scanner) characters(run []byte) error {
 }
 
 // appendText adds text as it stands, with line ends normalised as XML demands.
-func (s *scanner) appendText(raw []byte) error {
+func (s *scanner) appendText(raw string) error {
 	if s.strict {
 		for i := 0; i < len(raw); {
 			if c := raw[i]; c < utf8.RuneSelf {
@@ -298,15 +297,20 @@ func (s *scanner) appendText(raw []byte) error {
 				i++
 				continue
 			}
-			r, n := utf8.DecodeRune(raw[i:])
+			r, n := utf8.DecodeRuneInString(raw[i:])
 			if r == utf8.RuneError && n == 1 || !legal(r) {
 				return errCharacter
 			}
 			i += n
 		}
 	}
+	if len(s.text) == 0 && s.piece == "" && strings.IndexByte(raw, '\r') < 0 {
+		s.piece = raw
+		return nil
+	}
+	s.gather()
 	for {
-		i := bytes.IndexByte(raw, '\r')
+		i := strings.IndexByte(raw, '\r')
 		if i < 0 {
 			s.text = append(s.text, raw...)
 			return nil
@@ -319,14 +323,21 @@ func (s *scanner) appendText(raw []byte) error {
 	}
 }
 
+// gather makes room for text that is no piece of the document.
+func (s *scanner) gather() {
+	s.text = append(s.text, s.piece...)
+	s.piece = ""
+}
+
 // reference decodes the entity or character reference at the start of run and returns its length.
-func (s *scanner) reference(run []byte) (int, error) {
+func (s *scanner) reference(run string) (int, error) {
 	const longest = len("&#x0010FFFF;") + 8
-	end := bytes.IndexByte(run[:min(len(run), longest)], ';')
+	end := strings.IndexByte(run[:min(len(run), longest)], ';')
 	if end < 0 {
 		return 0, errors.New("an unfinished reference")
 	}
-	name := string(run[1:end])
+	s.gather()
+	name := run[1:end]
 	switch name {
 	case "amp":
 		s.text = append(s.text, '&')
@@ -373,7 +384,30 @@ func characterReference(name string) (rune, error) {
 
 // takeText returns the collected text and starts anew. Bytes that are no UTF-8 become U+FFFD; in strict mode there are none.
 func (s *scanner) takeText() string {
-	text := string(bytes.ToValidUTF8(s.text, []byte(replacement)))
-	s.text = s.text[:0]
-	return text
+	text := s.piece
+	switch {
+	case len(s.text) > 0:
+		text = string(s.text)
+	case s.strict:
+		text = strings.Clone(text) // what a daemon keeps of a request must not hold all of it
+	}
+	s.dropText()
+	if utf8.ValidString(text) { // several times as fast as ToValidUTF8
+		return text
+	}
+	return strings.ToValidUTF8(text, replacement)
+}
+
+func (s *scanner) dropText() { s.piece, s.text = "", s.text[:0] }
+
+// blank reports whether the collected text is nothing but white space.
+func (s *scanner) blank() bool {
+	for _, text := range [2]string{s.piece, string(s.text)} {
+		for i := range len(text) {
+			if !isSpace(text[i]) {
+				return false
+			}
+		}
+	}
+	return true
 }

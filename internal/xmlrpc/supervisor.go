@@ -97,8 +97,10 @@ func daemonMethods(svc control.Service) []Method {
 		}, {
 			Name: "sendRemoteCommEvent", Help: "Emit an event that subscribers of REMOTE_COMMUNICATION get.",
 			Params: []Param{{"string", "type", "the event's type"}, {"string", "data", "the event's body"}}, Return: alwaysTrue,
-			// compat: any types are accepted. There are no event listeners that could get the event.
-			Call: func(context.Context, Args) (any, error) { return true, nil },
+			// compat: any types are accepted, and shown as Python shows them.
+			Call: func(ctx context.Context, args Args) (any, error) {
+				return done(svc.SendRemote(ctx, pythonText(args[0]), pythonText(args[1])))
+			},
 		},
 	}...)
 }
@@ -235,7 +237,10 @@ func processMethods(svc control.Service) []Method {
 			Params: []Param{nameParam, {"string", "chars", "the text"}}, Return: alwaysTrue,
 			Call: func(ctx context.Context, args Args) (any, error) {
 				chars, ok := args[1].(string)
-				if !ok {
+				switch {
+				case !ok && args[1] == nil: // None as a detail is no detail
+					return nil, errParameters
+				case !ok:
 					return nil, control.Fault(control.IncorrectParameters, pythonText(args[1]))
 				}
 				name, err := args.Text(0)

@@ -51,7 +51,8 @@ def answer(args):
             options.realize(real, doc="help")
             names = ["nodaemon", "silent", "nocleanup", "strip_ansi", "user", "umask", "directory", "logfile_maxbytes", "logfile_backups",
                      "loglevel", "identifier", "minfds", "minprocs"]
-            out["set"] = {n: getattr(options, n) for n in names if options.attr_priorities.get(n) == 2}
+            given = {n: getattr(options, n) for n in names if options.attr_priorities.get(n) == 2}
+            out["set"] = {n: v.replace(conf, "the-file") if isinstance(v, str) else v for n, v in given.items()}
         except Exit as why:
             if why.args[0] == 2:
                 out["err"] = said[0].replace(conf, "the-file")

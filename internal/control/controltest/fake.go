@@ -166,6 +166,12 @@ func (f *Fake) Restart(context.Context) error {
 	return f.Err
 }
 
+// SendRemote implements control.Service.
+func (f *Fake) SendRemote(_ context.Context, kind, data string) error {
+	record(f, "SendRemote", kind, data)
+	return f.Err
+}
+
 // Log implements control.Service.
 func (f *Fake) Log(_ context.Context, level int, message string) error {
 	record(f, "Log", level, message)

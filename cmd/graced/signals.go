@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/daemon"
+)
+
+// obeyed are the signals that ask for something.
+var obeyed = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR2}
+
+// signalNames are the names of the signals that end the daemon.
+var signalNames = map[os.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT"}
+
+// listen starts to collect signals. They are collected until the process ends, so that none is lost between two runs.
+func (s *supervisor) listen() {
+	if s.signals == nil {
+		s.signals = make(chan os.Signal, 16)
+		signal.Notify(s.signals, obeyed...)
+	}
+}
+
+// obey turns signals into requests until done.
+func (s *supervisor) obey(d *daemon.Daemon, debug bool, logf logFunc, done <-chan struct{}) {
+	var children chan os.Signal // nil: nobody wants to read about them
+	if debug {
+		children = make(chan os.Signal, 1)
+		signal.Notify(children, syscall.SIGCHLD)
+		defer signal.Stop(children)
+	}
+	for {
+		select {
+		case <-done:
+			return
+		case <-children:
+			logf(daemon.LevelDebug, "received SIGCHLD indicating a child quit")
+		case sig := <-s.signals:
+			obeyOne(d, sig, logf)
+		}
+	}
+}
+
+func obeyOne(d *daemon.Daemon, sig os.Signal, logf logFunc) {
+	ctx := context.Background()
+	switch sig {
+	case syscall.SIGHUP:
+		info, _ := d.Daemon(ctx) // answers in every state
+		if info.Mood == control.MoodShutdown {
+			logf(daemon.LevelWarn, "ignored SIGHUP indicating restart request (shutdown in progress)")
+			return
+		}
+		logf(daemon.LevelWarn, "received SIGHUP indicating restart request")
+		if err := d.Restart(ctx); err != nil {
+			logf(daemon.LevelError, "the restart is refused, nothing was stopped: %v", err)
+		}
+	case syscall.SIGUSR2:
+		logf(daemon.LevelInfo, "received SIGUSR2 indicating log reopen request")
+		d.ReopenLogs(ctx)
+	default:
+		logf(daemon.LevelWarn, "received %s indicating exit request", signalNames[sig])
+		if err := d.Shutdown(ctx); err != nil {
+			logf(daemon.LevelError, "cannot shut down: %v", err)
+		}
+	}
+}
+
+// defaultActions gives signals that Go's runtime takes and ignores the meaning that they have for any process (contract: daemon,
+// "Signals"): whoever sends SIGUSR1 or SIGALRM to a supervisor ends it. SIGIO is left out, with which the kernel tells of leases: childlog
+// asks for some.
+func defaultActions() {
+	var action [64]byte // all zero: SIG_DFL, no flags
+	set := func(sig syscall.Signal) {
+		// No error is possible with a valid signal number.
+		_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(uint64(0)), 0, 0)
+	}
+	for _, sig := range []syscall.Signal{unix.SIGUSR1, unix.SIGALRM, unix.SIGVTALRM, unix.SIGPROF, unix.SIGPWR, unix.SIGXCPU} {
+		set(sig)
+	}
+	const firstFree, last = 35, 64 // 32 to 34 belong to C libraries
+	for sig := syscall.Signal(firstFree); sig <= last; sig++ {
+		set(sig)
+	}
+}
+
+// unread takes signals that have no effect.
+var unread = make(chan os.Signal, 1)
+
+// surviveWrites keeps SIGPIPE and SIGXFSZ from ending the daemon, for a log on a broken pipe or a file that grew too large must not end
+// supervision. Children start with the default actions then, unless the host, which comes later, ignores both for them too.
+func surviveWrites() { signal.Notify(unread, unix.SIGPIPE, unix.SIGXFSZ) }

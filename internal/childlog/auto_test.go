@@ -1,0 +1,129 @@
+package childlog
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestAuto(t *testing.T) {
+	dir := t.TempDir()
+	umask := syscall.Umask(0)
+	path, err := CreateAuto(dir, "web_00", "stdout", "supervisor")
+	syscall.Umask(umask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o600 || st.Size() != 0 {
+		t.Errorf("%v %v", st, err)
+	}
+	name := filepath.Base(path)
+	random, ok := strings.CutPrefix(name, "web_00-stdout---supervisor-")
+	if random, ok2 := strings.CutSuffix(random, ".log"); !ok || !ok2 || len(random) != 8 || strings.Trim(random, autoLetters) != "" {
+		t.Errorf("name %q", name)
+	}
+	if _, err := CreateAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing directory: %v", err)
+	}
+	for _, name := range []string{
+		"p-stdout---supervisor-abcdefgh.log.1", "p-stderr---supervisor-abcdefgh.log.10", "p-stderr---supervisor-abcdefgh.log.anything",
+		"p-stdout---other-abcdefgh.log", "p-stdout---supervisorx-abcdefgh.log", "---supervisor-abcdefgh.log", "p-stdout---supervisor-a b.log", "plain.log",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	failed, err := CleanAuto(dir, "supervisor")
+	if want := []string{filepath.Join(dir, "d-stdout---supervisor-abcdefgh.log")}; err != nil || !slices.Equal(failed, want) {
+		t.Errorf("failed %q, %v, want %q", failed, err, want)
+	}
+	var left []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	want := []string{"---supervisor-abcdefgh.log", "d-stdout---supervisor-abcdefgh.log", "p-stdout---other-abcdefgh.log", "p-stdout---supervisor-a b.log",
+		"p-stdout---supervisorx-abcdefgh.log", "plain.log"}
+	if !slices.Equal(left, want) {
+		t.Errorf("left %q, want %q", left, want)
+	}
+	// compat: Supervisor takes the identifier for a pattern; we take it literally (quirk F2).
+	os.WriteFile(filepath.Join(dir, "p-stdout---axb-abcdefgh.log"), nil, 0o644)
+	CleanAuto(dir, "a.b")
+	if _, err := os.Stat(filepath.Join(dir, "p-stdout---axb-abcdefgh.log")); err != nil {
+		t.Errorf("another identifier's log: %v", err)
+	}
+	if _, err := CleanAuto(filepath.Join(dir, "none"), "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing directory: %v", err)
+	}
+}
+
+// names lists a directory.
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// TestCleanAutoSpares removes nothing from another instance: what is written to stays, with its backups (quirk F2).
+func TestCleanAutoSpares(t *testing.T) {
+	dir := t.TempDir()
+	alive, err := CreateAuto(dir, "alive", "stdout", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := CreateAuto(dir, "read", "stdout", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CreateAuto(dir, "left", "stdout", "x"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{alive + ".1", alive + ".12", read + ".1"} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := opened(t, Config{Path: alive}) // as another daemon has it
+	reader, err := os.Open(read)        // one who only looks keeps no log
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
+		t.Skipf("this file system does not tell who writes: %v", err)
+	}
+	if failed, err := CleanAuto(dir, "x"); err != nil || len(failed) > 0 {
+		t.Errorf("failed %q, %v", failed, err)
+	}
+	base := filepath.Base(alive)
+	if got, want := names(t, dir), []string{base, base + ".1", base + ".12"}; !slices.Equal(got, want) {
+		t.Errorf("left %q, want %q", got, want)
+	}
+	c.say("goes on\n")
+	wantFile(t, alive, "goes on\n")
+	c.Close()
+	if failed, err := CleanAuto(dir, "x"); err != nil || len(failed) > 0 {
+		t.Errorf("failed %q, %v", failed, err)
+	}
+	if got := names(t, dir); len(got) != 0 {
+		t.Errorf("left %q", got)
+	}
+}

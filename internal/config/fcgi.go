@@ -1,0 +1,126 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// fcgiGroup returns the group of an [fcgi-program:x] that is a member of none (contract: config, "[fcgi-program:x]").
+func (l *loader) fcgiGroup(sec *section) (process.GroupSpec, error) {
+	r := l.reader(sec, l.hereNames)
+	g := l.groupHead(r, process.KindFCGI)
+	g.Priority = r.int("priority", 999)
+	socket := r.socket(g.Name)
+	if r.err != nil {
+		return g, r.err
+	}
+	var err error
+	g.Processes, err = l.processes(sec, g.Name)
+	for i := range g.Processes {
+		g.Processes[i].Socket = socket
+	}
+	g.Processes = l.uniqueMembers(g)
+	return g, err
+}
+
+// giveSocket gives the processes that an [fcgi-program:x] adds to a [group:x] its socket, which Supervisor forgets (quirk A13). It does
+// not even read these options, so what is wrong with them is no more than a warning.
+func (l *loader) giveSocket(sec *section, specs []process.Spec) {
+	_, title, _ := strings.Cut(sec.name, ":")
+	name, _ := parseName(title) // it was good enough for the processes
+	r := l.reader(sec, l.hereNames)
+	socket := r.socket(name)
+	if r.err != nil {
+		l.warn(GroupSocket, LevelWarn, process.Origin{File: r.err.File, Line: r.err.Line},
+			fmt.Sprintf("[%s] gets no socket as a member of a group: %s", sec.name, cmp.Or(r.err.Cause, r.err.Text)))
+		return
+	}
+	for i := range specs {
+		specs[i].Socket = socket
+	}
+}
+
+// socket reads the options of the socket in the order of the reference.
+func (r *reader) socket(program string) process.SocketSpec {
+	s := process.SocketSpec{UID: process.UnsetID, GID: process.UnsetID}
+	// The owner that the socket has unless it names one. The reference looks at user here for the first time, with fewer names.
+	user := read(r, "user", User{UID: r.m.UID}, r.m.lookupUser)
+	if user.UID != r.m.UID {
+		s.UID, s.GID = user.UID, user.GID
+	}
+	s.Backlog = read(r, "socket_backlog", 0, func(text string) (int, error) {
+		n, err := ParseInt(text)
+		if err == nil && (n < 1 || n > 65535) {
+			err = &valueError{fmt.Sprintf("Invalid socket_backlog value %d", n), "write a number from 1 to 65535"}
+		}
+		return n, err
+	})
+	if text, e, ok := r.text("socket_owner"); ok {
+		var err error
+		if s.UID, s.GID, err = r.m.lookupOwner(text); err != nil {
+			r.err = e.fail(r.sec, &valueError{"Invalid socket_owner value " + text, "write user or user:group, of this machine"})
+		}
+	}
+	s.Mode = read(r, "socket_mode", 0o700, func(text string) (int, error) {
+		mode, err := ParseOctal(text)
+		if err != nil {
+			err = &valueError{"Invalid socket_mode value " + text, "write an octal number such as 0700"}
+		}
+		return mode, err
+	})
+
+	names := newScope(r.scope)
+	names.names["program_name"] = textValue(program)
+	wide := &reader{loader: r.loader, sec: r.sec, scope: names, err: r.err}
+	text, e, ok := wide.text("socket")
+	if r.err = wide.err; r.err != nil {
+		return s
+	}
+	if !ok || text == "" {
+		r.refuse("socket", fmt.Sprintf(`[%s] section requires a "socket" line`, r.sec.name), "add socket=unix:///run/"+program+".sock")
+		return s
+	}
+	if err := r.parseSocket(text, &s); err != nil {
+		r.err = e.fail(r.sec, err)
+		r.err.Cause = r.err.Text
+		r.err.Text += fmt.Sprintf(" in [%s] socket", r.sec.name)
+	}
+	return s
+}
+
+// parseSocket reads an address: unix:///path or tcp://host:port. Where the reference shows a bad one as the inside of a Python exception,
+// we show a sentence (quirk A9).
+func (r *reader) parseSocket(text string, s *process.SocketSpec) error {
+	const hint = "write tcp://host:port or unix:///path"
+	if path, ok := strings.CutPrefix(text, "unix://"); ok {
+		if !strings.HasPrefix(path, "/") {
+			return &valueError{"Unix socket path " + path + " is not an absolute path", hint}
+		}
+		s.URL = "unix://" + r.m.normalize(path)
+		return nil
+	}
+	_, owner := r.raw("socket_owner")
+	_, mode := r.raw("socket_mode")
+	if owner || mode {
+		return &valueError{"socket_owner and socket_mode params should only be used with a Unix domain socket", "remove them"}
+	}
+	s.Mode, s.UID, s.GID = 0, process.UnsetID, process.UnsetID
+	bad := &valueError{"Bad socket format " + text, hint}
+	address, ok := strings.CutPrefix(text, "tcp://")
+	host, digits, found := strings.Cut(address, ":")
+	digits = strings.TrimSuffix(digits, "\n") // it ends a variable of the environment, perhaps; the reference does not mind
+	if !ok || !found || host == "" || strings.ContainsFunc(host, isSpace) || digits == "" || strings.ContainsFunc(digits, isNoDigit) {
+		return bad
+	}
+	port, err := parsePort(digits)
+	if err != nil {
+		return &valueError{err.Error(), "write a port from 1 to 65535"}
+	}
+	s.URL = fmt.Sprintf("tcp://%s:%d", lower(host), port)
+	return nil
+}
+
+func isNoDigit(c rune) bool { return digit(c) < 0 }

@@ -1,0 +1,263 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/graced/graced/internal/process"
+	"golang.org/x/sys/unix"
+)
+
+// resolvePatience bounds the search for the address of a host's name: other spawns wait behind it.
+const resolvePatience = 5 * time.Second
+
+// sockets holds the listening sockets that FastCGI programs share (contract: process, "FastCGI sockets"). Each is opened for the first
+// process that needs it and closed with the last one, so it outlives the restarts of single processes while others run: connections that
+// wait in it are not lost.
+type sockets struct {
+	emit func(Event)
+	life context.Context // ends when the host is closed
+	end  context.CancelFunc
+
+	mu   sync.Mutex // held while events are emitted, so that these come in the order of what happened
+	open map[string]*sharedSocket
+}
+
+// sharedSocket is an open socket.
+type sharedSocket struct {
+	url     string
+	program string
+	fd      int
+	users   int // processes, prepared or running
+}
+
+func newSockets(emit func(Event)) *sockets {
+	k := &sockets{emit: emit, open: map[string]*sharedSocket{}}
+	k.life, k.end = context.WithCancel(context.Background())
+	return k
+}
+
+// acquire returns the socket of a program for one more process, which must release it. The program is the section that named the socket:
+// its processes share it wherever they are, while two programs do not.
+func (k *sockets) acquire(program string, spec process.SocketSpec) (*sharedSocket, error) {
+	if s, err := k.join(program, spec.URL); s != nil || err != nil {
+		return s, err
+	}
+	address, err := k.address(spec.URL) // may ask a name server, so not under the lock
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s, err := k.joinLocked(program, spec.URL); s != nil || err != nil {
+		return s, err
+	}
+	k.emit(SocketOpening{URL: spec.URL})
+	fd := -1
+	if err == nil {
+		fd, err = listen(address, spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &sharedSocket{url: spec.URL, program: program, fd: fd, users: 1}
+	k.open[spec.URL] = s
+	return s, nil
+}
+
+// join returns the socket if it is open.
+func (k *sockets) join(program, url string) (*sharedSocket, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.joinLocked(program, url)
+}
+
+func (k *sockets) joinLocked(program, url string) (*sharedSocket, error) {
+	s := k.open[url]
+	if s == nil {
+		return nil, nil
+	}
+	if s.program != program {
+		return nil, fmt.Errorf("it is in use by [fcgi-program:%s]", s.program)
+	}
+	s.users++
+	return s, nil
+}
+
+// release takes leave of the socket for one process and tells so: closed is the socket's URL if this was its last process. A socket of nil is
+// none.
+func (k *sockets) release(s *sharedSocket, tell func(closed string)) {
+	if s == nil {
+		tell("")
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	closed := ""
+	if s.users--; s.users == 0 {
+		// Before it is told: a process that starts because of it gets a new socket, always.
+		unix.Close(s.fd)
+		delete(k.open, s.url)
+		closed = s.url
+	}
+	tell(closed)
+}
+
+// close closes everything. Nobody acquires or releases any more.
+func (k *sockets) close() {
+	k.end()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.open {
+		unix.Close(s.fd)
+	}
+	clear(k.open)
+}
+
+// Probe opens the socket and closes it again, unless it is open.
+func (h *Local) Probe(program string, spec process.SocketSpec) {
+	s, err := h.sockets.acquire(program, spec)
+	if err != nil {
+		h.emit(SocketFailed{URL: spec.URL, Text: socketText(spec, err)})
+		return
+	}
+	h.sockets.release(s, func(closed string) {
+		if closed != "" {
+			h.emit(SocketClosed{URL: closed})
+		}
+	})
+}
+
+// socketText is Supervisor's text about a socket that cannot be opened.
+func socketText(spec process.SocketSpec, err error) string {
+	return "Could not create FastCGI socket " + spec.URL + ": " + err.Error()
+}
+
+// duplicate returns a descriptor of the socket for a child.
+func (s *sharedSocket) duplicate() (int, error) {
+	return unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// address returns where the socket listens.
+func (k *sockets) address(url string) (unix.Sockaddr, error) {
+	if path, ok := strings.CutPrefix(url, "unix://"); ok {
+		if len(path) >= len(unix.RawSockaddrUnix{}.Path) {
+			return nil, errors.New("the path is too long for a socket")
+		}
+		return &unix.SockaddrUnix{Name: path}, nil
+	}
+	host, digits, err := net.SplitHostPort(strings.TrimPrefix(url, "tcp://"))
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(digits)
+	if err != nil {
+		return nil, err
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(k.life, resolvePatience)
+		defer cancel()
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+		if err != nil {
+			return nil, err
+		}
+		ip = found[0]
+	}
+	ip = ip.Unmap()
+	if !ip.Is4() {
+		return nil, fmt.Errorf("%s is no IPv4 address", ip)
+	}
+	return &unix.SockaddrInet4{Port: port, Addr: ip.As4()}, nil
+}
+
+// listen makes the socket. It is a blocking one, as children expect.
+func listen(address unix.Sockaddr, spec process.SocketSpec) (fd int, err error) {
+	file, isFile := address.(*unix.SockaddrUnix)
+	domain := unix.AF_INET
+	if isFile {
+		domain = unix.AF_UNIX
+		if err := makeRoom(file.Name); err != nil {
+			return -1, err
+		}
+	}
+	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	bound := false
+	defer func() {
+		if err == nil {
+			return
+		}
+		unix.Close(fd)
+		if bound && isFile {
+			_ = unix.Unlink(file.Name)
+		}
+	}()
+	if !isFile {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.Bind(fd, address); err != nil {
+		return -1, err
+	}
+	bound = true
+	if isFile {
+		// Nobody can connect before listen.
+		if err := give(file.Name, spec); err != nil {
+			return -1, err
+		}
+	}
+	backlog := spec.Backlog
+	if backlog == 0 {
+		backlog = maxBacklog
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// maxBacklog is more than any system takes: the kernel lowers it to net.core.somaxconn.
+const maxBacklog = 65535
+
+// makeRoom removes what is left of an earlier socket. As under Supervisor a file or somebody else's socket goes, too; a directory or a device
+// never does.
+func makeRoom(path string) error {
+	var st unix.Stat_t
+	switch err := unix.Lstat(path, &st); {
+	case err == unix.ENOENT:
+		return nil
+	case err != nil:
+		return err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFSOCK, unix.S_IFREG, unix.S_IFLNK:
+		return unix.Unlink(path)
+	}
+	return errors.New("something else than a socket is there")
+}
+
+// give sets owner and mode of the socket's file. It looks at the file once: a link that somebody puts there meanwhile is not followed.
+func give(path string, spec process.SocketSpec) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if spec.UID != process.UnsetID {
+		if err := unix.Fchownat(fd, "", spec.UID, spec.GID, unix.AT_EMPTY_PATH); err != nil {
+			return fmt.Errorf("Could not change ownership of socket file: %w", err)
+		}
+	}
+	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(spec.Mode)&0o7777); err != nil {
+		return fmt.Errorf("Could not change permissions of socket file: %w", err)
+	}
+	return nil
+}
