@@ -363,3 +363,21 @@ func TestNotAFile(t *testing.T) {
 		})
 	}
 }
+
+// TestNeverRotated checks that no size, zero or less, means no rotation (contract: logging, "Rotation").
+func TestNeverRotated(t *testing.T) {
+	for _, size := range []int64{0, -1, -1 << 20} {
+		path := filepath.Join(t.TempDir(), "log")
+		c := opened(t, Config{Path: path, MaxBytes: size, Backups: 3})
+		text := strings.Repeat("x", 60000)
+		for range 5 {
+			c.say(text)
+		}
+		if got := read(t, path); len(got) != 5*len(text) {
+			t.Errorf("maxbytes %d: %d bytes are left", size, len(got))
+		}
+		if _, err := os.Stat(path + ".1"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("maxbytes %d: rotated, %v", size, err)
+		}
+	}
+}

@@ -192,6 +192,13 @@ func TestRelativePath(t *testing.T) {
 func TestClear(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	c := newChannel(t, Config{Path: path, MaxBytes: 4, Backups: 1})
+	// What was never written does not come into being by being cleared.
+	if err := c.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the clear of a process that never ran makes a file: %v", err)
+	}
 	// compat: Supervisor reports success and does nothing for a process that does not run; we clear (quirk D9).
 	if err := os.WriteFile(path, []byte("old\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -289,11 +289,10 @@ func (t *target) clear() error {
 	}
 	t.closeDescriptor()
 	switch err := os.Remove(t.path); {
-	case err == nil:
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && t.opens == 0:
+		return nil // nobody has written it yet: it stays missing, as for whoever asks for it
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("cannot clear log: %w", err)
-	case t.opens == 0:
-		return nil // a log that was never written, or is gone with its directory, is empty; a file would tell the readers otherwise
 	}
 	t.ino = 0
 	if err := t.openWith(0); err != nil {

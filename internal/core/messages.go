@@ -345,6 +345,13 @@ type KillSent struct {
 	Escalated   bool // SIGKILL after stopwaitsecs
 }
 
+// SignalSent says that a signal by command was sent.
+type SignalSent struct {
+	Group, Name string
+	PID         int
+	Signal      process.Signal
+}
+
 // SignalProblem says that a signal could not be sent.
 type SignalProblem struct {
 	Group, Name string
@@ -444,6 +451,7 @@ func (ProcessEnded) event()    {}
 func (StaysUp) event()         {}
 func (GaveUp) event()          {}
 func (KillSent) event()        {}
+func (SignalSent) event()      {}
 func (SignalProblem) event()   {}
 func (WaitingToStop) event()   {}
 func (WaitingToDie) event()    {}

@@ -301,3 +301,35 @@ func TestWanted(t *testing.T) {
 		t.Errorf("wanted %b after the removal", r.Wanted())
 	}
 }
+
+// TestOverlap checks that subscriptions that cover each other bring an event once (quirk F8b).
+func TestOverlap(t *testing.T) {
+	r := newRoom(t, core.Options{})
+	r.do(core.AddGroups{Groups: []process.GroupSpec{listeners("l", 10, process.ResultHandlerDefault, 1, "REMOTE_COMMUNICATION", "TICK", "TICK_5", "TICK_60")}})
+	r.say("l", "l", "READY\n")
+	r.do(core.SendRemote{Kind: "k", Data: "d"})
+	r.expect("an event", "l < REMOTE_COMMUNICATION 0/0 type:k|d")
+	r.pass(2 * time.Second)
+	r.say("l", "l", accept)
+	r.say("l", "l", accept)
+	r.expect("a tick", "l < TICK_5 1/1 when:1000000005")
+}
+
+// TestRejected checks that a rejected event comes again to its own pool, not to another of the same priority (quirk F7).
+func TestRejected(t *testing.T) {
+	r := newRoom(t, core.Options{})
+	r.do(core.AddGroups{Groups: []process.GroupSpec{
+		listeners("l", 10, process.ResultHandlerDefault, 1, "REMOTE_COMMUNICATION"), listeners("m", 10, process.ResultHandlerDefault, 1, "REMOTE_COMMUNICATION"),
+		listeners("n", 10, process.ResultHandlerDefault, 1, "TICK_3600"),
+	}})
+	for _, pool := range []string{"l", "m", "n"} {
+		r.say(pool, pool, "READY\n")
+	}
+	r.do(core.SendRemote{Kind: "k", Data: "d"})
+	r.expect("the event", "l < REMOTE_COMMUNICATION 0/0 type:k|d", "m < REMOTE_COMMUNICATION 0/0 type:k|d")
+	r.say("m", "m", accept)
+	r.say("l", "l", "RESULT 4\nFAILREADY\n")
+	r.expect("the event again", "l < REMOTE_COMMUNICATION 0/0 type:k|d")
+	r.say("l", "l", accept)
+	r.expect("no more")
+}

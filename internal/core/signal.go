@@ -46,6 +46,9 @@ func (s *Supervisor) token(p *proc, what sending) Token {
 
 func (s *Supervisor) send(p *proc, what sending, sig process.Signal, toGroup bool) {
 	what.signal = sig
+	if what.kind == sentWish {
+		s.publish(SignalSent{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: sig})
+	}
 	s.emit(Signal{ID: p.id, Incarnation: p.incarnation, PID: p.pid, Signal: sig, ToGroup: toGroup, Token: s.token(p, what)})
 }
 

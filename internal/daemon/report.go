@@ -31,8 +31,10 @@ func (d *Daemon) report(e core.Event) {
 			whom = "process group "
 		}
 		d.logf(LevelDebug, "killing %s (pid %d) %swith signal %s", e.Name, e.PID, whom, e.Signal)
+	case core.SignalSent:
+		d.logf(LevelDebug, "sending %s (pid %d) sig %s", e.Name, e.PID, e.Signal)
 	case core.SignalProblem:
-		d.logf(LevelCritical, "unknown problem killing %s (%d):%s", e.Name, e.PID, e.Text)
+		d.logf(LevelCritical, "%s", e.Text)
 	case core.WaitingToStop:
 		d.logf(LevelInfo, "waiting for %s to stop", e.Name)
 	case core.WaitingToDie:

@@ -227,19 +227,24 @@ func (f *forker) start(j *forkJob) (pid int, failure string) {
 	defer f.forking.Unlock()
 	pid, err = f.fork(j)
 	if err != nil {
-		if errors.Is(err, unix.EMFILE) {
-			return 0, fmt.Sprintf("too many open files to spawn '%s'", name)
-		}
-		if errors.Is(err, unix.EAGAIN) {
-			return 0, fmt.Sprintf("Too many processes in process table to spawn '%s'", name)
-		}
-		return 0, fmt.Sprintf("unknown error during fork for '%s': %s", name, errnoName(err))
+		return 0, forkFailure(name, err)
 	}
 	j.p.born(pid)
 	f.h.mu.Lock()
 	f.h.byPID[pid] = j.p
 	f.h.mu.Unlock()
 	return pid, ""
+}
+
+// forkFailure is the spawnerr of a fork that failed.
+func forkFailure(name string, err error) string {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Sprintf("too many open files to spawn '%s'", name)
+	case errors.Is(err, unix.EAGAIN):
+		return fmt.Sprintf("Too many processes in process table to spawn '%s'", name)
+	}
+	return fmt.Sprintf("unknown error during fork for '%s': %s", name, errnoName(err))
 }
 
 // fork starts the job's file, or a stand-in that says why it could not.

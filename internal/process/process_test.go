@@ -125,6 +125,11 @@ func TestFieldRules(t *testing.T) {
 }
 
 func TestStateClasses(t *testing.T) {
+	for s, code := range map[State]int{Stopped: 0, Starting: 10, Running: 20, Backoff: 30, Stopping: 40, Exited: 100, Fatal: 200, Unknown: 1000} {
+		if int(s) != code {
+			t.Errorf("%s is %d, want %d", s, int(s), code)
+		}
+	}
 	want := map[State]string{
 		Stopped: "STOPPED stopped", Starting: "STARTING running signallable", Running: "RUNNING running signallable", Backoff: "BACKOFF running",
 		Stopping: "STOPPING signallable", Exited: "EXITED stopped", Fatal: "FATAL stopped", Unknown: "UNKNOWN stopped",

@@ -200,8 +200,8 @@ func TestConnections(t *testing.T) {
 	}{{"1.1", "", true}, {"1.1", "Connection: close\r\n", false}, {"1.0", "", false}, {"1.0", "Connection: Keep-Alive\r\n", true}} {
 		conn := dial(t, path)
 		r := bufio.NewReader(conn)
-		if resp, body := exchange(t, conn, r, call(test.version, test.header, "abc")); resp.StatusCode != 200 || body != "abc" {
-			t.Errorf("%v: %d %q", test, resp.StatusCode, body)
+		if resp, body := exchange(t, conn, r, call(test.version, test.header, "abc")); resp.StatusCode != 200 || body != "abc" || resp.Close == test.stays {
+			t.Errorf("%v: %d %q %v", test, resp.StatusCode, body, resp.Header)
 		}
 		if !test.stays {
 			if _, err := r.ReadByte(); err != io.EOF {
@@ -243,6 +243,7 @@ func TestHostileRequests(t *testing.T) {
 	for name, request := range map[string]string{
 		"no version":        "GET /\r\n\r\n",
 		"no request":        "hello\r\n\r\n",
+		"no host":           "GET / HTTP/1.1\r\n\r\n",
 		"binary":            "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 		"bad version":       "GET / HTTP/9.9\r\n\r\n",
 		"bad header":        "GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
