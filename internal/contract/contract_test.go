@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,6 +21,7 @@ const (
 	debianDaemon = "/usr/bin/supervisord"
 	debianCtl    = "/usr/bin/supervisorctl"
 	debianPython = "/usr/bin/python3"
+	pythonCalls  = "/usr/bin/calls" // no file: the process that forks Debian's programs knows testdata/python/calls.py by this name
 )
 
 // What every program of a session finds in its environment.
@@ -33,6 +36,14 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
+	// A program that is started with SIGINT ignored, as a job in the background of a shell is, hands that on to its children, and Python's
+	// programs then never see a Ctrl-C. A signal that is handled here starts out as the default in a child.
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	go func() {
+		<-interrupted
+		os.Exit(1)
+	}()
 	code := m.Run()
 	stopZygote()
 	os.Exit(code)
@@ -152,38 +163,55 @@ func compare(t *testing.T, p pairing, got []step, want [][]string) {
 		t.Fatalf("the recording has %d steps, the script %d: run go test ./internal/contract -rewrite", len(want), len(got))
 	}
 	for i, s := range got {
-		expected, source := want[i], "Supervisor"
+		expected, got, source := want[i], s.lines, "Supervisor"
 		any := false
 		for _, q := range s.quirks {
 			if q.side == "daemon" && p.ourDaemon || q.side == "ctl" && p.ourCtl {
-				expected, source, any = q.want, "quirk "+q.id, q.any
+				var stale string
+				source, any = "quirk "+q.id, q.any
+				if expected, got, stale = q.apply(expected, got); stale != "" {
+					t.Errorf("%s: %s %s\n%s: quirk %s: %s", s.pos, s.verb, s.rest, p.name, q.id, stale)
+				}
 			}
 		}
-		if !any && !slices.Equal(s.lines, expected) {
-			t.Errorf("%s: %s %s\n%s, as %s has it:\n%s", s.pos, s.verb, s.rest, p.name, source, difference(expected, s.lines))
+		if !any && !slices.Equal(got, expected) {
+			t.Errorf("%s: %s %s\n%s, as %s has it:\n%s", s.pos, s.verb, s.rest, p.name, source, difference(expected, got))
 		}
 	}
 }
 
-// difference shows two lists of lines, the lines that both begin or end with only once.
+// difference shows where two lists of lines differ.
 func difference(want, got []string) string {
+	// common[i][j] is the length of the longest common subsequence of want[i:] and got[j:].
+	common := make([][]int, len(want)+1)
+	for i := range common {
+		common[i] = make([]int, len(got)+1)
+	}
+	for i := len(want) - 1; i >= 0; i-- {
+		for j := len(got) - 1; j >= 0; j-- {
+			if want[i] == got[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
 	var b strings.Builder
-	start := 0
-	for start < len(want) && start < len(got) && want[start] == got[start] {
-		start++
-	}
-	end := 0
-	for end < len(want)-start && end < len(got)-start && want[len(want)-1-end] == got[len(got)-1-end] {
-		end++
-	}
-	for _, l := range want[max(0, start-2):start] {
-		b.WriteString("    " + l + "\n")
-	}
-	for _, l := range want[start : len(want)-end] {
-		b.WriteString("  - " + l + "\n")
-	}
-	for _, l := range got[start : len(got)-end] {
-		b.WriteString("  + " + l + "\n")
+	before := "" // the line before, when it is the same and not shown
+	for i, j := 0, 0; i < len(want) || j < len(got); {
+		switch {
+		case i < len(want) && j < len(got) && want[i] == got[j]:
+			before = "    " + want[i] + "\n"
+			i, j = i+1, j+1
+			continue
+		case j == len(got) || i < len(want) && common[i+1][j] >= common[i][j+1]:
+			b.WriteString(before + "  - " + want[i] + "\n")
+			i++
+		default:
+			b.WriteString(before + "  + " + got[j] + "\n")
+			j++
+		}
+		before = ""
 	}
 	return b.String()
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,11 +43,21 @@ type environment struct {
 	daemon  *running // nil: none was started, or it has ended and a session knows
 }
 
+// makeDir makes a directory whose name always has the same length: it is part of what has a length.
+func makeDir() (string, error) {
+	for {
+		dir := filepath.Join(os.TempDir(), fmt.Sprintf("gc%08x", rand.Uint32()))
+		if err := os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
+			return dir, err
+		}
+	}
+}
+
 // newEnvironment makes the directory of a session. Whatever it starts ends with the test.
 func newEnvironment(t *testing.T, p pairing) *environment {
 	t.Helper()
 	// A short path: a unix socket's name holds 107 bytes.
-	dir, err := os.MkdirTemp("", "gc")
+	dir, err := makeDir()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,31 +149,61 @@ func (e *environment) act(s statement) {
 			e.stop()
 		}
 	case "call":
-		e.call(s.pos, words)
+		a, err := e.parseCall(s.pos, s.rest).ours(context.Background())
+		if err != nil || a.line != "" {
+			e.Fatalf("%s: %s%v", s.pos, a.line, err)
+		}
 	case "wait":
 		e.wait(s.pos, words[0], words[1])
+	case "await", "lacks":
+		name, text, _ := strings.Cut(s.rest, " ")
+		e.await(s.pos, name, text, s.verb == "await")
+	case "kill":
+		e.kill(s.pos, words[0], words[1])
+	case "append":
+		name, text, _ := strings.Cut(s.rest, " ")
+		e.append(s.pos, name, text)
+	case "mkdir":
+		if err := os.MkdirAll(e.path(words[0]), 0o755); err != nil {
+			e.Fatalf("%s: %v", s.pos, err)
+		}
+	case "chmod":
+		mode, err := strconv.ParseUint(words[0], 8, 32)
+		if err != nil {
+			e.Fatalf("%s: %v", s.pos, err)
+		}
+		if err := os.Chmod(e.path(words[1]), os.FileMode(mode)); err != nil {
+			e.Fatalf("%s: %v", s.pos, err)
+		}
+	case "rm":
+		if err := os.RemoveAll(e.path(words[0])); err != nil {
+			e.Fatalf("%s: %v", s.pos, err)
+		}
 	default:
 		e.Fatalf("%s: unknown statement %q", s.pos, s.verb)
 	}
 }
 
-func (e *environment) call(pos string, words []string) {
+// note carries out a statement of a conversation.
+func (e *environment) note(pos, text string) {
 	e.Helper()
-	c, err := client.New("unix://"+e.path("s.sock"), "", "")
+	verb, rest, _ := strings.Cut(text, " ")
+	e.act(statement{pos: pos, verb: verb, rest: rest})
+}
+
+// append adds bytes to a file; text is quoted as in Go.
+func (e *environment) append(pos, name, text string) {
+	e.Helper()
+	data, err := strconv.Unquote(text)
 	if err != nil {
-		e.Fatal(err)
+		e.Fatalf("%s: %v", pos, err)
 	}
-	defer func() { _ = c.Close() }()
-	var args []any
-	for _, w := range words[1:] {
-		switch w {
-		case "true", "false":
-			args = append(args, w == "true")
-		default:
-			args = append(args, w)
-		}
+	f, err := os.OpenFile(e.path(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		e.Fatalf("%s: %v", pos, err)
 	}
-	if _, err := c.Call(context.Background(), words[0], args...); err != nil {
+	defer f.Close()
+	if _, err := f.WriteString(e.expand(data)); err != nil {
 		e.Fatalf("%s: %v", pos, err)
 	}
 }
@@ -304,15 +347,37 @@ func (e *environment) look(ctx context.Context, name string) string {
 	}
 }
 
-// step runs a client and records what it shows.
+// step carries out a statement that leaves a record and returns it.
 func (e *environment) step(s statement) []string {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	switch s.verb {
+	case "rpc", "rpc*":
+		return e.rpc(ctx, s)
+	case "http":
+		return e.http(ctx, s)
+	case "cat":
+		return e.cat(s)
+	case "grep":
+		return e.grep(s)
+	case "proc":
+		return e.proc(s)
+	case "end":
+		return e.end(s)
+	case "serve":
+		return e.serve(ctx, s)
+	}
+	return e.command(ctx, s)
+}
+
+// command runs a client and records what it shows.
+func (e *environment) command(ctx context.Context, s statement) []string {
 	e.Helper()
 	args := s.args(e.T)
 	if s.verb != "raw" {
 		args = append([]string{"-c", e.path("s.conf")}, args...)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
 	client, err := order{path: e.ctl, args: args, dir: e.dir, env: e.env}.start()
 	if err != nil {
 		e.Fatalf("%s: %v", s.pos, err)
@@ -346,8 +411,7 @@ func (e *environment) talk(ctx context.Context, s statement, client *running) {
 		case '>':
 			_, err = io.WriteString(client.stdin, text+"\n")
 		case '=':
-			verb, rest, _ := strings.Cut(text, " ")
-			e.act(statement{pos: s.pos, verb: verb, rest: rest})
+			e.note(s.pos, text)
 		case '^':
 			e.settle(ctx, client.pid)
 			if text == "D" {

@@ -16,6 +16,8 @@ var masks = []struct {
 	// The original's fg ends its reading thread by SystemExit, which the thread now and then reports as a failed connection.
 	{regexp.MustCompile(`(?m)^\S+ Cannot connect, error: <class 'SystemExit'> \(\)\n`), ""},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
+	{regexp.MustCompile(`\(\d+\) (with|laststart)`), "(N) $1"}, // of a pid
+	{regexp.MustCompile(`(---[\w.]+)-[a-z0-9_]{8}\.log`), "$1-RANDOM.log"},
 	{regexp.MustCompile(`uptime (\d+ days?, )?\d+:\d\d:\d\d`), "uptime T"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}`), "TIME"},
@@ -24,31 +26,35 @@ var masks = []struct {
 	{regexp.MustCompile(`(?m)^((?:\S+> )+)[1-9]\d+$`), "${1}N"},
 }
 
-// record turns what a client printed into the lines of a step.
-func (e *environment) record(stdout, stderr string, exit string, sorted bool) []string {
-	clean := func(text string) []string {
-		text = strings.ReplaceAll(text, e.ctlPath, "$CTL")
-		text = strings.ReplaceAll(text, e.dir, "$D")
-		text = strings.ReplaceAll(text, e.port, "$P")
-		for _, m := range masks {
-			text = m.from.ReplaceAllString(text, m.to)
-		}
-		if text == "" {
-			return nil
-		}
-		if !strings.HasSuffix(text, "\n") {
-			text += "(no newline)"
-		}
-		return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+// clean masks a text and cuts it into lines.
+func (e *environment) clean(text string) []string {
+	text = strings.ReplaceAll(text, e.ctlPath, "$CTL")
+	text = strings.ReplaceAll(text, e.pairing.daemon, "$DAEMON")
+	text = strings.ReplaceAll(text, e.dir, "$D")
+	text = strings.ReplaceAll(text, e.port, "$P")
+	for _, m := range masks {
+		text = m.from.ReplaceAllString(text, m.to)
 	}
-	out := clean(stdout)
+	if text == "" {
+		return nil
+	}
+	if !strings.HasSuffix(text, "\n") {
+		text += "(no newline)"
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.ReplaceAll(line, "\t", "→\t") // tabs are part of the help's layout and easily lost by editors
+	}
+	return lines
+}
+
+// record turns what a program printed into the lines of a step.
+func (e *environment) record(stdout, stderr string, exit string, sorted bool) []string {
+	out := e.clean(stdout)
 	if sorted {
 		slices.Sort(out)
 	}
-	for i, line := range out {
-		out[i] = strings.ReplaceAll(line, "\t", "→\t") // tabs are part of the help's layout and easily lost by editors
-	}
-	for _, line := range clean(stderr) {
+	for _, line := range e.clean(stderr) {
 		out = append(out, "! "+line)
 	}
 	return append(out, "[exit "+exit+"]")

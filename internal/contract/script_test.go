@@ -1,36 +1,19 @@
 // Package contract runs the same sessions against Debian's Supervisor and against graced, in every pairing of daemon and client, and
-// compares what a user sees: standard output, standard error and exit codes, with pids, times and paths masked.
+// compares what a user sees: standard output, standard error and exit codes, answers to calls, bytes on a connection, files, with pids,
+// times and paths masked.
 //
 // It has test files alone, so it may import everything. A session is a script in testdata; what Debian's pair answers is recorded beside
 // it (name.want), so that the comparison works where Supervisor is not installed, and checked against the real one where it is.
 //
-// The language of the scripts, a statement to a line:
-//
-//	# comment
-//	file NAME            the indented lines that follow become a file in the session's directory
-//	edit OLD => NEW      replaces text in s.conf; it must occur
-//	daemon start|stop    start waits until the daemon answers, stop ends it with SIGTERM and waits for its end
-//	wait NAME STATE      until the process is in a state; "wait NAME gone" until it does not exist, "wait daemon gone" until nobody answers
-//	touch NAME           creates a file
-//	call METHOD ARGS     calls a method of the daemon; "true" and "false" are booleans
-//	env NAME=VALUE       for the clients from here on
-//	ctl ARGS             runs the client with -c s.conf and records stdout, stderr and exit code; ARGS are split as a shell does
-//	sorted ARGS          the same with sorted output: results come in the order of completion (quirk E12)
-//	raw ARGS             the same without -c s.conf
-//	shell ARGS           the same with the indented lines that follow on standard input
-//	talk ARGS            a client that does not end by itself; the indented lines that follow are "< TEXT" (wait until it has printed
-//	                     TEXT), "> LINE" (type LINE), "= STATEMENT" (one that leaves no record), "^C" and "^D" (end its input);
-//	                     the last two when it has nothing to do
-//	quirk SIDE ID        the indented lines that follow are what our side (daemon or ctl) prints instead for the statement before, and its
-//	                     exit code as "[exit N]"; "quirk SIDE ID any" with no lines does not compare. Of several that hold the last counts
-//
-// In all of it $D stands for the directory, $P for a free TCP port.
+// testdata/README.md describes the language of the scripts.
 package contract
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +22,7 @@ import (
 
 // statement is one line of a script and the indented lines behind it.
 type statement struct {
-	pos    string // file:line
+	pos    string // file:line, and the label
 	verb   string
 	rest   string
 	block  []string
@@ -48,10 +31,35 @@ type statement struct {
 
 // quirk is a known difference.
 type quirk struct {
-	side string // "daemon" or "ctl"
-	id   string
-	any  bool
-	want []string
+	side     string // "daemon" or "ctl"
+	id       string
+	any      bool           // what our side gives is not compared
+	extra    *regexp.Regexp // lines that our side has and Supervisor has not
+	old, new string         // a line of Supervisor's that is another at our side, if old is not ""
+	want     []string       // if nothing of this is set: what our side gives instead
+}
+
+// apply changes what is expected and what was got to what has to be equal then. It tells if the quirk no longer has anything to do.
+func (q quirk) apply(expected, got []string) (newExpected, newGot []string, stale string) {
+	switch {
+	case q.any:
+	case q.extra != nil:
+		n := len(got)
+		got = slices.DeleteFunc(slices.Clone(got), q.extra.MatchString)
+		if len(got) == n {
+			return expected, got, "no line matches " + q.extra.String()
+		}
+	case q.old != "":
+		i := slices.Index(expected, q.old)
+		if i < 0 {
+			return expected, got, "Supervisor has no line " + q.old
+		}
+		expected = slices.Clone(expected)
+		expected[i] = q.new
+	default:
+		expected = q.want
+	}
+	return expected, got, ""
 }
 
 func parseScript(t *testing.T, path string) []statement {
@@ -61,8 +69,10 @@ func parseScript(t *testing.T, path string) []statement {
 		t.Fatal(err)
 	}
 	var out []statement
+	label := ""
+	labels := map[string]bool{}
 	for i, line := range strings.Split(string(data), "\n") {
-		pos := fmt.Sprintf("%s:%d", filepath.Base(path), i+1)
+		pos := fmt.Sprintf("%s:%d%s", filepath.Base(path), i+1, label)
 		switch {
 		case strings.HasPrefix(line, "    "):
 			if len(out) == 0 {
@@ -75,6 +85,12 @@ func parseScript(t *testing.T, path string) []statement {
 				last.block = append(last.block, line[4:])
 			}
 		case strings.TrimSpace(line) == "", strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "label "):
+			label = "#" + strings.TrimPrefix(line, "label ")
+			if labels[label] {
+				t.Fatalf("%s: label %s twice", pos, label)
+			}
+			labels[label] = true
 		default:
 			verb, rest, _ := strings.Cut(line, " ")
 			if verb != "quirk" {
@@ -86,7 +102,21 @@ func parseScript(t *testing.T, path string) []statement {
 				t.Fatalf("%s: quirk daemon|ctl ID behind a step", pos)
 			}
 			last := &out[len(out)-1]
-			last.quirks = append(last.quirks, quirk{side: words[0], id: words[1], any: len(words) > 2 && words[2] == "any"})
+			q := quirk{side: words[0], id: words[1]}
+			_, form, _ := strings.Cut(rest, words[1])
+			form = strings.TrimSpace(form)
+			switch kind, text, _ := strings.Cut(form, " "); kind {
+			case "":
+			case "any":
+				q.any = true
+			case "extra":
+				q.extra = regexp.MustCompile(text)
+			case "replace":
+				q.old, q.new, _ = strings.Cut(text, " => ")
+			default:
+				t.Fatalf("%s: no such form of a quirk", pos)
+			}
+			last.quirks = append(last.quirks, q)
 		}
 	}
 	return out
@@ -95,7 +125,7 @@ func parseScript(t *testing.T, path string) []statement {
 // isStep reports whether the statement leaves a record.
 func (s statement) isStep() bool {
 	switch s.verb {
-	case "ctl", "sorted", "raw", "shell", "talk":
+	case "ctl", "sorted", "raw", "shell", "talk", "rpc", "rpc*", "http", "cat", "grep", "proc", "end", "serve":
 		return true
 	}
 	return false
@@ -123,6 +153,9 @@ func render(steps []step) string {
 	for _, s := range steps {
 		fmt.Fprintf(&b, "$ %s %s\n", s.verb, s.rest)
 		for _, l := range s.lines {
+			if strings.HasPrefix(l, "$ ") {
+				l = `\` + l // not to be taken for a step
+			}
 			b.WriteString(l + "\n")
 		}
 	}
@@ -138,6 +171,9 @@ func split(transcript string) [][]string {
 			continue
 		}
 		if len(out) > 0 {
+			if strings.HasPrefix(line, `\$ `) {
+				line = line[1:]
+			}
 			out[len(out)-1] = append(out[len(out)-1], line)
 		}
 	}

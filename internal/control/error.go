@@ -52,12 +52,13 @@ type Error struct {
 	Raw string
 }
 
-// Error returns the fault string on the wire: "NO_FILE" or "NO_FILE: /x". BAD_NAME always has a detail, the name as given, be it empty.
+// Error returns the fault string on the wire: "NO_FILE" or "NO_FILE: /x". BAD_NAME and BAD_SIGNAL always have
+// a detail, what was given, be it empty.
 func (e *Error) Error() string {
 	if e.Raw != "" {
 		return e.Raw
 	}
-	if e.Text == "" && e.Code != BadName {
+	if e.Text == "" && e.Code != BadName && e.Code != BadSignal {
 		return e.Code.String()
 	}
 	return e.Code.String() + ": " + e.Text

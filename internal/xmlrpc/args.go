@@ -111,7 +111,7 @@ func pythonText(v any) string {
 		}
 		return "{" + strings.Join(shown, ", ") + "}"
 	case time.Time:
-		return v.Format(dateTime)
+		return v.Format(time.DateTime)
 	}
 	return ""
 }
@@ -122,7 +122,11 @@ func pythonRepr(v any) string {
 	case string:
 		return pytext.Repr(v)
 	case time.Time:
-		return "<DateTime " + pytext.Repr(v.Format(dateTime)) + ">"
+		text := "datetime.datetime(" + v.Format("2006, 1, 2") + ", " + strconv.Itoa(v.Hour()) + ", " + strconv.Itoa(v.Minute())
+		if v.Second() != 0 {
+			text += ", " + strconv.Itoa(v.Second())
+		}
+		return text + ")"
 	}
 	return pythonText(v)
 }

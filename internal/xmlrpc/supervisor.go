@@ -237,7 +237,10 @@ func processMethods(svc control.Service) []Method {
 			Params: []Param{nameParam, {"string", "chars", "the text"}}, Return: alwaysTrue,
 			Call: func(ctx context.Context, args Args) (any, error) {
 				chars, ok := args[1].(string)
-				if !ok {
+				switch {
+				case !ok && args[1] == nil: // None as a detail is no detail
+					return nil, errParameters
+				case !ok:
 					return nil, control.Fault(control.IncorrectParameters, pythonText(args[1]))
 				}
 				name, err := args.Text(0)

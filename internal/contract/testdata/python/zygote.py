@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import select
+import signal
 import socket
 import sys
 import termios
@@ -104,6 +105,7 @@ def end(code):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what started this one may ignore it: a job in a shell's background does
     gc.freeze()  # a collection in a fork would copy every page
     main = serve()
     try:
