@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,15 +204,25 @@ func TestFilesBreakDuringRestart(t *testing.T) {
 // TestSigpipeAfterRestart changes what children find SIGPIPE (bit 12) and SIGXFSZ (bit 24) set to. The daemon survives them either way.
 func TestSigpipeAfterRestart(t *testing.T) {
 	conf := func(value string) string {
-		return "[graced]\nsigpipe=" + value + "\n[program:p]\ncommand=grep SigIgn /proc/self/status\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/p.log\n"
+		return "[graced]\nsigpipe=" + value + "\n[program:p]\ncommand=sed -n \"s/^SigIgn:\\t//p\" /proc/self/status\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/p.log\n"
 	}
 	r := newRig(t, conf("ignore"))
+	// What else is ignored comes from whoever started the test.
+	const both = 1<<(syscall.SIGPIPE-1) | 1<<(syscall.SIGXFSZ-1)
 	log := func() string {
 		text, err := os.ReadFile(filepath.Join(r.dir, "p.log"))
 		if err != nil {
 			return ""
 		}
-		return string(text)
+		seen := ""
+		for _, word := range strings.Fields(string(text)) {
+			set, err := strconv.ParseUint(word, 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen += map[uint64]string{both: "ignore ", 0: "default "}[set&both]
+		}
+		return seen
 	}
 	want := ""
 	for _, value := range []string{"ignore", "default", "ignore"} {
@@ -221,7 +232,7 @@ func TestSigpipeAfterRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want += map[string]string{"ignore": "SigIgn:\t0000000001001000\n", "default": "SigIgn:\t0000000000000000\n"}[value]
+		want += value + " "
 		r.until("sigpipe="+value, func() bool { return len(log()) >= len(want) })
 		if log() != want {
 			t.Fatalf("sigpipe=%s: %q, want %q", value, log(), want)
