@@ -27,8 +27,8 @@ type side struct {
 	bin string
 	dir string
 	cmd *exec.Cmd
-	out output
-	err output
+	out *output // of cmd: a command before it may still print
+	err *output
 	end chan error
 	pid int // of the daemon, which is not cmd's in the background
 }
@@ -49,12 +49,6 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
-}
-
-func (o *output) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Reset()
 }
 
 // bothSides runs a story with our daemon and with Supervisor's, each in a directory of its own, and compares what the story returns.
@@ -111,9 +105,8 @@ func (s *side) read(name string) string {
 func (s *side) command(prefix string, args ...string) {
 	s.cmd = exec.Command("/bin/sh", append([]string{"-c", prefix + "\nexec \"$0\" \"$@\"", s.bin}, args...)...)
 	s.cmd.Dir = s.dir
-	s.out.reset()
-	s.err.reset()
-	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.err
+	s.out, s.err = &output{}, &output{}
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.err
 	s.cmd.WaitDelay = time.Minute
 	s.end = make(chan error, 1)
 }
