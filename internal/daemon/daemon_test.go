@@ -373,6 +373,17 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// TestQuitEmpty: a daemon without processes stops in the very turn that takes the wish; who asked still hears that it was done.
+func TestQuitEmpty(t *testing.T) {
+	for range 100 {
+		inWorld(t, "", func(ctx context.Context, w *world) {
+			if err := w.d.Shutdown(ctx); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestMainLogLines(t *testing.T) {
 	inWorld(t, program("a", 1, "startretries=1\nautorestart=true"), func(ctx context.Context, w *world) {
 		pass(1500 * time.Millisecond)

@@ -23,6 +23,7 @@ type wish struct {
 	cancel  core.Req          // not zero: forget the waiter of this request
 	got     func(core.Req)    // told the number of the command, before it is stepped
 	do      func(now core.Now)
+	done    chan<- struct{} // closed at the end of the turn: what do changed can be seen from outside
 }
 
 // inbox collects news and wishes. It never blocks a giver, except one of output when very much of that waits.
@@ -206,6 +207,11 @@ func (d *Daemon) turn() {
 	for _, e := range effects {
 		d.act(e)
 	}
+	for _, w := range wishes {
+		if w.done != nil {
+			close(w.done)
+		}
+	}
 }
 
 // command steps one command and files who waits for its answer.
@@ -306,12 +312,18 @@ func (d *Daemon) act(e core.Effect) {
 // do runs f in the loop and waits for it. It reports false when the daemon has stopped or ctx ended first.
 func (d *Daemon) do(ctx context.Context, f func(now core.Now)) bool {
 	done := make(chan struct{})
-	d.inbox.putWish(wish{do: func(now core.Now) { f(now); close(done) }})
+	d.inbox.putWish(wish{do: f, done: done})
 	select {
 	case <-done:
 		return true
 	case <-d.life.Done():
-		return false
+		// The last turn may have done it while it halted.
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
 	case <-ctx.Done():
 		return false
 	}
