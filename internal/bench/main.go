@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -44,6 +46,7 @@ type options struct {
 	flood      time.Duration // how long answers are waited for while logs are flooded
 	eventLines int           // of each writer of events
 	pm2        bool          // pm2 is installed and measured as well
+	only       []string      // names of parts; nil = all
 }
 
 // full are the sizes that the targets are meant for, quick those that take seconds and only show that everything works.
@@ -70,6 +73,7 @@ func main() {
 	isQuick := flag.Bool("quick", false, "small sizes: shows that everything works, not how fast")
 	strict := flag.Bool("strict", false, "exit with status 1 when a target is missed")
 	work := flag.String("dir", "", "`directory` for everything that is written; empty: /dev/shm if there is room, else the one for temporary files")
+	only := flag.String("only", "", "measure only these `parts`, and print what was measured instead of the table: "+strings.Join(partNames(), ","))
 	flag.Parse()
 
 	opt := full
@@ -77,12 +81,18 @@ func main() {
 		opt = quick
 	}
 	opt.bin, opt.work, opt.tools = *bin, *work, ".tools"
+	if *only != "" {
+		opt.only = strings.Split(*only, ",")
+	}
 	if _, err := os.Stat(*supervisord); err == nil {
 		opt.supervisord, opt.supervisorc = *supervisord, filepath.Join(filepath.Dir(*supervisord), "supervisorctl")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	rep, err := run(ctx, opt)
+	if err == nil && opt.only != nil {
+		return
+	}
 	if err == nil {
 		rep.write(os.Stdout)
 		if *document != "" {
@@ -135,12 +145,40 @@ func run(ctx context.Context, opt options) (*report, error) {
 			return nil, err
 		}
 	}
-	for _, part := range []func(context.Context) error{b.manySessions, b.peerMemory, b.fewSessions, b.logSessions, b.floodSessions, b.rereadSessions, b.eventSessions} {
-		if err := part(ctx); err != nil {
-			return nil, err
+	for _, name := range opt.only {
+		if !slices.Contains(partNames(), name) {
+			return nil, fmt.Errorf("no part %q: %s", name, strings.Join(partNames(), ", "))
+		}
+	}
+	for _, p := range parts {
+		if opt.only == nil || slices.Contains(opt.only, p.name) {
+			if err := p.measure(b, ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return b.report(), nil
+}
+
+// parts are the measurements, in their order.
+var parts = []struct {
+	name    string
+	measure func(*bench, context.Context) error
+}{
+	{"many", (*bench).manySessions},
+	{"peer", (*bench).peerMemory},
+	{"few", (*bench).fewSessions},
+	{"logs", (*bench).logSessions},
+	{"flood", (*bench).floodSessions},
+	{"reread", (*bench).rereadSessions},
+	{"events", (*bench).eventSessions},
+}
+
+func partNames() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // workDir chooses where everything is written: a file system in memory, if there is one with so many bytes to spare, so that the

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,7 +57,8 @@ type Daemon struct {
 	life   context.Context // ends when Run returns
 	die    context.CancelFunc
 
-	loop     loop          // touched by Run's goroutine alone
+	turning  sync.Mutex    // held by who touches the loop: Run while it does not wait, or who brings an answer
+	loop     loop
 	effects  []core.Effect // of the turn in progress; likewise
 	revision atomic.Uint64 // of the core, at the end of the last turn
 	wanted   atomic.Uint32 // the core's set of wanted events, likewise

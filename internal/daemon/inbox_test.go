@@ -3,6 +3,7 @@ package daemon
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/graced/graced/internal/core"
 )
@@ -16,7 +17,8 @@ func TestAnswersPassAFlood(t *testing.T) {
 		b.putOutput(core.Output{}, piece, core.Now{})
 	}
 	b.putAnswer(core.ListenerOutput{Data: []byte("READY\n")})
-	answers, events, _, more := b.take()
+	answers, events, _ := b.take(true)
+	more := b.leave()
 	if len(answers) != 1 {
 		t.Errorf("%d answers are taken in the first turn, want 1", len(answers))
 	}
@@ -24,7 +26,7 @@ func TestAnswersPassAFlood(t *testing.T) {
 		t.Errorf("%d bytes of output are taken in one turn, more: %v; want up to %d and more", n, more, outputPerTurn)
 	}
 	for taken := len(events); taken < outputMost/piece; {
-		answers, events, _, _ := b.take()
+		answers, events, _ := b.take(true)
 		if len(answers) != 0 || len(events) == 0 {
 			t.Fatalf("%d answers and %d pieces in a later turn", len(answers), len(events))
 		}
@@ -34,7 +36,7 @@ func TestAnswersPassAFlood(t *testing.T) {
 
 // TestFloodWaits: a giver of output waits when too much of it is there, until some was taken, or nobody takes any more.
 func TestFloodWaits(t *testing.T) {
-	for _, free := range []func(*inbox){func(b *inbox) { b.take() }, (*inbox).close} {
+	for _, free := range []func(*inbox){func(b *inbox) { b.take(true) }, (*inbox).close} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newInbox()
 			b.putOutput(core.Output{}, outputMost+1, core.Now{})
@@ -53,5 +55,60 @@ func TestFloodWaits(t *testing.T) {
 				t.Error("the giver still waits")
 			}
 		})
+	}
+}
+
+// TestTurnNow: who brings an answer takes the turn, but leaves wishes to Run, which may need what the bringer holds, and everything when Run is
+// at it already; Run hears of what is left.
+func TestTurnNow(t *testing.T) {
+	d := &Daemon{opts: Options{Wall: time.Now}, origin: time.Now(), inbox: newInbox(), loop: loop{core: core.New(core.Options{})}}
+	woken := func() bool {
+		select {
+		case <-d.inbox.wake:
+			return true
+		default:
+			return false
+		}
+	}
+	d.inbox.putAnswer(core.ListenerOutput{})
+	if d.turnNow(); len(d.inbox.answers) != 0 || woken() {
+		t.Errorf("a lone answer: %d left, or Run was woken", len(d.inbox.answers))
+	}
+
+	ran := false
+	d.inbox.putWish(wish{do: func(core.Now) { ran = true }})
+	woken()
+	d.inbox.putAnswer(core.ListenerOutput{})
+	if d.turnNow(); len(d.inbox.answers) != 0 || ran || !woken() {
+		t.Errorf("with a wish: %d answers left, wish carried out: %v; or Run was not woken for it", len(d.inbox.answers), ran)
+	}
+
+	d.turning.Lock()
+	d.inbox.putAnswer(core.ListenerOutput{})
+	if d.turnNow(); len(d.inbox.answers) != 1 || !woken() {
+		t.Errorf("while Run is at a turn: %d answers left, want 1; or Run was not woken for it", len(d.inbox.answers))
+	}
+	d.turning.Unlock()
+
+	d.loop.halted = true
+	if d.turnNow(); len(d.inbox.answers) != 1 {
+		t.Error("a turn after the end")
+	}
+}
+
+// TestNoWakeInATurn: what comes while somebody is at a turn wakes nobody, and is found when the turn ends.
+func TestNoWakeInATurn(t *testing.T) {
+	b := newInbox()
+	b.take(true)
+	b.putWish(wish{})
+	if len(b.wake) != 0 {
+		t.Error("somebody is woken during a turn")
+	}
+	if !b.leave() {
+		t.Error("what came during a turn is not seen at its end")
+	}
+	b.putWish(wish{})
+	if len(b.wake) != 1 {
+		t.Error("nobody is woken after a turn")
 	}
 }

@@ -33,6 +33,7 @@ type inbox struct {
 	events  []news
 	wishes  []wish
 	wake    chan struct{}
+	taking  bool // somebody is at a turn, and looks again before it leaves: nobody else needs to be woken
 
 	output int // bytes of output that wait
 	room   *sync.Cond
@@ -64,8 +65,7 @@ func newInbox() *inbox {
 func (b *inbox) putEvent(e host.Event, at core.Now) {
 	b.mu.Lock()
 	b.events = append(b.events, news{Event: e, at: at})
-	b.mu.Unlock()
-	b.signal()
+	b.wakeAndUnlock()
 }
 
 // putOutput queues output behind the news of its process. It waits while too much of it is there.
@@ -76,16 +76,14 @@ func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
 	}
 	b.output += size
 	b.events = append(b.events, news{output: in, size: size, at: at})
-	b.mu.Unlock()
-	b.signal()
+	b.wakeAndUnlock()
 }
 
-// putAnswer queues what a listener said, for the beginning of the next turn.
+// putAnswer queues what a listener said, for the beginning of the next turn. It wakes nobody: the giver sees to that turn.
 func (b *inbox) putAnswer(in core.Input) {
 	b.mu.Lock()
 	b.answers = append(b.answers, in)
 	b.mu.Unlock()
-	b.signal()
 }
 
 // close lets nobody wait any more.
@@ -99,8 +97,16 @@ func (b *inbox) close() {
 func (b *inbox) putWish(w wish) {
 	b.mu.Lock()
 	b.wishes = append(b.wishes, w)
+	b.wakeAndUnlock()
+}
+
+// wakeAndUnlock sees to it that what was put in is taken.
+func (b *inbox) wakeAndUnlock() {
+	taking := b.taking
 	b.mu.Unlock()
-	b.signal()
+	if !taking {
+		b.signal()
+	}
 }
 
 func (b *inbox) signal() {
@@ -110,10 +116,11 @@ func (b *inbox) signal() {
 	}
 }
 
-// take removes up to one turn's share, in the order of arrival, and reports whether something is left.
-func (b *inbox) take() (answers []core.Input, events []news, wishes []wish, more bool) {
+// take removes up to one turn's share, in the order of arrival; the wishes only when they are asked for. leave ends the turn.
+func (b *inbox) take(wishesToo bool) (answers []core.Input, events []news, wishes []wish) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.taking = true
 	answers, b.answers = b.answers, nil
 	n, size := 0, 0
 	for n < len(b.events) && n < eventsPerTurn && size < outputPerTurn {
@@ -122,11 +129,21 @@ func (b *inbox) take() (answers []core.Input, events []news, wishes []wish, more
 	}
 	b.output -= size
 	events, b.events = split(b.events, n)
-	wishes, b.wishes = split(b.wishes, wishesPerTurn)
-	if b.output <= outputMost {
+	if wishesToo {
+		wishes, b.wishes = split(b.wishes, wishesPerTurn)
+	}
+	if size > 0 && b.output <= outputMost {
 		b.room.Broadcast()
 	}
-	return answers, events, wishes, len(b.events)+len(b.wishes) > 0
+	return answers, events, wishes
+}
+
+// leave ends a turn, and reports whether something is left or has come since take.
+func (b *inbox) leave() (more bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taking = false
+	return len(b.answers)+len(b.events)+len(b.wishes) > 0
 }
 
 func split[T any](items []T, n int) (head, rest []T) {
@@ -136,13 +153,14 @@ func split[T any](items []T, n int) (head, rest []T) {
 	return items[:n:n], items[n:]
 }
 
-// loop is the state that only Run's goroutine touches.
+// loop is the state that one goroutine touches at a time: the one that holds Daemon.turning.
 type loop struct {
 	core    *core.Supervisor
 	replies map[core.Req]chan<- core.Reply
 	lastReq core.Req
 	logs    map[process.ID]*processLogs
 	desired desired
+	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
 	restart bool
 }
@@ -154,30 +172,61 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 	defer d.inbox.close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	d.turning.Lock()
+	defer d.turning.Unlock()
 	for !d.loop.halted {
 		due := timer.C
 		if at, ok := d.loop.core.NextDeadline(); ok {
+			d.loop.alarm = at
 			timer.Reset(at - d.now().Mono)
 		} else {
+			d.loop.alarm = 0
 			due = nil
 		}
+		d.turning.Unlock()
+		ended := false
 		select {
 		case <-d.inbox.wake:
 		case <-due:
 		case <-ctx.Done():
+			ended = true
+		}
+		d.turning.Lock()
+		if ended {
 			return false
 		}
-		d.turn()
+		if !d.loop.halted && d.turn(true) {
+			d.inbox.signal()
+		}
 	}
 	return d.loop.restart
 }
 
-// turn handles one share of the inbox: step the core for each input, publish the new revision, then act.
-func (d *Daemon) turn() {
-	answers, events, wishes, more := d.inbox.take()
-	if more {
+// turnNow makes the caller, who brings the answer of a listener, do the turn that takes it: to wake Run for it would cost more than the turn.
+// Wishes are left to Run: they may wait for what the caller holds. So is everything when Run is at a turn.
+func (d *Daemon) turnNow() {
+	if !d.turning.TryLock() {
+		d.inbox.signal()
+		return
+	}
+	defer d.turning.Unlock()
+	if d.loop.halted {
+		return
+	}
+	const most = 2 // the second takes what the host told about the first
+	more := true
+	for i := 0; i < most && more && !d.loop.halted; i++ {
+		more = d.turn(false)
+	}
+	at, ok := d.loop.core.NextDeadline()
+	if more || d.loop.halted || ok && (d.loop.alarm == 0 || at < d.loop.alarm) {
 		d.inbox.signal()
 	}
+}
+
+// turn handles one share of the inbox: step the core for each input, publish the new revision, then act. It reports whether something waits.
+func (d *Daemon) turn(wishesToo bool) (more bool) {
+	answers, events, wishes := d.inbox.take(wishesToo)
 	for _, in := range answers {
 		d.step(core.Now{}, in) // at no moment of its own: what still waits may be older
 	}
@@ -212,6 +261,7 @@ func (d *Daemon) turn() {
 			close(w.done)
 		}
 	}
+	return d.inbox.leave()
 }
 
 // command steps one command and files who waits for its answer.

@@ -62,6 +62,7 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 				d.logf(LevelDebug, "%s %s output:\n%s", pytext.Repr(name), channel, pytext.BytesRepr(data))
 			}
 			d.inbox.putAnswer(core.ListenerOutput{ID: logs.id, Incarnation: logs.life(), Data: clone(data)})
+			d.turnNow()
 		}
 		return
 	}

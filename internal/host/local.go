@@ -95,6 +95,7 @@ func NewLocal(o Options) (*Local, error) {
 			s.prompt, h.told = true, s
 		case n + 1:
 			s.prompt, h.dialogue = true, s
+			s.eager = runtime.GOMAXPROCS(0) > 1 // else the process could not run meanwhile
 		}
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/graced/graced/internal/process"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,8 @@ type proc struct {
 	socket  *sharedSocket // the standard input of a FastCGI process; nil = a pipe
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
+
+	spokenTo atomic.Bool // something was written to it
 
 	mu        sync.Mutex
 	phase     phase
@@ -142,6 +145,7 @@ func (p *proc) writeStdin(data []byte) error {
 			s.closed = true // the descriptor itself is closed with the process: the shard may still be watching it
 			return ErrStdinClosed
 		}
+		p.spokenTo.Store(true)
 	}
 	if len(data)-n > stdinMax {
 		return ErrStdinFull // compat: what fitted into the pipe is written, as under Supervisor

@@ -30,6 +30,9 @@ const (
 	slowPause = 20 * time.Millisecond
 	// slowPatience is how long the exit of a process waits for such a log.
 	slowPatience = 2 * time.Second
+	// spell is how long a pipe of a dialogue stays hot after the process was spoken to. One that answers at once does so in less; to sleep
+	// until then and to be woken would take longer than that on most machines.
+	spell = 50 * time.Microsecond
 	// lingerMax bounds the pipes that are kept open for what processes left behind.
 	lingerMax = 512
 )
@@ -56,6 +59,8 @@ type shard struct {
 	nudge chan struct{}
 	// prompt: output is moved as soon as it is there. Its processes speak with the daemon, or somebody is told of each piece.
 	prompt bool
+	// eager: a process that was spoken to is expected to answer at once.
+	eager bool
 
 	mu       sync.Mutex
 	commands []command
@@ -80,6 +85,11 @@ type watch struct {
 	size  int    // of the pipe, in bytes
 	hot   bool   // in the shard's list of hot pipes, and not in the epoll set
 	quiet int    // looks in a row that found a hot pipe empty
+
+	// Of a dialogue:
+	until time.Time // when a hot pipe is no longer expected to have an answer
+	vain  int       // how many times in a row none had come until then
+	spare int       // how many answers are not waited for hotly, since that was in vain
 }
 
 // finish is a process that has ended and whose log is slow.
@@ -235,11 +245,37 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 		}
 		return -1
 	}
+	w.spokenTo() // before: this may be the answer to it
 	n := s.move(w)
-	if n >= pipeBytes/4 && s.watches[w.key] == w && w.added && !s.prompt {
+	switch {
+	case s.watches[w.key] != w || !w.added:
+	case s.eager:
+		if w.spokenTo() && w.worthIt() {
+			s.heat(w)
+		}
+	case n >= pipeBytes/4 && !s.prompt:
 		s.heat(w)
+		s.widen(w)
 	}
 	return 100 * n / w.size
+}
+
+// spokenTo reports whether something was written to the process since the last look at that. The answer is expected soon, on standard output.
+func (w *watch) spokenTo() bool {
+	if w.p == nil || w.out != w.p.req.Stdout || !w.p.spokenTo.Swap(false) {
+		return false
+	}
+	w.until = time.Now().Add(spell)
+	return true
+}
+
+// worthIt reports whether the next answer is to be waited for hotly: more and more seldom while that is in vain.
+func (w *watch) worthIt() bool {
+	if w.spare > 0 {
+		w.spare--
+		return false
+	}
+	return true
 }
 
 // move moves what can be read from a pipe, and returns how many bytes that were.
@@ -272,11 +308,15 @@ func (s *shard) move(w *watch) int {
 }
 
 // heat takes a busy pipe out of the epoll set, to be looked at in each round instead: a pipe in an epoll set calls it at each write, which
-// costs the writer as much as the write. The pipe also gets more room; where the user's share of pipe memory is used up, it stays as it is.
+// costs the writer as much as the write.
 func (s *shard) heat(w *watch) {
 	s.unwatch(w)
 	w.hot, w.quiet = true, 0
 	s.hot = append(s.hot, w)
+}
+
+// widen gives a busy pipe more room; where the user's share of pipe memory is used up, it stays as it is.
+func (s *shard) widen(w *watch) {
 	if w.size == pipeBytes {
 		if size, err := unix.FcntlInt(uintptr(w.fd), unix.F_SETPIPE_SZ, widePipe); err == nil {
 			w.size = size
@@ -296,15 +336,17 @@ func (s *shard) lookAtHot() int {
 		}
 		n := s.move(w)
 		most = max(most, 100*n/w.size)
-		switch {
-		case n > 0:
+		w.quiet++
+		if n > 0 {
 			w.quiet = 0
-		default:
-			w.quiet++
+		}
+		cold := w.quiet >= patience
+		if s.eager {
+			cold = w.silent(n)
 		}
 		switch {
 		case !w.hot || s.watches[w.key] != w:
-		case w.quiet >= patience:
+		case cold:
 			w.hot = false
 			s.watch(w, unix.EPOLLIN)
 		default:
@@ -314,6 +356,23 @@ func (s *shard) lookAtHot() int {
 	clear(s.hot[len(kept):])
 	s.hot = kept
 	return most
+}
+
+// silent takes a look at the hot pipe of a dialogue that found n bytes, and reports whether no answer is expected any more.
+func (w *watch) silent(n int) bool {
+	const most = 6
+	if n > 0 {
+		w.vain = 0
+		w.spokenTo()
+	}
+	if time.Now().Before(w.until) {
+		return false
+	}
+	if n == 0 {
+		w.vain = min(w.vain+1, most)
+		w.spare = 1 << w.vain
+	}
+	return true
 }
 
 // obey carries out the commands; it reports false when the shard is to end.
