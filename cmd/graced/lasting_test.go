@@ -85,6 +85,24 @@ func TestAutoLogs(t *testing.T) {
 	}
 }
 
+// TestAutoLogsOfAll: the AUTO logs of every process are there, also of one that is not started and of one that cannot be; all are private.
+func TestAutoLogsOfAll(t *testing.T) {
+	r := newRig(t, "[program:idle]\ncommand=/bin/sleep 1000\nautostart=false\n[program:none]\ncommand=/no/such/program\nstartretries=0\n"+
+		"[program:runs]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.runs("runs", process.Running)
+	r.runs("none", process.Fatal)
+	r.until("there are six AUTO logs", func() bool { return len(r.files("*-std*---supervisor-????????.log")) == 6 })
+	for _, name := range r.files("*-std*---supervisor-????????.log") {
+		st, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v", name, st.Mode())
+		}
+	}
+}
+
 // TestNocleanup checks that AUTO logs outlive a restart with nocleanup.
 func TestNocleanup(t *testing.T) {
 	r := newRig(t, "[supervisord]\nnocleanup=true\n[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")

@@ -32,23 +32,6 @@ func AutoName(process, channel, identifier string) string {
 	return fmt.Sprintf("%s-%s---%s-%s.log", process, channel, identifier, random[:])
 }
 
-// CreateAuto creates the empty AUTO log of a channel in dir, readable by the daemon's user alone, and returns its path.
-func CreateAuto(dir, process, channel, identifier string) (path string, err error) {
-	const tries = 100
-	for range tries {
-		path = filepath.Join(dir, AutoName(process, channel, identifier))
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return "", fmt.Errorf("cannot create log: %w", err)
-		}
-		return path, f.Close()
-	}
-	return "", fmt.Errorf("cannot create log in %s: no free name", dir)
-}
-
 // CleanAuto removes the AUTO logs that earlier runs under this identifier left in dir, backups included (contract: logging, "AUTO
 // cleanup"). failed lists the paths that could not be removed; the error says that dir could not be read.
 //

@@ -13,11 +13,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// createAuto makes the AUTO log of a process that does not run.
+func createAuto(dir, process, channel, identifier string) (string, error) {
+	path := filepath.Join(dir, AutoName(process, channel, identifier))
+	s := NewStream(Config{Name: process, Channel: channel, Path: path, Auto: true}, nil)
+	defer s.Dispose()
+	return path, s.Create()
+}
+
+// TestAutoMode: the file is readable by the daemon's user alone, whether a start makes it or not; one that is made anew later is like any other log.
+func TestAutoMode(t *testing.T) {
+	umask := syscall.Umask(0)
+	defer syscall.Umask(umask)
+	for what, begin := range map[string]func(*Stream) error{"Create": (*Stream).Create, "Open": (*Stream).Open} {
+		path := filepath.Join(t.TempDir(), "p.log")
+		s := NewStream(Config{Name: "p", Path: path, Auto: true}, nil)
+		mode := func() fs.FileMode {
+			st, err := os.Stat(path)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			return st.Mode().Perm()
+		}
+		if err := begin(s); err != nil || mode() != 0o600 {
+			t.Errorf("%s: %v, mode %v", what, err, mode())
+		}
+		if what == "Create" && s.target.fd >= 0 {
+			t.Error("Create leaves a descriptor open")
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Create(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s, then Create: the file was made twice: %v", what, err)
+		}
+		s.Close()
+		if err := s.Open(); err != nil || mode() != 0o666 {
+			t.Errorf("%s, then Open: %v, mode %v", what, err, mode())
+		}
+		s.Close()
+		s.Dispose()
+	}
+}
+
 func TestAuto(t *testing.T) {
 	dir := t.TempDir()
-	umask := syscall.Umask(0)
-	path, err := CreateAuto(dir, "web_00", "stdout", "supervisor")
-	syscall.Umask(umask)
+	path, err := createAuto(dir, "web_00", "stdout", "supervisor")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +74,7 @@ func TestAuto(t *testing.T) {
 	if random, ok2 := strings.CutSuffix(random, ".log"); !ok || !ok2 || len(random) != 8 || strings.Trim(random, autoLetters) != "" {
 		t.Errorf("name %q", name)
 	}
-	if _, err := CreateAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := createAuto(filepath.Join(dir, "none"), "p", "stdout", "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing directory: %v", err)
 	}
 	for _, name := range []string{
@@ -85,15 +129,15 @@ func names(t *testing.T, dir string) (list []string) {
 // TestCleanAutoSpares removes nothing from another instance: what is written to stays, with its backups (quirk F2).
 func TestCleanAutoSpares(t *testing.T) {
 	dir := t.TempDir()
-	alive, err := CreateAuto(dir, "alive", "stdout", "x")
+	alive, err := createAuto(dir, "alive", "stdout", "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := CreateAuto(dir, "read", "stdout", "x")
+	read, err := createAuto(dir, "read", "stdout", "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateAuto(dir, "left", "stdout", "x"); err != nil {
+	if _, err := createAuto(dir, "left", "stdout", "x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{alive + ".1", alive + ".12", read + ".1"} {

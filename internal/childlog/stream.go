@@ -19,6 +19,7 @@ type Config struct {
 	MaxBytes int64  // bytes; zero or less: never rotated
 	Backups  int
 	Mode     fs.FileMode // of new files, before the umask; 0 = 0666
+	Auto     bool        // the file at Path is new and made by Create or the first Open, readable by the daemon's user alone
 	Syslog   bool        // each line also goes to syslog
 
 	// StripANSI removes the escape sequences of terminals from what goes to the file, to Log and to Captured. An unfinished sequence is
@@ -55,6 +56,7 @@ type Stream struct {
 	cfg    Config
 	target *target // of cfg.Path; nil with Path ""
 	opened bool
+	fresh  bool // the file of an AUTO log is still to be made
 	forget bool // the capture buffer is to be emptied
 }
 
@@ -63,6 +65,7 @@ type Stream struct {
 func NewStream(cfg Config, report func(text string)) *Stream {
 	s := &Stream{report: report, syslog: syslogWriter{path: syslogSocket, report: report}}
 	s.configure(cfg)
+	s.fresh = cfg.Auto
 	return s
 }
 
@@ -104,11 +107,31 @@ func (s *Stream) Open() error {
 		shared.put(old)
 	}
 	if s.target != nil {
+		if s.fresh {
+			s.fresh = false
+			_ = s.target.create(autoMode) // begin would say why not
+		}
 		if err := s.target.begin(); err != nil {
 			return err
 		}
 	}
 	s.opened = true
+	return nil
+}
+
+// Create makes the file of an AUTO log that no Open has made: it is to be there before the process starts.
+func (s *Stream) Create() error {
+	s.mu.Lock()
+	t, fresh := s.target, s.fresh
+	s.fresh = false
+	s.mu.Unlock()
+	if t == nil || !fresh {
+		return nil
+	}
+	defer t.rest()
+	if err := t.create(autoMode); err != nil {
+		return fmt.Errorf("cannot create log: %w", err)
+	}
 	return nil
 }
 

@@ -45,8 +45,11 @@ type target struct {
 	prev, next *target
 }
 
-// openMode is the mode of a new log file before the umask, as Python's open uses it.
-const openMode = fs.FileMode(0o666)
+// openMode is the mode of a new log file before the umask, as Python's open uses it; autoMode is that of an AUTO log, as its tempfile does.
+const (
+	openMode = fs.FileMode(0o666)
+	autoMode = fs.FileMode(0o600)
+)
 
 // device reports whether path must never be renamed or removed: everything below /dev and /proc, also through a symbolic link.
 func device(path string) bool {
@@ -328,6 +331,25 @@ func (t *target) begin() error {
 	}
 	t.opens++
 	return nil
+}
+
+// create opens the path, with a mode of its own if the file is not there yet.
+func (t *target) create(mode fs.FileMode) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	usual := t.mode
+	t.mode = mode
+	defer func() { t.mode = usual }()
+	return t.open(false)
+}
+
+// rest closes the descriptor that no writer needs.
+func (t *target) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.opens == 0 {
+		t.closeDescriptor()
+	}
 }
 
 // end counts a writer out; the last one closes the descriptor.

@@ -159,6 +159,7 @@ type loop struct {
 	replies map[core.Req]chan<- core.Reply
 	lastReq core.Req
 	logs    map[process.ID]*processLogs
+	opened  []process.ID // logs that were opened in this turn
 	desired desired
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
@@ -256,6 +257,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 	for _, e := range effects {
 		d.act(e)
 	}
+	d.createLogs()
 	for _, w := range wishes {
 		if w.done != nil {
 			close(w.done)
@@ -298,6 +300,9 @@ func (d *Daemon) inputOf(n news) core.Input {
 	case host.Spawned:
 		return core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID}
 	case host.SpawnFailed:
+		if logs := d.loop.logs[e.ID]; logs != nil { // it may have failed before it came to its logs
+			d.files.put(func() { d.createAutoLogs(logs) })
+		}
 		return core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: e.Text}
 	case host.Exited:
 		return core.Exited{ID: e.ID, Incarnation: e.Incarnation, Status: e.Status, At: e.At.Sub(d.origin)}
@@ -323,6 +328,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Spawn:
 		logs := d.loop.logs[e.ID]
 		logs.incarnation.Store(uint64(e.Incarnation))
+		logs.spawned = true
 		req := host.SpawnRequest{
 			ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
 			Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
@@ -339,8 +345,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.WriteStdin:
 		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token)})
 	case core.OpenLogs:
-		logs := d.loop.logs[e.ID]
-		d.files.put(func() { d.createAutoLogs(logs) })
+		d.loop.opened = append(d.loop.opened, e.ID)
 	case core.CloseLogs:
 		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
@@ -357,6 +362,16 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Halt:
 		d.loop.halted, d.loop.restart = true, e.Restart
 	}
+}
+
+// createLogs sees to the AUTO logs of processes that were added and not started in the same turn: the others' are made on the way.
+func (d *Daemon) createLogs() {
+	for _, id := range d.loop.opened {
+		if logs := d.loop.logs[id]; logs != nil && !logs.spawned {
+			d.files.put(func() { d.createAutoLogs(logs) })
+		}
+	}
+	d.loop.opened = nil
 }
 
 // do runs f in the loop and waits for it. It reports false when the daemon has stopped or ctx ended first.

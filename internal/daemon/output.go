@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 
@@ -20,7 +19,7 @@ type processLogs struct {
 	id             process.ID
 	incarnation    atomic.Uint64 // of the life that writes
 	stdout, stderr *childlog.Stream
-	create         []string // AUTO files to create
+	spawned        bool // at least once, or about to be
 	pace           host.Pace
 }
 
@@ -28,19 +27,19 @@ type processLogs struct {
 func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
 	logs := &processLogs{id: open.ID}
 	stream := func(spec process.LogSpec, channel control.Channel, absent bool) *childlog.Stream {
-		path := ""
+		path, auto := "", false
 		switch {
 		case absent:
 		case spec.File.Kind == process.LogAuto:
 			dir := d.loop.desired.config.Supervisord.ChildLogDir
 			path = filepath.Join(dir, childlog.AutoName(open.Spec.Name, string(channel), *d.ident.Load()))
-			logs.create = append(logs.create, path)
+			auto = true
 		case spec.File.Kind == process.LogPath:
 			path = spec.File.Path
 		}
 		c := childlog.Config{
 			Name: open.Spec.Name, Channel: string(channel), Path: path, MaxBytes: spec.MaxBytes, Backups: spec.Backups, Syslog: spec.Syslog,
-			StripANSI: d.loop.desired.config.Supervisord.StripANSI,
+			StripANSI: d.loop.desired.config.Supervisord.StripANSI, Auto: auto,
 		}
 		d.listen(&c, logs, spec, open.Listener && channel == control.Stdout)
 		return childlog.NewStream(c, func(text string) { d.logf(LevelCritical, "%s", text) })
@@ -108,14 +107,11 @@ func (d *Daemon) hear(in core.Input, size int) { d.inbox.putOutput(in, size, d.n
 
 func clone(data []byte) []byte { return append([]byte(nil), data...) }
 
-// createAutoLogs makes the files that AUTO promises to exist before the first start.
+// createAutoLogs makes the files that AUTO promises to exist before the first start, where no start has made them.
 func (d *Daemon) createAutoLogs(logs *processLogs) {
-	for _, path := range logs.create {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			d.logf(LevelWarn, "cannot create the log file %s: %v", path, err)
-			continue
+	for _, stream := range []*childlog.Stream{logs.stdout, logs.stderr} {
+		if err := stream.Create(); err != nil {
+			d.logf(LevelWarn, "%v", err)
 		}
-		_ = f.Close() // nothing was written
 	}
 }
