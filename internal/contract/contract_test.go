@@ -44,6 +44,13 @@ func TestMain(m *testing.M) {
 		<-interrupted
 		os.Exit(1)
 	}()
+	// So with any other: what a child ignores is recorded. And so is its umask.
+	for n := syscall.Signal(1); n < 32; n++ {
+		if signal.Ignored(n) {
+			signal.Notify(make(chan os.Signal, 1), n)
+		}
+	}
+	syscall.Umask(0o022)
 	code := m.Run()
 	stopZygote()
 	os.Exit(code)

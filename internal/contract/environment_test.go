@@ -41,6 +41,8 @@ type environment struct {
 	ctlPath string
 	env     []string
 	daemon  *running // nil: none was started, or it has ended and a session knows
+
+	sessions []int // of all daemons that were started
 }
 
 // makeDir makes a directory whose name always has the same length: it is part of what has a length.
@@ -71,6 +73,7 @@ func newEnvironment(t *testing.T, p pairing) *environment {
 			killSession(e.daemon.pid) // it takes a second for each group to end by itself
 		}
 		e.stop()
+		e.killOrphans()
 	})
 	if !p.ourDaemon {
 		e.pulse()
@@ -125,6 +128,13 @@ func (e *environment) act(s statement) {
 	e.Helper()
 	words := strings.Fields(s.rest)
 	switch s.verb {
+	case "needs":
+		if s.rest != "root" {
+			e.Fatalf("%s: nobody knows who has %s", s.pos, s.rest)
+		}
+		if os.Getuid() != 0 {
+			e.Skip("only root can start processes as another user")
+		}
 	case "file":
 		e.write(words[0], e.expand(strings.Join(s.block, "\n")+"\n"))
 	case "edit":
@@ -158,6 +168,10 @@ func (e *environment) act(s statement) {
 	case "await", "lacks":
 		name, text, _ := strings.Cut(s.rest, " ")
 		e.await(s.pos, name, text, s.verb == "await")
+	case "runs":
+		e.poll(s.pos, "nothing matches "+s.rest, func() bool { return len(e.matching(s)) > 0 })
+	case "died":
+		e.poll(s.pos, "something matches "+s.rest, func() bool { return len(e.matching(s)) == 0 })
 	case "kill":
 		e.kill(s.pos, words[0], words[1])
 	case "append":
@@ -223,6 +237,7 @@ func (e *environment) start(pos string) {
 	if e.daemon, err = (order{path: e.pairing.daemon, args: []string{"-n", "-c", e.path("s.conf")}, dir: e.dir, env: e.env}).start(); err != nil {
 		e.Fatalf("%s: %v", pos, err)
 	}
+	e.sessions = append(e.sessions, e.daemon.pid)
 	e.wait(pos, "daemon", "up")
 }
 
@@ -275,17 +290,17 @@ func (e *environment) pulse() {
 
 // killSession kills the daemon and everything it has started: all of it is in the session that start opened for it.
 func killSession(session int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
-	for _, path := range stats {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		_, rest, _ := strings.Cut(string(data), ") ")
-		fields := strings.Fields(rest) // state, parent, group, session
-		if len(fields) > 3 && fields[3] == strconv.Itoa(session) {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+	for _, m := range members(session) {
+		_ = syscall.Kill(m.pid, syscall.SIGKILL) // it may have ended by itself
+	}
+}
+
+// killOrphans kills what daemons that have ended have left. Their sessions' numbers may be others' now, hence the look at the environment.
+func (e *environment) killOrphans() {
+	for _, session := range e.sessions {
+		for _, m := range members(session) {
+			if strings.Contains("\x00"+procFile(m.pid, "environ"), "\x00HOME="+e.dir+"\x00") {
+				_ = syscall.Kill(m.pid, syscall.SIGKILL) // it may have ended by itself
 			}
 		}
 	}
@@ -363,6 +378,8 @@ func (e *environment) step(s statement) []string {
 		return e.grep(s)
 	case "proc":
 		return e.proc(s)
+	case "ps":
+		return e.ps(s)
 	case "end":
 		return e.end(s)
 	case "serve":
@@ -426,7 +443,8 @@ func (e *environment) talk(ctx context.Context, s statement, client *running) {
 	}
 }
 
-// settle waits until a process has nothing to do: a signal that hits Supervisor's client while it prints shows its inner workings.
+// settle waits until a process has nothing to do: a signal that hits Supervisor's client while it prints shows its inner workings, and so
+// do the descriptors and the mask of a program that works.
 func (e *environment) settle(ctx context.Context, pid int) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -437,14 +455,9 @@ func (e *environment) settle(ctx context.Context, pid int) {
 		case <-ctx.Done():
 			return
 		}
-		data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil {
+		f := procStat(pid)
+		if f == nil {
 			return // it has ended
-		}
-		_, rest, _ := strings.Cut(string(data), ") ")
-		f := strings.Fields(rest)
-		if len(f) < 13 {
-			return
 		}
 		now := f[0] + " " + f[11] + " " + f[12] // state, and the time in user and kernel mode
 		if now == before && f[0] == "S" {

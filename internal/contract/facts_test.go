@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,7 +104,20 @@ func (e *environment) cat(s statement) []string {
 	if len(names) == 0 {
 		return []string{"(no file)"}
 	}
-	return e.clean(strings.ReplaceAll(b.String(), "\x00", "␀"))
+	return e.clean(strings.ReplaceAll(legible(b.String()), "\x00", "␀"))
+}
+
+// legible writes bytes that are no UTF-8 as \xNN.
+func legible(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // grep records the lines of a file that match a regular expression.
@@ -125,71 +139,6 @@ func (e *environment) grep(s statement) []string {
 		}
 	}
 	return e.clean(out.String())
-}
-
-// proc records facts about a running process that /proc knows.
-func (e *environment) proc(s statement) []string {
-	e.Helper()
-	words := strings.Fields(s.rest)
-	pid := e.pidOf(s.pos, words[0])
-	dir := "/proc/" + strconv.Itoa(pid) + "/"
-	read := func(name string) string {
-		data, err := os.ReadFile(dir + name)
-		if err != nil {
-			e.Fatalf("%s: %v", s.pos, err)
-		}
-		return string(data)
-	}
-	status := map[string]string{}
-	for line := range strings.Lines(read("status")) {
-		name, value, _ := strings.Cut(line, ":")
-		status[name] = strings.Join(strings.Fields(value), " ")
-	}
-	var out []string
-	for _, fact := range words[1:] {
-		value := ""
-		switch fact {
-		case "argv":
-			value = fmt.Sprintf("%q", strings.Split(strings.TrimSuffix(read("cmdline"), "\x00"), "\x00"))
-		case "cwd", "exe", "root":
-			link, err := os.Readlink(dir + fact)
-			if err != nil {
-				e.Fatalf("%s: %v", s.pos, err)
-			}
-			value = link
-		case "env":
-			vars := strings.Split(strings.TrimSuffix(read("environ"), "\x00"), "\x00")
-			slices.Sort(vars)
-			for _, v := range vars {
-				out = append(out, "env "+v)
-			}
-			continue
-		case "leader": // of a process group of its own, in the daemon's session
-			group, _ := unix.Getpgid(pid)
-			session, _ := unix.Getsid(pid)
-			value = fmt.Sprintf("group %t, session of the daemon %t", group == pid, session == e.daemon.pid)
-		case "fds":
-			for fd := range 10 {
-				if link, err := os.Readlink(dir + "fd/" + strconv.Itoa(fd)); err == nil {
-					kind, _, _ := strings.Cut(link, ":[")
-					value += fmt.Sprintf("%d=%s ", fd, kind)
-				}
-			}
-		case "nofile":
-			for line := range strings.Lines(read("limits")) {
-				if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
-					value = strings.Join(strings.Fields(rest), " ")
-				}
-			}
-		default:
-			var ok bool
-			if value, ok = status[fact]; !ok {
-				e.Fatalf("%s: nothing known as %s", s.pos, fact)
-			}
-		}
-		out = append(out, fact+" "+strings.TrimSpace(value))
-	}
-	return e.clean(strings.Join(out, "\n") + "\n")
 }
 
 // end waits for the end of the daemon and records its exit code.

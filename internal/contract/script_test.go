@@ -125,7 +125,7 @@ func parseScript(t *testing.T, path string) []statement {
 // isStep reports whether the statement leaves a record.
 func (s statement) isStep() bool {
 	switch s.verb {
-	case "ctl", "sorted", "raw", "shell", "talk", "rpc", "rpc*", "http", "cat", "grep", "proc", "end", "serve":
+	case "ctl", "sorted", "raw", "shell", "talk", "rpc", "rpc*", "http", "cat", "grep", "proc", "ps", "end", "serve":
 		return true
 	}
 	return false
