@@ -57,7 +57,7 @@ type Daemon struct {
 	life   context.Context // ends when Run returns
 	die    context.CancelFunc
 
-	turning  sync.Mutex    // held by who touches the loop: Run while it does not wait, or who brings an answer
+	turning  sync.Mutex // held by who touches the loop: Run while it does not wait, or who brings an answer
 	loop     loop
 	effects  []core.Effect // of the turn in progress; likewise
 	revision atomic.Uint64 // of the core, at the end of the last turn

@@ -421,22 +421,22 @@ func TestPace(t *testing.T) {
 	now := p.last
 	step := func(after, most int) int64 {
 		now = now.Add(time.Duration(after) * time.Millisecond)
-		return p.next(now, most).Milliseconds()
+		return p.next(now, most).Microseconds()
 	}
 	if d := step(1000, 0); d != 0 {
-		t.Errorf("a lone line waits %d ms", d)
+		t.Errorf("a lone line waits %d µs", d)
 	}
 	var got []int64
-	for range 5 {
+	for range 7 {
 		got = append(got, step(1, 0))
 	}
 	got = append(got, step(1, 40))
-	for range 4 {
+	for range 5 {
 		got = append(got, step(1, 100))
 	}
 	got = append(got, step(1, -1), step(1, 0), step(1000, 0))
-	if want := []int64{1, 2, 4, 5, 5, 5, 2, 1, 0, 0, 0, 1, 0}; !slices.Equal(got, want) {
-		t.Errorf("pauses %v, want %v", got, want)
+	if want := []int64{200, 400, 800, 1600, 3200, 5000, 5000, 5000, 2500, 1250, 625, 312, 0, 0, 200, 0}; !slices.Equal(got, want) {
+		t.Errorf("pauses %v µs, want %v", got, want)
 	}
 }
 

@@ -18,14 +18,13 @@ const (
 	turnBytes = 1 << 20
 	// stepBytes is the most that is moved in one go: the writer cannot write meanwhile.
 	stepBytes = 64 << 10
-	// pipeBytes is what the kernel gives a pipe; widePipe is what one gets whose process writes much: it takes what such a process writes in
-	// a time slice, so that neither waits for the other.
+	// pipeBytes is what the kernel gives a pipe. More room would let a flood of many processes go on for tens of milliseconds before one of them
+	// waits, and the processors are theirs meanwhile: whoever asks the daemon something then waits as long.
 	pipeBytes = 64 << 10
-	widePipe  = turnBytes
 	// gatherMost is how long a shard lets small writes gather in the pipes.
 	gatherMost = 5 * time.Millisecond
 	// gatherLeast is the shortest pause that is worth its timer.
-	gatherLeast = time.Millisecond
+	gatherLeast = 200 * time.Microsecond
 	// slowPause is how long a stream whose log takes nothing is left alone.
 	slowPause = 20 * time.Millisecond
 	// slowPatience is how long the exit of a process waits for such a log.
@@ -82,7 +81,6 @@ type watch struct {
 	p     *proc  // nil: the process has ended, somebody else still holds the pipe
 	out   Output // nil: standard input
 	added bool   // in the epoll set
-	size  int    // of the pipe, in bytes
 	hot   bool   // in the shard's list of hot pipes, and not in the epoll set
 	quiet int    // looks in a row that found a hot pipe empty
 
@@ -255,9 +253,8 @@ func (s *shard) handle(ev unix.EpollEvent) int {
 		}
 	case n >= pipeBytes/4 && !s.prompt:
 		s.heat(w)
-		s.widen(w)
 	}
-	return 100 * n / w.size
+	return 100 * n / pipeBytes
 }
 
 // spokenTo reports whether something was written to the process since the last look at that. The answer is expected soon, on standard output.
@@ -315,15 +312,6 @@ func (s *shard) heat(w *watch) {
 	s.hot = append(s.hot, w)
 }
 
-// widen gives a busy pipe more room; where the user's share of pipe memory is used up, it stays as it is.
-func (s *shard) widen(w *watch) {
-	if w.size == pipeBytes {
-		if size, err := unix.FcntlInt(uintptr(w.fd), unix.F_SETPIPE_SZ, widePipe); err == nil {
-			w.size = size
-		}
-	}
-}
-
 // lookAtHot moves the output of the hot pipes and returns how full the fullest was, in percent; -1 = there is none. A pipe that stays empty
 // goes back into the epoll set.
 func (s *shard) lookAtHot() int {
@@ -335,7 +323,7 @@ func (s *shard) lookAtHot() int {
 			continue // it has ended, or its log is slow
 		}
 		n := s.move(w)
-		most = max(most, 100*n/w.size)
+		most = max(most, 100*n/pipeBytes)
 		w.quiet++
 		if n > 0 {
 			w.quiet = 0
@@ -388,7 +376,7 @@ func (s *shard) obey() bool {
 		case c.started != nil:
 			for _, pipe := range c.started.pipes {
 				if pipe.fd >= 0 {
-					s.watch(&watch{fd: pipe.fd, p: c.started, out: pipe.out, size: pipeBytes}, unix.EPOLLIN)
+					s.watch(&watch{fd: pipe.fd, p: c.started, out: pipe.out}, unix.EPOLLIN)
 				}
 			}
 			s.feed(c.started) // what was written before the fork
@@ -539,7 +527,7 @@ func (s *shard) drain(f *finish) {
 func (s *shard) empty(w *watch) (slow bool) {
 	left, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETPIPE_SZ, 0)
 	if err != nil {
-		left = widePipe
+		left = pipeBytes
 	}
 	for left > 0 {
 		n, err := w.out.Drain(w.fd, turnBytes)
