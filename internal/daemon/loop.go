@@ -252,11 +252,10 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 	}
 	d.revision.Store(d.loop.core.Revision())
 	d.wanted.Store(uint32(d.loop.core.Wanted()))
-	effects := d.effects
-	d.effects = nil
-	for _, e := range effects {
-		d.act(e)
+	for i := 0; i < len(d.effects); i++ {
+		d.act(d.effects[i])
 	}
+	d.effects = cleared(d.effects)
 	d.createLogs()
 	for _, w := range wishes {
 		if w.done != nil {
@@ -362,6 +361,16 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Halt:
 		d.loop.halted, d.loop.restart = true, e.Restart
 	}
+}
+
+// cleared returns s empty for another turn, and does not keep the room that a large turn took.
+func cleared(s []core.Effect) []core.Effect {
+	const most = 256
+	if cap(s) > most {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // createLogs sees to the AUTO logs of processes that were added and not started in the same turn: the others' are made on the way.

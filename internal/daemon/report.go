@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"strings"
 
 	"github.com/graced/graced/internal/control"
@@ -11,6 +12,9 @@ import (
 // report renders a fact of the core into the main log, in Supervisor's words (contract: process, "Transitions" and "Timers"; logging,
 // "Well-known lines").
 func (d *Daemon) report(e core.Event) {
+	if chatter(e) && !d.log.Enabled(context.Background(), LevelDebug) {
+		return
+	}
 	switch e := e.(type) {
 	case core.ProcessForked:
 		d.logf(LevelInfo, "spawned: '%s' with pid %d", e.Name, e.PID)
@@ -68,6 +72,19 @@ func (d *Daemon) report(e core.Event) {
 	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
 		// The main log of Supervisor does not tell them.
 	}
+}
+
+// chatter reports whether a fact is told for debugging only. Of these there are several for each event of a listener.
+func chatter(e core.Event) bool {
+	switch e := e.(type) {
+	case core.ListenerChanged:
+		return e.To != event.Violated
+	case core.EventJudged:
+		return e.Verdict == core.EventAccepted
+	case core.EventSent, core.EventRebuffered:
+		return true
+	}
+	return false
 }
 
 func (d *Daemon) reportVerdict(e core.EventJudged) {

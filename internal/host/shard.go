@@ -166,22 +166,24 @@ func (s *shard) run() {
 
 // wait waits for the epoll set. With hot pipes it only looks.
 func (s *shard) wait() (n int, err error) {
-	look := func() bool {
-		for {
-			n, err = unix.EpollWait(s.ep, s.events[:], 0)
-			if err != unix.EINTR {
-				return n != 0 || err != nil
-			}
+	if len(s.hot) > 0 {
+		return s.look()
+	}
+	rerr := s.raw.Read(func(uintptr) bool {
+		n, err = s.look()
+		return n != 0 || err != nil
+	})
+	return n, errors.Join(err, rerr)
+}
+
+// look takes what the epoll set has now.
+func (s *shard) look() (n int, err error) {
+	for {
+		n, err = unix.EpollWait(s.ep, s.events[:], 0)
+		if err != unix.EINTR {
+			return n, err
 		}
 	}
-	if len(s.hot) > 0 {
-		look()
-		return n, err
-	}
-	if rerr := s.raw.Read(func(uintptr) bool { return look() }); rerr != nil {
-		return 0, rerr
-	}
-	return n, err
 }
 
 // gather lets writes come together for d, unless a command comes.
