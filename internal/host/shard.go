@@ -169,6 +169,11 @@ func (s *shard) wait() (n int, err error) {
 	if len(s.hot) > 0 {
 		return s.look()
 	}
+	return s.sleep()
+}
+
+// sleep waits in Go's poller.
+func (s *shard) sleep() (n int, err error) {
 	rerr := s.raw.Read(func(uintptr) bool {
 		n, err = s.look()
 		return n != 0 || err != nil
