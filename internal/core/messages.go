@@ -248,6 +248,7 @@ type WriteStdin struct {
 	Incarnation process.Incarnation
 	Data        []byte
 	Token       Token
+	Idle        bool // nobody waits for the answer: that the data was taken may be told together with the next news
 }
 
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.

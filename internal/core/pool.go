@@ -155,7 +155,7 @@ func (s *Supervisor) deliver(p *pool, to *proc, q *queued) {
 	to.listener.Sent()
 	to.holds = q
 	s.emit(WriteStdin{
-		ID: to.id, Incarnation: to.incarnation, Data: h.Envelope(q.payload), Token: s.token(to, sending{kind: sentEvent, event: q}),
+		ID: to.id, Incarnation: to.incarnation, Data: h.Envelope(q.payload), Token: s.token(to, sending{kind: sentEvent, event: q}), Idle: true,
 	})
 	s.publish(EventSent{Name: to.name, Serial: q.serial})
 }
@@ -245,7 +245,7 @@ func (s *Supervisor) verdict(handler string, q *queued, answer []byte) Verdict {
 	}
 	// A process that cannot take it any more is passed over in silence.
 	if p := s.procs[q.about]; p != nil && p.pid != 0 && (p.state == process.Running || p.state == process.Starting) {
-		s.emit(WriteStdin{ID: p.id, Incarnation: p.incarnation, Data: data, Token: s.token(p, sending{kind: sentAnswer})})
+		s.emit(WriteStdin{ID: p.id, Incarnation: p.incarnation, Data: data, Token: s.token(p, sending{kind: sentAnswer}), Idle: true})
 	}
 	return EventAccepted
 }

@@ -111,7 +111,7 @@ func (h *fakeHost) WriteStdin(r host.StdinRequest) {
 	default:
 		h.stdin[fmt.Sprint(r.ID)] += string(r.Data)
 	}
-	time.AfterFunc(time.Microsecond, func() { h.events(host.StdinWritten{ID: r.ID, Token: r.Token, Err: err}) })
+	time.AfterFunc(time.Microsecond, func() { h.events(host.StdinWritten{ID: r.ID, Token: r.Token, Err: err, Idle: r.Idle}) })
 }
 
 func (h *fakeHost) Check(s *process.Spec) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
 )
 
 // TestAnswersPassAFlood: what a listener says is taken in the next turn, whatever waits, and a turn takes a bounded share of that. Once each answer
@@ -93,6 +94,28 @@ func TestTurnNow(t *testing.T) {
 	d.loop.halted = true
 	if d.turnNow(); len(d.inbox.answers) != 1 {
 		t.Error("a turn after the end")
+	}
+}
+
+// TestIdleNews: news that nobody waits for wakes nobody, and comes with what does. A failure is not such news.
+func TestIdleNews(t *testing.T) {
+	b := newInbox()
+	b.putEvent(host.StdinWritten{Token: 1, Idle: true}, core.Now{})
+	if b.take(false); len(b.wake) != 0 || b.leave() {
+		t.Error("idle news wakes somebody, or is left")
+	}
+	b.putEvent(host.StdinWritten{Token: 2, Idle: true}, core.Now{})
+	b.take(true)
+	b.putEvent(host.StdinWritten{Token: 3, Idle: true}, core.Now{})
+	if b.leave() {
+		t.Error("idle news that came in a turn asks for another")
+	}
+	b.putEvent(host.StdinWritten{Token: 4, Idle: true, Err: host.ErrStdinClosed}, core.Now{})
+	if len(b.wake) != 1 {
+		t.Error("a failure wakes nobody")
+	}
+	if _, events, _ := b.take(true); len(events) != 2 || b.idle != 0 {
+		t.Errorf("%d events in the turn that a failure asked for, want 2; %d idle ones counted", len(events), b.idle)
 	}
 }
 

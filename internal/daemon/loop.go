@@ -33,6 +33,7 @@ type inbox struct {
 	events  []news
 	wishes  []wish
 	wake    chan struct{}
+	idle    int  // how many of the events nobody needs to be woken for
 	taking  bool // somebody is at a turn, and looks again before it leaves: nobody else needs to be woken
 
 	output int // bytes of output that wait
@@ -65,7 +66,18 @@ func newInbox() *inbox {
 func (b *inbox) putEvent(e host.Event, at core.Now) {
 	b.mu.Lock()
 	b.events = append(b.events, news{Event: e, at: at})
+	if idle(e) {
+		b.idle++
+		b.mu.Unlock()
+		return
+	}
 	b.wakeAndUnlock()
+}
+
+// idle reports whether an event can wait for the next turn, whenever that is.
+func idle(e host.Event) bool {
+	w, ok := e.(host.StdinWritten)
+	return ok && w.Idle && w.Err == nil
 }
 
 // putOutput queues output behind the news of its process. It waits while too much of it is there.
@@ -125,6 +137,9 @@ func (b *inbox) take(wishesToo bool) (answers []core.Input, events []news, wishe
 	n, size := 0, 0
 	for n < len(b.events) && n < eventsPerTurn && size < outputPerTurn {
 		size += b.events[n].size
+		if idle(b.events[n].Event) {
+			b.idle--
+		}
 		n++
 	}
 	b.output -= size
@@ -143,7 +158,7 @@ func (b *inbox) leave() (more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.taking = false
-	return len(b.answers)+len(b.events)+len(b.wishes) > 0
+	return len(b.answers)+len(b.events)-b.idle+len(b.wishes) > 0
 }
 
 func split[T any](items []T, n int) (head, rest []T) {
@@ -342,7 +357,7 @@ func (d *Daemon) act(e core.Effect) {
 			ID: e.ID, Incarnation: e.Incarnation, Signal: e.Signal, ToGroup: e.ToGroup, Token: host.Token(e.Token),
 		})
 	case core.WriteStdin:
-		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token)})
+		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token), Idle: e.Idle})
 	case core.OpenLogs:
 		d.loop.opened = append(d.loop.opened, e.ID)
 	case core.CloseLogs:

@@ -81,6 +81,7 @@ type StdinRequest struct {
 	Incarnation process.Incarnation
 	Data        []byte
 	Token       Token
+	Idle        bool // nobody waits for the outcome if it is good
 }
 
 // Event is what the host tells the daemon. The set is closed.
@@ -124,6 +125,7 @@ type StdinWritten struct {
 	ID    process.ID
 	Token Token
 	Err   error // ErrStdinClosed, ErrStdinFull
+	Idle  bool  // as in the request
 }
 
 // OrphanReaped reports the end of a child that was not started by the host (as pid 1, or as a subreaper).

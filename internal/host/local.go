@@ -185,7 +185,7 @@ func (h *Local) WriteStdin(req StdinRequest) {
 	if p := h.find(req.ID, req.Incarnation); p != nil {
 		err = p.writeStdin(req.Data)
 	}
-	h.emit(StdinWritten{ID: req.ID, Token: req.Token, Err: err})
+	h.emit(StdinWritten{ID: req.ID, Token: req.Token, Err: err, Idle: req.Idle})
 }
 
 func (h *Local) find(id process.ID, inc process.Incarnation) *proc {
