@@ -28,13 +28,14 @@ var childSource []byte
 //
 //	stamp FIFO           report the start to FIFO, then sleep for ever
 //	lines ID COUNT FIFO  report the start, write COUNT numbered lines of 100 bytes, each with one write, report again and exit
-//	slow ID COUNT FIFO   the same, with 5 ms before each line
+//	slow ID COUNT FIFO PAUSE  the same, with so many microseconds before each line
 //	listen MODE LINES FILE FIFO  report the start, then be an event listener of PROCESS_LOG, and report again after that many lines; 0 = never.
 //	                     burst: keep the first event until a SIGUSR1 comes, then answer at once
 //	                     late: the same, and write into FILE after each event
+//	                     live: answer at once
 //
 // A listener writes what it has seen into FILE when it gets SIGTERM: the number of events, how often their numbers were not consecutive,
-// and the number of lines, each as 8 bytes, little endian.
+// the number of lines, and the times of the first and the last event as in a report, each as 8 bytes, little endian.
 //
 // A report is 16 bytes: CLOCK_MONOTONIC in nanoseconds and the pid, both little endian.
 type child struct {
@@ -76,8 +77,10 @@ func childMain(args []string) int {
 				time.Sleep(time.Hour)
 			}
 		}
-	case len(args) == 4 && (args[0] == "lines" || args[0] == "slow"):
-		err = writeLines(args[0] == "slow", args[1], args[2], args[3])
+	case len(args) == 4 && args[0] == "lines":
+		err = writeLines(args[1], args[2], args[3], "0")
+	case len(args) == 5 && args[0] == "slow":
+		err = writeLines(args[1], args[2], args[3], args[4])
 	case len(args) == 5 && args[0] == "listen":
 		err = listen(args[1], args[2], args[3], args[4])
 	default:
@@ -91,7 +94,11 @@ func childMain(args []string) int {
 }
 
 // writeLines is the child's role "lines" or "slow".
-func writeLines(slow bool, idText, countText, fifo string) error {
+func writeLines(idText, countText, fifo, pauseText string) error {
+	pause, err := strconv.Atoi(pauseText)
+	if err != nil {
+		return err
+	}
 	id, err := strconv.Atoi(idText)
 	if err != nil {
 		return err
@@ -104,9 +111,7 @@ func writeLines(slow bool, idText, countText, fifo string) error {
 		return err
 	}
 	for seq := range count {
-		if slow {
-			time.Sleep(5 * time.Millisecond)
-		}
+		time.Sleep(time.Duration(pause) * time.Microsecond)
 		if _, err := os.Stdout.WriteString(logLine(id, seq)); err != nil {
 			return err
 		}

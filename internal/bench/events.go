@@ -13,7 +13,10 @@ import (
 
 // The shape of the event tests.
 const (
-	eventWriters = 50                // of the first one; they write slowly, so that nearly each line is an event
+	eventWriters = 50                // of the first two
+	burstPause   = 5000              // microseconds between two lines of a writer: nearly each is an event of its own, and none is told yet
+	livePause    = 300               // the same, while they are told: more lines than either daemon tells one by one
+	liveFactor   = 10                // so many times the lines of the burst
 	lateWriters  = 100               // of the second one, an event each
 	lateBuffer   = 20                // so that most of them overflow
 	noListener   = 5 * time.Second   // after which a listener that was not started never will be
@@ -27,6 +30,7 @@ type events struct {
 	lines    int    // written for the first listener
 	burst    seen   // by it
 	took     time.Duration
+	live     seen // by a listener that answers from the beginning
 	late     seen // by the listener that answers late
 	overflow int  // events that the daemon said it had discarded then
 }
@@ -39,9 +43,17 @@ func (e events) rate() float64 {
 	return float64(e.burst.events) / e.took.Seconds()
 }
 
+// liveRate is in events a second, from the first to the last.
+func (e events) liveRate() float64 {
+	if e.live.last <= e.live.first {
+		return 0
+	}
+	return float64(e.live.events-1) / time.Duration(e.live.last-e.live.first).Seconds()
+}
+
 // whole tells whether each line came, and no number was left out.
-func (e events) whole() bool {
-	return e.trouble == "" && e.lines > 0 && e.burst.lines == uint64(e.lines) && e.burst.gaps == 0
+func (e events) whole(s seen, factor int) bool {
+	return e.trouble == "" && e.lines > 0 && s.lines == uint64(e.lines*factor) && s.gaps == 0
 }
 
 // counted tells whether each event of the late listener came or was reported as discarded, as some must have been.
@@ -56,22 +68,30 @@ func (b *bench) eventSessions(ctx context.Context) error {
 			return err
 		}
 		if c.events.trouble == "" {
+			if err := b.measureLive(ctx, c); err != nil {
+				return err
+			}
 			if err := b.measureOverflow(ctx, c); err != nil {
 				return err
 			}
 		}
-		say("%s: events: %+v, %.0f/s", c.name, c.events, c.events.rate())
+		say("%s: events: %+v, %.0f/s waiting, %.0f/s live", c.name, c.events, c.events.rate(), c.events.liveRate())
 	}
 	return nil
+}
+
+// newListenerSession starts a daemon with a listener of PROCESS_LOG and writers.
+func (b *bench) newListenerSession(c *contender, mode string, lines, buffer, writers int, writer string) (*session, error) {
+	return b.newSession(c, fmt.Sprintf("[eventlistener:listener]\ncommand=%s\nevents=PROCESS_LOG\nbuffer_size=%d\nstartsecs=0\n\n"+
+		"[program:w]\ncommand=%s\nnumprocs=%d\nprocess_name=%%(program_name)s_%%(process_num)d\nstartsecs=0\nautorestart=false\n"+
+		"stdout_logfile=LOGS/w%%(process_num)d.log\nstdout_events_enabled=true\n",
+		b.child.command("listen", mode, strconv.Itoa(lines), "LOGS/seen", "FIFO"), buffer, writer, writers))
 }
 
 // startListener starts a daemon with a listener of PROCESS_LOG and writers, and waits for both reports of each writer. It returns the
 // listener's pid; 0: there is no listener.
 func (b *bench) startListener(ctx context.Context, c *contender, mode string, lines, buffer, writers int, writer string) (s *session, listener int, err error) {
-	s, err = b.newSession(c, fmt.Sprintf("[eventlistener:listener]\ncommand=%s\nevents=PROCESS_LOG\nbuffer_size=%d\nstartsecs=0\n\n"+
-		"[program:w]\ncommand=%s\nnumprocs=%d\nprocess_name=%%(program_name)s_%%(process_num)d\nstartsecs=0\nautorestart=false\n"+
-		"stdout_logfile=LOGS/w%%(process_num)d.log\nstdout_events_enabled=true\n",
-		b.child.command("listen", mode, strconv.Itoa(lines), "LOGS/seen", "FIFO"), buffer, writer, writers))
+	s, err = b.newListenerSession(c, mode, lines, buffer, writers, writer)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -114,7 +134,7 @@ func once(reports map[int]int) bool {
 // measureBurst lets events wait for a listener that keeps the first one, and measures how fast it gets them once it answers.
 func (b *bench) measureBurst(ctx context.Context, c *contender) error {
 	lines := eventWriters * b.eventLines
-	s, listener, err := b.startListener(ctx, c, "burst", lines, lines, eventWriters, b.child.command("slow", "%(process_num)d", strconv.Itoa(b.eventLines), "FIFO"))
+	s, listener, err := b.startListener(ctx, c, "burst", lines, lines, eventWriters, b.slowWriter(b.eventLines, burstPause))
 	if err != nil {
 		return err
 	}
@@ -144,6 +164,35 @@ func (b *bench) measureBurst(ctx context.Context, c *contender) error {
 		return err
 	}
 	c.events.burst, err = readSeen(filepath.Join(s.dir, "logs", "seen"))
+	return err
+}
+
+// slowWriter is the command of a writer of lines with a pause in microseconds before each.
+func (b *bench) slowWriter(lines, pause int) string {
+	return b.child.command("slow", "%(process_num)d", strconv.Itoa(lines), "FIFO", strconv.Itoa(pause))
+}
+
+// measureLive measures how fast events are told while they are made: from the pipe of a writer through its log to a listener that answers at once.
+func (b *bench) measureLive(ctx context.Context, c *contender) error {
+	lines := eventWriters * b.eventLines * liveFactor
+	s, err := b.newListenerSession(c, "live", lines, lines, eventWriters, b.slowWriter(b.eventLines*liveFactor, livePause))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for range 2*eventWriters + 2 { // the beginning and the end of each writer and of the listener
+		if _, err := s.stamps.next(ctx, time.Now().Add(eventLimit)); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			c.events.trouble = "events were lost while they were made: " + err.Error()
+			return nil
+		}
+	}
+	if _, err := s.stop(ctx); err != nil {
+		return err
+	}
+	c.events.live, err = readSeen(filepath.Join(s.dir, "logs", "seen"))
 	return err
 }
 

@@ -19,9 +19,11 @@ type seen struct {
 	events uint64
 	gaps   uint64 // how often an event's number in the pool did not follow the one before
 	lines  uint64
+
+	first, last uint64 // when the first and the last event came, in nanoseconds of CLOCK_MONOTONIC
 }
 
-const seenSize = 24
+const seenSize = 40
 
 func readSeen(file string) (seen, error) {
 	text, err := os.ReadFile(file)
@@ -31,12 +33,16 @@ func readSeen(file string) (seen, error) {
 	if err != nil {
 		return seen{}, err
 	}
-	return seen{binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:]), binary.LittleEndian.Uint64(text[16:])}, nil
+	var s seen
+	for i, n := range []*uint64{&s.events, &s.gaps, &s.lines, &s.first, &s.last} {
+		*n = binary.LittleEndian.Uint64(text[8*i:])
+	}
+	return s, nil
 }
 
 func (s seen) save(file string) error {
 	var text []byte
-	for _, n := range []uint64{s.events, s.gaps, s.lines} {
+	for _, n := range []uint64{s.events, s.gaps, s.lines, s.first, s.last} {
 		text = binary.LittleEndian.AppendUint64(text, n)
 	}
 	return os.WriteFile(file, text, 0o644)
@@ -86,13 +92,16 @@ func listen(mode, linesText, file, fifo string) error {
 			return err
 		}
 		mu.Lock()
-		count.events++
+		count.last = uint64(monotonic())
+		if count.events++; count.events == 1 {
+			count.first = count.last
+		}
 		if serial != next {
 			count.gaps++
 		}
 		next = serial + 1
 		count.lines += uint64(bytes.Count(payload, []byte("\n"))) - 1 // the first one describes the rest
-		if count.events == 1 {
+		if count.events == 1 && mode != "live" {
 			mu.Unlock()
 			<-release
 			mu.Lock()

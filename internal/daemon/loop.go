@@ -80,7 +80,7 @@ func idle(e host.Event) bool {
 	return ok && w.Idle && w.Err == nil
 }
 
-// putOutput queues output behind the news of its process. It waits while too much of it is there.
+// putOutput queues output behind the news of its process. It waits while too much of it is there. It wakes nobody: the giver sees to a turn.
 func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
 	b.mu.Lock()
 	for b.output > outputMost && !b.closed {
@@ -88,7 +88,7 @@ func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
 	}
 	b.output += size
 	b.events = append(b.events, news{output: in, size: size, at: at})
-	b.wakeAndUnlock()
+	b.mu.Unlock()
 }
 
 // putAnswer queues what a listener said, for the beginning of the next turn. It wakes nobody: the giver sees to that turn.
@@ -218,8 +218,8 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 	return d.loop.restart
 }
 
-// turnNow makes the caller, who brings the answer of a listener, do the turn that takes it: to wake Run for it would cost more than the turn.
-// Wishes are left to Run: they may wait for what the caller holds. So is everything when Run is at a turn.
+// turnNow makes the caller, who brings the answer of a listener or output to be told, do the turn that takes it: to wake Run for it would cost
+// more than the turn. Wishes are left to Run: they may wait for what the caller holds. So is everything when Run is at a turn.
 func (d *Daemon) turnNow() {
 	if !d.turning.TryLock() {
 		d.inbox.signal()

@@ -103,7 +103,10 @@ func (l *processLogs) life() process.Incarnation { return process.Incarnation(l.
 func (d *Daemon) wants(t event.Type) bool { return event.Set(d.wanted.Load()).Has(t) }
 
 // hear gives output to the core.
-func (d *Daemon) hear(in core.Input, size int) { d.inbox.putOutput(in, size, d.now()) }
+func (d *Daemon) hear(in core.Input, size int) {
+	d.inbox.putOutput(in, size, d.now())
+	d.turnNow()
+}
 
 func clone(data []byte) []byte { return append([]byte(nil), data...) }
 

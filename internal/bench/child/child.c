@@ -8,14 +8,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static int stamp(const char *fifo)
+static uint64_t monotonic(void)
 {
 	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int stamp(const char *fifo)
+{
 	uint64_t rec[2];
 	int fd;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	rec[0] = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	rec[0] = monotonic();
 	rec[1] = (uint64_t)getpid();
 	if ((fd = open(fifo, O_WRONLY)) < 0 || write(fd, rec, sizeof rec) != sizeof rec)
 		return 1;
@@ -51,8 +57,8 @@ static void await(void)
 	sigwait(&usr1, &sig);
 }
 
-/* What a listener has seen: events, gaps in their numbers, lines. */
-static uint64_t seen[3];
+/* What a listener has seen: events, gaps in their numbers, lines, the times of the first and of the last event. */
+static uint64_t seen[5];
 static const char *counts;
 
 static void save(void)
@@ -72,7 +78,7 @@ static void finish(int sig)
 
 static int listener(const char *mode, long lines, const char *fifo)
 {
-	int late = strcmp(mode, "late") == 0, held = 0;
+	int late = strcmp(mode, "late") == 0, held = strcmp(mode, "live") == 0;
 	static char buf[1 << 16];
 	size_t have = 0, need, len;
 	uint64_t next = 0, serial;
@@ -93,7 +99,9 @@ static int listener(const char *mode, long lines, const char *fifo)
 		if ((at = strstr(buf, " poolserial:")) == NULL)
 			return 1;
 		serial = strtoull(at + 12, NULL, 10);
-		seen[0]++;
+		seen[4] = monotonic();
+		if (seen[0]++ == 0)
+			seen[3] = seen[4];
 		seen[1] += serial != next;
 		next = serial + 1;
 		for (at = end + 1; (at = memchr(at, '\n', (size_t)(buf + need - at))) != NULL; at++)
@@ -120,9 +128,8 @@ static int listener(const char *mode, long lines, const char *fifo)
 
 int main(int argc, char **argv)
 {
-	const struct timespec between = {0, 5000000};
+	struct timespec between = {0, 0};
 	long seq, count;
-	int slow;
 
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
@@ -134,13 +141,14 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	}
-	if (argc == 5 && (strcmp(argv[1], "lines") == 0 || strcmp(argv[1], "slow") == 0)) {
-		slow = strcmp(argv[1], "slow") == 0;
+	if ((argc == 5 && strcmp(argv[1], "lines") == 0) || (argc == 6 && strcmp(argv[1], "slow") == 0)) {
+		if (argc == 6)
+			between.tv_nsec = 1000 * atol(argv[5]);
 		count = atol(argv[3]);
 		if (stamp(argv[4]))
 			return 1;
 		for (seq = 0; seq < count; seq++)
-			if ((slow && nanosleep(&between, NULL)) || putline(argv[2], seq))
+			if ((argc == 6 && nanosleep(&between, NULL)) || putline(argv[2], seq))
 				return 1;
 		return stamp(argv[4]);
 	}
