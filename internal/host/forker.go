@@ -14,8 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forkDepth is how many prepared processes may wait for the forker: enough to keep it busy.
-const forkDepth = 8
+const (
+	// forkDepth is how many prepared processes may wait for the forker: enough to keep it busy.
+	forkDepth = 8
+	// tellMost is how many results the forker keeps to itself while more processes wait for it: whoever it tells of each one is woken for each.
+	tellMost = 16
+)
 
 // forkJob is a prepared process on its way to the fork.
 type forkJob struct {
@@ -61,10 +65,9 @@ type forkResult struct {
 type forker struct {
 	h       *Local
 	jobs    chan *forkJob
-	results chan forkResult
+	results chan []forkResult
 	shared  bool // no own table
 	sock    [2]int
-	umask   int
 	done    sync.WaitGroup
 
 	// forking is held from a fork to the registration of its pid, so that the reaper does not take a newborn's exit for an orphan's.
@@ -75,7 +78,7 @@ type forker struct {
 var noUnshare = false
 
 func startForker(h *Local) (*forker, error) {
-	f := &forker{h: h, jobs: make(chan *forkJob, forkDepth), results: make(chan forkResult, forkDepth)}
+	f := &forker{h: h, jobs: make(chan *forkJob, forkDepth), results: make(chan []forkResult, forkDepth)}
 	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make socket: %w", err)
@@ -114,15 +117,11 @@ func (f *forker) wait() {
 func (f *forker) separate() {
 	if noUnshare || unix.Unshare(unix.CLONE_FILES|unix.CLONE_FS) != nil {
 		f.shared = true
-		f.umask = unix.Umask(0)
-		unix.Umask(f.umask)
 		for _, fd := range openDescriptors() {
 			unix.CloseOnExec(fd) // what the daemon was started with is not the children's
 		}
 		return
 	}
-	f.umask = unix.Umask(0)
-	unix.Umask(f.umask)
 	for _, fd := range openDescriptors() {
 		target, _ := os.Readlink(fmt.Sprintf("/proc/thread-self/fd/%d", fd))
 		if fd != f.sock[1] && !strings.HasPrefix(target, "anon_inode:[event") { // the runtime's
@@ -204,13 +203,17 @@ func (f *forker) receive(j *forkJob) error {
 
 func (f *forker) run() {
 	defer close(f.results)
+	var results []forkResult
 	for j := range f.jobs {
 		r := forkResult{p: j.p, failure: j.failure}
 		if r.failure == "" {
 			r.pid, r.failure = f.start(j)
 		}
 		j.p.req.Environ = nil // of no more use, and a few KiB each
-		f.results <- r
+		if results = append(results, r); len(f.jobs) == 0 || len(results) == tellMost {
+			f.results <- results
+			results = nil
+		}
 	}
 }
 
@@ -252,16 +255,10 @@ func (f *forker) fork(j *forkJob) (int, error) {
 	if j.userError != "" {
 		return f.standIn(j, j.setuidText(j.userError))
 	}
-	if !f.shared {
-		_ = unix.Chdir("/proc/self/cwd") // the daemon's, in case it has changed
+	if j.umask != process.UnsetMask {
+		defer unix.Umask(unix.Umask(j.umask))
 	}
-	umask := j.umask
-	if umask == process.UnsetMask {
-		umask = f.umask
-	}
-	before := unix.Umask(umask)
 	pid, err := f.exec(j, j.file, j.argv, j.cred, j.dir)
-	unix.Umask(before)
 	if err == nil {
 		return pid, nil
 	}

@@ -39,7 +39,8 @@ var (
 //	reaper    learns of exits from SIGCHLD (reap.go)
 //
 // It reaps every child of this process: nothing else in the process may wait for children of its own.
-// The umask and, without unshare(2), the directory of the time of NewLocal hold for children without their own.
+// Children without their own have the umask and directory that the process had when NewLocal was called; where unshare(2) is forbidden, those
+// that it has.
 type Local struct {
 	emit   func(Event)
 	users  userDB
@@ -219,22 +220,29 @@ func (h *Local) fail(p *proc, text string) {
 
 // finishAll reports what the forker did, in its order.
 func (h *Local) finishAll() {
-	for r := range h.forker.results {
-		p := r.p
-		if r.failure != "" {
-			p.closePipes()
-			h.fail(p, r.failure)
-			continue
+	for results := range h.forker.results {
+		for _, r := range results {
+			h.finish(r)
 		}
-		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
-		// Only now may the shard report the exit.
-		p.shard.post(command{started: p})
-		early, status := p.announce()
-		for _, req := range early {
-			h.signal(p, req)
-		}
-		if status != nil {
-			p.shard.post(command{ended: p, status: *status, at: time.Now()})
-		}
+	}
+}
+
+// finish reports what became of one process.
+func (h *Local) finish(r forkResult) {
+	p := r.p
+	if r.failure != "" {
+		p.closePipes()
+		h.fail(p, r.failure)
+		return
+	}
+	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
+	// Only now may the shard report the exit.
+	p.shard.post(command{started: p})
+	early, status := p.announce()
+	for _, req := range early {
+		h.signal(p, req)
+	}
+	if status != nil {
+		p.shard.post(command{ended: p, status: *status, at: time.Now()})
 	}
 }
