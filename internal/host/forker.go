@@ -14,12 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// forkDepth is how many prepared processes may wait for the forker: enough to keep it busy.
-	forkDepth = 8
-	// tellMost is how many results the forker keeps to itself while more processes wait for it: whoever it tells of each one is woken for each.
-	tellMost = 16
-)
+// bunch is how many processes pass from the preparer to the forker and on to the finisher together, if so many wait: to wake the next one for
+// each of them would cost more than what it does. One bunch may wait for the forker while the next is made: enough to keep it busy.
+const bunch = 8
 
 // forkJob is a prepared process on its way to the fork.
 type forkJob struct {
@@ -64,7 +61,7 @@ type forkResult struct {
 // Where unshare(2) is forbidden (containers' default filters) everything happens in the common table.
 type forker struct {
 	h       *Local
-	jobs    chan *forkJob
+	jobs    chan []*forkJob
 	results chan []forkResult
 	shared  bool // no own table
 	sock    [2]int
@@ -78,7 +75,7 @@ type forker struct {
 var noUnshare = false
 
 func startForker(h *Local) (*forker, error) {
-	f := &forker{h: h, jobs: make(chan *forkJob, forkDepth), results: make(chan []forkResult, forkDepth)}
+	f := &forker{h: h, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
 	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make socket: %w", err)
@@ -203,17 +200,17 @@ func (f *forker) receive(j *forkJob) error {
 
 func (f *forker) run() {
 	defer close(f.results)
-	var results []forkResult
-	for j := range f.jobs {
-		r := forkResult{p: j.p, failure: j.failure}
-		if r.failure == "" {
-			r.pid, r.failure = f.start(j)
+	for jobs := range f.jobs {
+		results := make([]forkResult, len(jobs))
+		for i, j := range jobs {
+			r := forkResult{p: j.p, failure: j.failure}
+			if r.failure == "" {
+				r.pid, r.failure = f.start(j)
+			}
+			j.p.req.Environ = nil // of no more use, and a few KiB each
+			results[i] = r
 		}
-		j.p.req.Environ = nil // of no more use, and a few KiB each
-		if results = append(results, r); len(f.jobs) == 0 || len(results) == tellMost {
-			f.results <- results
-			results = nil
-		}
+		f.results <- results
 	}
 }
 

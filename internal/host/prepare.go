@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,8 +33,8 @@ func (q *prepareQueue) push(p *proc) {
 	q.cond.Signal()
 }
 
-// pop returns the next process, nil when the queue is closed.
-func (q *prepareQueue) pop() *proc {
+// pop returns the next processes, up to max, nil when the queue is closed.
+func (q *prepareQueue) pop(max int) []*proc {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waits) == 0 && !q.closed {
@@ -42,10 +43,11 @@ func (q *prepareQueue) pop() *proc {
 	if q.closed {
 		return nil
 	}
-	p := q.waits[0]
-	q.waits[0] = nil
-	q.waits = q.waits[1:]
-	return p
+	n := min(max, len(q.waits))
+	next := slices.Clone(q.waits[:n])
+	clear(q.waits[:n])
+	q.waits = q.waits[n:]
+	return next
 }
 
 func (q *prepareQueue) close() {
@@ -58,13 +60,17 @@ func (q *prepareQueue) close() {
 // prepareAll does for each process what Supervisor does before its fork.
 func (h *Local) prepareAll() {
 	defer close(h.forker.jobs)
-	for p := h.ready.pop(); p != nil; p = h.ready.pop() {
-		job, text := h.prepare(p)
-		if text != "" {
-			// By way of the forker, so that outcomes are reported in the order of the requests.
-			job = &forkJob{p: p, failure: text}
+	for next := h.ready.pop(bunch); next != nil; next = h.ready.pop(bunch) {
+		jobs := make([]*forkJob, len(next))
+		for i, p := range next {
+			job, text := h.prepare(p)
+			if text != "" {
+				// By way of the forker, so that outcomes are reported in the order of the requests.
+				job = &forkJob{p: p, failure: text}
+			}
+			jobs[i] = job
 		}
-		h.forker.jobs <- job
+		h.forker.jobs <- jobs
 	}
 }
 
