@@ -28,6 +28,14 @@ func TestMain(m *testing.M) {
 		listen(os.Stdin, os.Stdout)
 		os.Exit(0)
 	}
+	if dir := os.Getenv(recordEnv); dir != "" {
+		size, err := strconv.Atoi(os.Getenv(sizeEnv))
+		if err == nil {
+			err = record(os.Stdin, os.Stdout, dir, size)
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

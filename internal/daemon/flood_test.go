@@ -1,0 +1,159 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/machine"
+)
+
+// The test's own program is a listener that appends what processes wrote to files in the directory that recordEnv names, and touches the FIFO
+// "done" there after so many bytes as sizeEnv says.
+const (
+	recordEnv = "GRACED_TEST_RECORD"
+	sizeEnv   = "GRACED_TEST_SIZE"
+)
+
+// record accepts every event, in two writes, as supervisor.childutils does it.
+func record(in io.Reader, out io.Writer, dir string, size int) error {
+	r := bufio.NewReader(in)
+	for next := 0; ; next++ {
+		fmt.Fprint(out, "READY\n")
+		head, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		field := func(line, key string) string {
+			_, rest, _ := strings.Cut(line, key)
+			value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			return value
+		}
+		if serial := field(head, "poolserial:"); serial != strconv.Itoa(next) {
+			return fmt.Errorf("event %s of the pool comes after %d", serial, next-1)
+		}
+		n, err := strconv.Atoi(field(head, " len:"))
+		if err != nil {
+			return err
+		}
+		payload := make([]byte, n)
+		if _, err := io.ReadFull(r, payload); err != nil {
+			return err
+		}
+		about, data, _ := strings.Cut(string(payload), "\n")
+		f, err := os.OpenFile(filepath.Join(dir, field(about, "processname:")), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteString(data); err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+		if size -= len(data); size == 0 {
+			if f, err = os.OpenFile(filepath.Join(dir, "done"), os.O_WRONLY, 0); err != nil {
+				return err
+			}
+			if err := f.Close(); err != nil {
+				return err
+			}
+		}
+		fmt.Fprint(out, "RESULT 2\nOK")
+	}
+}
+
+// TestFloodIsTold: what several processes write at once reaches a listener whole and in order, whoever takes the turns. When all is told nothing
+// waits, and the shards sleep.
+func TestFloodIsTold(t *testing.T) {
+	const writers, lines = 4, 2000
+	dir := t.TempDir()
+	want := ""
+	for i := range lines {
+		want += fmt.Sprintf("line %d\n", i)
+	}
+	path := filepath.Join(dir, "s.conf")
+	conf := fmt.Sprintf(`[supervisord]
+childlogdir=%[1]s
+[eventlistener:l]
+command=%[2]s
+environment=%[3]s="%[1]s",%[4]s=%[5]d
+events=PROCESS_LOG
+buffer_size=1000000
+startsecs=0
+stdout_logfile=NONE
+[program:w]
+command=/bin/sh -c "i=0; while [ $i -lt %[6]d ]; do echo line $i; i=$((i+1)); done"
+process_name=w%%(process_num)d
+numprocs=%[7]d
+startsecs=0
+autorestart=false
+stdout_events_enabled=true
+stdout_logfile=NONE
+`, dir, os.Args[0], recordEnv, sizeEnv, writers*len(want), lines, writers)
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(dir, "done"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := machine.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(m, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lockedBuffer{}
+	w := NewLogWriter(log)
+	defer w.Close()
+	d, err := New(Options{
+		Config: c, Load: func() (*config.Config, error) { return c, nil }, Logger: NewLogger(w, LevelInfo), Flush: w.Flush, Environ: os.Environ(),
+		Host: func(events func(host.Event)) (host.Host, error) { return host.NewLocal(host.Options{Events: events}) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan bool)
+	go func() { ended <- d.Run(context.Background()) }()
+	told := make(chan error, 1)
+	go func() {
+		_, err := os.ReadFile(filepath.Join(dir, "done")) // until the listener opens and closes it
+		told <- err
+	}()
+	select {
+	case err = <-told:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-ended:
+		t.Fatal("the daemon ended")
+	}
+	for i := range writers {
+		got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("w%d", i)))
+		if err != nil || string(got) != want {
+			t.Errorf("the listener was told %d bytes of writer %d, want %d, or in another order: %v", len(got), i, len(want), err)
+		}
+	}
+	if err := d.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if w.Flush(); strings.Contains(log.String(), "discard") || strings.Contains(log.String(), "UNKNOWN") {
+		t.Errorf("the main log:\n%s", log)
+	}
+}
