@@ -121,10 +121,21 @@ func TestNocleanup(t *testing.T) {
 	}
 }
 
-// TestKilledDaemon checks that children survive a daemon that is killed, and that the next one starts its own (quirk F15).
+// TestKilledDaemon checks that children survive a daemon that is killed, also those that write, which are told that nobody reads any more; and that
+// the next one starts its own (quirk F15).
 func TestKilledDaemon(t *testing.T) {
-	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r := newRig(t, `[program:a]
+command=/bin/sleep 1000
+startsecs=0
+[program:writes]
+command=/bin/sh -c "trap 'exit 1' TERM; while echo line; do :; done; echo told > %(here)s/told; sleep 1000"
+startsecs=0
+stopasgroup=true
+stdout_logfile=NONE
+`)
 	old := r.runs("a", process.Running).PID
+	writer := r.runs("writes", process.Running).PID
+	t.Cleanup(func() { _ = syscall.Kill(-writer, syscall.SIGKILL) })
 	t.Cleanup(func() { _ = syscall.Kill(old, syscall.SIGKILL) }) // a child of this test's; it may have ended
 	if err := r.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -144,6 +155,7 @@ func TestKilledDaemon(t *testing.T) {
 	go func() { exited <- cmd.Wait() }()
 	r.cmd, r.exited = cmd, exited
 	r.until("the next daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
+	r.until("the old writer goes on", func() bool { return len(r.files("told")) == 1 })
 	if now := r.runs("a", process.Running).PID; now == old {
 		t.Errorf("the next daemon has adopted %d", old)
 	}

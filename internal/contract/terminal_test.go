@@ -23,12 +23,17 @@ type terminal struct {
 
 func openTerminal(e *environment, args ...string) *terminal {
 	e.Helper()
+	return openTerminalOf(e, pty.Winsize{Rows: 24, Cols: 80}, args...)
+}
+
+func openTerminalOf(e *environment, size pty.Winsize, args ...string) *terminal {
+	e.Helper()
 	tty, theirs, err := pty.Open()
 	if err != nil {
 		e.Fatal(err)
 	}
 	defer theirs.Close()
-	if err := pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+	if err := pty.Setsize(tty, &size); err != nil {
 		e.Fatal(err)
 	}
 	client, err := order{
@@ -173,6 +178,20 @@ startsecs=0
 	if !strings.HasSuffix(c.screen.text(), "\r\n") {
 		t.Errorf("the shell must leave an empty line:\n%q", c.screen.text())
 	}
+
+	// A terminal that does not know its size: lines are read as they come.
+	c = openTerminalOf(e, pty.Winsize{})
+	c.see(prompt)
+	c.press("fg cat" + enter)
+	c.see("hello")
+	c.press(ctrlC)
+	c.see("Exiting foreground")
+	c.see(prompt)
+	c.press("version" + enter)
+	c.see("4.")
+	c.see(prompt)
+	c.press(ctrlD)
+	c.ends(0)
 
 	// The next session knows the last command of the first; Ctrl-C leaves.
 	history, err := os.ReadFile(e.path("history"))

@@ -404,6 +404,7 @@ type EventSent struct {
 type EventNotSent struct {
 	Name   string
 	Serial uint64
+	Full   bool // it has not read what it was sent before; otherwise its standard input is closed
 }
 
 // EventJudged says what became of an event that a listener answered.

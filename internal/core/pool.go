@@ -167,7 +167,7 @@ func (s *Supervisor) eventWritten(p *proc, what sending, f *Fault) {
 	}
 	p.deaf = true
 	p.listener.Unsent()
-	s.publish(EventNotSent{Name: p.name, Serial: p.holds.serial})
+	s.publish(EventNotSent{Name: p.name, Serial: p.holds.serial, Full: f.Kind != NoFile})
 	s.giveBack(p)
 	s.dispatch(p.group.pool)
 }

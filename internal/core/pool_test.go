@@ -20,6 +20,7 @@ type room struct {
 	wrote []string
 	facts []core.Event
 	deny  map[string]bool // processes that cannot be written to
+	full  bool            // because they do not read
 }
 
 func newRoom(t *testing.T, opts core.Options) *room {
@@ -42,6 +43,9 @@ func (r *room) step(in core.Input) {
 			answer := core.StdinWritten{Token: e.Token}
 			if r.deny[name] {
 				answer.Fault = &core.Fault{Kind: core.NoFile}
+				if r.full {
+					answer.Fault.Kind = core.Failed
+				}
 			} else {
 				r.wrote = append(r.wrote, name+" < "+string(e.Data))
 			}
@@ -278,6 +282,20 @@ func TestDeafListener(t *testing.T) {
 	r.step(core.ListenerOutput{ID: l.ID, Incarnation: l.Incarnation, Data: []byte(accept)})
 	r.do(core.SendRemote{Kind: "k", Data: "c"})
 	r.expect("stale output")
+}
+
+// TestUnreadListener checks that it is told why a listener was given up: it has closed its standard input, or it does not read it.
+func TestUnreadListener(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		r := newRoom(t, core.Options{})
+		r.do(core.AddGroups{Groups: []process.GroupSpec{listeners("l", 10, process.ResultHandlerDefault, 1, "REMOTE_COMMUNICATION")}})
+		r.deny["l"], r.full = true, full
+		r.say("l", "l", "READY\n")
+		r.do(core.SendRemote{Kind: "k", Data: "a"})
+		if want := (core.EventNotSent{Name: "l", Serial: 0, Full: full}); !slices.Contains(r.facts, core.Event(want)) {
+			t.Errorf("no %+v in %+v", want, r.facts)
+		}
+	}
 }
 
 // TestWanted checks that nothing is composed that nobody wants, and that the set follows the pools.

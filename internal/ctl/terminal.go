@@ -69,6 +69,9 @@ func OpenLineEditor(history string, complete liner.WordCompleter) (LineReader, f
 	if !liner.TerminalSupported() {
 		return nil, nil, errors.New("cannot edit lines on a terminal of this kind")
 	}
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width == 0 {
+		return nil, nil, errors.New("cannot edit lines on a terminal without a size") // the editor would lose a Ctrl-C there, and the shell with it
+	}
 	cooked, err := liner.TerminalMode()
 	if err != nil {
 		return nil, nil, err

@@ -60,6 +60,10 @@ func (d *Daemon) report(e core.Event) {
 	case core.EventSent:
 		d.logf(LevelDebug, "event %d sent to listener %s", e.Serial, e.Name)
 	case core.EventNotSent:
+		if e.Full {
+			d.logf(LevelWarn, "listener %s does not read its standard input: event %d was not sent to it, and it will no longer receive events", e.Name, e.Serial)
+			break
+		}
 		d.logf(LevelDebug, "epipe occurred while sending event %d to listener %s, listener state unchanged", e.Serial, e.Name)
 	case core.EventJudged:
 		d.reportVerdict(e)

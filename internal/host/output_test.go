@@ -172,9 +172,8 @@ func TestExitBeforeSpawnedIsReported(t *testing.T) {
 	}
 }
 
-// TestOutputPipesReadWrite checks that a process's own ends are open for reading and writing and block: when nobody reads, it waits and
-// gets no SIGPIPE.
-func TestOutputPipesReadWrite(t *testing.T) {
+// TestOutputPipes checks that a process's own ends are open for writing only, and block.
+func TestOutputPipes(t *testing.T) {
 	r := newRig(t, Options{})
 	sp := spec("")
 	sp.Command = "/bin/cat /proc/self/fdinfo/1 /proc/self/fdinfo/2"
@@ -185,7 +184,7 @@ func TestOutputPipesReadWrite(t *testing.T) {
 		var flags int
 		if _, err := fmt.Sscanf(line, "flags: %o", &flags); err == nil {
 			n++
-			if flags&unix.O_ACCMODE != unix.O_RDWR || flags&unix.O_NONBLOCK != 0 {
+			if flags&unix.O_ACCMODE != unix.O_WRONLY || flags&unix.O_NONBLOCK != 0 {
 				t.Errorf("flags %o", flags)
 			}
 		}
@@ -255,6 +254,28 @@ func TestStdin(t *testing.T) {
 }
 
 // TestStdinQueue checks that more than a pipe holds waits for the process, up to a bound (quirk D10).
+// TestStdinLarge: one piece of any size is taken whole when nothing waits before it; what does not fit behind it is refused whole.
+func TestStdinLarge(t *testing.T) {
+	r := newRig(t, Options{})
+	x := r.spawn(spec("trap 10 swallow 3000003 trap 10 exit 0")).spawned()
+	x.out.await(t, "trapping\n")
+	if err := x.write(strings.Repeat("x", 3_000_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.write("refused"); err != ErrStdinFull {
+		t.Errorf("a write behind three megabytes: %v", err)
+	}
+	x.signal(10, false)
+	for x.write("end") != nil { // until so much was read that it fits
+		runtime.Gosched()
+	}
+	x.out.await(t, "3000003 <nil>\ntrapping\n")
+	x.signal(10, false)
+	if e := x.exited(); e.Status.Code != 0 {
+		t.Errorf("exit %+v", e)
+	}
+}
+
 func TestStdinQueue(t *testing.T) {
 	r := newRig(t, Options{})
 	x := r.spawn(spec("trap 10 swallow 1000000 trap 10 exit 0")).spawned()

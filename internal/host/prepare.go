@@ -164,25 +164,14 @@ func makeStdin(p *proc, job *forkJob) (err error) {
 	return err
 }
 
-// outputPipe makes a pipe whose read end does not block and whose write end is open for reading too: a process that writes while nobody
-// reads waits and gets no SIGPIPE. The read end still sees the end of file when the last writer is gone.
+// outputPipe makes a pipe whose read end does not block. A process that outlives the daemon is told so when it writes (EPIPE): were its end open for
+// reading too it would wait for ever, since nothing that survives the daemon reads on.
 func outputPipe() (r, w int, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return -1, -1, err
 	}
-	both, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fds[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fds[1])
-		return fds[0], both, nil
-	}
-	if err == unix.EMFILE || err == unix.ENFILE {
-		unix.Close(fds[0])
-		unix.Close(fds[1])
-		return -1, -1, err
-	}
-	// No /proc: a plain write end does, without the advantages.
-	if _, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETFL, 0); err != nil {
+	if _, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETFL, 0); err != nil { // the process's end blocks
 		unix.Close(fds[0])
 		unix.Close(fds[1])
 		return -1, -1, err

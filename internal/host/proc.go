@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stdinMax bounds the bytes that wait for a process to read its standard input.
+// stdinMax bounds the bytes that wait for a process to read its standard input. One piece of data may be larger, if nothing waits before it: its
+// bound is that of whoever sends it.
 const stdinMax = 1 << 20
 
 // phase is where an incarnation is on its way.
@@ -127,7 +128,7 @@ func (p *proc) reap() (status process.ExitStatus, report, done bool) {
 	return status, p.announced, true
 }
 
-// writeStdin writes or queues data.
+// writeStdin writes or queues data: all of it, or nothing and an error.
 func (p *proc) writeStdin(data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,9 +147,6 @@ func (p *proc) writeStdin(data []byte) error {
 			return ErrStdinClosed
 		}
 		p.spokenTo.Store(true)
-	}
-	if len(data)-n > stdinMax {
-		return ErrStdinFull // compat: what fitted into the pipe is written, as under Supervisor
 	}
 	s.queue = append(s.queue, data[n:]...)
 	if len(s.queue) > 0 && p.phase == forked && !s.armed {

@@ -558,8 +558,8 @@ func (s *shard) empty(w *watch) (slow bool) {
 	return false
 }
 
-// linger keeps a pipe open that other processes still hold, and throws away what they write: they would wait for ever once it is full,
-// since their ends are open for reading too. Supervisor closes the pipe, which loses the same output.
+// linger keeps a pipe open that other processes still hold, and throws away what they write. Supervisor closes the pipe, which loses the same output
+// and ends those that do not expect it.
 func (s *shard) linger(w *watch) {
 	p := w.p
 	if s.h.lingering.Add(1) > lingerMax {
