@@ -73,34 +73,60 @@ func record(in io.Reader, out io.Writer, dir string, size int) error {
 	}
 }
 
-// TestFloodIsTold: what several processes write at once reaches a listener whole and in order, whoever takes the turns. When all is told nothing
-// waits, and the shards sleep.
+// TestFloodIsTold: what several processes write at once reaches a listener whole and in order, whoever takes the turns.
 func TestFloodIsTold(t *testing.T) {
 	const writers, lines = 4, 2000
-	dir := t.TempDir()
 	want := ""
 	for i := range lines {
 		want += fmt.Sprintf("line %d\n", i)
 	}
-	path := filepath.Join(dir, "s.conf")
-	conf := fmt.Sprintf(`[supervisord]
-childlogdir=%[1]s
-[eventlistener:l]
-command=%[2]s
-environment=%[3]s="%[1]s",%[4]s=%[5]d
-events=PROCESS_LOG
-buffer_size=1000000
-startsecs=0
-stdout_logfile=NONE
-[program:w]
-command=/bin/sh -c "i=0; while [ $i -lt %[6]d ]; do echo line $i; i=$((i+1)); done"
+	dir := tell(t, "PROCESS_LOG", writers*len(want), fmt.Sprintf(`[program:w]
+command=/bin/sh -c "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
 process_name=w%%(process_num)d
-numprocs=%[7]d
+numprocs=%d
 startsecs=0
 autorestart=false
 stdout_events_enabled=true
 stdout_logfile=NONE
-`, dir, os.Args[0], recordEnv, sizeEnv, writers*len(want), lines, writers)
+`, lines, writers))
+	for i := range writers {
+		got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("w%d", i)))
+		if err != nil || string(got) != want {
+			t.Errorf("the listener was told %d bytes of writer %d, want %d, or in another order: %v", len(got), i, len(want), err)
+		}
+	}
+}
+
+// TestLargeEventIsTold: an event of several megabytes reaches a listener that reads it, and the next one does too.
+func TestLargeEventIsTold(t *testing.T) {
+	const size = 3_000_000
+	dir := tell(t, "PROCESS_COMMUNICATION", size+5, fmt.Sprintf(`[program:w]
+command=/bin/sh -c "printf '<!--XSUPERVISOR:BEGIN-->'; head -c %d /dev/zero | tr '\0' x; printf '<!--XSUPERVISOR:END--><!--XSUPERVISOR:BEGIN-->small<!--XSUPERVISOR:END-->'"
+startsecs=0
+autorestart=false
+stdout_capture_maxbytes=10MB
+stdout_logfile=NONE
+`, size))
+	if got, err := os.ReadFile(filepath.Join(dir, "w")); err != nil || string(got) != strings.Repeat("x", size)+"small" {
+		t.Errorf("the listener was told %d bytes, want %d, or others: %v", len(got), size+5, err)
+	}
+}
+
+// tell runs a daemon with the programs of conf and a listener of events until it was told so many bytes. It returns the directory of the files in
+// which it kept them, one for each process.
+func tell(t *testing.T, events string, size int, conf string) (dir string) {
+	dir = t.TempDir()
+	path := filepath.Join(dir, "s.conf")
+	conf = fmt.Sprintf(`[supervisord]
+childlogdir=%[1]s
+[eventlistener:l]
+command=%[2]s
+environment=%[3]s="%[1]s",%[4]s=%[5]d
+events=%[6]s
+buffer_size=1000000
+startsecs=0
+stdout_logfile=NONE
+`, dir, os.Args[0], recordEnv, sizeEnv, size, events) + conf
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +166,6 @@ stdout_logfile=NONE
 	case <-ended:
 		t.Fatal("the daemon ended")
 	}
-	for i := range writers {
-		got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("w%d", i)))
-		if err != nil || string(got) != want {
-			t.Errorf("the listener was told %d bytes of writer %d, want %d, or in another order: %v", len(got), i, len(want), err)
-		}
-	}
 	if err := d.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -156,4 +176,5 @@ stdout_logfile=NONE
 	if w.Flush(); strings.Contains(log.String(), "discard") || strings.Contains(log.String(), "UNKNOWN") {
 		t.Errorf("the main log:\n%s", log)
 	}
+	return dir
 }
