@@ -133,7 +133,7 @@ func (e *environment) act(s statement) {
 			e.Fatalf("%s: nobody knows who has %s", s.pos, s.rest)
 		}
 		if os.Getuid() != 0 {
-			e.Skip("only root can start processes as another user")
+			e.Skip("hidden: this session in all pairings, because only root can start processes as another user")
 		}
 	case "file":
 		e.write(words[0], e.expand(strings.Join(s.block, "\n")+"\n"))

@@ -87,6 +87,16 @@ func (t *terminal) ends(code int) {
 	<-t.copied
 }
 
+// leave asks for the version, which shows that the shell works, and ends it.
+func (t *terminal) leave() {
+	t.Helper()
+	t.press("version" + enter)
+	t.see("4.")
+	t.see(prompt)
+	t.press(ctrlD)
+	t.ends(0)
+}
+
 const (
 	tab    = "\t"
 	enter  = "\r"
@@ -170,11 +180,7 @@ startsecs=0
 	c.press("pong" + enter + ctrlC) // while the line is on its way
 	c.see("Exiting foreground")
 	c.see(prompt)
-	c.press("version" + enter)
-	c.see("4.")
-	c.see(prompt)
-	c.press(ctrlD)
-	c.ends(0)
+	c.leave()
 	if !strings.HasSuffix(c.screen.text(), "\r\n") {
 		t.Errorf("the shell must leave an empty line:\n%q", c.screen.text())
 	}
@@ -187,11 +193,7 @@ startsecs=0
 	c.press(ctrlC)
 	c.see("Exiting foreground")
 	c.see(prompt)
-	c.press("version" + enter)
-	c.see("4.")
-	c.see(prompt)
-	c.press(ctrlD)
-	c.ends(0)
+	c.leave()
 
 	// The next session knows the last command of the first; Ctrl-C leaves.
 	history, err := os.ReadFile(e.path("history"))

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,10 +11,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/graced/graced/internal/config"
-	"github.com/graced/graced/internal/host"
-	"github.com/graced/graced/internal/machine"
 )
 
 // The test's own program is a listener that appends what processes wrote to files in the directory that recordEnv names, and touches the FIFO
@@ -30,28 +25,15 @@ func record(in io.Reader, out io.Writer, dir string, size int) error {
 	r := bufio.NewReader(in)
 	for next := 0; ; next++ {
 		fmt.Fprint(out, "READY\n")
-		head, err := r.ReadString('\n')
+		head, payload, err := readEvent(r)
 		if err != nil {
 			return err
 		}
-		field := func(line, key string) string {
-			_, rest, _ := strings.Cut(line, key)
-			value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-			return value
-		}
-		if serial := field(head, "poolserial:"); serial != strconv.Itoa(next) {
+		if serial := valueOf(head, "poolserial:"); serial != strconv.Itoa(next) {
 			return fmt.Errorf("event %s of the pool comes after %d", serial, next-1)
 		}
-		n, err := strconv.Atoi(field(head, " len:"))
-		if err != nil {
-			return err
-		}
-		payload := make([]byte, n)
-		if _, err := io.ReadFull(r, payload); err != nil {
-			return err
-		}
 		about, data, _ := strings.Cut(string(payload), "\n")
-		f, err := os.OpenFile(filepath.Join(dir, field(about, "processname:")), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		f, err := os.OpenFile(filepath.Join(dir, valueOf(about, "processname:")), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
@@ -62,10 +44,7 @@ func record(in io.Reader, out io.Writer, dir string, size int) error {
 			return err
 		}
 		if size -= len(data); size == 0 {
-			if f, err = os.OpenFile(filepath.Join(dir, "done"), os.O_WRONLY, 0); err != nil {
-				return err
-			}
-			if err := f.Close(); err != nil {
+			if err := touch(filepath.Join(dir, "done")); err != nil {
 				return err
 			}
 		}
@@ -116,7 +95,6 @@ stdout_logfile=NONE
 // which it kept them, one for each process.
 func tell(t *testing.T, events string, size int, conf string) (dir string) {
 	dir = t.TempDir()
-	path := filepath.Join(dir, "s.conf")
 	conf = fmt.Sprintf(`[supervisord]
 childlogdir=%[1]s
 [eventlistener:l]
@@ -127,53 +105,26 @@ buffer_size=1000000
 startsecs=0
 stdout_logfile=NONE
 `, dir, os.Args[0], recordEnv, sizeEnv, size, events) + conf
-	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	if err := unix.Mkfifo(filepath.Join(dir, "done"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := machine.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := config.Load(m, path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := &lockedBuffer{}
-	w := NewLogWriter(log)
-	defer w.Close()
-	d, err := New(Options{
-		Config: c, Load: func() (*config.Config, error) { return c, nil }, Logger: NewLogger(w, LevelInfo), Flush: w.Flush, Environ: os.Environ(),
-		Host: func(events func(host.Event)) (host.Host, error) { return host.NewLocal(host.Options{Events: events}) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan bool)
-	go func() { ended <- d.Run(context.Background()) }()
+	_, ended, end := runReal(t, conf, log)
 	told := make(chan error, 1)
 	go func() {
 		_, err := os.ReadFile(filepath.Join(dir, "done")) // until the listener opens and closes it
 		told <- err
 	}()
 	select {
-	case err = <-told:
+	case err := <-told:
 		if err != nil {
 			t.Error(err)
 		}
 	case <-ended:
 		t.Fatal("the daemon ended")
 	}
-	if err := d.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	<-ended
-	if err := d.Close(); err != nil {
-		t.Error(err)
-	}
-	if w.Flush(); strings.Contains(log.String(), "discard") || strings.Contains(log.String(), "UNKNOWN") {
+	end()
+	if strings.Contains(log.String(), "discard") || strings.Contains(log.String(), "UNKNOWN") {
 		t.Errorf("the main log:\n%s", log)
 	}
 	return dir
