@@ -11,14 +11,17 @@ type Class int
 
 // The classes, weakest first: the strongest class among the changed options of a process decides what has to happen to it.
 const (
-	Live     Class = iota // applied to the running process
-	Respawn               // the process is replaced
-	Identity              // the process is another one: added or removed, never changed
+	Live        Class = iota // applied to the running process
+	NextStart                // taken over now, used when the process starts the next time
+	Respawn                  // the process is replaced
+	GroupWide                // the group is replaced, with all its processes
+	Identity                 // the process is another one: added or removed, or, where only its name differs, renamed
+	DaemonClass              // concerns the daemon itself: needs its restart
 )
 
 // String returns the name of the class.
 func (c Class) String() string {
-	return [...]string{"live", "respawn", "identity"}[c]
+	return [...]string{"live", "next start", "respawn", "group", "identity", "daemon"}[c]
 }
 
 // Field describes one option of a Spec: the row that parsing, comparison, getAllConfigInfo and documentation share.
@@ -40,8 +43,12 @@ func buildFields() []Field {
 	add := func(name, member string, class Class, text func(Spec) string) {
 		rows = append(rows, Field{Name: name, Member: member, Class: class, Text: text, Equal: func(a, b Spec) bool { return text(a) == text(b) }})
 	}
-	integer := func(name, member string, get func(Spec) int) { // all of them are live
-		add(name, member, Live, func(s Spec) string { return strconv.Itoa(get(s)) })
+	integer := func(name, member string, get func(Spec) int) { // all of them are live, but for startsecs
+		class := Live
+		if name == "startsecs" {
+			class = NextStart
+		}
+		add(name, member, class, func(s Spec) string { return strconv.Itoa(get(s)) })
 	}
 	boolean := func(name, member string, class Class, get func(Spec) bool) {
 		add(name, member, class, func(s Spec) string { return strconv.FormatBool(get(s)) })
@@ -63,7 +70,7 @@ func buildFields() []Field {
 		return strconv.Itoa(s.UID)
 	})
 	integer("priority", "Priority", func(s Spec) int { return s.Priority })
-	boolean("autostart", "Autostart", Live, func(s Spec) bool { return s.Autostart })
+	boolean("autostart", "Autostart", NextStart, func(s Spec) bool { return s.Autostart })
 	add("autorestart", "Autorestart", Live, func(s Spec) string { return s.Autorestart.String() })
 	integer("startsecs", "StartSecs", func(s Spec) int { return s.StartSecs })
 	integer("startretries", "StartRetries", func(s Spec) int { return s.StartRetries })
@@ -101,10 +108,10 @@ func buildFields() []Field {
 		boolean(ch.prefix+"_events_enabled", ch.member+".EventsEnabled", Live, func(s Spec) bool { return get(s).EventsEnabled })
 		boolean(ch.prefix+"_syslog", ch.member+".Syslog", Live, func(s Spec) bool { return get(s).Syslog })
 	}
-	add("socket", "Socket.URL", Respawn, func(s Spec) string { return s.Socket.URL })
+	add("socket", "Socket.URL", GroupWide, func(s Spec) string { return s.Socket.URL })
 	// compat: whatever else there is to a socket is not seen as a change (quirk B2).
 	unseen := func(name, member string, get func(SocketSpec) int, base int) {
-		add(name, member, Live, func(s Spec) string { return strconv.FormatInt(int64(get(s.Socket)), base) })
+		add(name, member, GroupWide, func(s Spec) string { return strconv.FormatInt(int64(get(s.Socket)), base) })
 		rows[len(rows)-1].Unseen = true
 	}
 	unseen("socket_backlog", "Socket.Backlog", func(s SocketSpec) int { return s.Backlog }, 10)
