@@ -128,6 +128,7 @@ func (p *programReader) shared() process.Spec {
 
 // single reads the options that are expanded for each process.
 func (p *programReader) single(s process.Spec, num int) process.Spec {
+	s.Num = num
 	p.scope.names["process_num"] = numValue(int64(num))
 	p.scope.names["numprocs"] = numValue(int64(p.numprocs))
 	// compat: names from the environment of an earlier process stay, unless the daemon's environment has them too.

@@ -51,7 +51,7 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 	g.byOrder(surplus)
 	sortDescending(surplus)
 	for _, m := range surplus {
-		s.letGo(r, m, end)
+		s.letGo(m, end, waiter{request: r})
 	}
 	s.shut(r)
 }
@@ -99,9 +99,9 @@ func (s *Supervisor) comeBack(p *proc) bool {
 	return false
 }
 
-// letGo begins the end of a surplus member.
-func (s *Supervisor) letGo(r *request, p *proc, end fate) {
-	running := !p.state.IsStopped()
+// letGo begins the end of a surplus member. With goes, w waits until it is gone.
+func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
+	w.what, w.text, w.stopped = forGone, p.namespec().String(), !p.state.IsStopped()
 	p.again = false
 	p.short = 0
 	if p.fate != goes {
@@ -116,7 +116,10 @@ func (s *Supervisor) letGo(r *request, p *proc, end fate) {
 	if end != goes {
 		return
 	}
-	s.await(r, p, waiter{what: forGone, text: p.namespec().String(), stopped: running})
+	if w.request != nil {
+		w.request.left++
+	}
+	p.waiters = append(p.waiters, w)
 	switch {
 	case p.state.IsStopped():
 		s.settled = append(s.settled, p)

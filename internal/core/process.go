@@ -47,6 +47,7 @@ type proc struct {
 	due     deadline // what the state waits for
 	report  deadline // the next report that it is waited for
 	waiters []waiter
+	step    *step        // of an update that is busy with it; nil = none
 	unsent  []signalWish // signals asked for before the spawn had an outcome
 }
 

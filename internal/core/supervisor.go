@@ -30,6 +30,8 @@ type Supervisor struct {
 	serial uint64 // of the next event
 	clock  clock
 
+	ops map[uint64]*operation // updates under way that have a number
+
 	settled []*proc // entered a stopped state in this step; looked at by settle
 	quit    *quit   // set while everything is being stopped
 	halted  bool
@@ -43,6 +45,7 @@ func New(opts Options) *Supervisor {
 		procs:    map[process.ID]*proc{},
 		requests: map[Req]*request{},
 		sent:     map[Token]sending{},
+		ops:      map[uint64]*operation{},
 		serial:   opts.EventSerial,
 	}
 }
@@ -144,6 +147,10 @@ func (s *Supervisor) command(c Command) {
 		s.apply(c.Req, do.Plan, goes)
 	case Leave:
 		s.apply(c.Req, do.Plan, leaves)
+	case Update:
+		s.update(c.Req, do)
+	case CancelUpdate:
+		s.answer(c.Req, s.cancelUpdate(do.Op))
 	case SendRemote:
 		if s.wanted.Has(event.RemoteCommunication) {
 			s.notify(event.RemoteCommunication, 0, event.RemotePayload(do.Kind, do.Data))
@@ -176,6 +183,7 @@ func (s *Supervisor) settle() {
 			}
 		}
 		s.settled = s.settled[:0]
+		s.closeGroups()
 		if !s.proceed() {
 			return
 		}
