@@ -113,8 +113,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
-		Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
+		Config: c, Load: s.load, LoadFile: func(path string) (*config.Config, error) { return config.Load(s.machine, path, s.overrides) },
+		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
+		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})

@@ -19,6 +19,7 @@ type Service interface {
 	Reconcile
 	Logs
 	Admin
+	Change
 }
 
 // Info answers questions.

@@ -23,6 +23,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration files again. The error's text is shown to clients.
 	Load func() (*config.Config, error)
+	// LoadFile reads another main file, to be compared with what runs.
+	LoadFile func(path string) (*config.Config, error)
 	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
 	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
@@ -65,6 +67,10 @@ type Daemon struct {
 	view     atomic.Pointer[view]
 	mood     atomic.Int64
 	ident    atomic.Pointer[string]
+
+	operations operations
+	plans      plans
+	changing   sync.WaitGroup // operations that are seen through
 }
 
 var _ control.Service = (*Daemon)(nil)
@@ -112,6 +118,7 @@ func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
+	d.changing.Wait()
 	d.files.close()
 	return d.host.Close()
 }

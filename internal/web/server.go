@@ -32,6 +32,7 @@ type Service interface {
 	ClearLog(ctx context.Context, log control.Log) error
 	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)
 	Log(ctx context.Context, level int, message string) error
+	control.Change
 }
 
 // Dated is a control.Follower that knows when its log was last written.
@@ -75,6 +76,7 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 			Handler:           &handler{credentials{l.Username, l.Password}, ctx, svc, rpc},
 			BaseContext:       func(net.Listener) context.Context { return ctx },
 			ConnState:         s.track,
+			ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 			ReadHeaderTimeout: headerTimeout,
 			MaxHeaderBytes:    maxHeader,
 			// Otherwise net/http answers OPTIONS * itself, past the credentials.
@@ -157,6 +159,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logtail(w, r)
 	case strings.HasPrefix(path, "/mainlogtail"):
 		h.follow(w, r, control.Log{Main: true})
+	case strings.HasPrefix(path, apiPrefix):
+		h.api(w, r)
 	default:
 		h.page(w, r)
 	}
