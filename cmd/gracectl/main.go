@@ -57,7 +57,7 @@ func load(program string, cl ctl.CommandLine) (ctl.Settings, *ctl.Exit) {
 	}
 	s := ctl.Settings{
 		Program: program, ServerURL: c.ServerURL, Username: c.Username, Password: c.Password, Prompt: c.Prompt, HistoryFile: c.HistoryFile,
-		Interactive: cl.Interactive, Plain: cl.Plain, EscapeOutput: !showsUnicode(m.Environ),
+		Interactive: cl.Interactive, Plain: cl.Plain, Minimal: c.Minimal, EscapeOutput: !showsUnicode(m.Environ),
 	}
 	for _, p := range c.Plugins {
 		s.Plugins = append(s.Plugins, p.Name)
@@ -82,9 +82,10 @@ func session(face ctl.Face, settings ctl.Settings, action []string) int {
 		Settings: settings, Face: face, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr, Sockets: ctl.WellKnownSockets,
 		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
 	}
+	s.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
 	s.ReadPassword = func(prompt string) (string, error) { return ctl.AskPassword(s.In, prompt) }
-	if len(action) > 0 || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+	if len(action) > 0 || !s.Terminal {
 		return s.Run(context.Background(), action)
 	}
 	editor, restore, err := ctl.OpenLineEditor(settings.HistoryFile, s.CompleteLine)

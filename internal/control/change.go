@@ -15,7 +15,8 @@ type Change interface {
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
 	// Operations lists the operations of this life of the daemon, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
-	// Operation describes one, with what happened after the first so many events. It waits until there is something to tell. BadName.
+	// Operation describes one, with what happened after the first so many events. It waits until there is something
+	// to tell, unless after is negative: then it tells everything. BadName.
 	Operation(ctx context.Context, id string, after int) (Operation, error)
 	// CancelOperation keeps an operation from beginning anything new. BadName when it is over or unknown.
 	CancelOperation(ctx context.Context, id string) error

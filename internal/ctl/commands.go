@@ -108,8 +108,8 @@ var commands = []command{
 		help:  "remove <name> [...]\tRemoves process/group from active config",
 	},
 	{
-		name: "update", args: "[group ...|all]",
-		brief: "reread, then add, remove and restart groups as needed",
+		name: "update", args: "[group ...|all] [-y] [--plan ID] [--dry-run] [--timeout SECONDS] [-o json|jsonl]",
+		brief: "make what runs what the files say; only what has to restarts",
 		help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\n" +
 			"update all\t\tReload config and add/remove as necessary, and will restart affected programs\n" +
 			"update <gname> [...]\tUpdate specific groups",

@@ -119,12 +119,30 @@ func (s *Session) lookup(verb string) func(ctx context.Context, arg string) erro
 		return s.version
 	case "open":
 		return s.open
+	case "plan", "ops", "attach", "wait", "cancel":
+		if s.own() {
+			return s.ownVerb(verb)
+		}
 	case "help":
 		return s.help
 	case "quit", "exit", "EOF":
 		return s.leave
 	}
 	return nil
+}
+
+// ownVerb returns what a verb does that only gracectl has.
+func (s *Session) ownVerb(verb string) func(ctx context.Context, arg string) error {
+	switch verb {
+	case "plan":
+		return s.plan
+	case "ops":
+		return s.listOperations
+	case "cancel":
+		return s.cancelOperation
+	default:
+		return s.attach(verb)
+	}
 }
 
 // login asks for credentials and keeps them for the session.

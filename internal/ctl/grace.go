@@ -74,7 +74,7 @@ func (s *Session) graceRefused(name string, differing []string) {
 	if len(differing) > 0 {
 		s.complain("  hint: these options differ: " + strings.Join(differing, ", "))
 	}
-	s.complain("  hint: gracectl update " + name + " applies every change, and restarts the whole group")
+	s.complain("  hint: gracectl update " + name + " applies every change and restarts only what has to; gracectl plan " + name + " shows it")
 }
 
 // graceUpdateByParts drives a daemon with the Python plugin: it names what is new or surplus, and each surplus process is stopped, then

@@ -48,6 +48,8 @@ type Settings struct {
 	Plugins      []string // names of the [ctlplugin:x] sections that ask for the grace plugin
 	Interactive  bool     // ask before shutdown and reload, ask for credentials
 	Plain        bool     // Gracectl prints what Supervisorctl prints
+	Minimal      bool     // Supervisorctl's update restarts no more than gracectl's
+	Terminal     bool     // somebody sits at both ends: may be asked, and is shown what is under way
 	EscapeOutput bool     // the terminal cannot show anything but ASCII (quirk E11)
 }
 

@@ -116,7 +116,7 @@ func (d *Daemon) Operation(ctx context.Context, id string, after int) (control.O
 	}
 	for {
 		about, changed := d.operations.show(op, after)
-		if about.State.Over() || len(about.Events) > 0 || about.Count < after {
+		if about.State.Over() || len(about.Events) > 0 || after < 0 {
 			return about, nil
 		}
 		select {
