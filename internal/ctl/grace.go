@@ -57,13 +57,13 @@ func (s *Session) graceUpdate(ctx context.Context, arg string) error {
 		s.status = exitGeneric
 	}
 	if result.Refused {
-		s.graceRefused(words[0], result.Fields)
+		s.graceRefused(words[0], result.Fields, "restarts only what has to; gracectl plan "+words[0]+" shows it")
 	}
 	return nil
 }
 
 // graceRefused sets gracectl's exit status of a refusal and says what can be done instead. compat: supervisorctl exits 0 (quirk G11).
-func (s *Session) graceRefused(name string, differing []string) {
+func (s *Session) graceRefused(name string, differing []string, how string) {
 	if s.Face == Supervisorctl {
 		return
 	}
@@ -74,7 +74,7 @@ func (s *Session) graceRefused(name string, differing []string) {
 	if len(differing) > 0 {
 		s.complain("  hint: these options differ: " + strings.Join(differing, ", "))
 	}
-	s.complain("  hint: gracectl update " + name + " applies every change and restarts only what has to; gracectl plan " + name + " shows it")
+	s.complain("  hint: gracectl update " + name + " applies every change and " + how)
 }
 
 // graceUpdateByParts drives a daemon with the Python plugin: it names what is new or surplus, and each surplus process is stopped, then
@@ -104,7 +104,7 @@ func (s *Session) graceUpdateByParts(ctx context.Context, server Proxy, name str
 	default:
 		s.output(change.Message)
 		if change.Message != plan.NothingToDo {
-			s.graceRefused(name, nil)
+			s.graceRefused(name, nil, "restarts the whole group")
 		}
 		return nil
 	}

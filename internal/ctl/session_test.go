@@ -253,7 +253,7 @@ func TestGraceUpdate(t *testing.T) {
 	}
 	const (
 		priority = "Not only numprocs has changed: priority is difference"
-		hint     = "  hint: gracectl update web applies every change, and restarts the whole group\n"
+		hint     = "  hint: gracectl update web applies every change and restarts the whole group\n"
 		help     = "grace_update xxx\tgrace_update programe xxx\n"
 	)
 	tests := []struct {
@@ -275,7 +275,7 @@ func TestGraceUpdate(t *testing.T) {
 		{name: "equal", line: "grace_update web", out: "No need to update\n",
 			setup: func(f *fixture) { f.d.grace.Message = plan.NothingToDo }},
 		{name: "refused", line: "grace_update web", out: priority + "\n", graceIs: 11,
-			hint: "  hint: these options differ: priority, command\n" + hint,
+			hint: "  hint: these options differ: priority, command\n  hint: gracectl update web applies every change and restarts only what has to; gracectl plan web shows it\n",
 			setup: func(f *fixture) {
 				f.d.grace = control.GraceResult{Refused: true, Message: priority, Fields: []string{"priority", "command"}}
 			}},

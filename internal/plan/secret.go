@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // secretNames are parts of the names of variables whose values are nobody's business.
 var secretNames = strings.Fields("PASS PWD SECRET TOKEN KEY CREDENTIAL DSN AUTH PRIVATE SALT COOKIE SIGNATURE")
@@ -19,8 +16,6 @@ func Secret(variable string) bool {
 	return false
 }
 
-var urlPassword = regexp.MustCompile(`(://[^/\s:@]*:)[^@/\s]+@`)
-
 // Hidden stands for a value that is not shown.
 const Hidden = "•••"
 
@@ -35,7 +30,30 @@ func (d Difference) Mask() (before, after string, hidden bool) {
 		}
 		return hide(d.Old), hide(d.New), true
 	}
-	mask := func(s string) string { return urlPassword.ReplaceAllString(s, "${1}"+Hidden+"@") }
-	before, after = mask(d.Old), mask(d.New)
+	before, after = maskURLs(d.Old), maskURLs(d.New)
 	return before, after, before != d.Old || after != d.New
+}
+
+// maskURLs hides the passwords of scheme://user:password@host.
+func maskURLs(s string) string {
+	var b strings.Builder
+	for {
+		head, rest, found := strings.Cut(s, "://")
+		b.WriteString(head)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		end := strings.IndexAny(rest, "/ \t\n\"',")
+		if end < 0 {
+			end = len(rest)
+		}
+		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+			if colon := strings.IndexByte(rest[:at], ':'); colon >= 0 {
+				b.WriteString(rest[:colon+1] + Hidden)
+				rest = rest[at:]
+			}
+		}
+		s = rest
+	}
 }
