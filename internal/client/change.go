@@ -30,6 +30,13 @@ func (c *Client) Update(ctx context.Context, req control.UpdateRequest) (control
 	return out, err
 }
 
+// Scale implements control.Change.
+func (c *Client) Scale(ctx context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	var out control.Scaling
+	err := c.ask(ctx, "POST", "scale", req, &out)
+	return out, err
+}
+
 // Operations implements control.Change.
 func (c *Client) Operations(ctx context.Context) ([]control.Operation, error) {
 	var out struct{ Operations []control.Operation }

@@ -137,9 +137,14 @@ func TestService(t *testing.T) {
 		{"Shutdown", func(c *Client) (any, error) { return done(c.Shutdown(background)) }, nil, "Shutdown()"},
 		{"Restart", func(c *Client) (any, error) { return done(c.Restart(background)) }, nil, "Restart()"},
 		{"SendRemote", func(c *Client) (any, error) { return done(c.SendRemote(background, "kind", "data")) }, nil, "SendRemote(kind, data)"},
-		{"Plan", func(c *Client) (any, error) { return c.Plan(background, control.PlanRequest{Groups: []string{"g"}, File: "/f"}) },
+		{"Plan", func(c *Client) (any, error) {
+			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}, File: "/f"})
+		},
 			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File:/f})"},
 		{"Update", func(c *Client) (any, error) { return c.Update(background, control.UpdateRequest{Plan: "1"}) }, op, ""},
+		{"Scale", func(c *Client) (any, error) {
+			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})
+		}, control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}, ""},
 		{"Operations", func(c *Client) (any, error) { return c.Operations(background) }, []control.Operation{op}, "Operations()"},
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},

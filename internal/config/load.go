@@ -42,6 +42,7 @@ type loader struct {
 	sums        map[string]string
 	warnings    []Warning
 	warned      map[Warning]bool
+	scaled      map[string][]int // process_num of each process, by program, instead of numprocs
 }
 
 // Load reads the configuration of the daemon: the file path, which may be relative to m.Dir, and what it includes (contract: config,

@@ -13,6 +13,9 @@ type Change interface {
 	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
 	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
+	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
+	// survive a restart. BadName, IncorrectParameters.
+	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
 	// Operations lists the operations of this life of the daemon, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
 	// Operation describes one, with what happened after the first so many events. It waits until there is something
@@ -52,6 +55,8 @@ type Plan struct {
 	Groups []PlanGroup `json:"groups"` // every group that was looked at
 	Totals PlanTotals  `json:"totals"`
 	Notes  []PlanNote  `json:"warnings"`
+
+	Overrides []Override `json:"overrides"`
 }
 
 // Empty reports whether there is nothing to do.
@@ -143,6 +148,58 @@ const (
 // Over reports whether nothing follows.
 func (s OperationState) Over() bool { return s != OperationWaiting && s != OperationRunning }
 
+// ScaleRequest says how many processes programs shall have.
+type ScaleRequest struct {
+	Targets []ScaleTarget `json:"targets"`
+	Victim  string        `json:"victim,omitempty"` // which go first: highest (the default), oldest, newest
+	Lazy    bool          `json:"lazy,omitempty"`   // surplus goes when it ends by itself
+	DryRun  bool          `json:"dry_run,omitempty"`
+	Who     string        `json:"-"`
+}
+
+// ScaleTarget is one program. To is a number, one more or less ("+2", "-1"), or ScaleToFile.
+type ScaleTarget struct {
+	Program string `json:"program"`
+	To      string `json:"to"`
+}
+
+// ScaleToFile is the number that the files say.
+const ScaleToFile = "file"
+
+// ScalingSchema is the schema of a Scaling.
+const ScalingSchema = "graced.scaling/v1"
+
+// Scaling is what Scale does, and the operation that does it; nil with DryRun.
+type Scaling struct {
+	Schema    string          `json:"schema"`
+	Programs  []ScaledProgram `json:"programs"`
+	Operation *Operation      `json:"operation,omitempty"`
+}
+
+// ScaledProgram is what happens to one program. Names are "group:process".
+type ScaledProgram struct {
+	Program  string   `json:"program"`
+	Before   int      `json:"before"`
+	After    int      `json:"after"`
+	InFile   int      `json:"in_file"`
+	File     string   `json:"file,omitempty"` // where that stands, or its section
+	Line     int      `json:"line,omitempty"`
+	Nums     []int    `json:"nums"` // process_num of each
+	Override bool     `json:"override"`
+	Start    []string `json:"start"`
+	Stop     []string `json:"stop"`
+	Leave    []string `json:"leave"` // once they end
+}
+
+// Override is a program whose number of processes was set by Scale.
+type Override struct {
+	Program string `json:"program"`
+	Count   int    `json:"count"`
+	InFile  int    `json:"in_file"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+}
+
 // ErrorSchema is the schema of a Problem.
 const ErrorSchema = "graced.error/v1"
 
@@ -179,7 +236,7 @@ type ProgressLine struct {
 	Type    string    `json:"type"` // begin, end
 	Process string    `json:"process"`
 	From    string    `json:"from,omitempty"` // its name before
-	Action  string    `json:"action"`         // start, add, stop, replace, rename, live
+	Action  string    `json:"action"`         // start, add, stop, leave (once it ends), replace, rename, live
 	OldPID  int       `json:"old_pid,omitempty"`
 	PID     int       `json:"pid,omitempty"`
 	Error   string    `json:"error,omitempty"`

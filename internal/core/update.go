@@ -206,6 +206,11 @@ func (s *Supervisor) awaitStart(st *step) {
 // removePlanned ends a surplus member.
 func (s *Supervisor) removePlanned(st *step) {
 	s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
+	if p := st.proc; st.change.Lazy && (p.state == process.Starting || p.state == process.Running) {
+		p.again, p.fate = false, goes
+		s.over(st, nil)
+		return
+	}
 	s.letGo(st.proc, goes, waiter{step: st})
 }
 

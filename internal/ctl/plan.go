@@ -298,15 +298,26 @@ func planText(p control.Plan, dir string) string {
 	}
 	if p.Empty() {
 		b.WriteString("  nothing to do: what runs is what the files say\n")
+		overrideLines(&b, p, dir)
 		return b.String()
 	}
 	t := p.Totals
 	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
+	overrideLines(&b, p, dir)
 	if n := len(p.Notes); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files\n", count(n, "warning"))
 	}
 	fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
 	return b.String()
+}
+
+// overrideLines tells of programs that have another number of processes than the files say.
+func overrideLines(b *strings.Builder, p control.Plan, dir string) {
+	for _, o := range p.Overrides {
+		if o.Count != o.InFile {
+			fmt.Fprintf(b, "  %s is scaled to %d; %s:%d says numprocs=%d (gracectl scale %s=file ends that)\n", o.Program, o.Count, shorten(o.File, dir), o.Line, o.InFile, o.Program)
+		}
+	}
 }
 
 // groupSummary says in one line what happens to a group.

@@ -19,6 +19,10 @@ var ownCommands = []command{
 		brief: "show what update would do, with the place of each change; nothing is changed",
 	},
 	{
+		name: "scale", args: "<program=N|+N|-N|file ...> [--victim highest|oldest|newest] [--lazy] [--write] [--dry-run] [-y] [--timeout SECONDS] [-o json|jsonl]",
+		brief: "change how many processes a program has; the others are not touched",
+	},
+	{
 		name: "ops", args: "[-o json]",
 		brief: "list the operations: what was changed, by whom, with what result",
 	},
@@ -238,6 +242,8 @@ func successText(e control.ProgressLine) string {
 			return "removed"
 		}
 		return "stopped and removed"
+	case "leave":
+		return fmt.Sprintf("goes when it ends, still pid %d", e.PID)
 	case "replace":
 		if e.PID == 0 {
 			return "stopped, with new settings"

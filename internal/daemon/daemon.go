@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,8 @@ type Options struct {
 	Version string
 	// EventSerial is the number of the first event: that of a daemon before a soft restart goes on.
 	EventSerial uint64
+	// Counts are numbers of processes that hold instead of the files': see Daemon.Counts.
+	Counts map[string][]int
 	// PID is the daemon's process id.
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
@@ -70,6 +73,7 @@ type Daemon struct {
 
 	operations operations
 	plans      plans
+	counts     counts
 	changing   sync.WaitGroup // operations that are seen through
 }
 
@@ -91,6 +95,13 @@ func New(opts Options) (*Daemon, error) {
 	}
 	d.host = h
 	c := opts.Config
+	d.counts.nums = maps.Clone(opts.Counts)
+	if scaled, err := d.scaled(c); err != nil {
+		d.logf(LevelCritical, "%v", err)
+		d.counts.nums = nil
+	} else {
+		c = scaled
+	}
 	d.loop = loop{
 		core: core.New(core.Options{
 			Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending,

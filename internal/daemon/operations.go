@@ -190,6 +190,9 @@ func stepWord(r core.StepResult, over bool) string {
 		}
 		return "add"
 	case plan.RemoveProcess:
+		if over && r.PID != 0 && r.Fault == nil {
+			return "leave"
+		}
 		return "stop"
 	case plan.RenameProcess:
 		return "rename"
@@ -228,8 +231,30 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 		groups = known
 	}
 	op := d.operations.add("update", req.Who, d.opts.Wall())
+	return d.launch(ctx, op, func() (<-chan core.Reply, uint64, error) {
+		c, err := d.load()
+		if err != nil {
+			return nil, 0, err
+		}
+		return d.begin(op, func(core.Now) (plan.Update, error) {
+			u, err := d.planUpdate(c, groups)
+			if err == nil && req.Plan != "" && u.ID() != req.Plan {
+				if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); !blocked { // else it may be the present one again
+					err = control.Fault(control.StalePlan, "what plan "+req.Plan+" stands on has changed")
+				}
+			}
+			return u, err
+		}, func() error {
+			d.adoptFiles(c, groups)
+			return nil
+		})
+	})
+}
+
+// launch sees an operation through in the background, and returns once it is known what it is: running, waiting, nothing or refused.
+func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (<-chan core.Reply, uint64, error)) (control.Operation, error) {
 	told := make(chan error, 1)
-	d.changing.Go(func() { d.runUpdate(op, req.Plan, groups, told) })
+	d.changing.Go(func() { d.see(op, begin, told) })
 	select {
 	case err := <-told:
 		if err != nil {
@@ -252,10 +277,10 @@ func (o *operations) forget(op *operation) {
 	o.list = slices.DeleteFunc(o.list, func(other *operation) bool { return other == op })
 }
 
-// runUpdate sees one update through. It tells the caller once whether there is such an update at all.
-func (d *Daemon) runUpdate(op *operation, id string, groups []string, told chan<- error) {
+// see sees an operation through. It tells the caller once whether there is such an operation at all.
+func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, error), told chan<- error) {
 	for {
-		done, behind, err := d.beginUpdate(op, id, groups)
+		done, behind, err := start()
 		switch {
 		case err != nil:
 			state, fault := control.OperationFailed, (*control.Error)(nil)
@@ -308,28 +333,19 @@ func inform(to chan<- error, err error) {
 	}
 }
 
-// beginUpdate plans and steps an update in one turn of the loop. done takes its answer; nil: there is nothing to do, or it has to wait behind
-// another operation.
-func (d *Daemon) beginUpdate(op *operation, id string, groups []string) (done <-chan core.Reply, behind uint64, err error) {
-	c, err := d.load()
-	if err != nil {
-		return nil, 0, err
-	}
+// begin plans and steps an update in one turn of the loop. done takes its answer; nil: there is nothing to do, or it has to wait behind another
+// operation. adopt is called when it begins, or when there is nothing to do.
+func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, behind uint64, err error) {
 	ok := d.do(d.life, func(now core.Now) {
 		var u plan.Update
-		if u, err = d.planUpdate(c, groups); err != nil {
+		if u, err = prepare(now); err != nil {
 			return
 		}
 		var blocked bool
 		if behind, blocked = d.loop.core.Blocked(core.Update{Plan: u}); blocked {
 			return
 		}
-		if id != "" && u.ID() != id {
-			err = control.Fault(control.StalePlan, "what plan "+id+" stands on has changed")
-			return
-		}
-		d.adoptFiles(c, groups)
-		if u.Empty() {
+		if err = adopt(); err != nil || u.Empty() {
 			return
 		}
 		steps := 0

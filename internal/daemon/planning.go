@@ -86,19 +86,17 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 
 // Plan implements control.Change.
 func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
-	load := d.load
+	load := d.opts.Load
 	if req.File != "" {
-		load = func() (*config.Config, error) {
-			c, err := d.opts.LoadFile(req.File)
-			if err != nil {
-				return nil, control.Fault(control.CantReread, err.Error())
-			}
-			return c, nil
-		}
+		load = func() (*config.Config, error) { return d.opts.LoadFile(req.File) }
 	}
-	c, err := load()
+	file, err := load()
 	if err != nil {
-		return control.Plan{}, err
+		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+	}
+	c, err := d.scaled(file)
+	if err != nil {
+		return control.Plan{}, control.Fault(control.CantReread, err.Error())
 	}
 	var u plan.Update
 	var manifest plan.Manifest
@@ -115,7 +113,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if req.File == "" { // an update reads the daemon's own files
 		d.plans.remember(u.ID(), req.Groups)
 	}
-	return showPlan(u, manifest, c), nil
+	out := showPlan(u, manifest, c)
+	out.Overrides = d.overrides(file)
+	return out, nil
 }
 
 // showPlan puts a plan into the shape that users see.

@@ -46,10 +46,13 @@ func (w *desired) set(g process.GroupSpec) {
 	w.groups[i] = g
 }
 
-// load reads the files; a broken one is CantReread with Supervisor's text.
+// load reads the files, with what Scale has set; a broken one is CantReread with Supervisor's text.
 func (d *Daemon) load() (*config.Config, error) {
 	c, err := d.opts.Load()
 	if err != nil {
+		return nil, control.Fault(control.CantReread, err.Error())
+	}
+	if c, err = d.scaled(c); err != nil {
 		return nil, control.Fault(control.CantReread, err.Error())
 	}
 	return c, nil

@@ -67,6 +67,7 @@ type Change struct {
 	Spec   process.Spec // the spec to add or to take; with ReturnProcess under Grace and with RemoveProcess the one in force
 	Fields []Difference // what is new about it
 	Down   bool         // it does not run
+	Lazy   bool         // with RemoveProcess: it is not stopped, but goes when it ends by itself
 	Retry  bool         // with ReplaceProcess: it had been given up, and is started with its new settings
 }
 

@@ -41,6 +41,12 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 			req.Who = who(r)
 			answer(w)(h.svc.Update(r.Context(), req))
 		}
+	case path == "scale":
+		var req control.ScaleRequest
+		if decode(w, r, &req) {
+			req.Who = who(r)
+			answer(w)(h.svc.Scale(r.Context(), req))
+		}
 	case path == "operations" && r.Method == http.MethodGet:
 		list, err := h.svc.Operations(r.Context())
 		answer(w)(operationList{"graced.operations/v1", list}, err)

@@ -188,6 +188,11 @@ func (f *Fake) Update(_ context.Context, req control.UpdateRequest) (control.Ope
 	return ask[control.Operation](f, "Update", req)
 }
 
+// Scale implements control.Service.
+func (f *Fake) Scale(_ context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	return ask[control.Scaling](f, "Scale", req)
+}
+
 // Operations implements control.Service.
 func (f *Fake) Operations(context.Context) ([]control.Operation, error) {
 	return ask[[]control.Operation](f, "Operations")
