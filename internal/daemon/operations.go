@@ -275,6 +275,9 @@ func (o *operations) forget(op *operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list = slices.DeleteFunc(o.list, func(other *operation) bool { return other == op })
+	if o.last == op.number {
+		o.last-- // nobody has seen the number
+	}
 }
 
 // see sees an operation through. It tells the caller once whether there is such an operation at all.
