@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -54,6 +55,13 @@ func (c *Client) Operation(ctx context.Context, id string, after int) (control.O
 // CancelOperation implements control.Change.
 func (c *Client) CancelOperation(ctx context.Context, id string) error {
 	return c.ask(ctx, "POST", "operations/"+id+"/cancel", struct{}{}, &struct{}{})
+}
+
+// Why implements control.Explain.
+func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
+	var out control.Why
+	err := c.ask(ctx, "GET", "why?name="+url.QueryEscape(name), nil, &out)
+	return out, err
 }
 
 // ask exchanges JSON.

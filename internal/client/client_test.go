@@ -147,6 +147,7 @@ func TestService(t *testing.T) {
 		}, control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}, ""},
 		{"Operations", func(c *Client) (any, error) { return c.Operations(background) }, []control.Operation{op}, "Operations()"},
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
+		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}

@@ -20,6 +20,7 @@ type Service interface {
 	Logs
 	Admin
 	Change
+	Explain
 }
 
 // Info answers questions.

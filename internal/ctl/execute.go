@@ -119,7 +119,7 @@ func (s *Session) lookup(verb string) func(ctx context.Context, arg string) erro
 		return s.version
 	case "open":
 		return s.open
-	case "plan", "scale", "ops", "attach", "wait", "cancel":
+	case "plan", "why", "scale", "ops", "attach", "wait", "cancel":
 		if s.own() {
 			return s.ownVerb(verb)
 		}
@@ -138,6 +138,8 @@ func (s *Session) ownVerb(verb string) func(ctx context.Context, arg string) err
 		return s.plan
 	case "scale":
 		return s.scale
+	case "why":
+		return s.why
 	case "ops":
 		return s.listOperations
 	case "cancel":

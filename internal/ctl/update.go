@@ -23,6 +23,10 @@ var ownCommands = []command{
 		brief: "change how many processes a program has; the others are not touched",
 	},
 	{
+		name: "why", args: "<name> [-o json]",
+		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
+	},
+	{
 		name: "ops", args: "[-o json]",
 		brief: "list the operations: what was changed, by whom, with what result",
 	},

@@ -109,6 +109,7 @@ func New(opts Options) (*Daemon, error) {
 		}),
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
+		times:   map[process.ID]*timeline{},
 		desired: desire(c),
 	}
 	d.mood.Store(int64(control.MoodRunning))

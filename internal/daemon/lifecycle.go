@@ -65,6 +65,7 @@ func (d *Daemon) Start(ctx context.Context, target control.Target, wait bool) ([
 		return nil, err
 	}
 	t := coreTarget(target)
+	d.asked(ctx, "start", t)
 	refused := map[process.ID]*core.Fault{}
 	// Members of one program mostly share their command, so one look-up serves them all.
 	type lookup struct{ command, path string }
@@ -109,7 +110,9 @@ func commandFault(err error) *core.Fault {
 
 // Stop implements control.Lifecycle.
 func (d *Daemon) Stop(ctx context.Context, target control.Target, wait bool) ([]control.Result, error) {
-	return d.rows(ctx, core.Stop{Target: coreTarget(target), Wait: wait})
+	t := coreTarget(target)
+	d.asked(ctx, "stop", t)
+	return d.rows(ctx, core.Stop{Target: t, Wait: wait})
 }
 
 // Signal implements control.Lifecycle.
@@ -120,6 +123,7 @@ func (d *Daemon) Signal(ctx context.Context, target control.Target, signal strin
 		verb.Refused = &core.Fault{Kind: core.BadSignal, Text: signal}
 	}
 	verb.Signal = number
+	d.asked(ctx, "signal "+signal, verb.Target)
 	return d.rows(ctx, verb)
 }
 

@@ -176,6 +176,7 @@ type loop struct {
 	lastReq core.Req
 	logs    map[process.ID]*processLogs
 	opened  []process.ID // logs that were opened in this turn
+	times   map[process.ID]*timeline
 	desired desired
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
@@ -372,6 +373,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.CloseLogs:
 		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
+		delete(d.loop.times, e.ID)
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
 		if to, ok := d.loop.replies[e.Req]; ok {

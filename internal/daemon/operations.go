@@ -173,6 +173,9 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled
 	}
+	if s, ok := d.loop.core.Find(r.Group, r.Name); ok && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
+		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: op.about.Kind + " " + op.about.ID + ": " + line.Action, By: op.about.Who})
+	}
 	d.operations.change(op, func(about *control.Operation) {
 		about.Events = append(about.Events, line)
 		if kind == "end" {

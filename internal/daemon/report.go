@@ -15,6 +15,7 @@ func (d *Daemon) report(e core.Event) {
 	if chatter(e) && !d.log.Enabled(context.Background(), LevelDebug) {
 		return
 	}
+	d.note(e)
 	switch e := e.(type) {
 	case core.ProcessForked:
 		d.logf(LevelInfo, "spawned: '%s' with pid %d", e.Name, e.PID)

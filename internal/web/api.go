@@ -47,6 +47,8 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 			req.Who = who(r)
 			answer(w)(h.svc.Scale(r.Context(), req))
 		}
+	case path == "why" && r.Method == http.MethodGet:
+		answer(w)(h.svc.Why(r.Context(), r.URL.Query().Get("name")))
 	case path == "operations" && r.Method == http.MethodGet:
 		list, err := h.svc.Operations(r.Context())
 		answer(w)(operationList{"graced.operations/v1", list}, err)

@@ -33,6 +33,7 @@ type Service interface {
 	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)
 	Log(ctx context.Context, level int, message string) error
 	control.Change
+	control.Explain
 }
 
 // Dated is a control.Follower that knows when its log was last written.
@@ -206,7 +207,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := linger(h.running, r.Context())
 	defer cancel()
-	response, status := h.rpc.Serve(ctx, body)
+	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return who(r) }), body)
 	if status != http.StatusOK {
 		fail(w, status)
 		return

@@ -203,6 +203,11 @@ func (f *Fake) Operation(_ context.Context, id string, after int) (control.Opera
 	return ask[control.Operation](f, "Operation", id, after)
 }
 
+// Why implements control.Service.
+func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
+	return ask[control.Why](f, "Why", name)
+}
+
 // CancelOperation implements control.Service.
 func (f *Fake) CancelOperation(_ context.Context, id string) error {
 	_, err := ask[struct{}](f, "CancelOperation", id)
