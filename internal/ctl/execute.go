@@ -3,7 +3,10 @@ package ctl
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+
+	"github.com/graced/graced/internal/format"
 )
 
 // statusUnauthorized is the HTTP status that asks for credentials.
@@ -22,6 +25,15 @@ func (s *Session) execute(ctx context.Context, line string) error {
 		}
 		s.cached = nil
 		run := s.lookup(verb)
+		if run == nil && s.own() {
+			p := &format.Problem{Code: "E312", Title: "wrong usage", Detail: "no verb " + strconv.Quote(line), Hint: "all verbs: " + s.Program + " help"}
+			if close := s.verbsLike(verb); len(close) > 0 {
+				p.Hint = "did you mean " + strings.Join(close, ", ") + "?   " + p.Hint
+			}
+			s.printer().Fail(p)
+			s.status = exitUsage
+			return nil
+		}
 		if run == nil {
 			s.output("*** Unknown syntax: " + line)
 			s.status = exitGeneric

@@ -36,6 +36,7 @@ type daemon struct {
 	typed   string        // what WriteStdin got
 	opened  chan struct{} // receives for every stream that has shown its text
 	onStdin func()
+	waiting func(ctx context.Context, call string) error // in Start and Stop of one process, when set
 	closed  int
 }
 
@@ -60,6 +61,10 @@ func (d *daemon) Call(_ context.Context, method string, _ ...any) (any, error) {
 	return map[string]any{
 		"supervisor.getVersion": "3.0", "supervisor.getPID": int32(4711), "supervisor.getSupervisorVersion": "4.2.5",
 	}[method], nil
+}
+
+func (d *daemon) Daemon(context.Context) (control.Daemon, error) {
+	return control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 4711, Mood: control.MoodRunning}, d.did("Daemon")
 }
 
 func (d *daemon) Close() error { d.closed++; return nil }
@@ -93,7 +98,7 @@ func (d *daemon) Configs(context.Context) ([]control.ConfigInfo, error) {
 }
 
 // act is Start, Stop and Signal: rows for groups and all come from results, a single process must exist.
-func (d *daemon) act(verb string, t control.Target) ([]control.Result, error) {
+func (d *daemon) act(ctx context.Context, verb string, t control.Target) ([]control.Result, error) {
 	name := t.Name
 	switch {
 	case t.All:
@@ -104,6 +109,11 @@ func (d *daemon) act(verb string, t control.Target) ([]control.Result, error) {
 	if err := d.did(verb, name); err != nil {
 		return nil, err
 	}
+	if !t.All && !t.Group && d.waiting != nil {
+		if err := d.waiting(ctx, verb+" "+name); err != nil {
+			return nil, err
+		}
+	}
 	if !t.All && !t.Group {
 		if p := d.find(name); p == nil {
 			return nil, control.Fault(control.BadName, name)
@@ -113,22 +123,22 @@ func (d *daemon) act(verb string, t control.Target) ([]control.Result, error) {
 	return d.results[verb], nil
 }
 
-func (d *daemon) Start(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+func (d *daemon) Start(ctx context.Context, t control.Target, wait bool) ([]control.Result, error) {
 	if !wait {
 		panic("start without waiting")
 	}
-	return d.act("Start", t)
+	return d.act(ctx, "Start", t)
 }
 
-func (d *daemon) Stop(_ context.Context, t control.Target, wait bool) ([]control.Result, error) {
+func (d *daemon) Stop(ctx context.Context, t control.Target, wait bool) ([]control.Result, error) {
 	if !wait {
 		panic("stop without waiting")
 	}
-	return d.act("Stop", t)
+	return d.act(ctx, "Stop", t)
 }
 
-func (d *daemon) Signal(_ context.Context, t control.Target, signal string) ([]control.Result, error) {
-	return d.act("Signal "+signal, t)
+func (d *daemon) Signal(ctx context.Context, t control.Target, signal string) ([]control.Result, error) {
+	return d.act(ctx, "Signal "+signal, t)
 }
 
 func (d *daemon) WriteStdin(ctx context.Context, name string, data []byte) error {
