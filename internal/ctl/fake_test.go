@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -30,6 +31,8 @@ type daemon struct {
 	answers   map[string]any    // of Call
 	errs      map[string]error
 	results   map[string][]control.Result
+
+	daemonPID int // 0 = 4711
 
 	mu      sync.Mutex
 	calls   []string
@@ -64,7 +67,7 @@ func (d *daemon) Call(_ context.Context, method string, _ ...any) (any, error) {
 }
 
 func (d *daemon) Daemon(context.Context) (control.Daemon, error) {
-	return control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: 4711, Mood: control.MoodRunning}, d.did("Daemon")
+	return control.Daemon{Identifier: "supervisor", Version: "4.2.5", PID: cmp.Or(d.daemonPID, 4711), Mood: control.MoodRunning}, d.did("Daemon")
 }
 
 func (d *daemon) Close() error { d.closed++; return nil }
