@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
 	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
 	"internal/xmlrpc": {"internal/control", "internal/plan", "internal/process", "internal/pytext"},
-	"internal/ctl":    {"internal/client", "internal/control", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
+	"internal/ctl":    {"internal/client", "internal/control", "internal/format", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
 	"internal/client": {"internal/control", "internal/process", "internal/xmlrpc"},
 	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
 		"internal/process", "internal/pytext"},
@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"internal/plan":     {"internal/process"},
 	"internal/config":   {"internal/event", "internal/process", "internal/pytext", "internal/shlex"},
 	"internal/shlex":    {},
+	"internal/format":   {},
 	"internal/process":  {},
 	"internal/pidproxy": {}, // a program of its own, which has nothing to do with the daemon
 	"internal/bench":    {}, // a black box around the binaries
@@ -90,7 +91,7 @@ func TestLayers(t *testing.T) {
 // unlinked lists what no program may link, directly or through others, with the reason.
 var unlinked = map[string]map[string]string{
 	"cmd/gracectl": {
-		"net/http": "its start takes longer than a call (docs/adr/006)", "crypto/tls": "the client speaks plain HTTP", "regexp": "patterns are compiled at every start",
+		"net/http": "its start takes longer than a call (docs/adr/006)", "crypto/tls": "the client speaks plain HTTP",
 		"text/template": "texts are put together by hand", "encoding/xml": "package xmlrpc reads its own",
 	},
 }
@@ -113,6 +114,38 @@ func TestUnlinked(t *testing.T) {
 			if slices.Contains(linked, pkg) {
 				t.Errorf("%s links %s: %s", program, pkg, why)
 			}
+		}
+	}
+}
+
+// TestNoPatternsAtStart checks that what gracectl links of this module compiles no regular expression before it is needed: a start is as long as
+// a call.
+func TestNoPatternsAtStart(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "./cmd/gracectl")
+	cmd.Dir = ".."
+	cmd.Stderr = os.Stderr
+	deps, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	linked := strings.Fields(string(deps))
+	for _, f := range sources(t) {
+		if !slices.Contains(linked, module+f.pkg) {
+			continue
+		}
+		for _, decl := range f.ast.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			ast.Inspect(vars, func(n ast.Node) bool {
+				if call, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := call.X.(*ast.Ident); ok && x.Name == "regexp" {
+						t.Errorf("%s: a pattern is compiled at every start of gracectl", f.fset.Position(n.Pos()))
+					}
+				}
+				return true
+			})
 		}
 	}
 }

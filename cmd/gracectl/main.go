@@ -58,6 +58,7 @@ func load(program string, cl ctl.CommandLine) (ctl.Settings, *ctl.Exit) {
 	s := ctl.Settings{
 		Program: program, ServerURL: c.ServerURL, Username: c.Username, Password: c.Password, Prompt: c.Prompt, HistoryFile: c.HistoryFile,
 		Interactive: cl.Interactive, Plain: cl.Plain, Minimal: c.Minimal, EscapeOutput: !showsUnicode(m.Environ),
+		Form: cl.Form, Timeout: cl.Timeout, Parallel: cl.Parallel,
 	}
 	for _, p := range c.Plugins {
 		s.Plugins = append(s.Plugins, p.Name)
@@ -78,12 +79,17 @@ func override(target, option *string) {
 
 // session runs the action, or the shell.
 func session(face ctl.Face, settings ctl.Settings, action []string) int {
+	if face == ctl.Gracectl && len(os.Args) > 0 {
+		settings.Program = os.Args[0] // hints show commands as they are typed
+	}
 	s := &ctl.Session{
 		Settings: settings, Face: face, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr, Sockets: ctl.WellKnownSockets,
 		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
 	}
-	s.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
+	in, out := term.IsTerminal(int(os.Stdin.Fd())), term.IsTerminal(int(os.Stdout.Fd()))
+	s.Terminal = in && out
+	s.Colour = out && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	s.ReadPassword = func(prompt string) (string, error) { return ctl.AskPassword(s.In, prompt) }
 	if len(action) > 0 || !s.Terminal {
 		return s.Run(context.Background(), action)

@@ -147,8 +147,25 @@ func TestGracectl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const path = "testdata/own/gracectl"
-	got := render(run(t, pairing{"graced, gracectl", ourDaemon, ourCtl, true, true}, parseScript(t, path+".script")))
+	compareOwn(t, "testdata/own/gracectl", pairing{"graced, gracectl", ourDaemon, ourCtl, true, true})
+}
+
+// TestGracectlDrivesSupervisor runs gracectl under its own name with the original daemon.
+func TestGracectlDrivesSupervisor(t *testing.T) {
+	t.Parallel()
+	p := pairing{"Debian's supervisord, gracectl", debianDaemon, "", false, true}
+	p.needsDebian(t)
+	var err error
+	if p.ctl, err = build(t.TempDir(), "gracectl", "gracectl"); err != nil {
+		t.Fatal(err)
+	}
+	compareOwn(t, "testdata/own/python", p)
+}
+
+// compareOwn runs a script and compares with its recording.
+func compareOwn(t *testing.T, path string, p pairing) {
+	t.Helper()
+	got := render(run(t, p, parseScript(t, path+".script")))
 	if *rewrite {
 		if err := os.WriteFile(path+".want", []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -21,6 +21,13 @@ var masks = []struct {
 	{regexp.MustCompile(`uptime (\d+ days?, )?\d+:\d\d:\d\d`), "uptime T"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}`), "TIME"},
+	// gracectl's table, whose columns are as wide as what is in them.
+	{regexp.MustCompile(`(?m)^NAME +STATE +PID +UPTIME +MEM +NOTE$`), "NAME STATE PID UPTIME MEM NOTE"},
+	{regexp.MustCompile(`RUNNING +\d+ +\d+:\d\d:\d\d +[\d.]+ [KMG]B`), "RUNNING N T M"},
+	{regexp.MustCompile(`STOPPED +- +- +- +`), "STOPPED - - - "},
+	// Its documents.
+	{regexp.MustCompile(`"(pid|uptime_s|cpu_s|rss_bytes|start|stop|host)":( ?)("[^"]*"|[\d.]+)`), `"$1":${2}N`},
+	{regexp.MustCompile(`(?m)^( +)(pid|uptime_s|cpu_s|rss_bytes|start|stop): .*$`), "$1$2: N"},
 	{regexp.MustCompile(`(?m)^[1-9]\d+$`), "N"},                              // the output of the verb pid
 	{regexp.MustCompile(`(?m)^((?:\S+> )*)error: .*$`), "${1}error: (text)"}, // the text is ours (quirk E7)
 	{regexp.MustCompile(`(?m)^((?:\S+> )+)[1-9]\d+$`), "${1}N"},

@@ -49,7 +49,7 @@ const (
 
 // Plan is what an update would do now.
 type Plan struct {
-	Schema string      `json:"schema"`
+	Schema string      `json:"schema,omitempty"`
 	ID     string      `json:"id"`
 	Files  []PlanFile  `json:"files"`
 	Groups []PlanGroup `json:"groups"` // every group that was looked at
@@ -171,7 +171,7 @@ const ScalingSchema = "graced.scaling/v1"
 
 // Scaling is what Scale does, and the operation that does it; nil with DryRun.
 type Scaling struct {
-	Schema    string          `json:"schema"`
+	Schema    string          `json:"schema,omitempty"`
 	Programs  []ScaledProgram `json:"programs"`
 	Operation *Operation      `json:"operation,omitempty"`
 }
@@ -205,7 +205,7 @@ const ErrorSchema = "graced.error/v1"
 
 // Problem is an error as the JSON interface shows it.
 type Problem struct {
-	Schema    string `json:"schema"`
+	Schema    string `json:"schema,omitempty"`
 	Title     string `json:"title"`
 	Status    int    `json:"status"` // of HTTP
 	Detail    string `json:"detail"`
@@ -214,7 +214,7 @@ type Problem struct {
 
 // Operation is one change on its way, or over.
 type Operation struct {
-	Schema string         `json:"schema"`
+	Schema string         `json:"schema,omitempty"`
 	ID     string         `json:"id"`   // "op-7"
 	Kind   string         `json:"kind"` // "update"
 	Who    string         `json:"who"`

@@ -16,7 +16,7 @@ const WhySchema = "graced.why/v1"
 
 // Why is the recent life of a process.
 type Why struct {
-	Schema    string    `json:"schema"`
+	Schema    string    `json:"schema,omitempty"`
 	Name      string    `json:"name"` // "group:process"
 	State     string    `json:"state"`
 	Since     time.Time `json:"since"`

@@ -94,6 +94,9 @@ func (s *Session) open(ctx context.Context, arg string) error {
 	}
 	s.hangUp()
 	s.ServerURL = arg
+	if s.own() {
+		return s.perform(ctx, "status", nil)
+	}
 	before := s.status
 	err := s.showStatus(ctx, "")
 	s.status = before // compat: what the new daemon says does not become our exit status

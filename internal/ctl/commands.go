@@ -108,7 +108,7 @@ var commands = []command{
 		help:  "remove <name> [...]\tRemoves process/group from active config",
 	},
 	{
-		name: "update", args: "[group ...|all] [-y] [--plan ID] [--dry-run] [--timeout SECONDS] [-o json|jsonl]",
+		name: "update", args: "[group ...|all]",
 		brief: "make what runs what the files say; only what has to restarts",
 		help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\n" +
 			"update all\t\tReload config and add/remove as necessary, and will restart affected programs\n" +

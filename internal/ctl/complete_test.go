@@ -101,7 +101,7 @@ func TestVerbsAreComplete(t *testing.T) {
 		t.Errorf("%d verbs: %q", len(verbs), verbs)
 	}
 	for _, v := range verbs {
-		if s.lookup(v) == nil {
+		if s.lookup(v) == nil && answered[v] == nil {
 			t.Errorf("%q cannot be run", v)
 		}
 		if v != "help" && s.topic(v) == "" {

@@ -3,7 +3,10 @@ package ctl
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+
+	"github.com/graced/graced/internal/format"
 )
 
 // statusUnauthorized is the HTTP status that asks for credentials.
@@ -22,6 +25,15 @@ func (s *Session) execute(ctx context.Context, line string) error {
 		}
 		s.cached = nil
 		run := s.lookup(verb)
+		if run == nil && s.own() {
+			p := &format.Problem{Code: "E312", Title: "wrong usage", Detail: "no verb " + strconv.Quote(line), Hint: "all verbs: " + s.Program + " help"}
+			if close := s.verbsLike(verb); len(close) > 0 {
+				p.Hint = "did you mean " + strings.Join(close, ", ") + "?   " + p.Hint
+			}
+			s.printer().Fail(p)
+			s.status = exitUsage
+			return nil
+		}
 		if run == nil {
 			s.output("*** Unknown syntax: " + line)
 			s.status = exitGeneric
@@ -119,34 +131,12 @@ func (s *Session) lookup(verb string) func(ctx context.Context, arg string) erro
 		return s.version
 	case "open":
 		return s.open
-	case "plan", "why", "scale", "ops", "attach", "wait", "cancel":
-		if s.own() {
-			return s.ownVerb(verb)
-		}
 	case "help":
 		return s.help
 	case "quit", "exit", "EOF":
 		return s.leave
 	}
 	return nil
-}
-
-// ownVerb returns what a verb does that only gracectl has.
-func (s *Session) ownVerb(verb string) func(ctx context.Context, arg string) error {
-	switch verb {
-	case "plan":
-		return s.plan
-	case "scale":
-		return s.scale
-	case "why":
-		return s.why
-	case "ops":
-		return s.listOperations
-	case "cancel":
-		return s.cancelOperation
-	default:
-		return s.attach(verb)
-	}
 }
 
 // login asks for credentials and keeps them for the session.

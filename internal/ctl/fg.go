@@ -26,10 +26,15 @@ func (s *Session) foreground(ctx context.Context, arg string) error {
 	name := names[0]
 	p, err := server.Process(ctx, name)
 	switch {
+	case fault(err) == control.BadName && s.own():
+		all, _ := server.Processes(ctx) // a daemon that cannot list them gets no suggestion
+		p := s.nothingCalled(&call{verb: "fg"}, name, all)
+		s.printer().Fail(p)
+		s.status = exitFailed
+		return nil
 	case fault(err) == control.BadName:
 		s.output("ERROR: bad process name supplied")
 		s.status = exitGeneric
-		s.suggestFrom(ctx, server, name)
 		return nil
 	case fault(err) != 0:
 		s.output("ERROR: " + err.Error())

@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"strings"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/plan"
@@ -32,10 +31,6 @@ func (s *Session) graceUpdate(ctx context.Context, arg string) error {
 		return s.graceUpdateByParts(ctx, server, words[0])
 	case control.CantReread:
 		return s.cantReread(err)
-	case control.BadName:
-		s.fail(err)
-		s.suggestFrom(ctx, server, words[0])
-		return nil
 	}
 	if err != nil {
 		return err
@@ -57,24 +52,16 @@ func (s *Session) graceUpdate(ctx context.Context, arg string) error {
 		s.status = exitGeneric
 	}
 	if result.Refused {
-		s.graceRefused(words[0], result.Fields, "restarts only what has to; gracectl plan "+words[0]+" shows it")
+		s.graceRefused()
 	}
 	return nil
 }
 
-// graceRefused sets gracectl's exit status of a refusal and says what can be done instead. compat: supervisorctl exits 0 (quirk G11).
-func (s *Session) graceRefused(name string, differing []string, how string) {
-	if s.Face == Supervisorctl {
-		return
+// graceRefused sets gracectl's exit status of a refusal. compat: supervisorctl exits 0 (quirk G11).
+func (s *Session) graceRefused() {
+	if s.Face == Gracectl {
+		s.status = exitGraceRefused
 	}
-	s.status = exitGraceRefused
-	if s.Plain {
-		return
-	}
-	if len(differing) > 0 {
-		s.complain("  hint: these options differ: " + strings.Join(differing, ", "))
-	}
-	s.complain("  hint: gracectl update " + name + " applies every change and " + how)
 }
 
 // graceUpdateByParts drives a daemon with the Python plugin: it names what is new or surplus, and each surplus process is stopped, then
@@ -84,12 +71,6 @@ func (s *Session) graceUpdateByParts(ctx context.Context, server Proxy, name str
 	switch fault(err) {
 	case control.CantReread:
 		return s.cantReread(err)
-	case control.UnknownMethod:
-		s.fail(err)
-		if s.own() {
-			s.complain("  hint: the daemon at " + s.ServerURL + " has no grace_update; with Supervisor its file needs an [rpcinterface:grace]")
-		}
-		return nil
 	}
 	if err != nil {
 		return err
@@ -104,7 +85,7 @@ func (s *Session) graceUpdateByParts(ctx context.Context, server Proxy, name str
 	default:
 		s.output(change.Message)
 		if change.Message != plan.NothingToDo {
-			s.graceRefused(name, nil, "restarts the whole group")
+			s.graceRefused()
 		}
 		return nil
 	}

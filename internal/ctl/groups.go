@@ -118,12 +118,9 @@ func (s *Session) remove(ctx context.Context, arg string) error {
 	return nil
 }
 
-// update makes what runs what the files say: in gracectl's way, or in Supervisor's, which a daemon's file can make as sparing.
+// update makes what runs what the files say, in Supervisor's words: group by group, or, where the file says so, restarting no more than gracectl.
 func (s *Session) update(ctx context.Context, arg string) error {
-	switch {
-	case s.own():
-		return s.minimalUpdate(ctx, arg)
-	case s.Minimal:
+	if s.Minimal && s.Face == Supervisorctl {
 		return s.sparingUpdate(ctx, arg)
 	}
 	return s.updateGroups(ctx, arg)

@@ -37,7 +37,11 @@ func (s *Session) topic(verb string) string {
 		return ""
 	}
 	if s.own() {
-		return "usage: " + strings.TrimSuffix(s.Program+" "+c.name+" "+c.args, " ") + "\n  " + c.brief
+		text := "usage: " + strings.TrimSuffix(s.Program+" "+c.name+" "+c.args, " ") + "\n  " + c.brief
+		if options := optionsOf(c.name); len(options) > 0 {
+			text += "\n" + strings.TrimSuffix(optionLines(options), "\n")
+		}
+		return text
 	}
 	return c.help
 }
@@ -102,27 +106,23 @@ func (s *Session) verbs() []string {
 	return out
 }
 
+const aboutGracectl = "Drives a running graced or supervisord. Without a verb a shell starts."
+
+func optionLines(options []optionInfo) string {
+	var b strings.Builder
+	for _, o := range options {
+		b.WriteString("  " + pad(o.spelling(), 28) + " " + o.brief + "\n")
+	}
+	return b.String()
+}
+
 // usage is the answer to -h.
 func usage(face Face, program string) string {
 	if face == Gracectl {
 		s := Session{}
-		return "usage: " + program + ` [options] [verb [arguments]]
-
-Drives a running graced or supervisord. Without a verb a shell starts.
-
-Options:
-  -c, --configuration FILE   configuration file (searched in the usual places if not given)
-  -s, --serverurl URL        the daemon: http://host:port or unix:///path/of/socket
-                             (default: from the file, else http://localhost:9001)
-  -u, --username NAME        credentials; they win over those in the file
-  -p, --password PASSWORD
-  -i, --interactive          ask for credentials, and before shutdown and reload
-  -r, --history-file FILE    keep the shell's history here
-  -o, --output plain         print exactly what supervisorctl prints
-  -h, --help                 this text
-
-Verbs (more with: ` + program + ` help VERB):
-` + s.ownListing()
+		return "usage: " + program + " [options] [verb [arguments]]\n\n" + aboutGracectl + "\n\nOptions:\n" + optionLines(generalOptions) +
+			"\nOptions of verbs, before or behind their words; the first three also before the verb:\n" + optionLines(verbOptions) +
+			"\nVerbs (more with: " + program + " help VERB):\n" + s.ownListing()
 	}
 	return `supervisorctl -- drive a running supervisord from the command line
 

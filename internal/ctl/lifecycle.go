@@ -69,7 +69,6 @@ func (v lifecycle) run(ctx context.Context, s *Session, server Proxy, names []st
 			switch {
 			case fault(err) == control.BadName:
 				s.output(spec.Group + ": ERROR (no such group)")
-				s.suggestFrom(ctx, server, name)
 				s.status = v.noGroup
 			case err != nil:
 				return err
@@ -89,9 +88,6 @@ func (v lifecycle) run(ctx context.Context, s *Session, server Proxy, names []st
 		}
 		if err := v.report(s, []control.Result{result}); err != nil {
 			return err
-		}
-		if result.Code == control.BadName {
-			s.suggestFrom(ctx, server, name)
 		}
 	}
 	return nil

@@ -103,7 +103,6 @@ func (s *Session) readLog(ctx context.Context, server Proxy, log control.Log, na
 		s.output(name + ": ERROR (unknown error reading log)")
 	case code == control.BadName && !log.Main:
 		s.output(name + ": ERROR (no such process name)")
-		s.suggestFrom(ctx, server, name)
 	default:
 		return err
 	}
@@ -213,7 +212,6 @@ func (s *Session) clear(ctx context.Context, arg string) error {
 		}
 		if !found {
 			s.output(spec.Group + ": ERROR (no such group)")
-			s.suggest(name, all)
 			s.status = exitGeneric
 		}
 	}
@@ -228,13 +226,7 @@ func (s *Session) clearOne(ctx context.Context, server Proxy, name string) error
 			return err
 		}
 	}
-	if err := s.clearRow(result); err != nil {
-		return err
-	}
-	if result.Code == control.BadName {
-		s.suggestFrom(ctx, server, name)
-	}
-	return nil
+	return s.clearRow(result)
 }
 
 func (s *Session) clearRow(r control.Result) error {

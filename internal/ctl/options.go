@@ -2,13 +2,19 @@ package ctl
 
 import (
 	"strings"
+	"time"
+
+	"github.com/graced/graced/internal/format"
 )
 
 // CommandLine is what the options say. A nil string was not given: the configuration file decides then.
 type CommandLine struct {
 	Config, ServerURL, Username, Password, HistoryFile *string
 	Interactive, Plain                                 bool
-	Action                                             []string // the words of the command; none: start the shell
+	Form                                               format.Form   // of gracectl, and so are ...
+	Timeout                                            time.Duration // 0 = none
+	Parallel                                           int           // 0 = as the verb does by itself
+	Action                                             []string      // the words of the command; none: start the shell
 }
 
 // Exit ends the program before any command runs: with a usage error or the text of -h.
@@ -29,7 +35,7 @@ func ParseCommandLine(face Face, program string, args []string) (CommandLine, *E
 	long := []string{"help", "configuration=", "interactive", "serverurl=", "username=", "password=", "history_file=", "history-file="}
 	if face == Gracectl {
 		short += "o:"
-		long = append(long, "output=")
+		long = append(long, "output=", "timeout=", "parallel=")
 	}
 	var cl CommandLine
 	opts, action, err := getopt(args, short, long)
@@ -67,10 +73,26 @@ func ParseCommandLine(face Face, program string, args []string) (CommandLine, *E
 		case "-r", "--history_file", "--history-file": // both spellings work (quirk E1)
 			clash = conflict(&cl.HistoryFile)
 		case "-o", "--output":
-			if arg != "plain" {
-				return cl, UsageError(program, "invalid value for "+o.name+" "+quote(arg)+": the only output format is plain")
+			form, plain, ok := parseForm(arg)
+			if !ok {
+				return cl, UsageError(program, "invalid value for "+o.name+" "+quote(arg)+": the forms are "+formNames())
 			}
-			cl.Plain = true
+			cl.Plain = plain
+			if cl.Form = form; plain {
+				cl.Form = format.Text
+			}
+		case "--timeout":
+			d, ok := parseTimeout(arg)
+			if !ok {
+				return cl, UsageError(program, "invalid value for --timeout "+quote(arg)+": it takes seconds, or a duration such as 1m30s")
+			}
+			cl.Timeout = d
+		case "--parallel":
+			n, ok := parseParallel(arg)
+			if !ok {
+				return cl, UsageError(program, "invalid value for --parallel "+quote(arg)+": it takes a number from 1 on")
+			}
+			cl.Parallel = n
 		}
 		if clash {
 			return cl, UsageError(program, "conflicting command line option "+quote(o.name))

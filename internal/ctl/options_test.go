@@ -3,6 +3,9 @@ package ctl
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/format"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -82,9 +85,19 @@ func TestGracectlCommandLine(t *testing.T) {
 	if exit != nil || !cl.Plain || strings.Join(cl.Action, " ") != "status" {
 		t.Errorf("-o plain: %+v, %+v", cl, exit)
 	}
-	if _, exit = ParseCommandLine(Gracectl, "gracectl", []string{"--output=json"}); exit == nil || exit.Code != 2 ||
-		!strings.Contains(exit.Stderr, "the only output format is plain") {
-		t.Errorf("-o json: %+v", exit)
+	cl, exit = ParseCommandLine(Gracectl, "gracectl", strings.Fields("--output=json --timeout 2 --parallel=3 start -o yaml web"))
+	if exit != nil || cl.Plain || cl.Form != format.JSON || cl.Timeout != 2*time.Second || cl.Parallel != 3 || strings.Join(cl.Action, " ") != "start -o yaml web" {
+		t.Errorf("-o json and more: %+v, %+v", cl, exit)
+	}
+	for args, want := range map[string]string{
+		"-o xml":       "invalid value for -o 'xml': the forms are json, jsonl, yaml, name, plain",
+		"--timeout 0":  "invalid value for --timeout '0': it takes seconds, or a duration such as 1m30s",
+		"--timeout x":  "invalid value for --timeout 'x'",
+		"--parallel 0": "invalid value for --parallel '0': it takes a number from 1 on",
+	} {
+		if _, exit = ParseCommandLine(Gracectl, "gracectl", strings.Fields(args)); exit == nil || exit.Code != 2 || !strings.Contains(exit.Stderr, want) {
+			t.Errorf("%s: %+v", args, exit)
+		}
 	}
 	_, exit = ParseCommandLine(Gracectl, "/usr/bin/gracectl", []string{"-h"})
 	if exit == nil || exit.Code != 0 {

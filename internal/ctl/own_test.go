@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/graced/graced/internal/control"
 )
@@ -94,28 +93,6 @@ func TestWriteCount(t *testing.T) {
 		}
 		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", c.name, left)
-		}
-	}
-}
-
-// TestParsePlan checks the words of plan and update.
-func TestParsePlan(t *testing.T) {
-	const takes = "-f --file -o --output --plan --timeout -y"
-	for _, c := range []struct{ words, want string }{
-		{"", ""}, {"web db:* all", ""}, {"--plan=8c1f", ""}, {"--plan", "option --plan needs a value"}, {"--bad", "unknown option --bad"},
-		{"-o yaml", "unknown output format yaml"}, {"-o jsonl", ""}, {"--timeout 90", ""}, {"--timeout 2m", ""},
-		{"--timeout soon", `"soon" is no time: write seconds, or a number with a unit, like 90s or 2m`}, {"--timeout -1", `"-1" is no time: write seconds, or a number with a unit, like 90s or 2m`},
-	} {
-		o, err := parsePlan("update", c.words, takes)
-		got := ""
-		if err != nil {
-			got = err.Error()
-		}
-		if got != c.want {
-			t.Errorf("%q: %q, want %q", c.words, got, c.want)
-		}
-		if c.words == "web db:* all" && strings.Join(o.groups, " ") != "web db" || c.words == "--timeout 90" && o.timeout != 90*time.Second {
-			t.Errorf("%q: %+v", c.words, o)
 		}
 	}
 }

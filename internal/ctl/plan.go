@@ -2,8 +2,6 @@ package ctl
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,250 +11,145 @@ import (
 	"unicode/utf8"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
-// Exit codes of gracectl's own verbs.
+// Exit codes of plan and of what follows from it.
 const (
 	exitChanges = 2  // plan --exit-code: something would be done
-	exitTimeout = 12 // the operation goes on
 	exitStale   = 13 // the plan is not the present one any more
 )
 
-// planOptions are the words of "plan" and "update".
-type planOptions struct {
-	groups   []string
-	file     string
-	plan     string
-	output   string
-	exitCode bool
-	yes      bool
-	dryRun   bool
-	watch    bool
-	timeout  time.Duration // 0 = none
+// planAnswer answers plan, and update --dry-run.
+type planAnswer struct{ control.Plan }
+
+// planGroup is what happens to one group.
+type planGroup struct{ control.PlanGroup }
+
+func (g planGroup) Schema() string { return "graced.plan_group/v1" }
+func (g planGroup) Line() string   { return "" }
+
+// Name leaves out what is untouched, so that the names can be updated.
+func (g planGroup) Name() string {
+	if g.Action == "keep" {
+		return ""
+	}
+	return g.PlanGroup.Name + ":*"
 }
 
-// parsePlan reads the words of a verb; those that it does not take are an error.
-func parsePlan(verb, arg string, takes string) (planOptions, error) {
-	var o planOptions
-	words := fields(arg)
-	for i := 0; i < len(words); i++ {
-		word, value, glued := strings.Cut(words[i], "=")
-		if !strings.HasPrefix(word, "-") {
-			if words[i] != "all" {
-				o.groups = append(o.groups, strings.TrimSuffix(words[i], ":*"))
-			}
-			continue
-		}
-		if !contains(strings.Fields(takes), word) {
-			return o, &usageFault{verb, "unknown option " + word}
-		}
-		next := func() (string, error) {
-			if glued {
-				return value, nil
-			}
-			if i++; i >= len(words) {
-				return "", &usageFault{verb, "option " + word + " needs a value"}
-			}
-			return words[i], nil
-		}
-		var err error
-		switch word {
-		case "-f", "--file":
-			o.file, err = next()
-		case "-o", "--output":
-			o.output, err = next()
-		case "--plan":
-			o.plan, err = next()
-		case "--timeout":
-			var text string
-			if text, err = next(); err == nil {
-				if o.timeout, err = parseTimeout(text); err != nil {
-					err = &usageFault{verb, err.Error()}
-				}
-			}
-		case "--exit-code":
-			o.exitCode = true
-		case "-y", "--yes":
-			o.yes = true
-		case "--dry-run":
-			o.dryRun = true
-		case "--watch":
-			o.watch = true
-		}
+func newPlanAnswer(p control.Plan) *planAnswer {
+	p.Schema = "" // the document has it
+	return &planAnswer{p}
+}
+
+func (a *planAnswer) Schema() string { return control.PlanSchema }
+
+func (a *planAnswer) Records() []format.Record {
+	out := make([]planGroup, len(a.Groups))
+	for i, g := range a.Groups {
+		out[i] = planGroup{g}
+	}
+	return records(out)
+}
+
+func (a *planAnswer) Text(format.Style) string { return planText(a.Plan, workingDir()) }
+
+func (a *planAnswer) exit(c *call) int {
+	if c.exitCode && !a.Empty() {
+		return exitChanges
+	}
+	return 0
+}
+
+// targets are the groups that words mean, nil for all.
+func (c *call) targets() []string {
+	names := c.groupNames()
+	if contains(names, "all") {
+		return nil
+	}
+	return names
+}
+
+// answerPlan shows what an update would do.
+func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	req := control.PlanRequest{Groups: c.targets(), File: c.file}
+	if req.File != "" {
+		abs, err := filepath.Abs(req.File)
 		if err != nil {
-			return o, err
+			return nil, err
 		}
+		req.File = abs
 	}
-	if o.output != "" && o.output != "json" && !(o.output == "jsonl" && verb == "update") {
-		return o, &usageFault{verb, "unknown output format " + o.output}
-	}
-	return o, nil
-}
-
-// parseTimeout reads "30", in seconds, or "2m30s".
-func parseTimeout(text string) (time.Duration, error) {
-	if n, err := strconv.ParseFloat(text, 64); err == nil && n > 0 {
-		return time.Duration(n * float64(time.Second)), nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no time: write seconds, or a number with a unit, like 90s or 2m", text)
-	}
-	return d, nil
-}
-
-// usageFault is a wrong use of a verb.
-type usageFault struct{ verb, text string }
-
-func (e *usageFault) Error() string { return e.text }
-
-// misused explains a wrong use.
-func (s *Session) misused(err error) error {
-	var wrong *usageFault
-	if !errors.As(err, &wrong) {
-		return err
-	}
-	s.status = exitInvalidArgs
-	s.complain("Error: " + wrong.verb + ": " + wrong.text)
-	s.complain("  usage: gracectl " + wrong.verb + " " + usageOf(wrong.verb))
-	return nil
-}
-
-func usageOf(verb string) string {
-	for _, c := range append(ownCommands, commands...) {
-		if c.name == verb {
-			return c.args
-		}
-	}
-	return ""
-}
-
-// plan shows what an update would do.
-func (s *Session) plan(ctx context.Context, arg string) error {
-	o, err := parsePlan("plan", arg, "-f --file -o --output --exit-code --watch")
+	p, err := server.Plan(ctx, req)
 	if err != nil {
-		return s.misused(err)
+		return nil, s.changeProblem(ctx, server, err)
 	}
-	server, err := s.server()
-	if err != nil {
-		return err
+	if c.watch {
+		return nil, s.watchPlan(ctx, server, c, req, p)
 	}
-	p, err := s.askPlan(ctx, server, o)
-	if err != nil || s.status != exitOK {
-		return err
-	}
-	s.showPlan(p, o)
-	if o.exitCode && !p.Empty() {
-		s.status = exitChanges
-	}
-	if o.watch {
-		return s.watchPlan(ctx, server, o, p)
-	}
-	return nil
+	return newPlanAnswer(p), nil
 }
 
 // replan is how often a watched plan is made again.
 const replan = time.Second
 
-// watchPlan shows the plan again whenever it becomes another one, until Ctrl-C.
-func (s *Session) watchPlan(ctx context.Context, server Proxy, o planOptions, shown control.Plan) error {
-	ctx, stop := s.Interruptible(ctx)
-	defer stop()
-	last := ""
+// watchPlan shows the plan, and again whenever it becomes another one, until Ctrl-C.
+func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req control.PlanRequest, p control.Plan) error {
+	c.Finish(newPlanAnswer(p))
+	shown, last := p.ID, ""
 	for {
 		timer := time.NewTimer(replan)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			s.caught = true
-			return nil
+			return errExplained
 		case <-timer.C:
 		}
-		p, err := server.Plan(ctx, control.PlanRequest{Groups: o.groups, File: o.file})
+		p, err := server.Plan(ctx, req)
 		switch {
 		case ctx.Err() != nil:
 			s.caught = true
-			return nil
+			return errExplained
 		case fault(err) == control.CantReread:
 			if last != err.Error() {
 				last = err.Error()
-				s.complain("ERROR: " + last)
+				c.Fail(s.problem(err, c))
 			}
 		case err != nil:
-			return err
-		case p.ID != shown.ID || last != "":
-			last, shown = "", p
-			s.showPlan(p, o)
+			return s.changeProblem(ctx, server, err)
+		case p.ID != shown || last != "":
+			shown, last = p.ID, ""
+			c.Finish(newPlanAnswer(p))
 		}
 	}
 }
 
-// askPlan asks for a plan. Failures that it can explain leave s.status behind.
-func (s *Session) askPlan(ctx context.Context, server Proxy, o planOptions) (control.Plan, error) {
-	file := o.file
-	if file != "" {
-		abs, err := filepath.Abs(file)
-		if err != nil {
-			return control.Plan{}, err
-		}
-		file = abs
-	}
-	p, err := server.Plan(ctx, control.PlanRequest{Groups: o.groups, File: file})
-	return p, s.changeFault(ctx, server, err)
-}
-
-// changeFault explains what the daemon says to a plan or an update.
-func (s *Session) changeFault(ctx context.Context, server Proxy, err error) error {
+// changeProblem makes a problem of what the daemon says to a plan, an update or a change of numbers.
+func (s *Session) changeProblem(ctx context.Context, server Proxy, err error) error {
 	switch fault(err) {
-	case control.CantReread:
-		return s.cantReread(err)
 	case control.StalePlan:
-		s.status = exitStale
-		s.complain("error[E303]: the plan is stale: " + detailOf(err))
-		s.complain("  nothing was done; run gracectl plan again")
-		return nil
+		return &format.Problem{
+			Code: "E303", Title: "the plan is stale", Detail: "the plan is stale: " + detail(err), Hint: "nothing was done; run " + s.Program + " plan again",
+			FaultCode: int(control.StalePlan), Exit: exitStale,
+		}
 	case control.BadName:
-		s.status = exitGeneric
-		s.complain("ERROR: no such group: " + detailOf(err))
-		s.suggestFrom(ctx, server, detailOf(err))
-		return nil
-	case control.ShutdownState:
-		s.status = exitGeneric
-		s.complain("ERROR: the daemon is shutting down")
-		return nil
+		all, _ := server.Processes(ctx) // a daemon that cannot list them gets no suggestion
+		return noGroup(detail(err), groupNames(all))
+	case control.UnknownMethod:
+		return s.notOurs()
+	case control.IncorrectParameters:
+		return &format.Problem{Code: "E312", Title: "wrong usage", Detail: detail(err), Exit: exitUsage}
 	}
 	return err
 }
 
-// detailOf returns the detail of a fault.
-func detailOf(err error) string {
-	var e *control.Error
-	if errors.As(err, &e) {
-		return e.Text
+// notOurs is the problem of a daemon that has neither plans nor operations.
+func (s *Session) notOurs() error {
+	return &format.Problem{
+		Code: "E306", Title: "the daemon cannot do this", Detail: "the daemon at " + s.ServerURL + " is no graced: it has neither plans nor operations",
+		FaultCode: int(control.UnknownMethod),
 	}
-	return err.Error()
-}
-
-// showPlan prints a plan.
-func (s *Session) showPlan(p control.Plan, o planOptions) {
-	if o.output == "json" {
-		s.outputJSON(p)
-		return
-	}
-	s.write(s.Out, planText(p, workingDir()))
-}
-
-// outputJSON prints a value on one line; what a daemon sent can always be encoded.
-func (s *Session) outputJSON(v any) {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		s.complain("ERROR: " + err.Error())
-		s.status = exitGeneric
-		return
-	}
-	s.write(s.Out, b.String())
 }
 
 func workingDir() string {

@@ -9,182 +9,141 @@ import (
 	"strings"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
-// scaleOptions are the words of "scale".
-type scaleOptions struct {
-	control.ScaleRequest
-	write  bool
-	yes    bool
-	output planOptions
+// scaleAnswer answers scale.
+type scaleAnswer struct {
+	control.Scaling
+
+	done *operationAnswer // nil = nothing was done
+	dry  bool
 }
 
-func parseScale(arg string) (scaleOptions, error) {
-	var o scaleOptions
-	wrong := func(text string) (scaleOptions, error) { return o, &usageFault{"scale", text} }
-	words := fields(arg)
-	for i := 0; i < len(words); i++ {
-		word, value, glued := strings.Cut(words[i], "=")
-		next := func() string {
-			if !glued && i+1 < len(words) {
-				i++
-				value = words[i]
-			}
-			return value
-		}
-		switch {
-		case word == "--victim":
-			o.Victim = next()
-		case word == "--lazy":
-			o.Lazy = true
-		case word == "--dry-run":
-			o.DryRun = true
-		case word == "--write":
-			o.write = true
-		case word == "-y", word == "--yes":
-			o.yes = true
-		case word == "-o", word == "--output":
-			if o.output.output = next(); o.output.output != "json" && o.output.output != "jsonl" {
-				return wrong("unknown output format " + o.output.output)
-			}
-		case word == "--timeout":
-			d, err := parseTimeout(next())
-			if err != nil {
-				return wrong(err.Error())
-			}
-			o.output.timeout = d
-		case strings.HasPrefix(word, "-"):
-			return wrong("unknown option " + word)
-		case !glued || value == "":
-			return wrong("write " + word + "=N, " + word + "=+N, " + word + "=-N or " + word + "=file")
-		default:
-			o.Targets = append(o.Targets, control.ScaleTarget{Program: word, To: value})
-		}
-	}
-	if len(o.Targets) == 0 {
-		return wrong("name a program and how many processes it shall have")
-	}
-	return o, nil
-}
+func (a *scaleAnswer) Schema() string { return control.ScalingSchema }
 
-// scale changes how many processes programs have.
-func (s *Session) scale(ctx context.Context, arg string) error {
-	o, err := parseScale(arg)
-	if err != nil {
-		return s.misused(err)
-	}
-	server, err := s.server()
-	if err != nil {
-		return err
-	}
-	if o.write || o.DryRun || s.Terminal && !o.yes {
-		dry := o.ScaleRequest
-		dry.DryRun = true
-		would, err := server.Scale(ctx, dry)
-		if err := s.scaleFault(ctx, server, err); err != nil || s.status != exitOK {
-			return err
-		}
-		if o.DryRun {
-			s.showScaling(would, o, "would be ")
-			return nil
-		}
-		if !s.sure(ctx, would, o) {
-			s.output("nothing was done")
-			return nil
-		}
-		if o.write {
-			if err := s.writeCounts(would); err != nil {
-				s.status = exitGeneric
-				s.complain("ERROR: " + err.Error())
-				return nil
-			}
-			for i := range o.Targets {
-				o.Targets[i].To = control.ScaleToFile
-			}
-		}
-	}
-	done, err := server.Scale(ctx, o.ScaleRequest)
-	if err := s.scaleFault(ctx, server, err); err != nil || s.status != exitOK {
-		return err
-	}
-	if op := done.Operation; op != nil && op.State != control.OperationNothing {
-		if err := s.watch(ctx, server, *op, o.output); err != nil {
-			return err
-		}
-	}
-	s.showScaling(done, o, "")
-	return nil
-}
-
-// sure asks before a program loses its last process.
-func (s *Session) sure(ctx context.Context, would control.Scaling, o scaleOptions) bool {
-	for _, p := range would.Programs {
-		if p.After > 0 || p.Before == 0 || o.yes || !s.Terminal {
-			continue
-		}
-		answer, err := s.In.ReadLine(ctx, fmt.Sprintf("stop %s of %s and keep the empty group? [y/N] ", count(p.Before, "process"), p.Program))
-		if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *Session) scaleFault(ctx context.Context, server Proxy, err error) error {
-	switch fault(err) {
-	case control.BadName:
-		s.status = exitGeneric
-		s.complain("ERROR: no such program: " + detailOf(err))
-		s.suggestFrom(ctx, server, detailOf(err))
+func (a *scaleAnswer) Records() []format.Record {
+	if a.done == nil {
 		return nil
-	case control.IncorrectParameters:
-		s.status = exitInvalidArgs
-		s.complain("ERROR: " + detailOf(err))
-		return nil
-	case control.UnknownMethod:
-		return s.notOurs(err)
 	}
-	return s.changeFault(ctx, server, err)
+	return a.done.Records()
 }
 
-// showScaling prints what became of each program.
-func (s *Session) showScaling(done control.Scaling, o scaleOptions, would string) {
-	switch o.output.output {
-	case "json":
-		if done.Operation == nil { // watch has shown the operation otherwise
-			s.outputJSON(done)
-		}
-		return
-	case "jsonl":
-		return
+func (a *scaleAnswer) exit(c *call) int {
+	if a.done == nil {
+		return 0
 	}
-	for _, p := range done.Programs {
+	return a.done.exit(c)
+}
+
+func (a *scaleAnswer) Text(style format.Style) string {
+	var b strings.Builder
+	if a.done != nil && (a.done.State != control.OperationNothing || a.done.left != "") {
+		b.WriteString(a.done.Text(style))
+	}
+	for _, p := range a.Programs {
 		line := fmt.Sprintf("%s   %d -> %s", p.Program, p.Before, count(p.After, "process"))
 		if p.Before == p.After {
 			line = fmt.Sprintf("%s   %s, as before", p.Program, count(p.After, "process"))
 		}
-		var parts []string
-		for _, part := range []struct {
-			names []string
-			what  string
-		}{{p.Start, "started"}, {p.Stop, "stopped"}, {p.Leave, "to leave once they end"}} {
-			if len(part.names) > 0 {
-				what := part.what
-				if would != "" && part.what != "to leave once they end" {
-					what = would + part.what
-				}
-				parts = append(parts, strings.Join(part.names, " ")+" "+what)
-			}
+		if a.dry {
+			line += wouldText(p)
 		}
-		if would != "" && len(parts) > 0 {
-			line += ": " + strings.Join(parts, ", ")
-		}
-		s.output(line)
+		b.WriteString(line + "\n")
 		if p.Override && p.After != p.InFile {
-			s.output(fmt.Sprintf("  an override: %s says numprocs=%d", placeText(p.File, p.Line), p.InFile))
-			s.output(fmt.Sprintf("  keep it: gracectl scale %s=%d --write        drop it: gracectl scale %s=file", p.Program, p.After, p.Program))
+			fmt.Fprintf(&b, "  an override: %s says numprocs=%d\n", placeText(p.File, p.Line), p.InFile)
+			fmt.Fprintf(&b, "  keep it: gracectl scale %s=%d --write        drop it: gracectl scale %s=file\n", p.Program, p.After, p.Program)
 		}
 	}
+	return b.String()
+}
+
+// wouldText says what a dry run would do.
+func wouldText(p control.ScaledProgram) string {
+	var parts []string
+	for _, part := range []struct {
+		names []string
+		what  string
+	}{{p.Start, "would be started"}, {p.Stop, "would be stopped"}, {p.Leave, "would leave once they end"}} {
+		if len(part.names) > 0 {
+			parts = append(parts, strings.Join(part.names, " ")+" "+part.what)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+// scaleTargets reads "web=5", "web=+2", "web=-1", "web=file".
+func (c *call) scaleTargets() ([]control.ScaleTarget, error) {
+	var out []control.ScaleTarget
+	for _, w := range c.words {
+		program, to, ok := strings.Cut(w, "=")
+		if !ok || to == "" || program == "" {
+			return nil, c.misused("write " + w + "=N, " + w + "=+N, " + w + "=-N or " + w + "=file")
+		}
+		out = append(out, control.ScaleTarget{Program: program, To: to})
+	}
+	if len(out) == 0 {
+		return nil, c.misused("name a program and how many processes it shall have: web=5")
+	}
+	return out, nil
+}
+
+// answerScale changes how many processes programs have.
+func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	targets, err := c.scaleTargets()
+	if err != nil {
+		return nil, err
+	}
+	req := control.ScaleRequest{Targets: targets, Victim: c.victim, Lazy: c.lazy, DryRun: c.dryRun}
+	asks := s.Terminal && !c.yes && c.Form == format.Text
+	if c.dryRun || c.write || asks {
+		dry := req
+		dry.DryRun = true
+		would, err := server.Scale(ctx, dry)
+		if err != nil {
+			return nil, s.scaleProblem(ctx, server, err)
+		}
+		would.Schema = ""
+		if c.dryRun {
+			return &scaleAnswer{Scaling: would, dry: true}, nil
+		}
+		for _, p := range would.Programs {
+			if asks && p.After == 0 && p.Before > 0 && !s.agrees(ctx, fmt.Sprintf("stop %s of %s and keep the empty group? [y/N] ", count(p.Before, "process"), p.Program)) {
+				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+			}
+		}
+		if c.write {
+			if err := s.writeCounts(c, would); err != nil {
+				return nil, &format.Problem{Code: "E316", Title: "the file was not written", Detail: err.Error(), Hint: "nothing was changed for the program it is about"}
+			}
+			for i := range req.Targets {
+				req.Targets[i].To = control.ScaleToFile
+			}
+		}
+	}
+	done, err := server.Scale(ctx, req)
+	if err != nil {
+		return nil, s.scaleProblem(ctx, server, err)
+	}
+	done.Schema = ""
+	a := &scaleAnswer{Scaling: done}
+	if done.Operation != nil {
+		if a.done, err = s.watch(ctx, server, *done.Operation, c); err != nil {
+			return a, err
+		}
+		a.Operation = &a.done.Operation
+	}
+	return a, nil
+}
+
+func (s *Session) scaleProblem(ctx context.Context, server Proxy, err error) error {
+	if fault(err) == control.BadName {
+		return &format.Problem{Code: "E317", Title: "no such program", Detail: "no program " + quote(detail(err)), Hint: s.Program + " avail lists what there is"}
+	}
+	return s.changeProblem(ctx, server, err)
 }
 
 func placeText(file string, line int) string {
@@ -192,7 +151,7 @@ func placeText(file string, line int) string {
 }
 
 // writeCounts writes new numbers of processes into the files that say them.
-func (s *Session) writeCounts(would control.Scaling) error {
+func (s *Session) writeCounts(c *call, would control.Scaling) error {
 	for _, p := range would.Programs {
 		if p.After == p.InFile {
 			continue
@@ -200,6 +159,9 @@ func (s *Session) writeCounts(would control.Scaling) error {
 		before, after, err := writeCount(p.File, p.Line, p.After)
 		if err != nil {
 			return fmt.Errorf("cannot write numprocs of %s: %w", p.Program, err)
+		}
+		if c.Form != format.Text {
+			continue
 		}
 		s.output(shorten(p.File, workingDir()))
 		if before != "" {

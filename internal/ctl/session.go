@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
 // Face is the contract that the name of the program selects.
@@ -49,8 +51,14 @@ type Settings struct {
 	Interactive  bool     // ask before shutdown and reload, ask for credentials
 	Plain        bool     // Gracectl prints what Supervisorctl prints
 	Minimal      bool     // Supervisorctl's update restarts no more than gracectl's
-	Terminal     bool     // somebody sits at both ends: may be asked, and is shown what is under way
 	EscapeOutput bool     // the terminal cannot show anything but ASCII (quirk E11)
+
+	// Of gracectl alone.
+	Form     format.Form   // how verbs answer where they are not told
+	Parallel int           // how many processes at once; 0 = as the verb does by itself
+	Timeout  time.Duration // of each verb; 0 = none
+	Colour   bool          // standard output is a terminal that shows colours
+	Terminal bool          // somebody is there to be asked, and is shown what is under way
 }
 
 // Proxy is a daemon as the client sees it. Faults are *control.Error, other HTTP statuses than 200 *client.ProtocolError, and
@@ -88,10 +96,11 @@ type Session struct {
 
 	writing sync.Mutex // held while a line goes out: fg prints from two streams
 
-	status int                   // the exit status so far: the last assignment counts
-	caught bool                  // a command took the interrupt for itself
-	cached []control.ProcessInfo // for completion; nil = ask the daemon
-	proxy  Proxy                 // of the command that runs
+	status  int                   // the exit status so far: the last assignment counts
+	inShell bool                  // the shell reads lines
+	caught  bool                  // a command took the interrupt for itself
+	cached  []control.ProcessInfo // for completion; nil = ask the daemon
+	proxy   Proxy                 // of the command that runs
 }
 
 // Exit codes (contract: ctl, "Exit codes").
@@ -117,7 +126,11 @@ func (s *Session) Run(ctx context.Context, args []string) int {
 		s.shell(ctx)
 		return exitOK // compat: the shell's exit code says nothing about its commands
 	}
-	_ = s.execute(ctx, joinArgs(args)) // whether the shell would go on
+	carryOut := func() error { return s.execute(ctx, joinArgs(args)) }
+	if s.Face == Gracectl {
+		carryOut = func() error { return s.ownWords(ctx, args) }
+	}
+	_ = carryOut() // whether the shell would go on
 	return s.status
 }
 

@@ -11,6 +11,7 @@ var ErrInterrupted = errors.New("interrupted")
 
 // shell reads and carries out lines until the user leaves (contract: ctl, "Interactive shell"). It begins with the status.
 func (s *Session) shell(ctx context.Context) {
+	s.inShell = true
 	prompt := s.Prompt
 	if prompt == "" {
 		prompt = "supervisor"
@@ -50,7 +51,11 @@ func (s *Session) interrupted(ctx context.Context, line string) bool {
 	running, release := s.Interruptible(ctx)
 	defer release()
 	s.caught = false
-	if err := s.execute(running, line); errors.Is(err, errLeave) {
+	carryOut := s.execute
+	if s.Face == Gracectl {
+		carryOut = s.ownLine
+	}
+	if err := carryOut(running, line); errors.Is(err, errLeave) {
 		return true
 	}
 	if running.Err() != nil && !s.caught {

@@ -49,7 +49,6 @@ func (s *Session) showStatus(ctx context.Context, arg string) error {
 			} else {
 				s.output(name + ": ERROR (no such process)")
 			}
-			s.suggest(name, all)
 			s.status = exitStatusUnknown
 		}
 	}
@@ -119,7 +118,6 @@ func (s *Session) showPIDs(ctx context.Context, arg string) error {
 		case fault(err) == control.BadName:
 			s.status = exitGeneric
 			s.output("No such process " + name)
-			s.suggestFrom(ctx, server, name)
 		case err != nil:
 			return err
 		default:

@@ -4,26 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
 // ownCommands are the verbs that only gracectl has.
 var ownCommands = []command{
 	{
-		name: "plan", args: "[group ...] [-f FILE] [--exit-code] [--watch] [-o json]",
+		name: "plan", args: "[group ...]",
 		brief: "show what update would do, with the place of each change; nothing is changed",
 	},
 	{
-		name: "scale", args: "<program=N|+N|-N|file ...> [--victim highest|oldest|newest] [--lazy] [--write] [--dry-run] [-y] [--timeout SECONDS] [-o json|jsonl]",
+		name: "scale", args: "<program=N|+N|-N|file ...>",
 		brief: "change how many processes a program has; the others are not touched",
 	},
 	{
-		name: "why", args: "<name> [-o json]",
+		name: "why", args: "<name>",
 		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
 	},
 	{
@@ -31,11 +31,11 @@ var ownCommands = []command{
 		brief: "list the operations: what was changed, by whom, with what result",
 	},
 	{
-		name: "attach", args: "<operation> [--timeout SECONDS] [-o jsonl]",
+		name: "attach", args: "<operation>",
 		brief: "watch an operation to its end",
 	},
 	{
-		name: "wait", args: "<operation> [--timeout SECONDS]",
+		name: "wait", args: "<operation>",
 		brief: "wait for the end of an operation, without a word",
 	},
 	{
@@ -44,130 +44,197 @@ var ownCommands = []command{
 	},
 }
 
-// minimalUpdate makes what runs what the files say, while as little as possible restarts.
-func (s *Session) minimalUpdate(ctx context.Context, arg string) error {
-	o, err := parsePlan("update", arg, "-y --yes --plan --dry-run --timeout -o --output")
-	if err != nil {
-		return s.misused(err)
-	}
-	server, err := s.server()
-	if err != nil {
-		return err
-	}
-	if o.dryRun || s.asks(o) {
-		p, err := server.Plan(ctx, control.PlanRequest{Groups: o.groups})
-		if fault(err) == control.UnknownMethod {
-			return s.updateGroups(ctx, strings.Join(o.groups, " "))
-		}
-		if err := s.changeFault(ctx, server, err); err != nil || s.status != exitOK {
-			return err
-		}
-		if o.plan != "" && o.plan != p.ID {
-			return s.changeFault(ctx, server, control.Fault(control.StalePlan, "the present one is "+p.ID))
-		}
-		if o.dryRun {
-			s.showPlan(p, o)
-			return nil
+// answerUpdate makes what runs what the files say, while as little as possible restarts. Of a daemon that is no graced it asks what Supervisor's
+// client does.
+func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	req := control.UpdateRequest{Plan: c.plan, Groups: c.targets()}
+	asks := s.Terminal && !c.yes && c.plan == "" && c.Form == format.Text
+	if c.dryRun || asks {
+		p, err := server.Plan(ctx, control.PlanRequest{Groups: req.Groups})
+		switch {
+		case fault(err) == control.UnknownMethod && !c.dryRun:
+			return s.answerUpdateGroups(ctx, server, c)
+		case err != nil:
+			return nil, s.changeProblem(ctx, server, err)
+		case c.plan != "" && c.plan != p.ID:
+			return nil, s.changeProblem(ctx, server, control.Fault(control.StalePlan, "the present one is "+p.ID))
+		case c.dryRun:
+			return newPlanAnswer(p), nil
 		}
 		if p.Totals.Replace+p.Totals.Stop > 0 {
-			s.showPlan(p, o)
-			answer, err := s.In.ReadLine(ctx, "apply? [y/N] ")
-			if err != nil || !strings.EqualFold(strings.TrimSpace(answer), "y") && !strings.EqualFold(strings.TrimSpace(answer), "yes") {
-				s.output("nothing was done")
-				return nil
+			s.write(s.Out, planText(p, workingDir()))
+			if !s.agrees(ctx, "apply? [y/N] ") {
+				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
 			}
-			o.plan, o.groups = p.ID, nil // what was seen, and nothing else
+			req = control.UpdateRequest{Plan: p.ID} // what was seen, and nothing else
 		}
 	}
-	op, err := server.Update(ctx, control.UpdateRequest{Plan: o.plan, Groups: o.groups})
-	if fault(err) == control.UnknownMethod { // Supervisor: its way, group by group
-		return s.updateGroups(ctx, strings.Join(o.groups, " "))
+	op, err := server.Update(ctx, req)
+	switch {
+	case fault(err) == control.UnknownMethod && req.Plan == "":
+		return s.answerUpdateGroups(ctx, server, c)
+	case err != nil:
+		return nil, s.changeProblem(ctx, server, err)
 	}
-	if err := s.changeFault(ctx, server, err); err != nil || s.status != exitOK {
-		return err
-	}
-	if op.State == control.OperationNothing {
-		if o.output != "" {
-			s.outputJSON(op)
-		} else {
-			s.output("nothing to do: what runs is what the files say")
-		}
-		return nil
-	}
-	return s.watch(ctx, server, op, o)
+	return s.watch(ctx, server, op, c)
 }
 
-// asks reports whether the user is asked before something is stopped: on a terminal, unless told not to.
-func (s *Session) asks(o planOptions) bool {
-	return s.Terminal && !o.yes && o.plan == "" && o.output == ""
+// agrees asks a question that is answered with y or yes.
+func (s *Session) agrees(ctx context.Context, question string) bool {
+	answer, err := s.In.ReadLine(ctx, question)
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return err == nil && (answer == "y" || answer == "yes")
 }
 
-// watch shows an operation to its end. Ctrl-C ends the watching only.
-func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation, o planOptions) error {
-	watching, stop := s.Interruptible(ctx)
-	defer stop()
-	if o.timeout > 0 {
-		var cancel context.CancelFunc
-		watching, cancel = context.WithTimeout(watching, o.timeout)
-		defer cancel()
-	}
-	v := &progressView{s: s, format: o.output, id: op.ID}
-	v.begin(op)
-	for seen := 0; ; {
-		v.show(op)
-		seen = op.Count
-		if op.State.Over() {
-			break
-		}
-		next, err := server.Operation(watching, op.ID, seen)
-		switch {
-		case watching.Err() != nil:
-			v.clear()
-			s.caught = true
-			if errors.Is(watching.Err(), context.DeadlineExceeded) {
-				s.status = exitTimeout
-			}
-			s.complain("still running as " + op.ID + ": gracectl attach " + op.ID)
-			return nil
-		case err != nil:
-			v.clear()
-			return err
-		}
-		op = next
-	}
-	v.end(op)
-	switch op.State {
-	case control.OperationDone, control.OperationNothing:
-	case control.OperationStale:
-		s.status = exitStale
-	default:
-		s.status = exitGeneric
-	}
-	return nil
+// operationAnswer is an operation that was watched, or that is listed.
+type operationAnswer struct {
+	control.Operation
+
+	left string // why the watching ended before the operation: interrupted, timeout; "" = it has not
 }
 
-// progressView prints how an operation goes: a line for each process that is done, and on a terminal what is under way below them.
-type progressView struct {
-	s       *Session
-	format  string // "", json (only the end) or jsonl
-	id      string
-	quiet   bool
-	open    []control.ProgressLine // begun and not over
-	drawn   int                    // lines of the moving part
-	waiting string
-	width   int
-}
-
-// jsonlLine is an event with the operation it belongs to.
-type jsonlLine struct {
-	ID string `json:"id"`
+// progressRecord is one thing that happened in an operation.
+type progressRecord struct {
 	Op string `json:"op"`
 	control.ProgressLine
+
+	line string
 }
 
-func (v *progressView) begin(op control.Operation) {
-	if v.format == "" && !v.quiet {
-		v.s.output(op.ID + "  " + op.Kind + planWord(op) + "        Ctrl-C stops watching, not the work")
+func (r progressRecord) Schema() string { return "graced.progress/v1" }
+func (r progressRecord) Line() string   { return r.line }
+
+// Name leaves out failures and what has only begun.
+func (r progressRecord) Name() string {
+	if r.Type == "begin" || r.Error != "" {
+		return ""
+	}
+	return r.Process
+}
+
+func (a *operationAnswer) Schema() string { return control.OperationSchema }
+
+// Name is what attach, wait and cancel take.
+func (a *operationAnswer) Name() string { return a.ID }
+func (a *operationAnswer) Line() string { return "" }
+
+func (a *operationAnswer) Records() []format.Record {
+	var v progress
+	var out []format.Record
+	for _, e := range a.Events {
+		out = append(out, v.record(a.ID, e))
+	}
+	return append(out, a.ending())
+}
+
+// operationEnd is how the watching of an operation ended.
+type operationEnd struct {
+	Op      string                 `json:"op"`
+	State   control.OperationState `json:"state"`
+	Text    string                 `json:"text,omitempty"`
+	Seconds float64                `json:"seconds,omitempty"`
+	Exit    int                    `json:"exit"` // the exit status of the program
+}
+
+func (r operationEnd) Schema() string { return "graced.operation_end/v1" }
+func (r operationEnd) Name() string   { return "" }
+func (r operationEnd) Line() string   { return "" }
+
+func (a *operationAnswer) ending() operationEnd {
+	end := operationEnd{Op: a.ID, State: a.State, Text: a.Operation.Text, Exit: a.exit(nil)}
+	if a.Ended != nil {
+		end.Seconds = a.Ended.Sub(a.Began).Seconds()
+	}
+	return end
+}
+
+func (a *operationAnswer) Text(format.Style) string {
+	switch {
+	case a.left != "":
+		return "still running as " + a.ID + ": gracectl attach " + a.ID + "\n"
+	case a.State == control.OperationNothing:
+		return "nothing to do: what runs is what the files say\n"
+	}
+	took := 0.0
+	if a.Ended != nil {
+		took = a.Ended.Sub(a.Began).Seconds()
+	}
+	text := fmt.Sprintf("%s  %s in %.1f s", a.ID, a.State, took)
+	if a.Operation.Text != "" {
+		text += ": " + a.Operation.Text
+	}
+	if a.State == control.OperationFailed || a.State == control.OperationCancelled {
+		text += "\n  what is left: gracectl plan"
+	}
+	return text + "\n"
+}
+
+func (a *operationAnswer) exit(*call) int {
+	switch {
+	case a.left == "timeout":
+		return exitGivenUp
+	case a.left != "":
+		return 0 // the operation goes on
+	}
+	switch a.State {
+	case control.OperationDone, control.OperationNothing:
+		return 0
+	case control.OperationStale:
+		return exitStale
+	}
+	return exitFailed
+}
+
+// watch shows an operation to its end. Ctrl-C, or the end of the time given, ends the watching only.
+func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation, c *call) (*operationAnswer, error) {
+	op.Schema = ""
+	a := &operationAnswer{Operation: op}
+	a.Events = []control.ProgressLine{}
+	if op.State == control.OperationNothing {
+		return a, nil
+	}
+	v := progress{s: s, moving: s.Terminal && c.Form == format.Text && c.verb != "wait"}
+	quiet := c.verb == "wait"
+	if c.Form == format.Text && !quiet {
+		s.output(op.ID + "  " + op.Kind + planWord(op) + "        Ctrl-C stops watching, not the work")
+	}
+	waiting := ""
+	for {
+		v.clear()
+		if op.Behind != waiting && c.Form == format.Text && !quiet {
+			if waiting = op.Behind; waiting != "" {
+				s.output("  waits for " + waiting)
+			}
+		}
+		for _, e := range op.Events {
+			a.Events = append(a.Events, e)
+			if r := v.record(op.ID, e); !quiet {
+				c.Show(r)
+			}
+		}
+		events := a.Events
+		a.Operation = op
+		a.Events = events
+		if op.State.Over() {
+			return a, nil
+		}
+		v.draw(op)
+		next, err := server.Operation(ctx, op.ID, len(events))
+		switch {
+		case ctx.Err() != nil:
+			v.clear()
+			s.caught = true
+			a.left = "interrupted"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				a.left = "timeout"
+			}
+			return a, nil
+		case err != nil:
+			v.clear()
+			return a, err
+		}
+		next.Schema = ""
+		op = next
 	}
 }
 
@@ -178,42 +245,36 @@ func planWord(op control.Operation) string {
 	return " by plan " + op.Plan
 }
 
-// show prints the news of an operation.
-func (v *progressView) show(op control.Operation) {
-	v.clear()
-	if op.State == control.OperationWaiting && op.Behind != v.waiting && v.format == "" && !v.quiet {
-		v.waiting = op.Behind
-		v.s.output("  waits for " + op.Behind)
-	}
-	first := op.Count - len(op.Events)
-	for i, e := range op.Events {
-		if v.format == "jsonl" {
-			v.s.outputJSON(jsonlLine{fmt.Sprintf("%s:%d", op.ID, first+i+1), op.ID, e})
-			continue
-		}
-		if e.Type == "begin" {
-			v.open = append(v.open, e)
-			continue
-		}
-		began := e.Time
-		for j, b := range v.open {
-			if b.Process == e.Process {
-				began = b.Time
-				v.open = append(v.open[:j:j], v.open[j+1:]...)
-				break
-			}
-		}
-		if v.format == "" && !v.quiet {
-			v.s.output(v.line(e, e.Time.Sub(began)))
-		}
-	}
-	if v.s.Terminal && v.format == "" && !v.quiet && !op.State.Over() {
-		v.draw(op)
-	}
+// progress makes lines of what happens in an operation, and on a terminal shows below them what is under way.
+type progress struct {
+	s      *Session
+	moving bool
+	open   []control.ProgressLine // begun and not over
+	drawn  int                    // lines of the moving part
+	width  int
 }
 
-// line tells of one process that is done.
-func (v *progressView) line(e control.ProgressLine, took time.Duration) string {
+// record is an event as a record; one that only begins something has no line.
+func (v *progress) record(op string, e control.ProgressLine) progressRecord {
+	r := progressRecord{Op: op, ProgressLine: e}
+	if e.Type == "begin" {
+		v.open = append(v.open, e)
+		return r
+	}
+	began := e.Time
+	for i, b := range v.open {
+		if b.Process == e.Process {
+			began = b.Time
+			v.open = append(v.open[:i:i], v.open[i+1:]...)
+			break
+		}
+	}
+	r.line = v.lineOf(e, e.Time.Sub(began))
+	return r
+}
+
+// lineOf tells of one process that is done.
+func (v *progress) lineOf(e control.ProgressLine, took time.Duration) string {
 	sign, text := "✓", ""
 	switch {
 	case e.Skipped:
@@ -263,99 +324,71 @@ func successText(e control.ProgressLine) string {
 }
 
 // draw shows a bar and what is under way, to be drawn over later.
-func (v *progressView) draw(op control.Operation) {
-	const wide = 20
-	var b strings.Builder
-	if op.Steps > 0 {
-		full := wide * op.Done / op.Steps
-		fmt.Fprintf(&b, "  [%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat("-", wide-full), op.Done, op.Steps)
-		v.drawn = 1
+func (v *progress) draw(op control.Operation) {
+	if !v.moving {
+		return
 	}
+	const wide, most = 20, 5
+	var b strings.Builder
+	full := wide * op.Done / max(op.Steps, 1)
+	fmt.Fprintf(&b, "  [%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat("-", wide-full), op.Done, op.Steps)
+	v.drawn = 1
 	for i, e := range v.open {
-		if i == 5 {
-			fmt.Fprintf(&b, "\n    … and %d more", len(v.open)-5)
-			v.drawn++
+		v.drawn++
+		if i == most {
+			fmt.Fprintf(&b, "\n    … and %d more", len(v.open)-most)
 			break
 		}
 		fmt.Fprintf(&b, "\n    %s  %s …", e.Process, map[string]string{"start": "starting", "stop": "stopping", "replace": "being replaced"}[e.Action])
-		v.drawn++
 	}
 	v.s.write(v.s.Out, b.String())
 }
 
 // clear takes the moving part away.
-func (v *progressView) clear() {
-	if v.drawn == 0 {
-		return
+func (v *progress) clear() {
+	if v.drawn > 0 {
+		v.s.write(v.s.Out, "\r\x1b[K"+strings.Repeat("\x1b[A\x1b[K", v.drawn-1))
 	}
-	v.s.write(v.s.Out, "\r\x1b[K"+strings.Repeat("\x1b[A\x1b[K", v.drawn-1))
 	v.drawn = 0
 }
 
-// end tells how it all ended.
-func (v *progressView) end(op control.Operation) {
-	switch {
-	case v.format == "json":
-		v.s.outputJSON(op)
-		return
-	case v.format == "jsonl":
-		v.s.outputJSON(struct {
-			Type string `json:"type"`
-			control.Operation
-		}{"op.end", op})
-		return
-	}
-	took := 0.0
-	if op.Ended != nil {
-		took = op.Ended.Sub(op.Began).Seconds()
-	}
-	line := fmt.Sprintf("%s  %s in %.1f s", op.ID, op.State, took)
-	if op.Text != "" {
-		line += ": " + op.Text
-	}
-	v.s.output(line)
-	if op.State == control.OperationFailed || op.State == control.OperationCancelled {
-		v.s.complain("  what is left: gracectl plan")
-	}
+// operationsAnswer answers ops.
+type operationsAnswer struct {
+	Operations []*operationAnswer `json:"operations"`
 }
 
-// listOperations prints the operations, the latest first.
-func (s *Session) listOperations(ctx context.Context, arg string) error {
-	o, err := parsePlan("ops", arg, "-o --output")
-	if err == nil && len(o.groups) > 0 {
-		err = &usageFault{"ops", "takes no names"}
+func (a *operationsAnswer) Schema() string           { return "graced.operations/v1" }
+func (a *operationsAnswer) Records() []format.Record { return records(a.Operations) }
+
+func (a *operationsAnswer) Text(format.Style) string {
+	if len(a.Operations) == 0 {
+		return "no operations yet\n"
 	}
-	if err != nil {
-		return s.misused(err)
+	rows := [][]string{{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}}
+	for i := len(a.Operations) - 1; i >= 0; i-- {
+		op := a.Operations[i]
+		rows = append(rows, []string{
+			op.ID, op.Began.Local().Format("2006-01-02 15:04:05"), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text,
+		})
 	}
-	server, err := s.server()
-	if err != nil {
-		return err
+	return tabular(rows)
+}
+
+// answerOperations lists the operations, for people the latest first.
+func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if err := c.noWords(); err != nil {
+		return nil, err
 	}
 	list, err := server.Operations(ctx)
 	if err != nil {
-		return s.notOurs(err)
+		return nil, s.changeProblem(ctx, server, err)
 	}
-	if o.output == "json" {
-		s.outputJSON(struct {
-			Schema     string              `json:"schema"`
-			Operations []control.Operation `json:"operations"`
-		}{"graced.operations/v1", list})
-		return nil
+	a := &operationsAnswer{Operations: []*operationAnswer{}}
+	for _, op := range list {
+		op.Schema = ""
+		a.Operations = append(a.Operations, &operationAnswer{Operation: op})
 	}
-	if len(list) == 0 {
-		s.output("no operations yet")
-		return nil
-	}
-	rows := [][]string{{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}}
-	for i := len(list) - 1; i >= 0; i-- {
-		op := list[i]
-		rows = append(rows, []string{
-			op.ID, op.Began.Local().Format("2006-01-02 15:04:05"), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Text,
-		})
-	}
-	s.write(s.Out, tabular(rows))
-	return nil
+	return a, nil
 }
 
 // tabular aligns rows in columns two blanks apart.
@@ -380,80 +413,63 @@ func tabular(rows [][]string) string {
 	return b.String()
 }
 
-// notOurs explains that a daemon has no operations.
-func (s *Session) notOurs(err error) error {
-	if fault(err) != control.UnknownMethod {
-		return err
+// operationNamed is the word of a verb that takes one operation.
+func (c *call) operationNamed() (string, error) {
+	if len(c.words) != 1 {
+		return "", c.misused("takes one operation: gracectl ops lists them")
 	}
-	s.status = exitGeneric
-	s.complain("ERROR: the daemon at " + s.ServerURL + " is no graced: it has no plans and operations")
-	return nil
+	return c.words[0], nil
 }
 
-// attach watches an operation; quiet is what "wait" does.
-func (s *Session) attach(verb string) func(ctx context.Context, arg string) error {
-	return func(ctx context.Context, arg string) error {
-		o, err := parsePlan(verb, arg, "--timeout -o --output")
-		if err == nil && len(o.groups) != 1 {
-			err = &usageFault{verb, "name one operation: gracectl ops lists them"}
-		}
-		if err != nil {
-			return s.misused(err)
-		}
-		server, err := s.server()
-		if err != nil {
-			return err
-		}
-		op, err := server.Operation(ctx, o.groups[0], -1)
-		if fault(err) == control.BadName {
-			return s.noOperation(o.groups[0])
-		}
-		if err != nil {
-			return s.notOurs(err)
-		}
-		if verb == "wait" {
-			return s.await(ctx, server, op, o)
-		}
-		return s.watch(ctx, server, op, o)
-	}
+func noOperation(id string) error {
+	return &format.Problem{Code: "E314", Title: "no such operation", Detail: "no operation " + quote(id) + " is under way or remembered", Hint: "gracectl ops lists them"}
 }
 
-func (s *Session) noOperation(id string) error {
-	s.status = exitGeneric
-	s.complain("ERROR: no operation " + id + " is under way or remembered: gracectl ops lists them")
-	return nil
-}
-
-// await is watch without the progress.
-func (s *Session) await(ctx context.Context, server Proxy, op control.Operation, o planOptions) error {
-	out := s.Out
-	s.Out = io.Discard
-	err := s.watch(ctx, server, op, planOptions{timeout: o.timeout})
-	s.Out = out
-	return err
-}
-
-// cancelOperation keeps an operation from going on.
-func (s *Session) cancelOperation(ctx context.Context, arg string) error {
-	o, err := parsePlan("cancel", arg, "")
-	if err == nil && len(o.groups) != 1 {
-		err = &usageFault{"cancel", "name one operation: gracectl ops lists them"}
-	}
+// answerAttach watches an operation; wait does so in silence.
+func (s *Session) answerAttach(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	id, err := c.operationNamed()
 	if err != nil {
-		return s.misused(err)
+		return nil, err
 	}
-	server, err := s.server()
-	if err != nil {
-		return err
-	}
-	switch err := server.CancelOperation(ctx, o.groups[0]); {
+	op, err := server.Operation(ctx, id, -1)
+	switch {
 	case fault(err) == control.BadName:
-		s.status = exitGeneric
-		s.complain("ERROR: " + o.groups[0] + " is over, or there was none: gracectl ops lists them")
-		return nil
+		return nil, noOperation(id)
 	case err != nil:
-		return s.notOurs(err)
+		return nil, s.changeProblem(ctx, server, err)
 	}
-	s.output(o.groups[0] + ": begins with nothing more; what has begun goes on to its end")
-	return nil
+	a, err := s.watch(ctx, server, op, c)
+	if c.verb == "wait" {
+		return silentAnswer{a}, err
+	}
+	return a, err
+}
+
+// silentAnswer is the end of an operation without a word for people.
+type silentAnswer struct{ *operationAnswer }
+
+func (a silentAnswer) Text(style format.Style) string {
+	if a.left != "" {
+		return a.operationAnswer.Text(style)
+	}
+	return ""
+}
+
+// Records is none: for people nothing is told, and the document has them.
+func (a silentAnswer) Records() []format.Record { return nil }
+
+// answerCancel keeps an operation from going on.
+func (s *Session) answerCancel(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	id, err := c.operationNamed()
+	if err != nil {
+		return nil, err
+	}
+	switch err := server.CancelOperation(ctx, id); {
+	case fault(err) == control.BadName:
+		p := &format.Problem{Code: "E314", Title: "no such operation", Detail: "operation " + quote(id) + " is over, or there was none", Hint: "gracectl ops lists them"}
+		return nil, p
+	case err != nil:
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	return &doneAnswer{c.verb, "cancelled", id + ": begins with nothing more; what has begun goes on to its end"}, nil
 }

@@ -6,38 +6,49 @@ import (
 	"strings"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
-// why tells what became of a process.
-func (s *Session) why(ctx context.Context, arg string) error {
-	o, err := parsePlan("why", arg, "-o --output")
-	if err == nil && len(o.groups) != 1 {
-		err = &usageFault{"why", "name one process"}
+// whyAnswer answers why.
+type whyAnswer struct{ control.Why }
+
+// momentRecord is one thing that happened to a process.
+type momentRecord struct{ control.Moment }
+
+func (r momentRecord) Schema() string { return "graced.moment/v1" }
+func (r momentRecord) Name() string   { return "" }
+func (r momentRecord) Line() string   { return "" }
+
+func (a *whyAnswer) Schema() string { return control.WhySchema }
+
+func (a *whyAnswer) Records() []format.Record {
+	out := make([]momentRecord, len(a.Timeline))
+	for i, m := range a.Timeline {
+		out[i] = momentRecord{m}
 	}
+	return records(out)
+}
+
+func (a *whyAnswer) Text(format.Style) string { return whyText(a.Why) }
+
+// answerWhy tells what became of a process.
+func (s *Session) answerWhy(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if len(c.words) != 1 {
+		return nil, c.misused("takes one process")
+	}
+	w, err := server.Why(ctx, c.words[0])
 	if err != nil {
-		return s.misused(err)
+		if fault(err) != control.BadName {
+			return nil, s.changeProblem(ctx, server, err)
+		}
+		all, err := server.Processes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.nothingCalled(c, c.words[0], all)
 	}
-	name := o.groups[0]
-	server, err := s.server()
-	if err != nil {
-		return err
-	}
-	w, err := server.Why(ctx, name)
-	switch {
-	case fault(err) == control.BadName:
-		s.status = exitGeneric
-		s.complain("ERROR: no such process: " + name)
-		s.suggestFrom(ctx, server, name)
-		return nil
-	case err != nil:
-		return s.notOurs(err)
-	}
-	if o.output == "json" {
-		s.outputJSON(w)
-		return nil
-	}
-	s.write(s.Out, whyText(w))
-	return nil
+	w.Schema = ""
+	return &whyAnswer{w}, nil
 }
 
 // whyText renders the recent life of a process.

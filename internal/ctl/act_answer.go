@@ -1,0 +1,296 @@
+package ctl
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// patternParallel is how many processes that a pattern matches are acted on at once without --parallel.
+const patternParallel = 16
+
+// resultRecord is what became of one process.
+type resultRecord struct {
+	ID     string   `json:"id"`
+	Group  string   `json:"group"`
+	Proc   string   `json:"name"`
+	OK     bool     `json:"ok"`
+	Result string   `json:"result"` // started, already_started, stopped, not_running, signalled, cleared; failed
+	Error  *failure `json:"error,omitempty"`
+
+	line string
+}
+
+// failure is a fault of the daemon.
+type failure struct {
+	Code string `json:"code"`      // its name, e.g. "SPAWN_ERROR"
+	Num  int    `json:"faultCode"` // its number
+	Text string `json:"text"`      // its detail
+}
+
+func failureOf(code control.Code, text string) *failure {
+	return &failure{Code: code.String(), Num: int(code), Text: text}
+}
+
+func (r resultRecord) Schema() string { return "graced.result/v1" }
+func (r resultRecord) Line() string   { return r.line }
+
+// Name leaves out failures, so that the names can be acted on again.
+func (r resultRecord) Name() string {
+	if !r.OK {
+		return ""
+	}
+	return r.ID
+}
+
+// resultsAnswer answers the verbs that act on processes.
+type resultsAnswer struct {
+	Verb    string         `json:"verb"`
+	Results []resultRecord `json:"results"`
+	Summary struct {
+		Total  int `json:"total"`
+		OK     int `json:"ok"`
+		Failed int `json:"failed"`
+	} `json:"summary"`
+}
+
+func (a *resultsAnswer) Schema() string           { return "graced.results/v1" }
+func (a *resultsAnswer) Records() []format.Record { return records(a.Results) }
+func (a *resultsAnswer) Text(format.Style) string { return "" }
+
+func (a *resultsAnswer) exit(*call) int {
+	if a.Summary.Failed > 0 {
+		return exitFailed
+	}
+	return 0
+}
+
+func (a *resultsAnswer) add(r resultRecord) {
+	a.Results = append(a.Results, r)
+	a.Summary.Total++
+	if r.OK {
+		a.Summary.OK++
+	} else {
+		a.Summary.Failed++
+	}
+}
+
+// act is a verb that does one thing to processes.
+type act struct {
+	lifecycle
+	done    string // the result of a success, also its word for people
+	already string // the result where there was nothing to do, and ...
+	nothing string // ... its words for people
+}
+
+func (v act) record(group, name string, code control.Code, text string) resultRecord {
+	r := resultRecord{ID: group + ":" + name, Group: group, Proc: name, OK: true}
+	short := namespec(group, name) + ": "
+	switch {
+	case code == control.Success:
+		r.Result, r.line = v.done, short+v.done
+	case code == v.ignored:
+		r.Result, r.line = v.already, short+v.nothing
+	default:
+		r.OK, r.Result, r.Error = false, "failed", failureOf(code, text)
+		row, err := v.row(namespec(group, name), code, text)
+		if err != nil || !strings.HasPrefix(row, short) {
+			row = short + "ERROR (" + text + ")"
+		}
+		r.line = row
+	}
+	return r
+}
+
+func actStart() act {
+	return act{starting(), "started", "already_started", "already started"}
+}
+
+func actStop() act {
+	return act{stopping(), "stopped", "not_running", "was not running"}
+}
+
+func actSignal(signal string) act {
+	return act{lifecycle: signalling(signal), done: "signalled"}
+}
+
+func actClear() act {
+	return act{done: "cleared", lifecycle: lifecycle{
+		apply: func(ctx context.Context, server Proxy, target control.Target) ([]control.Result, error) {
+			if target.All {
+				return server.ClearAllLogs(ctx)
+			}
+			return nil, server.ClearLog(ctx, control.Log{Process: target.Name})
+		},
+		row: func(name string, code control.Code, text string) (string, error) {
+			return signalRow(name, code, text, "cleared")
+		},
+		ignored: control.Success,
+	}}
+}
+
+// one acts on a single process. An error is one of the whole command: the connection is broken, or the daemon does not work for anybody.
+func (v act) one(ctx context.Context, server Proxy, p control.ProcessInfo) (resultRecord, error) {
+	_, err := v.apply(ctx, server, control.Target{Name: fullName(p)})
+	code := control.Success
+	if err != nil {
+		if code = fault(err); code == 0 || code == control.ShutdownState {
+			return resultRecord{}, err
+		}
+		return v.record(p.Group, p.Name, code, detail(err)), nil
+	}
+	return v.record(p.Group, p.Name, code, ""), nil
+}
+
+// all acts on a whole group or on everything with one call. Answers come in the order of members.
+func (v act) all(ctx context.Context, server Proxy, u unit) ([]resultRecord, error) {
+	results, err := v.apply(ctx, server, *u.whole)
+	if err != nil {
+		return nil, err
+	}
+	place := make(map[string]int)
+	for i, p := range u.members {
+		place[fullName(p)] = i
+	}
+	slices.SortStableFunc(results, func(a, b control.Result) int {
+		return cmp.Compare(place[a.Group+":"+a.Name], place[b.Group+":"+b.Name])
+	})
+	var out []resultRecord
+	for _, r := range results {
+		out = append(out, v.record(r.Group, r.Name, r.Code, r.Text))
+	}
+	return out, nil
+}
+
+// run acts on all units, one after the other: on a whole group or on everything in the daemon's own order, on what a pattern matches side by
+// side. With a limit from --parallel every process is asked for by itself, that many at a time. Records are shown and kept in the order of the
+// units, whatever the order in which they were done; after an error those of processes that it has kept from an answer are missing.
+func (v act) run(ctx context.Context, c *call, server Proxy, units []unit, a *resultsAnswer) error {
+	if c.parallel > 0 {
+		units = []unit{{members: members(units)}}
+	}
+	emit := func(r resultRecord) {
+		a.add(r)
+		c.Show(r)
+	}
+	for _, u := range units {
+		if u.whole != nil {
+			rows, err := v.all(ctx, server, u)
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				emit(r)
+			}
+			continue
+		}
+		limit := patternParallel
+		if c.parallel > 0 {
+			limit = c.parallel
+		}
+		if err := v.sideBySide(ctx, server, u.members, limit, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sideBySide acts on processes, limit of them at a time, and emits their records in their order.
+func (v act) sideBySide(ctx context.Context, server Proxy, processes []control.ProcessInfo, limit int, emit func(resultRecord)) error {
+	type outcome struct {
+		resultRecord
+		err error
+	}
+	outcomes := make([]chan outcome, len(processes))
+	for i := range outcomes {
+		outcomes[i] = make(chan outcome, 1)
+	}
+	slots := make(chan struct{}, min(limit, math.MaxInt16))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for i, p := range processes {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				outcomes[i] <- outcome{err: ctx.Err()}
+				continue
+			}
+			go func() {
+				r, err := v.one(ctx, server, p)
+				<-slots
+				outcomes[i] <- outcome{r, err}
+			}()
+		}
+	}()
+	var failed error
+	for _, ch := range outcomes { // every one reports: none is left behind
+		switch o := <-ch; {
+		case o.err == nil:
+			emit(o.resultRecord)
+		case failed == nil:
+			failed = o.err
+			cancel() // nothing more is begun
+		}
+	}
+	return failed
+}
+
+// chosen asks for the processes that words mean. A verb that changes something acts on nothing unless each word means something.
+func (s *Session) chosen(ctx context.Context, server Proxy, c *call, words []string) ([]unit, error) {
+	if len(words) == 0 && c.states == nil {
+		return nil, c.misused("which processes? Names, group:*, a pattern, /regular expression/, --state or all")
+	}
+	all, err := server.Processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.pick(c, words, all)
+}
+
+// actOn is the verb for start, stop, signal and clear.
+func (s *Session) actOn(ctx context.Context, server Proxy, c *call, words []string, steps ...act) (format.Answer, error) {
+	units, err := s.chosen(ctx, server, c, words)
+	if err != nil {
+		return nil, err
+	}
+	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
+	for _, step := range steps {
+		if err := step.run(ctx, c, server, units, a); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func (s *Session) answerStart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	return s.actOn(ctx, server, c, c.words, actStart())
+}
+
+func (s *Session) answerStop(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	return s.actOn(ctx, server, c, c.words, actStop())
+}
+
+// answerRestart stops everything first and starts it then, as Supervisor's client does.
+func (s *Session) answerRestart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	return s.actOn(ctx, server, c, c.words, actStop(), actStart())
+}
+
+func (s *Session) answerSignal(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if len(c.words) == 0 {
+		return nil, c.misused("which signal? A name or a number, then processes")
+	}
+	return s.actOn(ctx, server, c, c.words[1:], actSignal(c.words[0]))
+}
+
+func (s *Session) answerClear(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.parallel == 0 && len(c.words) > 0 && !contains(c.words, "all") {
+		c.parallel = patternParallel // there is no call for a whole group
+	}
+	return s.actOn(ctx, server, c, c.words, actClear())
+}

@@ -1,0 +1,311 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/graced/graced/internal/control"
+)
+
+const schemaDir = "../../docs/reference/schemas"
+
+// schemas compiles the published schemas, closed: a member that is not documented is an error here, and none for those who read the answers.
+func schemas(t *testing.T) map[string]*jsonschema.Schema {
+	t.Helper()
+	files, err := filepath.Glob(schemaDir + "/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no schemas: %v", err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if id := doc.(map[string]any)["$id"]; id != filepath.Base(path) {
+			t.Errorf("%s calls itself %v", path, id)
+		}
+		closeObjects(doc)
+		if err := compiler.AddResource(filepath.Base(path), doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := map[string]*jsonschema.Schema{}
+	for _, path := range files {
+		compiled, err := compiler.Compile(filepath.Base(path))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		name, _ := strings.CutSuffix(filepath.Base(path), ".v1.json")
+		out["graced."+name+"/v1"] = compiled
+	}
+	return out
+}
+
+func closeObjects(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, member := range v {
+			closeObjects(member)
+		}
+		if _, ok := v["properties"].(map[string]any); ok && v["type"] == "object" {
+			v["additionalProperties"] = false
+		}
+	case []any:
+		for _, e := range v {
+			closeObjects(e)
+		}
+	}
+}
+
+// validate checks a document against the schema that it names, and returns that name.
+func validate(t *testing.T, known map[string]*jsonschema.Schema, text string) (string, any) {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("no JSON: %v\n%s", err, text)
+	}
+	name, _ := doc.(map[string]any)["schema"].(string)
+	if known[name] == nil {
+		t.Fatalf("schema %q is not published:\n%s", name, text)
+	}
+	if !strings.HasPrefix(strings.Join(strings.Fields(text), ""), `{"schema":`) {
+		t.Errorf("the schema does not come first:\n%s", text)
+	}
+	if err := known[name].Validate(doc); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	return name, doc
+}
+
+// withChanges makes the daemon a graced that has something to do, of which half fails.
+func withChanges(f *fixture) {
+	at := func(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 5, time.UTC) }
+	end, code := at(9), 2
+	f.d.changes = &changes{
+		plan: control.Plan{
+			Schema: control.PlanSchema, ID: "8c1f", Files: []control.PlanFile{{Path: "/s.conf", SHA256: "00"}}, Notes: []control.PlanNote{{Code: "W1", Message: "m"}},
+			Overrides: []control.Override{{Program: "web", Count: 3, InFile: 2, File: "/s.conf", Line: 3}},
+			Groups:    []control.PlanGroup{group("web", "change"), group("solo", "keep")},
+		},
+		op: control.Operation{Schema: control.OperationSchema, ID: "op-1", Kind: "update", Who: "anna", Plan: "8c1f", State: control.OperationFailed, Text: "half",
+			Began: at(1), Ended: &end, Steps: 2, Done: 2, Events: []control.ProgressLine{
+				{Time: at(2), Type: "begin", Process: "web:web_0", Action: "replace", OldPID: 7, PID: 7},
+				{Time: at(3), Type: "end", Process: "web:web_0", From: "web:web", Action: "replace", OldPID: 7, PID: 8},
+				{Time: at(4), Type: "begin", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9},
+				{Time: at(5), Type: "end", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9, Error: "cannot be killed", Skipped: true},
+			}},
+		why: control.Why{Schema: control.WhySchema, Name: "web:web_0", State: "FATAL", Since: at(1), Starts: 1, PID: 1, Command: "x", Stdout: []string{"a"}, Stderr: []string{},
+			LooksLike: []string{"b"}, Timeline: []control.Moment{{Time: at(1), Type: "exit", Text: "t", PID: 1, By: "b", Seconds: 1, Exit: &code, Signal: "SIGHUP", Expected: true}}},
+	}
+}
+
+// group is what a plan says of a group, with every list there is.
+func group(name, action string) control.PlanGroup {
+	list := []string{name + ":a"}
+	return control.PlanGroup{
+		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list,
+		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
+		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
+	}
+}
+
+// TestForms runs every verb in every form: documents keep their schemas, YAML says what JSON says, and the names can be acted on.
+func TestForms(t *testing.T) {
+	known := schemas(t)
+	grace := func(f *fixture) {
+		f.d.grace = control.GraceResult{Added: []string{"web:web_2"}, Stopped: []string{"web:web_1"}, Removed: []string{"web:web_1"},
+			Failed: []control.Result{{Group: "web", Name: "web_3", Code: control.StillRunning, Text: "no"}}}
+	}
+	tests := []struct {
+		line    string
+		setup   func(*fixture)
+		schema  string // of the document
+		records int    // lines of jsonl
+		record  string // their schema
+		last    string // that of the last of them, where it differs
+		names   string
+		failed  string // the code of the error
+	}{
+		{line: "status", setup: timed, schema: "status", records: 4, record: "process", names: "sad:sad solo:solo web:web_0 web:web_1"},
+		{line: "status web:* nope", schema: "status", records: 2, record: "process", names: "web:web_0 web:web_1", failed: "E310"},
+		{line: "status --state UNKNOWN", schema: "status", records: 1, record: "status"},
+		{line: "start web:*", schema: "results", records: 2, record: "result", names: "web:web_0", setup: func(f *fixture) {
+			f.d.results["Start"] = []control.Result{row("web", "web_0", control.AlreadyStarted), row("web", "web_1", control.SpawnError)}
+		}},
+		{line: "stop solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "restart s*", schema: "results", records: 4, record: "result", names: "sad:sad solo:solo sad:sad solo:solo"},
+		{line: "signal HUP solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "clear solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "pid", schema: "pids", records: 1, record: "pids"},
+		{line: "pid web:*", schema: "pids", records: 2, record: "pid", names: "web:web_0 web:web_1"},
+		{line: "tail web:*", schema: "tail", records: 2, record: "log", names: "web:web_0 web:web_1",
+			setup: func(f *fixture) { f.d.logs["web:web_0 stdout"], f.d.logs["web:web_1 stdout"] = "ä\n", "\xff\n" }},
+		{line: "maintail", schema: "tail", records: 1, record: "log"},
+		{line: "avail", setup: withConfigs, schema: "avail", records: 2, record: "available", names: "solo:solo web:web_0"},
+		{line: "reread", setup: withDiff, schema: "reread", records: 3, record: "group_news", names: "new:* old:* web:*"},
+		{line: "reread", schema: "reread", records: 1, record: "reread"},
+		{line: "add new", schema: "groups", records: 1, record: "group_result", names: "new:*"},
+		{line: "remove web", schema: "groups", records: 1, record: "group_result", setup: func(f *fixture) { f.d.errs["RemoveGroup"] = bad(control.StillRunning, "web") }},
+		{line: "update", setup: withDiff, schema: "groups", records: 5, record: "group_result", names: "old:* web:* new:*"},
+		{line: "update", schema: "groups", records: 1, record: "groups"},
+		{line: "plan", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan", schema: "", failed: "E306"},
+		{line: "update --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "update -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "update --plan old", schema: "", failed: "E303", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Update"] = bad(control.StalePlan, "it has changed")
+		}},
+		{line: "attach op-1", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "wait op-1", setup: withChanges, schema: "operation", records: 1, record: "operation"},
+		{line: "attach op-9", schema: "", failed: "E314", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Operation"] = bad(control.BadName, "op-9")
+		}},
+		{line: "cancel op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
+		{line: "ops", setup: withChanges, schema: "operations", records: 1, record: "operation", names: "op-1"},
+		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
+		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},
+		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
+		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
+		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
+			setup: func(f *fixture) {
+				f.d.grace = control.GraceResult{Refused: true, Message: "no", Fields: []string{"priority"}}
+			}},
+		{line: "reload", schema: "daemon", records: 1, record: "daemon"},
+		{line: "shutdown", schema: "daemon", records: 1, record: "daemon"},
+		{line: "version", schema: "version", records: 1, record: "version"},
+		{line: "version", failed: "E301", setup: func(f *fixture) { f.d.errs["Daemon"] = connectionError(syscall.ENOENT) }},
+		{line: "reread", failed: "E308", setup: func(f *fixture) { f.d.errs["Reread"] = bad(control.CantReread, "no") }},
+		{line: "stop x --nope", failed: "E312"},
+	}
+	seen, verbs := map[string]bool{}, map[string]bool{}
+	for _, tt := range tests {
+		run := func(form string) (out, problems string) {
+			f := newFixture(t, Gracectl)
+			if tt.setup != nil {
+				tt.setup(f)
+			}
+			words := strings.Fields(tt.line)
+			f.Run(context.Background(), append(words[:1:1], append([]string{"-o", form}, words[1:]...)...))
+			return f.out.String(), f.err.String()
+		}
+		verbs[strings.Fields(tt.line)[0]] = true
+		out, problems := run("json")
+		var doc any
+		if tt.schema != "" {
+			var name string
+			if name, doc = validate(t, known, out); name != "graced."+tt.schema+"/v1" {
+				t.Errorf("%s: the document is a %s", tt.line, name)
+			}
+			seen[name] = true
+		} else if out != "" {
+			t.Errorf("%s: a document, and should have none: %s", tt.line, out)
+		}
+		if tt.failed != "" {
+			name, problem := validate(t, known, problems)
+			seen[name] = true
+			if code := problem.(map[string]any)["code"]; code != tt.failed || name != "graced.error/v1" {
+				t.Errorf("%s: %s %v, want %s", tt.line, name, code, tt.failed)
+			}
+		} else if problems != "" {
+			t.Errorf("%s: %s", tt.line, problems)
+		}
+
+		out, _ = run("jsonl")
+		count := 0
+		for line := range strings.Lines(out) {
+			name, _ := validate(t, known, line)
+			seen[name] = true
+			want := tt.record
+			if count++; count == tt.records && tt.last != "" {
+				want = tt.last
+			}
+			if name != "graced."+want+"/v1" {
+				t.Errorf("%s: a line is a %s, want %s", tt.line, name, want)
+			}
+		}
+		if count != tt.records {
+			t.Errorf("%s: %d lines, want %d:\n%s", tt.line, count, tt.records, out)
+		}
+
+		out, problems = run("yaml")
+		if tt.schema != "" && !reflect.DeepEqual(plainValues(t, out), jsonValues(t, doc)) {
+			t.Errorf("%s: YAML says something else than JSON:\n%s", tt.line, out)
+		}
+		if tt.failed != "" && !strings.HasPrefix(problems, "schema: graced.error/v1\ncode: "+tt.failed+"\n") {
+			t.Errorf("%s: stderr %s", tt.line, problems)
+		}
+
+		out, _ = run("name")
+		if got := strings.Join(strings.Fields(out), " "); got != tt.names {
+			t.Errorf("%s: names %q, want %q", tt.line, got, tt.names)
+		}
+	}
+	for name := range known {
+		if !seen[name] {
+			t.Errorf("no test sees a %s", name)
+		}
+	}
+	for verb := range answered {
+		if !verbs[verb] {
+			t.Errorf("no test of %s", verb)
+		}
+	}
+}
+
+// plainValues reads YAML into what JSON would read.
+func plainValues(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("no YAML: %v\n%s", err, text)
+	}
+	return jsonValues(t, v)
+}
+
+// jsonValues brings numbers of all kinds to one.
+func jsonValues(t *testing.T, v any) any {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestVerbsAnswer checks that each verb of the table answers in every form, or is known to be one for people alone.
+func TestVerbsAnswer(t *testing.T) {
+	people := []string{"fg", "open", "quit", "exit"}
+	for _, c := range append(slices.Clone(commands), grace) {
+		if (answered[c.name] == nil) != slices.Contains(people, c.name) {
+			t.Errorf("%s: answers %v", c.name, answered[c.name] != nil)
+		}
+	}
+	if got := formNames(); got != "json, jsonl, yaml, name, plain" {
+		t.Errorf("forms %s", got)
+	}
+}

@@ -1,0 +1,30 @@
+package format
+
+import "strings"
+
+const problemSchema = "graced.error/v1"
+
+// Problem is why a verb has stopped. It is the error that verbs return; the codes are listed in docs/reference/output.md.
+type Problem struct {
+	Code      string `json:"code"`                // "E301": never used for anything else
+	Title     string `json:"title"`               // what the code means, the same for each of its problems
+	Detail    string `json:"detail"`              // what happened, in lower case, with the value that was wrong
+	Hint      string `json:"hint,omitempty"`      // what can be done about it; lines without indentation
+	FaultCode int    `json:"faultCode,omitempty"` // the fault of the XML-RPC interface behind it; 0 = none
+	Exit      int    `json:"-"`                   // the exit status of the program; 1 when it is 0
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// block is the form for people.
+func (p *Problem) block(style Style) string {
+	var b strings.Builder
+	b.WriteString(style.Paint(Red, "error["+p.Code+"]:") + " " + p.Detail + "\n")
+	if p.Hint != "" {
+		for _, line := range strings.Split(p.Hint, "\n") {
+			b.WriteString("  " + line + "\n")
+		}
+	}
+	return b.String()
+}
