@@ -198,11 +198,14 @@ func (s *Supervisor) startPlanned(steps []*step) {
 			s.over(st, nil)
 			continue
 		}
-		s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
+		s.begun(st)
 		s.spawn(st.proc)
 		s.awaitStart(st)
 	}
 }
+
+// begun tells of a step that takes time.
+func (s *Supervisor) begun(st *step) { s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)}) }
 
 // awaitStart makes a step wait for its process, which starts, to be RUNNING.
 func (s *Supervisor) awaitStart(st *step) {
@@ -213,13 +216,14 @@ func (s *Supervisor) awaitStart(st *step) {
 // awaitEnd makes a step wait for the end of its process, which then starts again or does not.
 func (s *Supervisor) awaitEnd(st *step, starts bool) {
 	p := st.proc
+	s.begun(st)
 	st.starts, p.again = starts, false
 	p.waiters = append(p.waiters, waiter{what: forStopped, text: p.namespec().String(), step: st})
 }
 
 // removePlanned ends a surplus member.
 func (s *Supervisor) removePlanned(st *step) {
-	s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
+	s.begun(st)
 	s.letGo(st.proc, goes, waiter{step: st})
 }
 
@@ -251,7 +255,6 @@ func (s *Supervisor) skip(l *line, f *Fault) {
 func (s *Supervisor) replace(st *step) {
 	p := st.proc
 	st.oldPID = p.pid
-	s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
 	switch {
 	case p.state == process.Stopping:
 		if p.fate != stays {
@@ -273,6 +276,7 @@ func (s *Supervisor) replace(st *step) {
 	default:
 		s.swap(p, st.change.Spec)
 		if p.fate != stays && s.comeBack(p) || p.state == process.Fatal && st.change.Retry {
+			s.begun(st)
 			s.spawn(p)
 			s.awaitStart(st)
 			return
@@ -315,10 +319,12 @@ func (s *Supervisor) over(st *step, f *Fault) {
 	if g := st.proc.group; f != nil && g.ending {
 		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
 	}
-	if l := st.line; l != nil && f != nil {
-		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
-	} else if l != nil {
+	switch l := st.line; {
+	case l == nil:
+	case f == nil || f.Kind == ShutdownState:
 		s.advance(l)
+	default:
+		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
 	}
 	s.lessOne(st.op.request)
 }
