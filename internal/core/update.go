@@ -116,19 +116,27 @@ func (s *Supervisor) changeGroup(op *operation, p plan.Plan) (steps []*step, l *
 			steps = append(steps, op.newStep(g, m, c))
 			continue
 		}
-		st := op.newStep(g, g.byName[c.Name], c)
-		switch c.Action {
-		case plan.RemoveProcess:
+		m := g.byName[c.Name]
+		st := op.newStep(g, m, c)
+		replace, returns := c.Action == plan.ReplaceProcess, m.fate != stays
+		switch {
+		case c.Action == plan.RemoveProcess:
 			steps = append(steps, st)
-		case plan.ReplaceProcess:
+		case replace && (!returns || m.state.IsRunning()):
+			if returns {
+				s.comeBack(m)
+			}
 			st.line = l
 			l.waiting = append(l.waiting, st)
+		case replace && m.state == process.Stopping: // it does not work any more: nobody has to wait for its turn
+			s.comeBack(m)
+			s.awaitEnd(st, c.Spec.Autostart)
 		default:
-			s.swap(st.proc, c.Spec)
+			s.swap(m, c.Spec)
 			switch {
-			case st.proc.fate != stays && s.comeBack(st.proc):
+			case returns && s.comeBack(m) || c.Retry && m.state == process.Fatal:
 				steps = append(steps, st)
-			case st.proc.again:
+			case m.again:
 				s.awaitEnd(st, true)
 			default:
 				s.over(st, nil)
@@ -257,15 +265,8 @@ func (s *Supervisor) replace(st *step) {
 	st.oldPID = p.pid
 	switch {
 	case p.state == process.Stopping:
-		if p.fate != stays {
-			s.comeBack(p)
-			p.again = st.change.Spec.Autostart
-		}
 		s.awaitEnd(st, p.again)
 	case p.state.IsRunning() || p.restarting():
-		if p.fate != stays {
-			s.comeBack(p)
-		}
 		if !s.opts.Quirks.KeepBackoff {
 			p.tries = 0
 		}
@@ -275,7 +276,7 @@ func (s *Supervisor) replace(st *step) {
 		s.reportStop(p)
 	default:
 		s.swap(p, st.change.Spec)
-		if p.fate != stays && s.comeBack(p) || p.state == process.Fatal && st.change.Retry {
+		if p.state == process.Fatal && st.change.Retry {
 			s.begun(st)
 			s.spawn(p)
 			s.awaitStart(st)

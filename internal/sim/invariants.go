@@ -26,6 +26,8 @@ import (
 //   - the machine never asks to be called again and again in one instant;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
+	Patience time.Duration // how long a command may wait, other than an update
+
 	world    *World
 	quirks   core.Quirks
 	fail     func(string)
@@ -68,13 +70,13 @@ var edges = map[process.State][]process.State{
 	process.Unknown:  {process.Stopped},
 }
 
-// patience is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
+// patience, a Checker's at first, is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
 const patience = 15 * time.Second
 
 // Watch makes a checker of a world; fail is called for each broken promise.
 func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
 	c := &Checker{
-		world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
+		Patience: patience, world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
 		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{}, updates: map[uint64]*updating{},
 	}
 	w.Watch = c.step
@@ -294,7 +296,7 @@ func (c *Checker) after(now time.Duration) {
 		c.broken("deadline %v is past", at)
 	}
 	for id, since := range c.asked {
-		if now-since > patience && c.updates[uint64(id)] == nil {
+		if now-since > c.Patience && c.updates[uint64(id)] == nil {
 			c.broken("command %d waits since %v", id, since)
 			delete(c.asked, id)
 		}

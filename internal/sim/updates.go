@@ -126,7 +126,7 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 		c.broken("%s begins with pid %d", stepText(e.Step), p.pid)
 	}
 	p.step.began = true
-	if e.Step.Action == plan.ReplaceProcess {
+	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
 		u := p.step.update
 		if other := u.busy[e.Step.Group]; other != "" {
 			c.broken("%s begins while %s is being replaced", stepText(e.Step), other)
@@ -164,7 +164,7 @@ func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
 		}
 		p.step = nil
 	}
-	if change.Action == plan.ReplaceProcess && end.step.began {
+	if u.busy[key.group] == key.name && change.Action == plan.ReplaceProcess {
 		delete(u.busy, key.group)
 	}
 	c.ended = append(c.ended, end)

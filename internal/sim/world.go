@@ -265,6 +265,8 @@ func (w *World) Plan(group string, names []string) (plan.Plan, bool) {
 	for _, name := range names {
 		if p, ok := w.program(process.Namespec{Group: group, Process: name}); ok {
 			desired.Processes = append(desired.Processes, p.spec())
+		} else if p, ok := active.Process(name); ok {
+			desired.Processes = append(desired.Processes, p)
 		}
 	}
 	return plan.Grace(active, desired), true
