@@ -52,6 +52,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 			for range r.between(2, 6) {
 				sc.Lives[name] = append(sc.Lives[name], r.updateLife(mood, p.StartSecs))
 			}
+			sc.Lives[name][0].Denied = false // an update succeeds some time
 		}
 	}
 	if len(names) == 0 {
@@ -136,7 +137,7 @@ func (r *dice) updateLife(mood, startSecs int) Life {
 	}
 	switch {
 	case l.Fork != "":
-	case l.Denied, r.one(25): // nobody may signal it, but it ends by itself
+	case l.Denied, r.one(12): // nobody may signal it, but it ends by itself
 		l.Denied, l.Lasts = true, int64(r.between(1, 60))*second
 	case r.one(25):
 		l.Stop, l.Kill = -1, int64(r.between(5, 40))*second

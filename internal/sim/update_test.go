@@ -48,8 +48,11 @@ type updateRun struct {
 	broken  string
 	saw     map[string]int
 	replies map[core.Req]core.Reply
-	given   []core.Req // commands, in their order
-	done    map[core.Req]int
+	given   []core.Req       // commands, in their order
+	done    map[core.Req]int // how often they were answered
+	early   bool             // everything was stopped by a command
+
+	cancelled map[core.Req]bool
 }
 
 func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
@@ -57,7 +60,7 @@ func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
 	if late {
 		r = rand.New(rand.NewPCG(sc.Seed, 2))
 	}
-	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}}
+	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}, cancelled: map[core.Req]bool{}}
 	u.lives, u.Want = sc.Lives, sc.Is
 	u.checker = Watch(u.World, core.Quirks{}, func(text string) { u.fail("%s", text) })
 	u.checker.Patience = 2 * time.Minute // children may be busy in the kernel for long
@@ -350,7 +353,7 @@ func (u *updateRun) noisy() {
 	u.Command(Command{Req: first, Op: "update"})
 	for _, c := range u.sc.Others {
 		if c.Op == "cancel" {
-			u.done[core.Req(first)]++ // by nobody
+			u.cancelled[core.Req(first)] = true
 			c.Cancel = first
 		} else {
 			c.Req = u.number()
@@ -361,7 +364,7 @@ func (u *updateRun) noisy() {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(u.Now() + 5*time.Minute)
-	if u.Halted {
+	if u.early = u.Halted; u.early {
 		u.saw["halted"]++
 		return
 	}
@@ -390,17 +393,11 @@ func (u *updateRun) quit() {
 		}
 	}
 	for _, req := range u.given {
-		cancelled := slices.ContainsFunc(u.sc.Others, func(c Command) bool { return c.Op == "cancel" }) && u.done[req] > 1
-		if u.done[req] != 1 && !cancelled && !u.afterHalt(req) {
-			u.fail("command %d has %d answers", req, u.done[req])
+		n := u.done[req]
+		if n != 1 && (n != 0 || !u.cancelled[req] && !u.early) { // of what is given after the halt, or waits then, nobody hears
+			u.fail("command %d has %d answers", req, n)
 		}
 	}
-}
-
-// afterHalt reports whether a command was to be given when the machine had halted already.
-func (u *updateRun) afterHalt(req core.Req) bool {
-	_, answered := u.replies[req]
-	return u.saw["halted"] > 0 && !answered && u.done[req] == 0
 }
 
 func groupsText(list []process.GroupSpec) string {

@@ -150,7 +150,7 @@ func (w *World) Input(in core.Input) {
 	w.giveWaiting()
 }
 
-// giveWaiting gives the commands that no update is in the way of any more, in their order. A halt answers them.
+// giveWaiting gives the commands that no update is in the way of any more, in their order; they may find another one there. A halt answers them.
 func (w *World) giveWaiting() {
 	if w.Halted {
 		for _, c := range w.waiting {
@@ -158,13 +158,13 @@ func (w *World) giveWaiting() {
 		}
 		w.waiting = nil
 	}
-	for i, c := range w.waiting {
-		if _, blocked := w.blocked(c); !blocked {
-			w.waiting = slices.Delete(w.waiting, i, i+1)
-			w.Command(c) // which gives those behind it
-			return
+	w.waiting = slices.DeleteFunc(w.waiting, func(c Command) bool {
+		_, blocked := w.blocked(c)
+		if !blocked {
+			w.at(w.now, func() { w.Command(c) }) // after what is due
 		}
-	}
+		return !blocked
+	})
 }
 
 // blocked reports whether an update is in the way of a command.
