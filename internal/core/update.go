@@ -454,12 +454,5 @@ func (s *Supervisor) held(t Target) (op uint64, yes bool) {
 }
 
 func (s *Supervisor) heldGroup(name string) (op uint64, yes bool) {
-	g := s.named[name]
-	if g == nil {
-		return 0, false
-	}
-	if g.endOp != nil {
-		return g.endOp.id, true
-	}
 	return s.held(Target{Group: name})
 }
