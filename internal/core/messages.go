@@ -416,13 +416,13 @@ type MemberRemoved struct{ Group, Name string }
 // MemberRenamed reports a process that goes on under another name.
 type MemberRenamed struct{ Group, From, Name string }
 
-// StepBegan and StepEnded report what an update does: the first what it stops, the second what is over, done or not.
+// StepBegan and StepEnded report what an update does: the first what it starts, stops or replaces, the second what is over, done or not.
 type StepBegan struct {
 	Op   uint64
 	Step StepResult
 }
 
-// StepEnded is the opposite of StepBegan. A step that only starts something, or takes no time, has no beginning.
+// StepEnded is the opposite of StepBegan. A step that changes something at once, or that is not taken, has no beginning.
 type StepEnded struct {
 	Op   uint64
 	Step StepResult

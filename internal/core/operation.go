@@ -56,7 +56,8 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 	s.shut(r)
 }
 
-// adopt makes the desired spec the group's own: from now on a comparison with it finds nothing but the surplus.
+// adopt makes the desired spec the group's own: from now on a comparison with it finds nothing but the surplus. A group that was to go, and
+// could not, is wanted again.
 func (g *group) adopt(desired process.GroupSpec) {
 	place := map[string]int{}
 	for i, spec := range desired.Processes {
@@ -65,6 +66,7 @@ func (g *group) adopt(desired process.GroupSpec) {
 	slices.SortStableFunc(g.members, func(a, b *proc) int { return place[a.name] - place[b.name] })
 	g.spec = desired
 	g.spec.Processes = nil
+	g.ending = false
 }
 
 // byOrder sorts processes by their place in the group.

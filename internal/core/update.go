@@ -21,8 +21,8 @@ type step struct {
 	group   string
 	proc    *proc
 	line    *line // with replacements
-	starts  bool  // a replacement that has ended is started again, or has been
-	running bool  // it waits for the start, no longer for the end
+	starts  bool  // once it has ended it is started again
+	running bool  // it has been started, and waits for that to succeed
 	oldPID  int
 }
 
@@ -43,11 +43,10 @@ func (s *Supervisor) update(id Req, do Update) {
 	var starts, ends []*step
 	var lines []*line
 	for _, p := range do.Plan.Plans {
-		switch {
-		case p.Empty():
-		case p.Scope == plan.AddGroup:
+		switch p.Scope {
+		case plan.AddGroup:
 			starts = append(starts, s.addPlanned(op, p.Desired)...)
-		case p.Scope == plan.ChangeGroup:
+		case plan.ChangeGroup:
 			more, l := s.changeGroup(op, p)
 			for _, st := range more {
 				if st.change.Action == plan.RemoveProcess {
@@ -117,25 +116,36 @@ func (s *Supervisor) changeGroup(op *operation, p plan.Plan) (steps []*step, l *
 			steps = append(steps, op.newStep(g, m, c))
 			continue
 		}
-		st := op.newStep(g, g.byName[c.Name], c)
-		switch c.Action {
-		case plan.RemoveProcess:
+		m := g.byName[c.Name]
+		st := op.newStep(g, m, c)
+		replace, returns := c.Action == plan.ReplaceProcess, m.fate != stays
+		switch {
+		case c.Action == plan.RemoveProcess:
 			steps = append(steps, st)
-		case plan.ReplaceProcess:
+		case replace && (!returns || m.state.IsRunning()):
+			if returns {
+				s.comeBack(m)
+			}
 			st.line = l
 			l.waiting = append(l.waiting, st)
-		case plan.ReturnProcess:
-			if s.comeBack(st.proc) {
+		case replace && m.state == process.Stopping: // it does not work any more: nobody has to wait for its turn
+			s.comeBack(m)
+			s.awaitEnd(st, c.Spec.Autostart)
+		default:
+			s.swap(m, c.Spec)
+			switch {
+			case returns && s.comeBack(m) || c.Retry && m.state == process.Fatal:
 				steps = append(steps, st)
-			} else {
+			case m.again:
+				s.awaitEnd(st, true)
+			default:
 				s.over(st, nil)
 			}
-		default:
-			if st.proc.fate != stays && s.comeBack(st.proc) {
-				s.spawn(st.proc)
-			}
-			s.swap(st.proc, c.Spec)
-			s.over(st, nil)
+		}
+	}
+	for _, spec := range p.Desired.Processes { // what is kept may be defined in another place now
+		if m := g.byName[spec.Name]; m != nil && m.step == nil {
+			m.spec = &spec
 		}
 	}
 	g.adopt(p.Desired)
@@ -171,14 +181,18 @@ func (s *Supervisor) rename(g *group, c plan.Change) {
 	delete(g.byName, c.From)
 	p.name = c.Name
 	g.byName[p.name] = p
+	delete(g.departed, p.name)
 	s.publish(MemberRenamed{Group: g.name(), From: c.From, Name: c.Name})
 }
 
-// swap gives a process new settings.
+// swap gives a process new settings. One that waits for its next start may not be wanted to start again any more.
 func (s *Supervisor) swap(p *proc, spec process.Spec) {
 	before := p.spec
 	p.spec = &spec
 	s.revision++
+	if p.restarting() && !s.revives(p) {
+		s.due.disarm(&p.due)
+	}
 	if before.Stdout != spec.Stdout || before.Stderr != spec.Stderr || before.RedirectStderr != spec.RedirectStderr || before.Name != spec.Name {
 		s.emit(ChangeLogs{ID: p.id, Group: p.group.name(), Spec: p.spec, Listener: p.group.spec.Listener != nil})
 	}
@@ -192,20 +206,32 @@ func (s *Supervisor) startPlanned(steps []*step) {
 			s.over(st, nil)
 			continue
 		}
-		s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
+		s.begun(st)
 		s.spawn(st.proc)
 		s.awaitStart(st)
 	}
 }
 
+// begun tells of a step that takes time.
+func (s *Supervisor) begun(st *step) { s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)}) }
+
+// awaitStart makes a step wait for its process, which starts, to be RUNNING.
 func (s *Supervisor) awaitStart(st *step) {
-	st.starts, st.running = true, true
+	st.running = true
 	st.proc.waiters = append(st.proc.waiters, waiter{what: forRunning, text: st.proc.namespec().String(), step: st})
+}
+
+// awaitEnd makes a step wait for the end of its process, which then starts again or does not.
+func (s *Supervisor) awaitEnd(st *step, starts bool) {
+	p := st.proc
+	s.begun(st)
+	st.starts, p.again = starts, false
+	p.waiters = append(p.waiters, waiter{what: forStopped, text: p.namespec().String(), step: st})
 }
 
 // removePlanned ends a surplus member.
 func (s *Supervisor) removePlanned(st *step) {
-	s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
+	s.begun(st)
 	if p := st.proc; st.change.Lazy && (p.state == process.Starting || p.state == process.Running) {
 		p.again, p.fate = false, goes
 		s.over(st, nil)
@@ -216,15 +242,25 @@ func (s *Supervisor) removePlanned(st *step) {
 
 // advance begins the next replacement of a line.
 func (s *Supervisor) advance(l *line) {
-	for len(l.waiting) > 0 {
+	switch {
+	case len(l.waiting) == 0:
+	case l.waiting[0].op.cancelled:
+		s.skip(l, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
+	case s.quitting():
+		s.skip(l, &Fault{Kind: ShutdownState})
+	default:
 		st := l.waiting[0]
 		l.waiting = l.waiting[1:]
-		if st.op.cancelled {
-			s.over(st, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
-			continue
-		}
 		s.replace(st)
-		return
+	}
+}
+
+// skip leaves those that wait in a line as they are.
+func (s *Supervisor) skip(l *line, f *Fault) {
+	rest := l.waiting
+	l.waiting = nil
+	for _, st := range rest {
+		s.over(st, f)
 	}
 }
 
@@ -232,25 +268,21 @@ func (s *Supervisor) advance(l *line) {
 func (s *Supervisor) replace(st *step) {
 	p := st.proc
 	st.oldPID = p.pid
-	s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)})
-	back := p.fate != stays && s.comeBack(p)
-	wait := waiter{what: forStopped, text: p.namespec().String(), step: st}
 	switch {
 	case p.state == process.Stopping:
-		st.starts, p.again = p.again, false
-		p.waiters = append(p.waiters, wait)
-	case p.state.IsRunning():
-		st.starts = true
+		s.awaitEnd(st, p.again)
+	case p.state.IsRunning() || p.restarting():
 		if !s.opts.Quirks.KeepBackoff {
 			p.tries = 0
 		}
 		p.short = 0
-		p.waiters = append(p.waiters, wait)
+		s.awaitEnd(st, true)
 		s.halt(p)
 		s.reportStop(p)
 	default:
 		s.swap(p, st.change.Spec)
-		if back || p.state == process.Fatal && st.change.Retry {
+		if p.state == process.Fatal && st.change.Retry {
+			s.begun(st)
 			s.spawn(p)
 			s.awaitStart(st)
 			return
@@ -261,53 +293,58 @@ func (s *Supervisor) replace(st *step) {
 
 // stepped takes the news that a step has waited for.
 func (s *Supervisor) stepped(st *step, f *Fault) {
+	p := st.proc
 	switch {
-	case f != nil || st.running || st.change.Action == plan.RemoveProcess:
+	case st.running || st.change.Action == plan.RemoveProcess:
+		s.over(st, f)
+	case f != nil: // if it ends after all, it goes on as it was
+		p.again = st.starts && p.state == process.Stopping
 		s.over(st, f)
 	case s.quitting():
 		s.over(st, &Fault{Kind: ShutdownState})
+	case p.state != process.Stopped: // quirk C14: nobody knows
+		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " is in an unknown process state"})
 	default:
-		s.swap(st.proc, st.change.Spec)
+		s.swap(p, st.change.Spec)
 		if !st.starts {
 			s.over(st, nil)
 			return
 		}
-		st.proc.again = true // stopped starts it in a moment
+		p.again = true // stopped starts it in a moment
 		s.awaitStart(st)
 	}
 }
 
-// over ends a step. After a replacement that failed, those behind it in the line keep what they have.
+// over ends a step. After a replacement that failed, those behind it in the line keep what they have; a group of which a member does not go
+// does not come again.
 func (s *Supervisor) over(st *step, f *Fault) {
-	result := st.result(f)
 	if st.proc.step == st {
 		st.proc.step = nil
 	}
+	s.ended(st.op, st.result(f))
 	if g := st.proc.group; f != nil && g.ending {
-		s.stay(g)
+		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
 	}
-	r := st.op.request
-	r.reply.Updated = append(r.reply.Updated, result)
-	s.publish(StepEnded{Op: st.op.id, Step: result})
-	if l := st.line; l != nil {
-		if f != nil {
-			rest := l.waiting
-			l.waiting = nil
-			for _, w := range rest {
-				w.line = nil
-				s.over(w, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
-			}
-		} else {
-			s.advance(l)
-		}
+	switch l := st.line; {
+	case l == nil:
+	case f == nil || f.Kind == ShutdownState:
+		s.advance(l)
+	default:
+		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
 	}
-	s.lessOne(r)
+	s.lessOne(st.op.request)
+}
+
+// ended tells of the end of a step.
+func (s *Supervisor) ended(op *operation, r StepResult) {
+	op.request.reply.Updated = append(op.request.reply.Updated, r)
+	s.publish(StepEnded{Op: op.id, Step: r})
 }
 
 func (st *step) result(f *Fault) StepResult {
 	c := st.change
 	return StepResult{
-		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.starts, Fault: f,
+		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Fault: f,
 	}
 }
 
@@ -341,16 +378,29 @@ func (s *Supervisor) closeGroups() {
 		}
 		if g.successor != nil && !s.quitting() {
 			s.startPlanned(s.addPlanned(op, *g.successor))
+		} else {
+			s.forgo(g, &Fault{Kind: ShutdownState})
 		}
 		s.lessOne(op.request)
 	}
 }
 
-// stay ends the wait for a group of which a member cannot be stopped: it remains, with this member alone.
-func (s *Supervisor) stay(g *group) {
+// stay ends the wait for a group of which a member cannot be stopped: it remains, with this member alone and until this ends.
+func (s *Supervisor) stay(g *group, f *Fault) {
 	if op := g.endOp; op != nil {
+		s.forgo(g, f)
 		g.endOp, g.successor = nil, nil
 		s.lessOne(op.request)
+	}
+}
+
+// forgo tells that the members of a group that was to come again do not.
+func (s *Supervisor) forgo(g *group, f *Fault) {
+	if g.successor == nil {
+		return
+	}
+	for _, spec := range g.successor.Processes {
+		s.ended(g.endOp, StepResult{Group: g.name(), Name: spec.Name, Action: plan.AddProcess, Fault: f})
 	}
 }
 
@@ -409,12 +459,5 @@ func (s *Supervisor) held(t Target) (op uint64, yes bool) {
 }
 
 func (s *Supervisor) heldGroup(name string) (op uint64, yes bool) {
-	g := s.named[name]
-	if g == nil {
-		return 0, false
-	}
-	if g.endOp != nil {
-		return g.endOp.id, true
-	}
 	return s.held(Target{Group: name})
 }

@@ -101,7 +101,7 @@ func (p *proc) rest() plan.Rest {
 	switch {
 	case p.state == process.Fatal:
 		return plan.GaveUp
-	case (p.state.IsStopped() || p.state == process.Stopping) && !p.restarting() && !p.again:
+	case (p.state.IsStopped() || p.state == process.Stopping) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
 		return plan.AtRest
 	}
 	return plan.Up

@@ -70,7 +70,7 @@ func TestUpdate(t *testing.T) {
 		began := time.Now()
 		got := w.update(ctx, control.UpdateRequest{Plan: p.ID})
 		want := "=live db:db_0\n=rename one:one>one:one_0\n" + // at once
-			"+start new:new_0\n+start one:one_1\n+live idle:idle_0\n=live idle:idle_0\n+replace web:web_0\n+stop old:old_0\n" +
+			"+start new:new_0\n+start one:one_1\n=live idle:idle_0\n+replace web:web_0\n+stop old:old_0\n" +
 			"=stop old:old_0\n" + // 0.2 s
 			"=start new:new_0\n=start one:one_1\n" + // 1 s
 			"=replace web:web_0\n+replace web:web_1\n=replace web:web_1\n+replace web:web_2\n=replace web:web_2\ndone "

@@ -113,7 +113,8 @@ const (
 	refusedOther    = "Other settings has changed, please use update"
 )
 
-// Hash identifies the content of an active group, with which of its members run.
+// Hash identifies the content of an active group, with which of its members run. Program and number of a process are part of it, since they
+// decide which process is renamed.
 func (g Group) Hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d\n", g.Name, g.Kind, g.Priority)
@@ -121,7 +122,7 @@ func (g Group) Hash() string {
 		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
 	}
 	for _, p := range g.Processes {
-		fmt.Fprintf(h, "%q %v %d", p.Name, g.Leaving[p.Name], g.Down[p.Name])
+		fmt.Fprintf(h, "%q %v %d %q %d", p.Name, g.Leaving[p.Name], g.Down[p.Name], p.Program, p.Num)
 		for _, f := range process.Fields {
 			fmt.Fprintf(h, " %q", f.Text(p))
 		}

@@ -207,17 +207,25 @@ func groupDifferences(active, desired process.GroupSpec) []Difference {
 	return append(out, socketDifferences(active, desired)...)
 }
 
-// socketDifferences are those of the socket that the members of a FastCGI program share: any member that stays tells them.
+// socketDifferences are those of the sockets that members of FastCGI programs share. A member that does not stay is compared with another of its
+// program, which has the same socket.
 func socketDifferences(active, desired process.GroupSpec) []Difference {
+	var out []Difference
 	for _, before := range active.Processes {
 		after, ok := desired.Process(before.Name)
+		if i := slices.IndexFunc(desired.Processes, func(s process.Spec) bool { return s.Program == before.Program }); !ok && i >= 0 {
+			after, ok = desired.Processes[i], true
+		}
 		if !ok {
 			continue
 		}
-		all := SpecDifferences(before, after)
-		return slices.DeleteFunc(all, func(d Difference) bool { return d.Class != process.GroupWide })
+		for _, d := range SpecDifferences(before, after) {
+			if d.Class == process.GroupWide && !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
 	}
-	return nil
+	return out
 }
 
 // SpecDifferences lists the options in which two processes differ.
