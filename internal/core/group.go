@@ -94,7 +94,7 @@ func (s *Supervisor) autostart(list []*proc) {
 		sortAscending(list)
 	}
 	for _, p := range list {
-		if p.spec.Autostart {
+		if p.spec.Autostart && s.mark(p) == Free {
 			s.spawn(p)
 		}
 	}

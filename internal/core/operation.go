@@ -44,7 +44,7 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 	g.byOrder(starts)
 	sortAscending(starts)
 	for _, m := range starts {
-		if m.spec.Autostart || m.state == process.Exited {
+		if m.spec.Autostart && s.mark(m) == Free || m.state == process.Exited {
 			s.spawn(m)
 		}
 	}

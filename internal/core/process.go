@@ -271,7 +271,7 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 
 // revives reports whether an EXITED process is started again by itself.
 func (s *Supervisor) revives(p *proc) bool {
-	if p.fate != stays || s.quitting() {
+	if p.fate != stays || s.quitting() || s.mark(p) == Held {
 		return false
 	}
 	switch p.spec.Autorestart {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
@@ -30,7 +31,8 @@ type Supervisor struct {
 	serial uint64 // of the next event
 	clock  clock
 
-	ops map[uint64]*operation // updates under way that have a number
+	marks map[process.Namespec]Mark
+	ops   map[uint64]*operation // updates under way that have a number
 
 	settled []*proc // entered a stopped state in this step; looked at by settle
 	quit    *quit   // set while everything is being stopped
@@ -39,15 +41,18 @@ type Supervisor struct {
 
 // New makes a machine without groups.
 func New(opts Options) *Supervisor {
-	return &Supervisor{
+	s := &Supervisor{
 		opts:     opts,
 		named:    map[string]*group{},
 		procs:    map[process.ID]*proc{},
 		requests: map[Req]*request{},
 		sent:     map[Token]sending{},
 		ops:      map[uint64]*operation{},
+		marks:    map[process.Namespec]Mark{},
 		serial:   opts.EventSerial,
 	}
+	maps.Copy(s.marks, opts.Marks)
+	return s
 }
 
 // Step advances the machine to now, which fires all due deadlines in order of time, then takes one input. It returns the effects in the
@@ -149,6 +154,8 @@ func (s *Supervisor) command(c Command) {
 		s.apply(c.Req, do.Plan, leaves)
 	case Update:
 		s.update(c.Req, do)
+	case SetMark:
+		s.answer(c.Req, s.setMark(do))
 	case CancelUpdate:
 		s.answer(c.Req, s.cancelUpdate(do.Op))
 	case SendRemote:

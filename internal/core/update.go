@@ -202,7 +202,7 @@ func (s *Supervisor) swap(p *proc, spec process.Spec) {
 func (s *Supervisor) startPlanned(steps []*step) {
 	slices.SortStableFunc(steps, func(a, b *step) int { return ascending(a.proc, b.proc) })
 	for _, st := range steps {
-		if st.change.Action == plan.AddProcess && !st.proc.spec.Autostart {
+		if st.change.Action == plan.AddProcess && (!st.proc.spec.Autostart || s.mark(st.proc) != Free) {
 			s.over(st, nil)
 			continue
 		}

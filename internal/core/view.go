@@ -86,6 +86,12 @@ func (s *Supervisor) manifestGroup(g *group) plan.Group {
 			}
 			out.Leaving[p.name] = true
 		}
+		if s.mark(p) == Held {
+			if out.Held == nil {
+				out.Held = map[string]bool{}
+			}
+			out.Held[p.name] = true
+		}
 		if rest := p.rest(); rest != plan.Up {
 			if out.Down == nil {
 				out.Down = map[string]plan.Rest{}

@@ -57,9 +57,10 @@ func (d *Daemon) note(e core.Event) {
 		case process.Starting:
 			t.began = now
 			text := ""
-			if e.From == process.Backoff {
+			switch e.From {
+			case process.Backoff:
 				text = fmt.Sprintf("try %d", e.Tries+1)
-			} else if e.From == process.Exited {
+			case process.Exited:
 				text = "by itself: autorestart"
 			}
 			t.add(control.Moment{Time: now, Type: "start", Text: text})

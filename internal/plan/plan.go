@@ -22,6 +22,7 @@ type Manifest struct {
 type Group struct {
 	process.GroupSpec
 	Leaving map[string]bool
+	Held    map[string]bool // members that are to be left as they are
 	Down    map[string]Rest // members that do not run and will not by themselves
 }
 
@@ -80,6 +81,7 @@ type Plan struct {
 	Fields  []Difference      // options of the group itself that are new
 	Changes []Change          // under Grace additions first, each kind in natural order of names
 	Kept    []string          // under Minimal: members that nothing happens to
+	Held    []string          // under Minimal: those of them that would change if they were not held
 	Refusal *Refusal          // set: the plan does nothing
 }
 
@@ -113,7 +115,7 @@ const (
 	refusedOther    = "Other settings has changed, please use update"
 )
 
-// Hash identifies the content of an active group, with which of its members run. Program and number of a process are part of it, since they
+// Hash identifies the content of an active group, with which of its members run and which are held. Program and number of a process are part of it, since they
 // decide which process is renamed.
 func (g Group) Hash() string {
 	h := sha256.New()
@@ -122,7 +124,7 @@ func (g Group) Hash() string {
 		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
 	}
 	for _, p := range g.Processes {
-		fmt.Fprintf(h, "%q %v %d %q %d", p.Name, g.Leaving[p.Name], g.Down[p.Name], p.Program, p.Num)
+		fmt.Fprintf(h, "%q %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
 		for _, f := range process.Fields {
 			fmt.Fprintf(h, " %q", f.Text(p))
 		}

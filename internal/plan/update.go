@@ -63,19 +63,73 @@ func Minimal(active Manifest, desired []process.GroupSpec, only []string) Update
 			continue
 		}
 		if a, ok := active.Group(d.Name); ok {
-			u.Plans = append(u.Plans, minimal(a, d))
+			d, held := leaveHeld(a, d)
+			p := minimal(a, d)
+			p.Held = held
+			u.Plans = append(u.Plans, p)
 		} else {
 			u.Plans = append(u.Plans, Plan{Group: d.Name, Scope: AddGroup, Desired: d, Changes: additions(d)})
 		}
 	}
 	for _, a := range active.Groups {
 		if !wanted[a.Name] && chosen(a.Name) {
+			if d, held := leaveHeld(a, process.GroupSpec{Name: a.Name, Kind: a.Kind, Priority: a.Priority, Listener: a.Listener}); len(held) > 0 {
+				p := minimal(a, d)
+				p.Held = held
+				u.Plans = append(u.Plans, p)
+				continue
+			}
 			u.Plans = append(u.Plans, Plan{
 				Group: a.Name, Scope: RemoveGroup, Base: a.Hash(), Desired: process.GroupSpec{Name: a.Name}, Changes: removals(a),
 			})
 		}
 	}
 	return u
+}
+
+// leaveHeld changes the desired group so that held members stay what they are, and with them what they share with their group. It returns the
+// names of those that would change otherwise.
+func leaveHeld(active Group, desired process.GroupSpec) (process.GroupSpec, []string) {
+	if len(active.Held) == 0 {
+		return desired, nil
+	}
+	desired.Kind, desired.Listener = active.Kind, keepHandler(active.Listener, desired.Listener)
+	desired.Processes = slices.Clone(desired.Processes)
+	var socket process.SocketSpec
+	var held []string
+	for _, now := range active.Processes {
+		if !active.Held[now.Name] {
+			continue
+		}
+		socket = now.Socket
+		i := slices.IndexFunc(desired.Processes, func(s process.Spec) bool { return s.Name == now.Name })
+		switch {
+		case i < 0:
+			desired.Processes = append(desired.Processes, now)
+			held = append(held, now.Name)
+		default:
+			if len(process.Changes(now, desired.Processes[i])) > 0 {
+				held = append(held, now.Name)
+			}
+			desired.Processes[i] = now
+		}
+	}
+	if active.Kind == process.KindFCGI {
+		for i := range desired.Processes {
+			desired.Processes[i].Socket = socket
+		}
+	}
+	return desired, held
+}
+
+// keepHandler is the desired listener with what cannot change while its processes stay.
+func keepHandler(active, desired *process.ListenerSpec) *process.ListenerSpec {
+	if active == nil || desired == nil {
+		return active
+	}
+	l := *desired
+	l.ResultHandler, l.CountBytes = active.ResultHandler, active.CountBytes
+	return &l
 }
 
 func additions(d process.GroupSpec) []Change {
