@@ -404,5 +404,6 @@ func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	case cancelled > 0:
 		state, text = control.OperationCancelled, fmt.Sprintf("%d of %d processes were left as they were", cancelled, len(reply.Updated))
 	}
+	d.noteGeneration(op, state)
 	d.conclude(op, state, text)
 }
