@@ -38,6 +38,7 @@ var verbOptions = []optionInfo{
 	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
+	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
 }
 

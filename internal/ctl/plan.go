@@ -261,6 +261,9 @@ func groupSummary(g control.PlanGroup) string {
 			parts = append(parts, "added")
 		}
 	}
+	if n := len(g.Held); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d held back", n))
+	}
 	if len(parts) == 0 {
 		return "untouched"
 	}

@@ -160,7 +160,7 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 	none := func() []string { return []string{} }
 	g := control.PlanGroup{
 		Name: p.Group, Action: groupActions[p.Scope], Changes: []control.OptionChange{}, Start: none(), Stop: none(), Replace: none(), Rename: []control.Renaming{},
-		Live: none(), Down: none(), Add: none(), Untouched: plan.QualifiedNames(p.Group, p.Kept),
+		Live: none(), Down: none(), Add: none(), Untouched: plan.QualifiedNames(p.Group, p.Kept), Held: plan.QualifiedNames(p.Group, p.Held),
 	}
 	if p.Empty() {
 		g.Action = "keep"

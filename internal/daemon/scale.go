@@ -114,7 +114,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 func keepCounts(s *store.Store, scaling control.Scaling, who string) (err error) {
 	for _, p := range scaling.Programs {
 		if p.Override {
-			err = errors.Join(err, s.SetOverride(store.Override{Group: p.Program, Count: len(p.Nums), Nums: p.Nums, Who: who}))
+			err = errors.Join(err, s.SetOverride(store.Override{Group: p.Program, Count: len(p.Nums), Nums: intsText(p.Nums), Who: who}))
 		} else {
 			err = errors.Join(err, s.ClearOverride(p.Program))
 		}

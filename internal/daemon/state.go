@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,9 +110,11 @@ func (s *State) Close() error {
 func countsOf(s *store.Store) map[string][]int {
 	out := map[string][]int{}
 	for _, o := range s.Overrides() {
-		nums := o.Nums
-		if nums == nil {
-			nums = []int{}
+		nums := []int{}
+		for word := range strings.SplitSeq(o.Nums, ",") {
+			if n, err := strconv.Atoi(word); err == nil {
+				nums = append(nums, n)
+			}
 		}
 		out[o.Group] = nums
 	}

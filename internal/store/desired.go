@@ -12,7 +12,7 @@ import (
 type Override struct {
 	Group string    `json:"group"`
 	Count int       `json:"count"`          // processes; 0 is a number like any other
-	Nums  []int     `json:"nums,omitempty"` // process_num of each; none = the first of them
+	Nums  string    `json:"nums,omitempty"` // process_num of each: "0,2,3"
 	Who   string    `json:"who"`
 	When  time.Time `json:"when"` // set by the store where it is zero
 	Note  string    `json:"note"`

@@ -121,7 +121,7 @@ func (m *model) step(s *Store, r *rand.Rand, now func() time.Time) (durable bool
 	at := now().UTC()
 	switch r.IntN(12) {
 	case 0:
-		o := Override{name.Group, r.IntN(4), who, at, note}
+		o := Override{name.Group, r.IntN(4), []string{"", "0,2"}[r.IntN(2)], who, at, note}
 		m.overrides[name.Group] = o
 		return true, s.SetOverride(o)
 	case 1:
