@@ -57,7 +57,7 @@ func load(program string, cl ctl.CommandLine) (ctl.Settings, *ctl.Exit) {
 	}
 	s := ctl.Settings{
 		Program: program, ServerURL: c.ServerURL, Username: c.Username, Password: c.Password, Prompt: c.Prompt, HistoryFile: c.HistoryFile,
-		Interactive: cl.Interactive, Plain: cl.Plain, EscapeOutput: !showsUnicode(m.Environ),
+		Interactive: cl.Interactive, Plain: cl.Plain, Minimal: c.Minimal, EscapeOutput: !showsUnicode(m.Environ),
 		Form: cl.Form, Timeout: cl.Timeout, Parallel: cl.Parallel,
 	}
 	for _, p := range c.Plugins {

@@ -23,12 +23,13 @@ type supervisor struct {
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
-	serial    uint64         // of the next event: it goes on after a soft restart
-	strict    bool           // refuse what Supervisor lets pass in silence
-	infos     []string       // what the start wants to tell the main log
-	trouble   []string       // likewise, as criticals
-	signals   chan os.Signal // nil until the first run listens
-	detached  bool           // standard error leads nowhere
+	serial    uint64           // of the next event: it goes on after a soft restart
+	counts    map[string][]int // numbers of processes that were set, likewise
+	strict    bool             // refuse what Supervisor lets pass in silence
+	infos     []string         // what the start wants to tell the main log
+	trouble   []string         // likewise, as criticals
+	signals   chan os.Signal   // nil until the first run listens
+	detached  bool             // standard error leads nowhere
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -113,9 +114,10 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
-		Logger: logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial,
+		Config: c, Load: s.load, LoadFile: func(path string) (*config.Config, error) { return config.Load(s.machine, path, s.overrides) },
+		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
+		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
+		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial, Counts: s.counts,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
 		},
@@ -147,7 +149,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	defer close(done)
 	go s.obey(d, logs.logger.Enabled(context.Background(), daemon.LevelDebug), logf, done)
 	restart = d.Run(context.Background())
-	s.serial = d.EventSerial()
+	s.serial, s.counts = d.EventSerial(), d.Counts()
 	return restart, nil
 }
 

@@ -186,6 +186,11 @@ func (s *Stream) Reconfigure(cfg Config) error {
 	before := s.target
 	old := s.configure(cfg)
 	t, opened := s.target, s.opened
+	s.fresh = cfg.Auto && t != before
+	fresh := s.fresh && opened
+	if fresh {
+		s.fresh = false
+	}
 	s.mu.Unlock()
 	if old != nil {
 		if opened {
@@ -195,6 +200,9 @@ func (s *Stream) Reconfigure(cfg Config) error {
 	}
 	if t == nil || t == before || !opened {
 		return nil
+	}
+	if fresh {
+		_ = t.create(autoMode) // begin would say why not
 	}
 	if err := t.begin(); err != nil {
 		t.mu.Lock()

@@ -75,8 +75,10 @@ func (e *ProtocolError) Error() string {
 
 // Statuses that mean something here. Package net/http names them all, but it must stay out of the client (see exchange.go).
 const (
-	statusOK       = 200
-	statusNotFound = 404
+	statusOK             = 200
+	statusBadRequest     = 400
+	statusNotFound       = 404
+	statusNotImplemented = 501
 )
 
 // maxResponse bounds the memory that a broken server can cost, in bytes. The largest honest answer is getAllConfigInfo: 3 KB a process.

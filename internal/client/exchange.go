@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -67,13 +68,20 @@ func (c *Client) exchange(ctx context.Context, verb, path string, payload []byte
 // request returns the bytes of a request. Its length is always known: Supervisor reads no chunks.
 func (c *Client) request(verb, path string, payload []byte) []byte {
 	u := url.URL{Path: path}
+	if isJSON(path) { // what comes behind a log's name may be part of it
+		u.Path, u.RawQuery, _ = strings.Cut(path, "?")
+	}
 	b := make([]byte, 0, 512+len(payload))
-	b = append(b, verb+" "+u.EscapedPath()+" HTTP/1.1\r\nHost: "+c.host+"\r\nUser-Agent: graced\r\n"...)
+	b = append(b, verb+" "+u.RequestURI()+" HTTP/1.1\r\nHost: "+c.host+"\r\nUser-Agent: graced\r\n"...)
 	if c.username != "" {
 		b = append(b, "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(c.username+":"+c.password))+"\r\n"...)
 	}
 	if payload != nil {
-		b = append(b, "Content-Type: text/xml\r\nAccept: text/xml\r\nContent-Length: "...)
+		kind := "text/xml"
+		if isJSON(path) {
+			kind = "application/json"
+		}
+		b = append(b, "Content-Type: "+kind+"\r\nAccept: "+kind+"\r\nContent-Length: "...)
 		b = append(strconv.AppendInt(b, int64(len(payload)), 10), "\r\n"...)
 	}
 	return append(append(b, "\r\n"...), payload...)

@@ -11,6 +11,7 @@ type CtlConfig struct {
 	Prompt      string
 	HistoryFile string // absolute; "" = none
 	Plugins     []Plugin
+	Minimal     bool // [graced] update=minimal
 	Warnings    []Warning
 	Set         map[string]bool // the keys that the file sets
 }
@@ -54,6 +55,11 @@ func LoadCtl(m Machine, path string) (*CtlConfig, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	g, gerr := l.graced()
+	if gerr != nil {
+		return nil, gerr
+	}
+	c.Minimal = g.MinimalUpdate
 	plugins, perr := l.plugins("ctlplugin:", ctlFactoryKey, ctlFactories)
 	if perr != nil {
 		return nil, perr

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"strings"
@@ -18,6 +20,7 @@ type Config struct {
 	RPCInterfaces []Plugin            // in the order of the files
 	Warnings      []Warning           // in the order they came up
 	IncludedFiles []string            // absolute; those that could be read
+	Sums          map[string]string   // SHA-256 of each file that was read, in hex, by absolute path
 
 	loader *loader // what AddProgram needs
 }
@@ -36,8 +39,10 @@ type loader struct {
 
 	environment map[string]string // of [supervisord]
 	included    []string
+	sums        map[string]string
 	warnings    []Warning
 	warned      map[Warning]bool
+	scaled      map[string][]int // process_num of each process, by program, instead of numprocs
 }
 
 // Load reads the configuration of the daemon: the file path, which may be relative to m.Dir, and what it includes (contract: config,
@@ -76,14 +81,14 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 		return nil, err
 	}
 	l.noteUnknown()
-	c.Warnings, c.IncludedFiles = l.warnings, l.included
+	c.Warnings, c.IncludedFiles, c.Sums = l.warnings, l.included, l.sums
 	return c, nil
 }
 
 // newLoader reads the main file.
 func newLoader(m Machine, path string) (*loader, *Error) {
 	l := &loader{
-		m: m, named: path, here: m.abspath(dirname(path)), table: newTable(), envNames: newScope(nil), warned: map[Warning]bool{},
+		m: m, named: path, here: m.abspath(dirname(path)), table: newTable(), envNames: newScope(nil), warned: map[Warning]bool{}, sums: map[string]string{},
 	}
 	for _, kv := range m.Environ {
 		if k, v, ok := strings.Cut(kv, "="); ok {
@@ -100,6 +105,7 @@ func newLoader(m Machine, path string) (*loader, *Error) {
 	case err != nil:
 		return nil, &Error{File: path, Text: "could not read config file " + path, Hint: "cannot read it: " + err.Error()}
 	}
+	l.sums[m.abspath(path)] = sum(data)
 	if err := l.table.read(path, data); err != nil {
 		return nil, err
 	}
@@ -143,6 +149,7 @@ func (l *loader) include() *Error {
 				continue
 			}
 			l.included = append(l.included, name)
+			l.sums[name] = sum(data)
 			if err := l.table.read(name, data); err != nil {
 				return err
 			}
@@ -150,6 +157,11 @@ func (l *loader) include() *Error {
 		}
 	}
 	return nil
+}
+
+func sum(data []byte) string {
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:])
 }
 
 // warn notes a remark once per place.

@@ -16,6 +16,7 @@ type Machine struct {
 	Group     func(name string) (gid int, e error) // by name, or by number if name is a decimal number
 	Home      func(user string) (string, error)    // the home directory of a user; "" = the user we run as
 
+	CPUs     int      // processors that we may run on; 0 counts as 1
 	UID      int      // the account we run as
 	Hostname string   // the node name, without domain additions
 	Environ  []string // KEY=value

@@ -36,6 +36,7 @@ type programReader struct {
 	*reader
 	group string
 
+	program         string // its name
 	numprocs, first int
 	nameFormat      string
 }
@@ -50,8 +51,8 @@ func (p *programReader) read() []process.Spec {
 		return nil
 	}
 	var specs []process.Spec
-	for i := range max(p.numprocs, 0) {
-		s := p.single(spec, p.first+i)
+	for _, num := range p.numsOf() {
+		s := p.single(spec, num)
 		if p.err != nil {
 			return nil
 		}
@@ -67,6 +68,7 @@ func (p *programReader) shared() process.Spec {
 	if err != nil {
 		p.refuse("", err.Error(), "rename the program")
 	}
+	p.program = name
 	p.scope.names["here"] = textValue(p.here)
 	p.scope.names["program_name"] = textValue(name)
 	p.scope.names["host_node_name"] = textValue(p.m.Hostname)
@@ -84,8 +86,11 @@ func (p *programReader) shared() process.Spec {
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
 	s.ExitCodes = read(p.reader, "exitcodes", []int{0}, ParseExitCodes)
 	s.RedirectStderr = p.bool("redirect_stderr", false)
-	p.numprocs = p.int("numprocs", 1)
+	p.numprocs = read(p.reader, "numprocs", 1, p.m.count)
 	p.first = p.int("numprocs_start", 0)
+	if nums, ok := p.scaled[name]; ok {
+		p.numprocs = len(nums)
+	}
 	s.Stdout.CaptureMaxBytes = p.bytes("stdout_capture_maxbytes", 0)
 	s.Stdout.EventsEnabled = p.bool("stdout_events_enabled", false)
 	s.Stderr.CaptureMaxBytes = p.bytes("stderr_capture_maxbytes", 0)
@@ -128,6 +133,7 @@ func (p *programReader) shared() process.Spec {
 
 // single reads the options that are expanded for each process.
 func (p *programReader) single(s process.Spec, num int) process.Spec {
+	s.Num = num
 	p.scope.names["process_num"] = numValue(int64(num))
 	p.scope.names["numprocs"] = numValue(int64(p.numprocs))
 	// compat: names from the environment of an earlier process stay, unless the daemon's environment has them too.

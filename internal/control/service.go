@@ -19,6 +19,8 @@ type Service interface {
 	Reconcile
 	Logs
 	Admin
+	Change
+	Explain
 }
 
 // Info answers questions.

@@ -17,6 +17,10 @@ type group struct {
 	pool      *pool           // of an event listener; nil for others
 	departed  map[string]bool // members that were removed by way of a plan and not added again since
 	unstopped int             // members that a quit has to wait for
+
+	ending    bool               // it is removed with its last member
+	endOp     *operation         // that waits for it
+	successor *process.GroupSpec // what comes after it; nil = nothing
 }
 
 func (g *group) name() string { return g.spec.Name }
@@ -32,30 +36,36 @@ func (s *Supervisor) addGroups(specs []process.GroupSpec, boot bool) *Fault {
 	}
 	var added []*proc
 	for _, spec := range specs {
-		g := &group{spec: spec, byName: map[string]*proc{}}
-		g.spec.Processes = nil
-		if n := len(s.groups); n > 0 {
-			g.rank = s.groups[n-1].rank + 1
-		}
-		s.groups = append(s.groups, g)
-		s.named[spec.Name] = g
-		for _, member := range spec.Processes {
-			if g.byName[member.Name] == nil {
-				added = append(added, s.addMember(g, member))
-			}
-		}
-		if spec.Listener != nil {
-			s.newPool(g, spec.Listener)
-		}
-		s.revision++
-		s.publish(GroupAdded{Name: spec.Name})
-		s.notifyGroup(event.ProcessGroupAdded, spec.Name)
+		added = append(added, s.addGroup(spec).members...)
 	}
 	if boot {
 		s.notifyDaemon(event.SupervisorStateChangeRunning)
 	}
 	s.autostart(added)
 	return nil
+}
+
+// addGroup adds a group; its members are STOPPED.
+func (s *Supervisor) addGroup(spec process.GroupSpec) *group {
+	g := &group{spec: spec, byName: map[string]*proc{}}
+	g.spec.Processes = nil
+	if n := len(s.groups); n > 0 {
+		g.rank = s.groups[n-1].rank + 1
+	}
+	s.groups = append(s.groups, g)
+	s.named[spec.Name] = g
+	for _, member := range spec.Processes {
+		if g.byName[member.Name] == nil {
+			s.addMember(g, member)
+		}
+	}
+	if spec.Listener != nil {
+		s.newPool(g, spec.Listener)
+	}
+	s.revision++
+	s.publish(GroupAdded{Name: spec.Name})
+	s.notifyGroup(event.ProcessGroupAdded, spec.Name)
+	return g
 }
 
 // addMember adds a process to a group, STOPPED.
@@ -84,7 +94,7 @@ func (s *Supervisor) autostart(list []*proc) {
 		sortAscending(list)
 	}
 	for _, p := range list {
-		if p.spec.Autostart {
+		if p.spec.Autostart && s.mark(p) == Free {
 			s.spawn(p)
 		}
 	}
@@ -102,6 +112,13 @@ func (s *Supervisor) removeGroup(name string) *Fault {
 	for len(g.members) > 0 {
 		s.drop(g.members[len(g.members)-1])
 	}
+	s.dropGroup(g)
+	return nil
+}
+
+// dropGroup takes a group without members out of the machine.
+func (s *Supervisor) dropGroup(g *group) {
+	name := g.name()
 	s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
 	delete(s.named, name)
 	if g.pool != nil {
@@ -110,7 +127,6 @@ func (s *Supervisor) removeGroup(name string) *Fault {
 	s.revision++
 	s.publish(GroupRemoved{Name: name})
 	s.notifyGroup(event.ProcessGroupRemoved, name)
-	return nil
 }
 
 // drop takes a stopped process out of the machine and tells who waited for that.

@@ -170,6 +170,18 @@ type Apply struct{ Plan plan.Plan }
 // that old clients leave to the server. Stopping a leaving member that has stopped already succeeds.
 type Leave struct{ Plan plan.Plan }
 
+// Update carries out the plans of an update: new members are started and surplus ones end at once, those to be replaced are so one after the
+// other in each group. It is answered with Updated when all is over; a plan for another base than the present one is refused with Stale as a
+// whole. Op, if not zero, names the update in StepBegan, StepEnded and CancelUpdate. Processes it has to do with are held until their step is
+// over: see Supervisor.Blocked.
+type Update struct {
+	Op   uint64
+	Plan plan.Update
+}
+
+// CancelUpdate keeps an update from beginning with more processes. BadName when it is over.
+type CancelUpdate struct{ Op uint64 }
+
 // SendRemote gives a REMOTE_COMMUNICATION event to the listeners.
 type SendRemote struct{ Kind, Data string }
 
@@ -186,13 +198,15 @@ func (AddProcesses) verb()  {}
 func (RemoveProcess) verb() {}
 func (Apply) verb()         {}
 func (Leave) verb()         {}
+func (Update) verb()        {}
+func (CancelUpdate) verb()  {}
 func (Quit) verb()          {}
 func (SendRemote) verb()    {}
 
 // FaultKind classifies a refusal. The numbers are those of the control protocol (contract: rpc, "Dispatch and faults").
 type FaultKind int
 
-// The refusals. Stale has no number in the protocol and never leaves the daemon.
+// The refusals. Stale and Cancelled have no number in the protocol: they belong to updates, which old clients do not know.
 const (
 	ShutdownState       FaultKind = 6
 	BadName             FaultKind = 10
@@ -207,6 +221,7 @@ const (
 	AlreadyAdded        FaultKind = 90
 	StillRunning        FaultKind = 91
 	Stale               FaultKind = -1
+	Cancelled           FaultKind = -2
 )
 
 // Fault is a refused command, or the refused part of one.
@@ -262,6 +277,14 @@ type OpenLogs struct {
 // CloseLogs releases the logs of a process that was removed.
 type CloseLogs struct{ ID process.ID }
 
+// ChangeLogs changes the logs of a process that may be running to what its spec says now.
+type ChangeLogs struct {
+	ID       process.ID
+	Group    string
+	Spec     *process.Spec
+	Listener bool
+}
+
 // Reply answers a command. With a target of one process, Fault or success; otherwise one Outcome for each process that was touched, in
 // the order of completion. Apply answers with Applied.
 type Reply struct {
@@ -269,6 +292,17 @@ type Reply struct {
 	Fault    *Fault
 	Outcomes []Outcome
 	Applied  *Applied
+	Updated  []StepResult // with Update: in the order of completion
+}
+
+// StepResult is what an update did to one process. Fault nil: done.
+type StepResult struct {
+	Group, Name string
+	From        string // its name before
+	Action      plan.Action
+	OldPID, PID int  // 0 = it did not run, or does not
+	Started     bool // it was started
+	Fault       *Fault
 }
 
 // Applied is the result of an Apply or Leave. Names are members, in natural order.
@@ -289,6 +323,7 @@ func (Spawn) effect()      {}
 func (Signal) effect()     {}
 func (WriteStdin) effect() {}
 func (OpenLogs) effect()   {}
+func (ChangeLogs) effect() {}
 func (CloseLogs) effect()  {}
 func (Reply) effect()      {}
 func (Publish) effect()    {}
@@ -378,6 +413,21 @@ type MemberAdded struct{ Group, Name string }
 // MemberRemoved reports a process removed from a group that stays.
 type MemberRemoved struct{ Group, Name string }
 
+// MemberRenamed reports a process that goes on under another name.
+type MemberRenamed struct{ Group, From, Name string }
+
+// StepBegan and StepEnded report what an update does: the first what it starts, stops or replaces, the second what is over, done or not.
+type StepBegan struct {
+	Op   uint64
+	Step StepResult
+}
+
+// StepEnded is the opposite of StepBegan. A step that changes something at once, or that is not taken, has no beginning.
+type StepEnded struct {
+	Op   uint64
+	Step StepResult
+}
+
 // Quitting reports that the daemon began to stop everything.
 type Quitting struct{ Restart bool }
 
@@ -461,5 +511,8 @@ func (GroupAdded) event()      {}
 func (GroupRemoved) event()    {}
 func (MemberAdded) event()     {}
 func (MemberRemoved) event()   {}
+func (MemberRenamed) event()   {}
+func (StepBegan) event()       {}
+func (StepEnded) event()       {}
 func (Quitting) event()        {}
 func (Ignored) event()         {}

@@ -44,19 +44,20 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 	g.byOrder(starts)
 	sortAscending(starts)
 	for _, m := range starts {
-		if m.spec.Autostart || m.state == process.Exited {
+		if m.spec.Autostart && s.mark(m) == Free || m.state == process.Exited {
 			s.spawn(m)
 		}
 	}
 	g.byOrder(surplus)
 	sortDescending(surplus)
 	for _, m := range surplus {
-		s.letGo(r, m, end)
+		s.letGo(m, end, waiter{request: r})
 	}
 	s.shut(r)
 }
 
-// adopt makes the desired spec the group's own: from now on a comparison with it finds nothing but the surplus.
+// adopt makes the desired spec the group's own: from now on a comparison with it finds nothing but the surplus. A group that was to go, and
+// could not, is wanted again.
 func (g *group) adopt(desired process.GroupSpec) {
 	place := map[string]int{}
 	for i, spec := range desired.Processes {
@@ -65,6 +66,7 @@ func (g *group) adopt(desired process.GroupSpec) {
 	slices.SortStableFunc(g.members, func(a, b *proc) int { return place[a.name] - place[b.name] })
 	g.spec = desired
 	g.spec.Processes = nil
+	g.ending = false
 }
 
 // byOrder sorts processes by their place in the group.
@@ -99,9 +101,9 @@ func (s *Supervisor) comeBack(p *proc) bool {
 	return false
 }
 
-// letGo begins the end of a surplus member.
-func (s *Supervisor) letGo(r *request, p *proc, end fate) {
-	running := !p.state.IsStopped()
+// letGo begins the end of a surplus member. With goes, w waits until it is gone.
+func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
+	w.what, w.text, w.stopped = forGone, p.namespec().String(), !p.state.IsStopped()
 	p.again = false
 	p.short = 0
 	if p.fate != goes {
@@ -116,7 +118,10 @@ func (s *Supervisor) letGo(r *request, p *proc, end fate) {
 	if end != goes {
 		return
 	}
-	s.await(r, p, waiter{what: forGone, text: p.namespec().String(), stopped: running})
+	if w.request != nil {
+		w.request.left++
+	}
+	p.waiters = append(p.waiters, w)
 	switch {
 	case p.state.IsStopped():
 		s.settled = append(s.settled, p)

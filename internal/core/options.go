@@ -1,5 +1,7 @@
 package core
 
+import "github.com/graced/graced/internal/process"
+
 // Options are the choices of a Supervisor. The zero value gives graced's own verdicts.
 type Options struct {
 	Quirks Quirks
@@ -9,6 +11,8 @@ type Options struct {
 	Identifier string
 	// EventSerial is the number of the first event; see Supervisor.EventSerial.
 	EventSerial uint64
+	// Marks are what users have said of processes and, by a name without a process, of groups; see Supervisor.Marks.
+	Marks map[process.Namespec]Mark
 	// Strict makes an input that the present state does not foresee a panic. Without it the input is ignored and published as Ignored.
 	Strict bool
 }

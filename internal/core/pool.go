@@ -34,15 +34,19 @@ type queued struct {
 
 // newPool makes the pool of a listener group and subscribes it.
 func (s *Supervisor) newPool(g *group, spec *process.ListenerSpec) {
+	g.pool = &pool{group: g, spec: spec, wants: subscriptionOf(spec)}
+	s.pools = append(s.pools, g.pool)
+	s.subscriptions()
+}
+
+func subscriptionOf(spec *process.ListenerSpec) event.Set {
 	var to []event.Type
 	for _, name := range spec.Events {
 		if t, ok := event.Parse(name); ok {
 			to = append(to, t)
 		}
 	}
-	g.pool = &pool{group: g, spec: spec, wants: event.Subscription(to...)}
-	s.pools = append(s.pools, g.pool)
-	s.subscriptions()
+	return event.Subscription(to...)
 }
 
 // dropPool ends the subscription of a pool. What it holds is lost with it.
@@ -94,9 +98,7 @@ var output = event.Subscription(event.ProcessLog, event.ProcessCommunication, ev
 // buffer puts an event behind the others, or in front of them when a listener gave it back. In a full buffer the oldest makes room.
 func (s *Supervisor) buffer(p *pool, q *queued, head bool) {
 	if !q.exempt && len(p.buffer)-p.exempt >= p.spec.BufferSize {
-		i := slices.IndexFunc(p.buffer, func(o *queued) bool { return !o.exempt })
-		s.publish(EventDiscarded{Pool: p.group.name(), Serial: p.buffer[i].serial})
-		p.buffer = slices.Delete(p.buffer, i, i+1)
+		s.discardOldest(p)
 	}
 	if q.exempt {
 		p.exempt++
@@ -106,6 +108,13 @@ func (s *Supervisor) buffer(p *pool, q *queued, head bool) {
 		return
 	}
 	p.buffer = append(p.buffer, q)
+}
+
+// discardOldest throws away the oldest event that counts.
+func (s *Supervisor) discardOldest(p *pool) {
+	i := slices.IndexFunc(p.buffer, func(o *queued) bool { return !o.exempt })
+	s.publish(EventDiscarded{Pool: p.group.name(), Serial: p.buffer[i].serial})
+	p.buffer = slices.Delete(p.buffer, i, i+1)
 }
 
 // rebuffer puts an event back that was given to a listener or could not be given to one.

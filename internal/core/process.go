@@ -35,6 +35,7 @@ type proc struct {
 	abandoned bool // SIGKILL was refused: nobody waits for it any more
 
 	started      time.Duration // Mono of the last spawn
+	startSecs    int           // of this life: a change of the option is for the next
 	began, ended time.Time     // wall time of the last spawn and exit
 	exit         process.ExitStatus
 	hasExit      bool
@@ -47,6 +48,7 @@ type proc struct {
 	due     deadline // what the state waits for
 	report  deadline // the next report that it is waited for
 	waiters []waiter
+	step    *step        // of an update that is busy with it; nil = none
 	unsent  []signalWish // signals asked for before the spawn had an outcome
 }
 
@@ -101,14 +103,14 @@ func (s *Supervisor) spawn(p *proc) {
 	p.again = false
 	p.spawnErr = ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
-	p.started, p.began = s.now.Mono, s.now.Wall
+	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	if p.group.pool != nil {
 		p.listener, p.deaf = event.NewListener(), false
 	}
 	s.enter(p, process.Starting, false)
 	s.emit(Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec})
-	if p.spec.StartSecs > 0 {
-		s.due.arm(&p.due, p.started+seconds(p.spec.StartSecs))
+	if p.startSecs > 0 {
+		s.due.arm(&p.due, p.started+seconds(p.startSecs))
 	}
 }
 
@@ -121,7 +123,7 @@ func (s *Supervisor) spawned(p *proc, pid int) {
 	switch p.state {
 	case process.Starting:
 		s.forked(p, pid)
-		if s.now.Mono >= p.started+seconds(p.spec.StartSecs) {
+		if s.now.Mono >= p.started+seconds(p.startSecs) {
 			s.stayedUp(p)
 		}
 	case process.Stopping: // the stop came before the process
@@ -144,7 +146,7 @@ func (s *Supervisor) forked(p *proc, pid int) {
 func (s *Supervisor) stayedUp(p *proc) {
 	p.tries = 0
 	s.enter(p, process.Running, false)
-	s.publish(StaysUp{Group: p.group.name(), Name: p.name, StartSecs: p.spec.StartSecs})
+	s.publish(StaysUp{Group: p.group.name(), Name: p.name, StartSecs: p.startSecs})
 	s.release(p, nil, forRunning)
 }
 
@@ -229,7 +231,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	lived := s.momentOf(p, in) - p.started
 	switch p.state {
 	case process.Starting:
-		if lived < seconds(p.spec.StartSecs) {
+		if lived < seconds(p.startSecs) {
 			end.TooQuick, end.Expected = true, false
 			p.spawnErr = "Exited too quickly (process log may have details)"
 			s.backOff(p)
@@ -269,7 +271,7 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 
 // revives reports whether an EXITED process is started again by itself.
 func (s *Supervisor) revives(p *proc) bool {
-	if p.fate != stays || s.quitting() {
+	if p.fate != stays || s.quitting() || s.mark(p) == Held {
 		return false
 	}
 	switch p.spec.Autorestart {

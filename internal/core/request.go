@@ -10,8 +10,9 @@ import (
 // request is a command on its way to its answer: it waits for a number of processes.
 type request struct {
 	reply  Reply
-	single bool // about one process: the answer is its fault or none
-	left   int  // outcomes that are missing, plus one while the command is being carried out
+	single bool       // about one process: the answer is its fault or none
+	left   int        // outcomes that are missing, plus one while the command is being carried out
+	op     *operation // that the request is about; nil = none
 }
 
 // waiter is the interest of a request in what becomes of one process.
@@ -20,6 +21,7 @@ type waiter struct {
 	what    waitFor
 	text    string // the name in a fault
 	stopped bool   // with forGone: the process had to be stopped
+	step    *step  // of an update: it goes on with the news, instead of a request; nil = a request waits
 }
 
 // waitFor is a set of things to wait for.
@@ -64,7 +66,13 @@ func (s *Supervisor) done(r *request, p *proc, f *Fault) {
 // lessOne notes that one thing less is missing and answers when nothing is.
 func (s *Supervisor) lessOne(r *request) {
 	r.left--
-	if r.left > 0 || r.reply.Req == 0 {
+	if r.left > 0 {
+		return
+	}
+	if r.op != nil {
+		delete(s.ops, r.op.id)
+	}
+	if r.reply.Req == 0 {
 		return
 	}
 	delete(s.requests, r.reply.Req)
@@ -114,9 +122,18 @@ func (s *Supervisor) releaseAs(p *proc, kind FaultKind, what waitFor) {
 
 func (s *Supervisor) releaseWith(p *proc, what waitFor, fault func(waiter) *Fault) {
 	kept := p.waiters[:0]
+	type news struct {
+		step  *step
+		fault *Fault
+	}
+	var steps []news // they may wait for the next thing: after the list is whole again
 	for _, w := range p.waiters {
 		if w.what&what == 0 {
 			kept = append(kept, w)
+			continue
+		}
+		if w.step != nil {
+			steps = append(steps, news{w.step, fault(w)})
 			continue
 		}
 		if w.what == forGone {
@@ -128,6 +145,9 @@ func (s *Supervisor) releaseWith(p *proc, what waitFor, fault func(waiter) *Faul
 	}
 	clear(p.waiters[len(kept):])
 	p.waiters = kept
+	for _, n := range steps {
+		s.stepped(n.step, n.fault)
+	}
 }
 
 // noteGone notes what became of a surplus member.
@@ -145,5 +165,7 @@ func noteGone(w waiter, p *proc, f *Fault) {
 
 // awaited reports whether a command waits for the process to end.
 func (p *proc) awaited() bool {
-	return slices.ContainsFunc(p.waiters, func(w waiter) bool { return w.what&(forStopped|forGone) != 0 && w.request.reply.Req != 0 })
+	return slices.ContainsFunc(p.waiters, func(w waiter) bool {
+		return w.what&(forStopped|forGone) != 0 && (w.step != nil || w.request.reply.Req != 0)
+	})
 }

@@ -31,28 +31,32 @@ func (s *Supervisor) find(t Target) (list []*proc, single bool, f *Fault) {
 
 // sortAscending orders by priority of the group, then of the process; what is equal keeps its place (contract: process, Ordering).
 func sortAscending(list []*proc) {
-	slices.SortStableFunc(list, func(a, b *proc) int {
-		if c := cmp.Compare(a.group.spec.Priority, b.group.spec.Priority); c != 0 {
-			return c
-		}
-		if a.group != b.group {
-			return cmp.Compare(a.group.rank, b.group.rank)
-		}
-		return cmp.Compare(a.spec.Priority, b.spec.Priority)
-	})
+	slices.SortStableFunc(list, ascending)
+}
+
+func ascending(a, b *proc) int {
+	if c := cmp.Compare(a.group.spec.Priority, b.group.spec.Priority); c != 0 {
+		return c
+	}
+	if a.group != b.group {
+		return cmp.Compare(a.group.rank, b.group.rank)
+	}
+	return cmp.Compare(a.spec.Priority, b.spec.Priority)
 }
 
 // sortDescending is the order of stopping: the highest priority first; what is equal keeps its place.
 func sortDescending(list []*proc) {
-	slices.SortStableFunc(list, func(a, b *proc) int {
-		if c := cmp.Compare(b.group.spec.Priority, a.group.spec.Priority); c != 0 {
-			return c
-		}
-		if a.group != b.group {
-			return cmp.Compare(a.group.rank, b.group.rank)
-		}
-		return cmp.Compare(b.spec.Priority, a.spec.Priority)
-	})
+	slices.SortStableFunc(list, descending)
+}
+
+func descending(a, b *proc) int {
+	if c := cmp.Compare(b.group.spec.Priority, a.group.spec.Priority); c != 0 {
+		return c
+	}
+	if a.group != b.group {
+		return cmp.Compare(a.group.rank, b.group.rank)
+	}
+	return cmp.Compare(b.spec.Priority, a.spec.Priority)
 }
 
 // start carries out a Start. Of several processes those that do not count as running are touched.

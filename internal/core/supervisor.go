@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
@@ -30,6 +31,9 @@ type Supervisor struct {
 	serial uint64 // of the next event
 	clock  clock
 
+	marks map[process.Namespec]Mark
+	ops   map[uint64]*operation // updates under way that have a number
+
 	settled []*proc // entered a stopped state in this step; looked at by settle
 	quit    *quit   // set while everything is being stopped
 	halted  bool
@@ -37,14 +41,18 @@ type Supervisor struct {
 
 // New makes a machine without groups.
 func New(opts Options) *Supervisor {
-	return &Supervisor{
+	s := &Supervisor{
 		opts:     opts,
 		named:    map[string]*group{},
 		procs:    map[process.ID]*proc{},
 		requests: map[Req]*request{},
 		sent:     map[Token]sending{},
+		ops:      map[uint64]*operation{},
+		marks:    map[process.Namespec]Mark{},
 		serial:   opts.EventSerial,
 	}
+	maps.Copy(s.marks, opts.Marks)
+	return s
 }
 
 // Step advances the machine to now, which fires all due deadlines in order of time, then takes one input. It returns the effects in the
@@ -144,6 +152,12 @@ func (s *Supervisor) command(c Command) {
 		s.apply(c.Req, do.Plan, goes)
 	case Leave:
 		s.apply(c.Req, do.Plan, leaves)
+	case Update:
+		s.update(c.Req, do)
+	case SetMark:
+		s.answer(c.Req, s.setMark(do))
+	case CancelUpdate:
+		s.answer(c.Req, s.cancelUpdate(do.Op))
 	case SendRemote:
 		if s.wanted.Has(event.RemoteCommunication) {
 			s.notify(event.RemoteCommunication, 0, event.RemotePayload(do.Kind, do.Data))
@@ -176,6 +190,7 @@ func (s *Supervisor) settle() {
 			}
 		}
 		s.settled = s.settled[:0]
+		s.closeGroups()
 		if !s.proceed() {
 			return
 		}

@@ -86,6 +86,29 @@ func (s *Supervisor) manifestGroup(g *group) plan.Group {
 			}
 			out.Leaving[p.name] = true
 		}
+		if s.mark(p) == Held {
+			if out.Held == nil {
+				out.Held = map[string]bool{}
+			}
+			out.Held[p.name] = true
+		}
+		if rest := p.rest(); rest != plan.Up {
+			if out.Down == nil {
+				out.Down = map[string]plan.Rest{}
+			}
+			out.Down[p.name] = rest
+		}
 	}
 	return out
+}
+
+// rest says whether the process runs, or will without being asked.
+func (p *proc) rest() plan.Rest {
+	switch {
+	case p.state == process.Fatal:
+		return plan.GaveUp
+	case (p.state.IsStopped() || p.state == process.Stopping) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
+		return plan.AtRest
+	}
+	return plan.Up
 }

@@ -91,10 +91,10 @@ type act struct {
 func (v act) record(group, name string, code control.Code, text string) resultRecord {
 	r := resultRecord{ID: group + ":" + name, Group: group, Proc: name, OK: true}
 	short := namespec(group, name) + ": "
-	switch {
-	case code == control.Success:
+	switch code {
+	case control.Success:
 		r.Result, r.line = v.done, short+v.done
-	case code == v.ignored:
+	case v.ignored:
 		r.Result, r.line = v.already, short+v.nothing
 	default:
 		r.OK, r.Result, r.Error = false, "failed", failureOf(code, text)

@@ -109,7 +109,7 @@ var commands = []command{
 	},
 	{
 		name: "update", args: "[group ...|all]",
-		brief: "reread, then add, remove and restart groups as needed",
+		brief: "make what runs what the files say; only what has to restarts",
 		help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\n" +
 			"update all\t\tReload config and add/remove as necessary, and will restart affected programs\n" +
 			"update <gname> [...]\tUpdate specific groups",

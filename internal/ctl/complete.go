@@ -34,9 +34,9 @@ func Complete(line string, pos int, names Names) (head string, candidates []stri
 	switch before[0] {
 	case "help":
 		offer(names.Verbs)
-	case "add", "remove", "update", grace.name:
+	case "add", "remove", "update", "plan", grace.name:
 		offer(groupNames(names.Processes))
-	case "clear", "fg", "pid", "restart", "signal", "start", "status", "stop", "tail":
+	case "clear", "fg", "why", "pid", "restart", "signal", "start", "status", "stop", "tail":
 		offer(processNames(names.Processes, strings.Contains(text, ":")))
 	}
 	return head, candidates, tail

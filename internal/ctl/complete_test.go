@@ -97,11 +97,11 @@ func TestCompleteAsksOnce(t *testing.T) {
 func TestVerbsAreComplete(t *testing.T) {
 	s := &Session{Face: Gracectl}
 	verbs := s.verbs()
-	if len(verbs) != 23 || !slices.IsSorted(verbs) {
+	if len(verbs) != 30 || !slices.IsSorted(verbs) {
 		t.Errorf("%d verbs: %q", len(verbs), verbs)
 	}
 	for _, v := range verbs {
-		if s.lookup(v) == nil {
+		if s.lookup(v) == nil && answered[v] == nil {
 			t.Errorf("%q cannot be run", v)
 		}
 		if v != "help" && s.topic(v) == "" {

@@ -29,6 +29,7 @@ type daemon struct {
 	logs      map[string]string // "name channel", or "main"
 	streams   map[string]string // path -> text; the stream stays open behind it
 	answers   map[string]any    // of Call
+	changes   *changes          // nil: this is no graced
 	errs      map[string]error
 	results   map[string][]control.Result
 
@@ -71,6 +72,87 @@ func (d *daemon) Daemon(context.Context) (control.Daemon, error) {
 }
 
 func (d *daemon) Close() error { d.closed++; return nil }
+
+// changes is what a graced says to plans and operations. An operation tells its events in two parts.
+type changes struct {
+	plan control.Plan
+	op   control.Operation
+	why  control.Why
+}
+
+func (d *daemon) changed(call string, args ...string) error {
+	if d.changes == nil {
+		return control.Fault(control.UnknownMethod, call)
+	}
+	return d.did(call, args...)
+}
+
+func (d *daemon) Plan(_ context.Context, req control.PlanRequest) (control.Plan, error) {
+	if err := d.changed("Plan", req.Groups...); err != nil {
+		return control.Plan{}, err
+	}
+	return d.changes.plan, nil
+}
+
+func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
+	if err := d.changed("Update", append(req.Groups, req.Plan)...); err != nil {
+		return control.Operation{}, err
+	}
+	return d.part(0), nil
+}
+
+// part is the operation with the events from one on, up to the first half if that is less.
+func (d *daemon) part(after int) control.Operation {
+	op := d.changes.op
+	half := len(op.Events) / 2
+	if after >= half {
+		op.Events, op.Count = op.Events[after:], len(op.Events)
+		return op
+	}
+	op.Events, op.Count, op.State, op.Ended = op.Events[after:half], half, control.OperationRunning, nil
+	return op
+}
+
+func (d *daemon) Scale(_ context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	if err := d.changed("Scale", req.Targets[0].Program, req.Targets[0].To); err != nil {
+		return control.Scaling{}, err
+	}
+	out := control.Scaling{Programs: []control.ScaledProgram{{
+		Program: "web", Before: 2, After: 3, InFile: 2, File: "/s.conf", Line: 3, Nums: []int{0, 1, 2}, Override: true, Start: []string{"web:web_2"}, Stop: []string{}, Leave: []string{},
+	}}}
+	if !req.DryRun {
+		op := d.part(0)
+		out.Operation = &op
+	}
+	return out, nil
+}
+
+func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
+	if err := d.changed("Operations"); err != nil {
+		return nil, err
+	}
+	op := d.changes.op
+	op.Events = []control.ProgressLine{}
+	return []control.Operation{op}, nil
+}
+
+func (d *daemon) Operation(_ context.Context, id string, after int) (control.Operation, error) {
+	if err := d.changed("Operation", id); err != nil {
+		return control.Operation{}, err
+	}
+	return d.part(max(after, 0)), nil
+}
+
+func (d *daemon) CancelOperation(_ context.Context, id string) error {
+	return d.changed("CancelOperation", id)
+}
+
+func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {
+	if err := d.changed("Why", name); err != nil {
+		return control.Why{}, err
+	}
+	return d.changes.why, nil
+}
 
 func (d *daemon) Processes(context.Context) ([]control.ProcessInfo, error) {
 	return slices.Clone(d.processes), d.did("Processes")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
@@ -94,6 +95,38 @@ func validate(t *testing.T, known map[string]*jsonschema.Schema, text string) (s
 	return name, doc
 }
 
+// withChanges makes the daemon a graced that has something to do, of which half fails.
+func withChanges(f *fixture) {
+	at := func(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 5, time.UTC) }
+	end, code := at(9), 2
+	f.d.changes = &changes{
+		plan: control.Plan{
+			Schema: control.PlanSchema, ID: "8c1f", Files: []control.PlanFile{{Path: "/s.conf", SHA256: "00"}}, Notes: []control.PlanNote{{Code: "W1", Message: "m"}},
+			Overrides: []control.Override{{Program: "web", Count: 3, InFile: 2, File: "/s.conf", Line: 3}},
+			Groups:    []control.PlanGroup{group("web", "change"), group("solo", "keep")},
+		},
+		op: control.Operation{Schema: control.OperationSchema, ID: "op-1", Kind: "update", Who: "anna", Plan: "8c1f", State: control.OperationFailed, Text: "half",
+			Began: at(1), Ended: &end, Steps: 2, Done: 2, Events: []control.ProgressLine{
+				{Time: at(2), Type: "begin", Process: "web:web_0", Action: "replace", OldPID: 7, PID: 7},
+				{Time: at(3), Type: "end", Process: "web:web_0", From: "web:web", Action: "replace", OldPID: 7, PID: 8},
+				{Time: at(4), Type: "begin", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9},
+				{Time: at(5), Type: "end", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9, Error: "cannot be killed", Skipped: true},
+			}},
+		why: control.Why{Schema: control.WhySchema, Name: "web:web_0", State: "FATAL", Since: at(1), Starts: 1, PID: 1, Command: "x", Stdout: []string{"a"}, Stderr: []string{},
+			LooksLike: []string{"b"}, Timeline: []control.Moment{{Time: at(1), Type: "exit", Text: "t", PID: 1, By: "b", Seconds: 1, Exit: &code, Signal: "SIGHUP", Expected: true}}},
+	}
+}
+
+// group is what a plan says of a group, with every list there is.
+func group(name, action string) control.PlanGroup {
+	list := []string{name + ":a"}
+	return control.PlanGroup{
+		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list,
+		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
+		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
+	}
+}
+
 // TestForms runs every verb in every form: documents keep their schemas, YAML says what JSON says, and the names can be acted on.
 func TestForms(t *testing.T) {
 	known := schemas(t)
@@ -107,6 +140,7 @@ func TestForms(t *testing.T) {
 		schema  string // of the document
 		records int    // lines of jsonl
 		record  string // their schema
+		last    string // that of the last of them, where it differs
 		names   string
 		failed  string // the code of the error
 	}{
@@ -132,6 +166,26 @@ func TestForms(t *testing.T) {
 		{line: "remove web", schema: "groups", records: 1, record: "group_result", setup: func(f *fixture) { f.d.errs["RemoveGroup"] = bad(control.StillRunning, "web") }},
 		{line: "update", setup: withDiff, schema: "groups", records: 5, record: "group_result", names: "old:* web:* new:*"},
 		{line: "update", schema: "groups", records: 1, record: "groups"},
+		{line: "plan", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan", schema: "", failed: "E306"},
+		{line: "update --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "update -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "update --plan old", schema: "", failed: "E303", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Update"] = bad(control.StalePlan, "it has changed")
+		}},
+		{line: "attach op-1", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "wait op-1", setup: withChanges, schema: "operation", records: 1, record: "operation"},
+		{line: "attach op-9", schema: "", failed: "E314", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Operation"] = bad(control.BadName, "op-9")
+		}},
+		{line: "cancel op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
+		{line: "ops", setup: withChanges, schema: "operations", records: 1, record: "operation", names: "op-1"},
+		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
+		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},
+		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
 			setup: func(f *fixture) {
@@ -182,8 +236,12 @@ func TestForms(t *testing.T) {
 		for line := range strings.Lines(out) {
 			name, _ := validate(t, known, line)
 			seen[name] = true
-			if count++; name != "graced."+tt.record+"/v1" {
-				t.Errorf("%s: a line is a %s, want %s", tt.line, name, tt.record)
+			want := tt.record
+			if count++; count == tt.records && tt.last != "" {
+				want = tt.last
+			}
+			if name != "graced."+want+"/v1" {
+				t.Errorf("%s: a line is a %s, want %s", tt.line, name, want)
 			}
 		}
 		if count != tt.records {

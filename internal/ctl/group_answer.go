@@ -210,9 +210,9 @@ func (*Session) answerRemove(ctx context.Context, server Proxy, c *call) (format
 	return groupsDo(ctx, c, "removed", "", 0, known, server.RemoveGroup)
 }
 
-// answerUpdate makes the active groups those of the files, each as a whole, with the calls of Supervisor's client, so that it drives either
+// answerUpdateGroups makes the active groups those of the files, each as a whole, with the calls of Supervisor's client, so that it drives either
 // daemon: what has gone is stopped and removed, what has changed is replaced, what is new is added, in this order.
-func (*Session) answerUpdate(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+func (*Session) answerUpdateGroups(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	diff, err := server.Reread(ctx)
 	if err != nil {
 		return nil, err
@@ -285,6 +285,8 @@ type graceAnswer struct {
 	Stopped []string      `json:"stopped"`
 	Removed []string      `json:"removed"`
 	Failed  []graceFailed `json:"failed"`
+
+	byParts bool // the daemon has the Python plugin
 }
 
 type graceFailed struct {
@@ -355,7 +357,11 @@ func (a *graceAnswer) refusal(s *Session) error {
 	if len(a.Fields) > 0 {
 		p.Hint = "these options differ: " + strings.Join(a.Fields, ", ") + "\n"
 	}
-	p.Hint += s.Program + " update " + a.Name + " applies every change, and restarts the whole group"
+	how := "restarts only what has to; " + s.Program + " plan " + a.Name + " shows it"
+	if a.byParts {
+		how = "restarts the whole group"
+	}
+	p.Hint += s.Program + " update " + a.Name + " applies every change and " + how
 	return p
 }
 
@@ -388,6 +394,7 @@ func (s *Session) answerGrace(ctx context.Context, server Proxy, c *call) (forma
 // graceByParts drives a daemon with the Python plugin, which names the processes and leaves the stopping and removing to the client
 // (contract: rpc, "twiddler.* / grace.*").
 func (s *Session) graceByParts(ctx context.Context, server Proxy, a *graceAnswer) (format.Answer, error) {
+	a.byParts = true
 	change, err := server.UpdateNumprocs(ctx, a.Name)
 	if fault(err) == control.UnknownMethod {
 		return nil, &format.Problem{Code: "E306", Title: "the daemon cannot do this", Detail: "the daemon at " + s.ServerURL + " has no grace_update",

@@ -118,9 +118,83 @@ func (s *Session) remove(ctx context.Context, arg string) error {
 	return nil
 }
 
-// update makes the active groups those of the files: it stops and removes what has gone, replaces what has changed and adds what is
-// new, each group as a whole, through the same four calls that Supervisor's client makes, so that it drives either daemon.
+// update makes what runs what the files say, in Supervisor's words: group by group, or, where the file says so, restarting no more than gracectl.
 func (s *Session) update(ctx context.Context, arg string) error {
+	if s.Minimal && s.Face == Supervisorctl {
+		return s.sparingUpdate(ctx, arg)
+	}
+	return s.updateGroups(ctx, arg)
+}
+
+// sparingUpdate is gracectl's update in Supervisor's words.
+func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
+	server, err := s.server()
+	if err != nil {
+		return err
+	}
+	names := fields(arg)
+	if contains(names, "all") {
+		names = nil
+	}
+	p, err := server.Plan(ctx, control.PlanRequest{})
+	switch fault(err) {
+	case control.UnknownMethod:
+		return s.updateGroups(ctx, arg)
+	case control.ShutdownState:
+		s.status = exitGeneric
+		s.output("ERROR: already shutting down")
+		return nil
+	case control.CantReread:
+		return s.cantReread(err)
+	}
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, g := range p.Groups {
+		known[g.Name] = true
+	}
+	chosen := names[:0:0]
+	for _, name := range names {
+		if known[name] {
+			chosen = append(chosen, name)
+			continue
+		}
+		known[name] = true // each is named once
+		s.output("ERROR: no such group: " + name)
+		s.status = exitGeneric
+	}
+	if len(names) > 0 && len(chosen) == 0 {
+		return nil
+	}
+	op, err := server.Update(ctx, control.UpdateRequest{Groups: chosen})
+	for seen := 0; err == nil && !op.State.Over(); seen = op.Count {
+		op, err = server.Operation(ctx, op.ID, seen)
+	}
+	if err != nil {
+		return err
+	}
+	if op.State == control.OperationFailed {
+		s.output("ERROR: " + op.Text)
+		s.status = exitGeneric
+	}
+	for _, action := range []string{"remove", "change", "add"} {
+		for _, g := range p.Groups {
+			if g.Action != action && (action != "change" || g.Action != "replace") || len(names) > 0 && !contains(chosen, g.Name) {
+				continue
+			}
+			if action == "remove" || len(g.Replace)+len(g.Stop) > 0 {
+				s.output(g.Name + ": stopped")
+			}
+			s.output(g.Name + map[string]string{"remove": ": removed", "change": ": updated", "add": ": added"}[action] + " process group")
+		}
+	}
+	return nil
+}
+
+// updateGroups makes the active groups those of the files: it stops and removes what has gone, replaces what has changed and adds what is
+// new, each group as a whole, through the same four calls that Supervisor's client makes, so that it drives either daemon.
+func (s *Session) updateGroups(ctx context.Context, arg string) error {
 	server, err := s.server()
 	if err != nil {
 		return err

@@ -30,6 +30,15 @@ var verbOptions = []optionInfo{
 	{long: "state", arg: "STATE,...", brief: "of the processes named, or of all, those in one of these states",
 		verbs: []string{"status", "start", "stop", "restart", "signal", "pid", "clear"}},
 	{long: "exit-code", brief: "exit 3 when a process that is shown is not running", verbs: []string{"status"}},
+	{long: "exit-code", brief: "exit 2 when there is something to do", verbs: []string{"plan"}},
+	{short: "f", long: "file", arg: "FILE", brief: "compare another file with what runs", verbs: []string{"plan"}},
+	{long: "watch", brief: "plan again whenever a file changes, until Ctrl-C", verbs: []string{"plan"}},
+	{long: "plan", arg: "ID", brief: "do what this plan showed, or nothing", verbs: []string{"update"}},
+	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale"}},
+	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
+	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
+	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
+	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
 }
 
 // optionsOf lists the options that a verb takes.

@@ -50,6 +50,7 @@ type Settings struct {
 	Plugins      []string // names of the [ctlplugin:x] sections that ask for the grace plugin
 	Interactive  bool     // ask before shutdown and reload, ask for credentials
 	Plain        bool     // Gracectl prints what Supervisorctl prints
+	Minimal      bool     // Supervisorctl's update restarts no more than gracectl's
 	EscapeOutput bool     // the terminal cannot show anything but ASCII (quirk E11)
 
 	// Of gracectl alone.
@@ -57,7 +58,7 @@ type Settings struct {
 	Parallel int           // how many processes at once; 0 = as the verb does by itself
 	Timeout  time.Duration // of each verb; 0 = none
 	Colour   bool          // standard output is a terminal that shows colours
-	Terminal bool          // somebody is there to be asked
+	Terminal bool          // somebody is there to be asked, and is shown what is under way
 }
 
 // Proxy is a daemon as the client sees it. Faults are *control.Error, other HTTP statuses than 200 *client.ProtocolError, and

@@ -32,7 +32,15 @@ type call struct {
 	parallel int      // how many processes at once; 0 = as the verb does by itself
 	timeout  time.Duration
 	states   []process.State // only processes in one of these; nil = all
-	exitCode bool            // status: exit 3 when something does not run
+	exitCode bool            // status: exit 3 when something does not run; plan: exit 2 when there is something to do
+	file     string          // plan: another main file
+	watch    bool            // plan: again whenever it changes
+	plan     string          // update: only this one
+	dryRun   bool            // update, scale: show what would be done
+	yes      bool            // update, scale: don't ask
+	victim   string          // scale: who leaves first
+	lazy     bool            // scale: surplus leaves when it ends
+	write    bool            // scale: into the file
 
 	*format.Printer
 }
@@ -47,6 +55,8 @@ var answered = map[string]answering{
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
 	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
+	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy,
+	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
 }
 
@@ -247,6 +257,22 @@ func (c *call) set(o option) error {
 		}
 	case "--exit-code":
 		c.exitCode = true
+	case "-f", "--file":
+		c.file = o.arg
+	case "--watch":
+		c.watch = true
+	case "--plan":
+		c.plan = o.arg
+	case "--dry-run":
+		c.dryRun = true
+	case "-y", "--yes":
+		c.yes = true
+	case "--victim":
+		c.victim = o.arg
+	case "--lazy":
+		c.lazy = true
+	case "--write":
+		c.write = true
 	}
 	return nil
 }

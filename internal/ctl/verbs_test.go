@@ -163,7 +163,7 @@ func TestGracectl(t *testing.T) {
 		{name: "update without news", line: "update", out: "No config updates to processes\n"},
 		{name: "exit 11", line: "grace_update web", exit: 11, out: "Other settings has changed, please use update\n",
 			err: "error[E313]: nothing was changed: more than the number of processes differs\n  these options differ: priority, command\n" +
-				"  ctl update web applies every change, and restarts the whole group\n", setup: func(f *fixture) { f.d.grace = refusedGrace }},
+				"  ctl update web applies every change and restarts only what has to; ctl plan web shows it\n", setup: func(f *fixture) { f.d.grace = refusedGrace }},
 		{name: "grace_update", line: "grace_update web", out: "web:web_2 added\nweb:web_1 stoped\nweb:web_1 removed\nweb:web_3: ERROR (no)\n", exit: 1,
 			setup: func(f *fixture) {
 				f.d.grace = control.GraceResult{Added: []string{"web:web_2"}, Stopped: []string{"web:web_1"}, Removed: []string{"web:web_1"},

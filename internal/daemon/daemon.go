@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration files again. The error's text is shown to clients.
 	Load func() (*config.Config, error)
+	// LoadFile reads another main file, to be compared with what runs.
+	LoadFile func(path string) (*config.Config, error)
 	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
 	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
@@ -38,6 +41,8 @@ type Options struct {
 	Version string
 	// EventSerial is the number of the first event: that of a daemon before a soft restart goes on.
 	EventSerial uint64
+	// Counts are numbers of processes that hold instead of the files': see Daemon.Counts.
+	Counts map[string][]int
 	// PID is the daemon's process id.
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
@@ -65,6 +70,11 @@ type Daemon struct {
 	view     atomic.Pointer[view]
 	mood     atomic.Int64
 	ident    atomic.Pointer[string]
+
+	operations operations
+	plans      plans
+	counts     counts
+	changing   sync.WaitGroup // operations that are seen through
 }
 
 var _ control.Service = (*Daemon)(nil)
@@ -85,6 +95,13 @@ func New(opts Options) (*Daemon, error) {
 	}
 	d.host = h
 	c := opts.Config
+	d.counts.nums = maps.Clone(opts.Counts)
+	if scaled, err := d.scaled(c); err != nil {
+		d.logf(LevelCritical, "%v", err)
+		d.counts.nums = nil
+	} else {
+		c = scaled
+	}
 	d.loop = loop{
 		core: core.New(core.Options{
 			Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending,
@@ -92,6 +109,7 @@ func New(opts Options) (*Daemon, error) {
 		}),
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
+		times:   map[process.ID]*timeline{},
 		desired: desire(c),
 	}
 	d.mood.Store(int64(control.MoodRunning))
@@ -112,6 +130,7 @@ func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
+	d.changing.Wait()
 	d.files.close()
 	return d.host.Close()
 }

@@ -65,6 +65,7 @@ func (d *Daemon) Start(ctx context.Context, target control.Target, wait bool) ([
 		return nil, err
 	}
 	t := coreTarget(target)
+	d.asked(ctx, "start", t)
 	refused := map[process.ID]*core.Fault{}
 	// Members of one program mostly share their command, so one look-up serves them all.
 	type lookup struct{ command, path string }
@@ -109,7 +110,9 @@ func commandFault(err error) *core.Fault {
 
 // Stop implements control.Lifecycle.
 func (d *Daemon) Stop(ctx context.Context, target control.Target, wait bool) ([]control.Result, error) {
-	return d.rows(ctx, core.Stop{Target: coreTarget(target), Wait: wait})
+	t := coreTarget(target)
+	d.asked(ctx, "stop", t)
+	return d.rows(ctx, core.Stop{Target: t, Wait: wait})
 }
 
 // Signal implements control.Lifecycle.
@@ -120,6 +123,7 @@ func (d *Daemon) Signal(ctx context.Context, target control.Target, signal strin
 		verb.Refused = &core.Fault{Kind: core.BadSignal, Text: signal}
 	}
 	verb.Signal = number
+	d.asked(ctx, "signal "+signal, verb.Target)
 	return d.rows(ctx, verb)
 }
 
@@ -155,31 +159,66 @@ func coreTarget(t control.Target) core.Target {
 
 // ask steps one command in the loop and waits for its answer. When ctx ends first the command goes on, only the wait is given up.
 func (d *Daemon) ask(ctx context.Context, verb core.Verb) (core.Reply, error) {
-	reply, number := make(chan core.Reply, 1), make(chan core.Req, 1)
-	d.inbox.putWish(wish{command: verb, reply: reply, got: func(r core.Req) { number <- r }})
-	return d.await(ctx, reply, number)
+	for {
+		a := newAnswer()
+		d.inbox.putWish(a.wish(verb))
+		reply, again, err := d.await(ctx, a)
+		if !again {
+			return reply, err
+		}
+	}
 }
 
-// await waits for an answer that the loop owes. number takes the command's number once it was stepped.
-func (d *Daemon) await(ctx context.Context, reply <-chan core.Reply, number <-chan core.Req) (core.Reply, error) {
+// answer is how the loop answers a command: with a reply, after the number of the command; or with the number of the operation that it has to
+// wait for.
+type answer struct {
+	reply  chan core.Reply
+	number chan core.Req
+	held   chan uint64
+}
+
+func newAnswer() answer {
+	return answer{make(chan core.Reply, 1), make(chan core.Req, 1), make(chan uint64, 1)}
+}
+
+func (a answer) wish(verb core.Verb) wish {
+	return wish{command: verb, reply: a.reply, got: func(r core.Req) { a.number <- r }, held: a.held}
+}
+
+// await waits for an answer that the loop owes. again: the operation is over now that the command had to wait for.
+func (d *Daemon) await(ctx context.Context, a answer) (reply core.Reply, again bool, err error) {
+	given := func() error { return control.Fault(control.Failed, ctx.Err().Error()) }
 	select {
-	case r := <-reply:
-		return r, faultError(r.Fault)
+	case r := <-a.reply:
+		return r, false, faultError(r.Fault)
+	case number := <-a.held:
+		op := d.operations.numbered(number)
+		if op == nil {
+			return core.Reply{}, true, nil
+		}
+		select {
+		case <-op.over:
+			return core.Reply{}, true, nil
+		case <-d.life.Done():
+			return core.Reply{}, false, control.Fault(control.ShutdownState, "")
+		case <-ctx.Done():
+			return core.Reply{}, false, given()
+		}
 	case <-d.life.Done():
 		// The last turn may have answered while it halted.
 		select {
-		case r := <-reply:
-			return r, faultError(r.Fault)
+		case r := <-a.reply:
+			return r, false, faultError(r.Fault)
 		default:
-			return core.Reply{}, control.Fault(control.ShutdownState, "")
+			return core.Reply{}, false, control.Fault(control.ShutdownState, "")
 		}
 	case <-ctx.Done():
 		select {
-		case r := <-number:
+		case r := <-a.number:
 			d.inbox.putWish(wish{cancel: r})
 		default: // not stepped yet: its answer goes into the buffer and is forgotten with it
 		}
-		return core.Reply{}, control.Fault(control.Failed, ctx.Err().Error())
+		return core.Reply{}, false, given()
 	}
 }
 

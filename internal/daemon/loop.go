@@ -22,6 +22,7 @@ type wish struct {
 	reply   chan<- core.Reply // takes exactly one value; nil: nobody waits
 	cancel  core.Req          // not zero: forget the waiter of this request
 	got     func(core.Req)    // told the number of the command, before it is stepped
+	held    chan<- uint64     // takes, instead of an answer, the operation that the command has to wait for; nil: it waits for none
 	do      func(now core.Now)
 	done    chan<- struct{} // closed at the end of the turn: what do changed can be seen from outside
 }
@@ -175,6 +176,7 @@ type loop struct {
 	lastReq core.Req
 	logs    map[process.ID]*processLogs
 	opened  []process.ID // logs that were opened in this turn
+	times   map[process.ID]*timeline
 	desired desired
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
@@ -282,6 +284,12 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 
 // command steps one command and files who waits for its answer.
 func (d *Daemon) command(now core.Now, w wish) {
+	if w.held != nil {
+		if op, yes := d.loop.core.Blocked(w.command); yes {
+			w.held <- op
+			return
+		}
+	}
 	req := core.Req(0)
 	if w.reply != nil {
 		d.loop.lastReq++
@@ -360,9 +368,12 @@ func (d *Daemon) act(e core.Effect) {
 		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token), Idle: e.Idle})
 	case core.OpenLogs:
 		d.loop.opened = append(d.loop.opened, e.ID)
+	case core.ChangeLogs:
+		d.changeLogs(e)
 	case core.CloseLogs:
 		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
+		delete(d.loop.times, e.ID)
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
 		if to, ok := d.loop.replies[e.Req]; ok {

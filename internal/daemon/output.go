@@ -19,34 +19,65 @@ type processLogs struct {
 	id             process.ID
 	incarnation    atomic.Uint64 // of the life that writes
 	stdout, stderr *childlog.Stream
-	spawned        bool // at least once, or about to be
+	spawned        bool                          // at least once, or about to be
+	auto           struct{ stdout, stderr bool } // the file is one of ours
 	pace           host.Pace
 }
 
 // newLogs names the logs of a process and prepares their streams. It touches no file.
 func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
 	logs := &processLogs{id: open.ID}
-	stream := func(spec process.LogSpec, channel control.Channel, absent bool) *childlog.Stream {
+	stdout, stderr := d.logConfigs(logs, open.Spec, open.Listener)
+	report := func(text string) { d.logf(LevelCritical, "%s", text) }
+	logs.stdout, logs.stderr = childlog.NewStream(stdout, report), childlog.NewStream(stderr, report)
+	logs.auto.stdout, logs.auto.stderr = stdout.Auto, stderr.Auto
+	return logs
+}
+
+// logConfigs configures both channels of a process.
+func (d *Daemon) logConfigs(logs *processLogs, of *process.Spec, listener bool) (stdout, stderr childlog.Config) {
+	configure := func(spec process.LogSpec, channel control.Channel, absent bool) childlog.Config {
 		path, auto := "", false
 		switch {
 		case absent:
 		case spec.File.Kind == process.LogAuto:
 			dir := d.loop.desired.config.Supervisord.ChildLogDir
-			path = filepath.Join(dir, childlog.AutoName(open.Spec.Name, string(channel), *d.ident.Load()))
+			path = filepath.Join(dir, childlog.AutoName(of.Name, string(channel), *d.ident.Load()))
 			auto = true
 		case spec.File.Kind == process.LogPath:
 			path = spec.File.Path
 		}
 		c := childlog.Config{
-			Name: open.Spec.Name, Channel: string(channel), Path: path, MaxBytes: spec.MaxBytes, Backups: spec.Backups, Syslog: spec.Syslog,
+			Name: of.Name, Channel: string(channel), Path: path, MaxBytes: spec.MaxBytes, Backups: spec.Backups, Syslog: spec.Syslog,
 			StripANSI: d.loop.desired.config.Supervisord.StripANSI, Auto: auto,
 		}
-		d.listen(&c, logs, spec, open.Listener && channel == control.Stdout)
-		return childlog.NewStream(c, func(text string) { d.logf(LevelCritical, "%s", text) })
+		d.listen(&c, logs, spec, listener && channel == control.Stdout)
+		return c
 	}
-	logs.stdout = stream(open.Spec.Stdout, control.Stdout, false)
-	logs.stderr = stream(open.Spec.Stderr, control.Stderr, open.Spec.RedirectStderr)
-	return logs
+	return configure(of.Stdout, control.Stdout, false), configure(of.Stderr, control.Stderr, of.RedirectStderr)
+}
+
+// changeLogs makes the logs of a process, which may be running, those of its new settings. A file of ours goes on under the name that it has.
+func (d *Daemon) changeLogs(e core.ChangeLogs) {
+	logs := d.loop.logs[e.ID]
+	stdout, stderr := d.logConfigs(logs, e.Spec, e.Listener)
+	for _, ch := range []struct {
+		stream *childlog.Stream
+		config childlog.Config
+		before bool
+	}{{logs.stdout, stdout, logs.auto.stdout}, {logs.stderr, stderr, logs.auto.stderr}} {
+		c := ch.config
+		if c.Auto && ch.before {
+			c.Path, c.Auto = ch.stream.Path(), false
+		}
+		// Not here: a shard may hold the stream while it waits for the loop.
+		d.files.put(func() {
+			if err := ch.stream.Reconfigure(c); err != nil {
+				d.logf(LevelCritical, "%v", err)
+			}
+		})
+	}
+	logs.auto.stdout, logs.auto.stderr = stdout.Auto, stderr.Auto
 }
 
 // listen sets who hears of the output of one channel. What a listener says on its standard output is its protocol: neither capture tags nor events

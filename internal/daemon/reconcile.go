@@ -46,10 +46,13 @@ func (w *desired) set(g process.GroupSpec) {
 	w.groups[i] = g
 }
 
-// load reads the files; a broken one is CantReread with Supervisor's text.
+// load reads the files, with what Scale has set; a broken one is CantReread with Supervisor's text.
 func (d *Daemon) load() (*config.Config, error) {
 	c, err := d.opts.Load()
 	if err != nil {
+		return nil, control.Fault(control.CantReread, err.Error())
+	}
+	if c, err = d.scaled(c); err != nil {
 		return nil, control.Fault(control.CantReread, err.Error())
 	}
 	return c, nil
@@ -191,20 +194,25 @@ func (d *Daemon) change(ctx context.Context, decide func() (core.Verb, error)) e
 var errNothing = errors.New("nothing to do")
 
 func (d *Daemon) changed(ctx context.Context, decide func() (core.Verb, error)) (core.Reply, error) {
-	reply, number, refused := make(chan core.Reply, 1), make(chan core.Req, 1), error(nil)
-	ok := d.do(ctx, func(now core.Now) {
-		verb, err := decide()
-		if err != nil {
-			refused = err
-			return
+	for {
+		a, refused := newAnswer(), error(nil)
+		ok := d.do(ctx, func(now core.Now) {
+			verb, err := decide()
+			if err != nil {
+				refused = err
+				return
+			}
+			d.command(now, a.wish(verb))
+		})
+		switch {
+		case !ok:
+			return core.Reply{}, gone(ctx)
+		case refused != nil:
+			return core.Reply{}, refused
 		}
-		d.command(now, wish{command: verb, reply: reply, got: func(r core.Req) { number <- r }})
-	})
-	switch {
-	case !ok:
-		return core.Reply{}, gone(ctx)
-	case refused != nil:
-		return core.Reply{}, refused
+		reply, again, err := d.await(ctx, a)
+		if !again {
+			return reply, err
+		}
 	}
-	return d.await(ctx, reply, number)
 }

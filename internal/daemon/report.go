@@ -15,6 +15,7 @@ func (d *Daemon) report(e core.Event) {
 	if chatter(e) && !d.log.Enabled(context.Background(), LevelDebug) {
 		return
 	}
+	d.note(e)
 	switch e := e.(type) {
 	case core.ProcessForked:
 		d.logf(LevelInfo, "spawned: '%s' with pid %d", e.Name, e.PID)
@@ -73,7 +74,11 @@ func (d *Daemon) report(e core.Event) {
 		d.logf(LevelError, "pool %s event buffer overflowed, discarding event %d", e.Pool, e.Serial)
 	case core.EventRebuffered:
 		d.logf(LevelDebug, "rebuffering event %d for pool %s (buf size=%d, max=%d)", e.Serial, e.Pool, e.Size, e.Max)
-	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
+	case core.StepBegan:
+		d.progress(e.Op, "begin", e.Step)
+	case core.StepEnded:
+		d.progress(e.Op, "end", e.Step)
+	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved, core.MemberRenamed:
 		// The main log of Supervisor does not tell them.
 	}
 }

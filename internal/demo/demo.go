@@ -148,6 +148,11 @@ func (s *stage) play(ctx context.Context, show func(Row)) []Row {
 		{"numprocs 3 -> 2, grace_update web", s.shrink},
 		{"grace_update web again", s.again},
 		{"priority changed, grace_update web", s.refuse},
+		{"the same change, update", s.live},
+		{"update again", s.nothing},
+		{"scale web=4", s.scaleUp},
+		{"scale web=file", s.scaleBack},
+		{"a plan, then the file changes, update --plan", s.stale},
 		{"the file is broken, grace_update web", s.broken},
 		{"every line the workers wrote", s.countLines},
 	}
@@ -257,6 +262,124 @@ func (s *stage) refuse(ctx context.Context) (string, string, error) {
 		expect("answer", result.Message, "Not only numprocs has changed: priority is difference"), expect("refused", result.Refused, true),
 		expect("fields that differ", result.Fields, []string{"priority"}),
 		expect("priorities in the daemon's idea of the file", priorities, []int{999, 999}))
+}
+
+// update brings everything to what the file says, and waits for the end.
+func (s *stage) update(ctx context.Context, plan string) (control.Operation, error) {
+	op, err := s.client.Update(ctx, control.UpdateRequest{Plan: plan})
+	if err != nil {
+		return op, err
+	}
+	return s.finish(ctx, op)
+}
+
+// finish waits for the end of an operation, which must have done all it was to do.
+func (s *stage) finish(ctx context.Context, op control.Operation) (control.Operation, error) {
+	for seen := op.Count; !op.State.Over(); seen = op.Count {
+		var err error
+		if op, err = s.client.Operation(ctx, op.ID, seen); err != nil {
+			return op, err
+		}
+	}
+	if op.State != control.OperationDone && op.State != control.OperationNothing {
+		return op, fmt.Errorf("%s of the daemon\n  expected that it is done\n  got      %s %s", op.Kind, op.State, op.Text)
+	}
+	return op, nil
+}
+
+func (s *stage) live(ctx context.Context) (string, string, error) {
+	if err := s.writeConfig(2, 5, ""); err != nil {
+		return "", "", err
+	}
+	plan, err := s.client.Plan(ctx, control.PlanRequest{})
+	if err != nil {
+		return "", "", err
+	}
+	op, err := s.update(ctx, plan.ID)
+	if err != nil {
+		return "", "", err
+	}
+	infos, err := s.infos(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	kept, keptErr := s.untouched(infos)
+	change := plan.Groups[0].Changes[0]
+	return change.Option + " " + change.Old + " -> " + change.New + " applied live", kept, errors.Join(keptErr, s.lively(ctx, infos),
+		expect("what the plan says of the change", fmt.Sprint(change.Option, change.Old, change.New, change.Class), fmt.Sprint("priority", "999", "5", "live")),
+		expect("what the plan says of processes", plan.Totals, control.PlanTotals{Keep: 2, Live: 1}), expect("the operation", op.State, control.OperationDone))
+}
+
+func (s *stage) nothing(ctx context.Context) (string, string, error) {
+	op, err := s.update(ctx, "")
+	if err != nil {
+		return "", "", err
+	}
+	infos, err := s.infos(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	kept, keptErr := s.untouched(infos)
+	return "nothing to do", kept, errors.Join(keptErr, s.lively(ctx, infos), expect("the operation", op.State, control.OperationNothing))
+}
+
+// scale changes the number of workers and checks which there are then.
+func (s *stage) scale(ctx context.Context, to string, names ...string) (string, error) {
+	scaling, err := s.client.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: to}}})
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.finish(ctx, *scaling.Operation); err != nil {
+		return "", err
+	}
+	infos, err := s.waitRunning(ctx, names...)
+	if err != nil {
+		return "", err
+	}
+	kept, err := s.untouched(infos)
+	return kept, errors.Join(err, s.lively(ctx, infos))
+}
+
+func (s *stage) scaleUp(ctx context.Context) (string, string, error) {
+	kept, err := s.scale(ctx, "4", "web_0", "web_1", "web_2", "web_3")
+	if err != nil {
+		return "", "", err
+	}
+	plan, err := s.client.Plan(ctx, control.PlanRequest{})
+	if err != nil {
+		return "", "", err
+	}
+	return "web:web_2 web:web_3 started, the file says 2", kept, errors.Join(expect("nothing left to do", plan.Empty(), true),
+		expect("overrides", len(plan.Overrides), 1), expect("numprocs in the file", plan.Overrides[0].InFile, 2))
+}
+
+func (s *stage) scaleBack(ctx context.Context) (string, string, error) {
+	kept, err := s.scale(ctx, control.ScaleToFile, "web_0", "web_1")
+	return "web:web_3 web:web_2 stopped and removed", kept, err
+}
+
+func (s *stage) stale(ctx context.Context) (string, string, error) {
+	if err := s.writeConfig(3, 5, ""); err != nil {
+		return "", "", err
+	}
+	plan, err := s.client.Plan(ctx, control.PlanRequest{})
+	if err != nil {
+		return "", "", err
+	}
+	if err := s.writeConfig(1, 5, ""); err != nil {
+		return "", "", err
+	}
+	_, err = s.client.Update(ctx, control.UpdateRequest{Plan: plan.ID})
+	var fault *control.Error
+	if !errors.As(err, &fault) || fault.Code != control.StalePlan {
+		return "", "", fmt.Errorf("an update by a plan that is stale\n  expected that it is refused\n  got      %v", err)
+	}
+	infos, err := s.infos(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	kept, keptErr := s.untouched(infos)
+	return "refused: the plan is stale", kept, errors.Join(keptErr, s.lively(ctx, infos))
 }
 
 func (s *stage) broken(ctx context.Context) (string, string, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"runtime"
 	"strconv"
 
 	"github.com/graced/graced/internal/config"
@@ -38,6 +39,7 @@ func New() (config.Machine, error) {
 		User:     lookUpUser,
 		Group:    lookUpGroup,
 		Home:     home,
+		CPUs:     runtime.NumCPU(),
 		UID:      os.Getuid(),
 		Hostname: hostname,
 		Environ:  os.Environ(),

@@ -22,7 +22,19 @@ type Manifest struct {
 type Group struct {
 	process.GroupSpec
 	Leaving map[string]bool
+	Held    map[string]bool // members that are to be left as they are
+	Down    map[string]Rest // members that do not run and will not by themselves
 }
+
+// Rest says why a member does not run.
+type Rest int
+
+// The reasons.
+const (
+	Up     Rest = iota // it runs, or is about to
+	AtRest             // it was stopped, has ended or was never started
+	GaveUp             // it could not be started
+)
 
 // Group returns the group called name.
 func (m Manifest) Group(name string) (Group, bool) {
@@ -39,9 +51,12 @@ type Action int
 
 // The actions.
 const (
-	AddProcess    Action = iota // a new member
-	ReturnProcess               // a leaving member stays after all; it starts again once stopped
-	RemoveProcess               // a surplus member: stopped, then removed
+	AddProcess     Action = iota // a new member
+	ReturnProcess                // a leaving member stays after all; it starts again once stopped
+	RemoveProcess                // a surplus member: stopped, then removed
+	TuneProcess                  // takes new settings while it runs
+	RenameProcess                // the same with another name
+	ReplaceProcess               // stopped, then started with new settings; one that is down only takes them
 )
 
 // Change is one step of a plan. Steps of one plan do not depend on each other.
@@ -49,20 +64,31 @@ type Change struct {
 	Action Action
 	Group  string
 	Name   string
-	Spec   process.Spec // the spec to add, or the one in force
+	From   string       // with RenameProcess: its name so far
+	Spec   process.Spec // the spec to add or to take; with ReturnProcess under Grace and with RemoveProcess the one in force
+	Fields []Difference // what is new about it
+	Down   bool         // it does not run
+	Lazy   bool         // with RemoveProcess: it is not stopped, but goes when it ends by itself
+	Retry  bool         // with ReplaceProcess: it had been given up, and is started with its new settings
 }
 
 // Plan says what to do with one group.
 type Plan struct {
 	Group   string
-	Base    string            // Hash of the active group that the plan was computed against; a plan for another base is stale
+	Base    string // Hash of the active group that the plan was computed against; a plan for another base is stale
+	Scope   Scope
 	Desired process.GroupSpec // the group as it shall be
-	Changes []Change          // additions first, each kind in natural order of names
+	Fields  []Difference      // options of the group itself that are new
+	Changes []Change          // under Grace additions first, each kind in natural order of names
+	Kept    []string          // under Minimal: members that nothing happens to
+	Held    []string          // under Minimal: those of them that would change if they were not held
 	Refusal *Refusal          // set: the plan does nothing
 }
 
 // Empty reports whether there is nothing to do.
-func (p Plan) Empty() bool { return p.Refusal == nil && len(p.Changes) == 0 }
+func (p Plan) Empty() bool {
+	return p.Refusal == nil && len(p.Changes) == 0 && len(p.Fields) == 0 && p.Scope == ChangeGroup
+}
 
 // Names returns the names of the processes that the plan treats with one of the actions, in order.
 func (p Plan) Names(actions ...Action) []string {
@@ -89,7 +115,8 @@ const (
 	refusedOther    = "Other settings has changed, please use update"
 )
 
-// Hash identifies the content of an active group.
+// Hash identifies the content of an active group, with which of its members run and which are held. Program and number of a process are part of it, since they
+// decide which process is renamed.
 func (g Group) Hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d\n", g.Name, g.Kind, g.Priority)
@@ -97,7 +124,7 @@ func (g Group) Hash() string {
 		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
 	}
 	for _, p := range g.Processes {
-		fmt.Fprintf(h, "%q %v", p.Name, g.Leaving[p.Name])
+		fmt.Fprintf(h, "%q %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
 		for _, f := range process.Fields {
 			fmt.Fprintf(h, " %q", f.Text(p))
 		}
@@ -131,18 +158,18 @@ func Grace(active Group, desired process.GroupSpec) Plan {
 		now, ok := active.Process(next.Name)
 		switch {
 		case !ok:
-			p.Changes = append(p.Changes, Change{AddProcess, active.Name, next.Name, next})
+			p.Changes = append(p.Changes, Change{Action: AddProcess, Group: active.Name, Name: next.Name, Spec: next})
 		case len(process.Diff(now, next)) > 0:
 			for _, f := range process.Diff(now, next) {
 				note(f.Name)
 			}
 		case active.Leaving[next.Name]:
-			p.Changes = append(p.Changes, Change{ReturnProcess, active.Name, next.Name, now})
+			p.Changes = append(p.Changes, Change{Action: ReturnProcess, Group: active.Name, Name: next.Name, Spec: now})
 		}
 	}
 	for _, now := range active.Processes {
 		if _, ok := desired.Process(now.Name); !ok {
-			p.Changes = append(p.Changes, Change{RemoveProcess, active.Name, now.Name, now})
+			p.Changes = append(p.Changes, Change{Action: RemoveProcess, Group: active.Name, Name: now.Name, Spec: now})
 		}
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int {

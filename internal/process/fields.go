@@ -34,8 +34,8 @@ type Field struct {
 	Equal  func(active, n Spec) bool // whether the change from active to n is none
 }
 
-// Fields lists every compared option (contract: config, "Comparison used by reread/update"). Origin is the only member without a
-// row: where a process was defined is not what it is.
+// Fields lists every compared option (contract: config, "Comparison used by reread/update"). Program, Num and Origin have no row: where a
+// process was defined is not what it is.
 var Fields = buildFields()
 
 func buildFields() []Field {
@@ -127,6 +127,17 @@ func buildFields() []Field {
 	})
 	add("serverurl", "ServerURL", Respawn, func(s Spec) string { return s.ServerURL })
 	return rows
+}
+
+// Changes returns every row in which next differs from active: also those that Supervisor's comparison passes over (quirks B1, B2).
+func Changes(active, next Spec) []Field {
+	var out []Field
+	for _, f := range Fields {
+		if f.Text(active) != f.Text(next) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Diff returns the rows in which next differs from active, as far as Supervisor would see it.

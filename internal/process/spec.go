@@ -91,6 +91,7 @@ type Env struct{ Key, Value string }
 type Spec struct {
 	Name         string // process name inside its group
 	Program      string // name of the [program:x] section that defined it; not compared
+	Num          int    // process_num: which of that section's processes it is; not compared
 	Command      string // as configured; split with shlex at spawn
 	Directory    string // "" = the daemon's own
 	Umask        int    // UnsetMask = the daemon's own
@@ -136,6 +137,11 @@ const (
 	KindEventListener             // an [eventlistener:x]
 	KindFCGI                      // an [fcgi-program:x]
 )
+
+// String returns what the kind is called in a configuration file.
+func (k Kind) String() string {
+	return [...]string{"program", "group", "eventlistener", "fcgi-program"}[k]
+}
 
 // GroupSpec defines a process group.
 type GroupSpec struct {

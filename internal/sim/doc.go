@@ -9,4 +9,5 @@
 //	go test ./internal/sim -run TestOracle -v -oracle.seed=15 -oracle.n=1 -oracle.show
 //	go test ./internal/sim -run TestOracle -oracle.record     # after a change of Generate
 //	go test ./internal/sim -run TestRandom -seed=1000 -sim.n=20000
+//	go test ./internal/sim -run TestUpdate -seed=1000 -update.n=20000
 package sim

@@ -19,17 +19,25 @@ import (
 //   - a process that ends by itself is not started twice within a second;
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
+//   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
+//   - an update replaces at most one member of a group at a time, and touches nobody before it says that it begins with it;
+//   - every step of its plan ends exactly once and is in its answer; then the process has the settings from before or those of the plan;
+//   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
+	Patience time.Duration // how long a command may wait, other than an update
+
 	world    *World
 	quirks   core.Quirks
 	fail     func(string)
 	procs    map[process.ID]*watched
 	asked    map[core.Req]time.Duration
 	cancel   map[core.Req]bool
-	quitting bool // since an earlier step
-	steps    int  // at the present instant
+	updates  map[uint64]*updating
+	ended    []endedStep // steps of updates that ended in the present step
+	quitting bool        // since an earlier step
+	steps    int         // at the present instant
 	instant  time.Duration
 }
 
@@ -43,6 +51,10 @@ type watched struct {
 	spawned  time.Duration
 	refused  bool // a signal could not be sent
 	revived  bool // its last transition was from EXITED to STARTING
+	spec     *process.Spec
+	leaving  bool         // since an earlier step
+	wanted   bool         // it starts again once it has stopped
+	step     *watchedStep // of an update that is busy with it
 }
 
 // edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
@@ -58,14 +70,14 @@ var edges = map[process.State][]process.State{
 	process.Unknown:  {process.Stopped},
 }
 
-// patience is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
+// patience, a Checker's at first, is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
 const patience = 15 * time.Second
 
 // Watch makes a checker of a world; fail is called for each broken promise.
 func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
 	c := &Checker{
-		world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
-		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{},
+		Patience: patience, world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
+		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{}, updates: map[uint64]*updating{},
 	}
 	w.Watch = c.step
 	return c
@@ -94,6 +106,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	}
 	exited := c.before(in)
 	allowed := c.allowed(in)
+	c.beginUpdate(in, out)
 	endings := 0
 	for _, e := range out {
 		switch e := e.(type) {
@@ -102,6 +115,11 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				c.broken("process %d added twice", e.ID)
 			}
 			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}}
+			c.added(c.procs[e.ID])
+		case core.ChangeLogs:
+			if s, ok := c.world.Core.Status(e.ID); !ok || s.Name != e.Spec.Name || s.Spec.Stdout != e.Spec.Stdout || s.Spec.Stderr != e.Spec.Stderr {
+				c.broken("logs of process %d changed to %+v", e.ID, e.Spec)
+			}
 		case core.CloseLogs:
 			if p := c.procs[e.ID]; p == nil || !p.state.IsStopped() || p.spawning || p.pid != 0 && p.state != process.Unknown {
 				c.broken("process %d removed: %+v", e.ID, p)
@@ -121,15 +139,22 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				c.broken("reply to %d, which does not wait", e.Req)
 			}
 			delete(c.asked, e.Req)
+			c.updated(e)
 		case core.Publish:
-			if change, ok := e.Event.(core.StateChanged); ok {
-				c.change(change)
-				if exited != nil && change.ID == exited.ID && isEnding(change) {
+			switch e := e.Event.(type) {
+			case core.StateChanged:
+				c.change(in, e)
+				if exited != nil && e.ID == exited.ID && isEnding(e) {
 					endings++
 				}
-			}
-			if ignored, ok := e.Event.(core.Ignored); ok {
-				c.broken("%+v", ignored)
+			case core.MemberRenamed:
+				c.renamed(e)
+			case core.StepBegan:
+				c.stepBegan(e)
+			case core.StepEnded:
+				c.stepEnded(in, e)
+			case core.Ignored:
+				c.broken("%+v", e)
 			}
 		case core.Halt:
 			for _, p := range c.procs {
@@ -146,6 +171,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 		c.broken("%d endings of process %d on one exit", endings, exited.ID)
 	}
 	_, c.quitting = c.world.Core.Quitting()
+	c.afterUpdates()
 	c.after(now)
 }
 
@@ -200,6 +226,9 @@ func (c *Checker) allowed(in core.Input) map[string]bool {
 	names := map[string]bool{p.Group + ":": true}
 	for _, change := range p.Changes {
 		names[change.Name] = true
+		if w := c.named(process.Namespec{Group: p.Group, Process: change.Name}); w != nil {
+			w.wanted = change.Action == plan.ReturnProcess
+		}
 	}
 	return names
 }
@@ -240,7 +269,7 @@ func isEnding(e core.StateChanged) bool {
 	return false
 }
 
-func (c *Checker) change(e core.StateChanged) {
+func (c *Checker) change(in core.Input, e core.StateChanged) {
 	p := c.procs[e.ID]
 	if p == nil {
 		c.broken("%v -> %v of process %d, which is not there", e.From, e.To, e.ID)
@@ -256,6 +285,7 @@ func (c *Checker) change(e core.StateChanged) {
 	if !legal {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
+	c.wished(in, p, e)
 	p.revived = e.From == process.Exited && e.To == process.Starting
 	p.state = e.To
 }
@@ -266,7 +296,7 @@ func (c *Checker) after(now time.Duration) {
 		c.broken("deadline %v is past", at)
 	}
 	for id, since := range c.asked {
-		if now-since > patience {
+		if now-since > c.Patience && c.updates[uint64(id)] == nil {
 			c.broken("command %d waits since %v", id, since)
 			delete(c.asked, id)
 		}
@@ -277,8 +307,10 @@ func (c *Checker) after(now time.Duration) {
 	}
 	for _, s := range statuses {
 		p := c.procs[s.ID]
-		if p == nil || p.state != s.State || p.pid != s.PID || p.inc != s.Incarnation {
+		if p == nil || p.name != s.Namespec() || p.state != s.State || p.pid != s.PID || p.inc != s.Incarnation {
 			c.broken("status %v %v pid %d, seen %+v", s.Namespec(), s.State, s.PID, p)
+			continue
 		}
+		p.spec, p.leaving = s.Spec, s.Leaving
 	}
 }

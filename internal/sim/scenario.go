@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/graced/graced/internal/process"
@@ -37,6 +38,13 @@ type Program struct {
 	StopAsGroup  bool   `json:"stopasgroup"`
 	KillAsGroup  bool   `json:"killasgroup"`
 	Lives        []Life `json:"lives"` // used in order, again from the first when they run out
+
+	// What an update may change besides. The zero values are those of a scenario.
+	Section string `json:"section,omitempty"` // the program it belongs to; "" = one of its own name
+	Num     int    `json:"num,omitempty"`
+	Command string `json:"command,omitempty"`
+	Stdout  string `json:"stdout,omitempty"` // a log file; "" = AUTO
+	Socket  string `json:"socket,omitempty"`
 }
 
 // Life is what happens on one spawn. Times are microseconds; negative: never.
@@ -59,18 +67,23 @@ type Command struct {
 	Wait   bool   `json:"wait"`
 	Signal int    `json:"signal"`
 
-	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be
+	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups
 	Cancel  uint64   `json:"cancel,omitempty"`
 }
 
 // spec turns a program into the machine's own form.
 func (p Program) spec() process.Spec {
-	return process.Spec{
-		Name: p.Name, Program: p.Name, Command: "/bin/true", Umask: process.UnsetMask, UID: process.UnsetID,
+	s := process.Spec{
+		Name: p.Name, Program: cmp.Or(p.Section, p.Name), Num: p.Num, Command: cmp.Or(p.Command, "/bin/true"), Umask: process.UnsetMask, UID: process.UnsetID,
 		Priority: p.Priority, Autostart: p.Autostart, Autorestart: process.Autorestart(p.Autorestart),
 		StartSecs: p.StartSecs, StartRetries: p.StartRetries, StopSignal: process.Signal(p.StopSignal), StopWaitSecs: p.StopWaitSecs,
 		StopAsGroup: p.StopAsGroup, KillAsGroup: p.KillAsGroup, ExitCodes: p.ExitCodes,
 	}
+	if p.Stdout != "" {
+		s.Stdout.File = process.LogTarget{Kind: process.LogPath, Path: p.Stdout}
+	}
+	s.Socket.URL = p.Socket
+	return s
 }
 
 // spec turns a group into the machine's own form.

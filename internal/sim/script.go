@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 //	quirks [name...]                   choose the reference's behaviour in some points; first of all
 //	group NAME [priority=N]            begin a group
 //	program NAME [option=value...]     define a member of it; options are those of a [program:x], and lives=LIFE[,LIFE...]
+//	drop NAME                          a group is not defined any more
 //	boot                               add all groups that were defined since the last boot
 //	until TIME, wait TIME              let time pass
 //	delay TIME                         from now on outcomes of spawns and signals are known only after so long
@@ -26,9 +28,13 @@ import (
 //	apply GROUP [NAME...], leave GROUP [NAME...]   a grace plan: these shall be the members
 //	addprocess G:P, removeprocess G:P [departed]
 //	addgroup NAME, removegroup NAME
+//	update [GROUP...]                  a minimal update to what is defined now
+//	cancelupdate N                     the update of request N begins nothing new
 //	cancel N                           nobody waits for request N any more
 //	shutdown, restart; sigterm         the last is a shutdown that nobody waits for
 //	status                             print the state of everything
+//
+// A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
@@ -36,6 +42,7 @@ type Script struct {
 	world  *World
 	opts   core.Options
 	groups []Group // defined since the last boot
+	files  []Group // all that are defined
 	req    uint64
 	shown  int // facts of the world that were printed
 }
@@ -115,7 +122,11 @@ func (s *Script) line(words []string, out *strings.Builder) error {
 	case "group":
 		g, err := groupOf(args)
 		s.groups = append(s.groups, g)
+		s.define(g)
 		return err
+	case "drop":
+		s.files = slices.DeleteFunc(s.files, func(g Group) bool { return g.Name == args[0] })
+		return nil
 	case "program":
 		if len(s.groups) == 0 {
 			return fmt.Errorf("no group")
@@ -123,6 +134,7 @@ func (s *Script) line(words []string, out *strings.Builder) error {
 		p, err := programOf(args)
 		g := &s.groups[len(s.groups)-1]
 		g.Programs = append(g.Programs, p)
+		s.define(*g)
 		if s.world != nil {
 			s.world.Define(*g)
 		}
@@ -160,10 +172,26 @@ func (s *Script) line(words []string, out *strings.Builder) error {
 			s.req++
 			c.Req = s.req
 		}
+		if c.Op == "update" {
+			s.groups, s.world.Want = nil, nil
+			for _, g := range s.files {
+				s.world.Want = append(s.world.Want, g.spec())
+			}
+		}
 		s.world.Command(c)
 	}
 	s.world.Until(s.world.Now()) // outcomes that are known at once
 	return nil
+}
+
+// define puts a group in the place of the one of its name.
+func (s *Script) define(g Group) {
+	i := slices.IndexFunc(s.files, func(o Group) bool { return o.Name == g.Name })
+	if i < 0 {
+		s.files = append(s.files, g)
+		return
+	}
+	s.files[i] = g
 }
 
 func (s *Script) boot() {
@@ -240,6 +268,11 @@ func commandOf(op string, args []string) (Command, error) {
 		}
 	case "apply", "leave":
 		c.Desired = args[1:]
+	case "update":
+		c.Name = ""
+		if len(args) > 0 {
+			c.Desired = args
+		}
 	case "addprocess":
 		c.Op = "addProcess"
 	case "removeprocess":
@@ -252,7 +285,7 @@ func commandOf(op string, args []string) (Command, error) {
 		n, err := strconv.ParseUint(c.Name, 10, 64)
 		c.Cancel = n
 		return c, err
-	case "write", "shutdown", "restart":
+	case "write", "shutdown", "restart", "cancelupdate":
 	default:
 		return c, fmt.Errorf("no such command")
 	}
@@ -301,6 +334,16 @@ func programOf(args []string) (Program, error) {
 			p.ExitCodes = []int{n}
 		case "autorestart":
 			p.Autorestart, err = map[string]int{"unexpected": 0, "false": 1, "true": 2}[value], nil
+		case "num":
+			p.Num = n
+		case "section":
+			p.Section, err = value, nil
+		case "command":
+			p.Command, err = value, nil
+		case "stdout":
+			p.Stdout, err = value, nil
+		case "socket":
+			p.Socket, err = value, nil
 		case "lives":
 			p.Lives, err = livesOf(value)
 		default:

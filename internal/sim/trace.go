@@ -63,6 +63,22 @@ func replyText(r core.Reply, rows bool) string {
 	return strings.Join(words, " | ")
 }
 
+// stepText renders what an update does to a process: the process before and after, and whether it was started.
+func stepText(r core.StepResult) string {
+	text := [...]string{"add", "return", "remove", "tune", "rename", "replace"}[r.Action] + " " + r.Group + ":" + r.Name
+	if r.From != "" {
+		text += ", was " + r.From
+	}
+	text += fmt.Sprintf(", pid %d -> %d", r.OldPID, r.PID)
+	if r.Started {
+		text += ", started"
+	}
+	if r.Fault != nil {
+		text += ": " + faultText(r.Fault)
+	}
+	return text
+}
+
 func faultText(f *core.Fault) string {
 	switch {
 	case f == nil:

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ type World struct {
 	Verbose bool
 	// Delay is how long the outcomes of spawns and signals take.
 	Delay time.Duration
+	// Want is what an update makes the active groups to be.
+	Want []process.GroupSpec
 	// Watch, when set, sees every step.
 	Watch func(now time.Duration, in core.Input, out []core.Effect)
 
@@ -38,6 +41,7 @@ type World struct {
 	rows     map[core.Req]bool // answered with a row for each process
 	late     *rand.Rand        // nil: every outcome is known at once
 	causes   map[int64][]cause // what set things going at each moment
+	waiting  []Command         // for an update to end
 	Halted   bool
 }
 
@@ -143,10 +147,45 @@ func (w *World) Input(in core.Input) {
 	for _, e := range out {
 		w.act(e)
 	}
+	w.giveWaiting()
 }
 
-// Command translates and gives a wish.
+// giveWaiting gives the commands that no update is in the way of any more, in their order; they may find another one there. A halt answers them.
+func (w *World) giveWaiting() {
+	if w.Halted {
+		for _, c := range w.waiting {
+			w.note("reply", fmt.Sprintf("#%d", c.Req), faultText(&core.Fault{Kind: core.ShutdownState}))
+		}
+		w.waiting = nil
+	}
+	w.waiting = slices.DeleteFunc(w.waiting, func(c Command) bool {
+		_, blocked := w.blocked(c)
+		if !blocked {
+			w.at(w.now, func() { w.Command(c) }) // after what is due
+		}
+		return !blocked
+	})
+}
+
+// blocked reports whether an update is in the way of a command.
+func (w *World) blocked(c Command) (op uint64, yes bool) {
+	if c.Cancel != 0 {
+		return 0, false
+	}
+	do, _, ok := w.verb(c)
+	if !ok {
+		return 0, false
+	}
+	return w.Core.Blocked(do)
+}
+
+// Command translates and gives a wish, once no update is in its way.
 func (w *World) Command(c Command) {
+	if op, yes := w.blocked(c); yes {
+		w.note("reply", fmt.Sprintf("#%d", c.Req), fmt.Sprintf("waits for update %d", op))
+		w.waiting = append(w.waiting, c)
+		return
+	}
 	if c.Cancel != 0 {
 		w.Input(core.Cancel{Req: core.Req(c.Cancel)})
 		return
@@ -206,6 +245,11 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 			return core.Leave{Plan: p}, false, ok
 		}
 		return core.Apply{Plan: p}, false, ok
+	case "update":
+		return core.Update{Op: c.Req, Plan: plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)}, false, true
+	case "cancelupdate":
+		op, err := strconv.ParseUint(c.Name, 10, 64)
+		return core.CancelUpdate{Op: op}, false, err == nil
 	}
 	panic("sim: no such command: " + c.Op)
 }
@@ -221,6 +265,8 @@ func (w *World) Plan(group string, names []string) (plan.Plan, bool) {
 	for _, name := range names {
 		if p, ok := w.program(process.Namespec{Group: group, Process: name}); ok {
 			desired.Processes = append(desired.Processes, p.spec())
+		} else if p, ok := active.Process(name); ok {
+			desired.Processes = append(desired.Processes, p)
 		}
 	}
 	return plan.Grace(active, desired), true
@@ -248,6 +294,10 @@ func (w *World) act(e core.Effect) {
 		w.note("reply", fmt.Sprintf("#%d", e.Req), w.answerText(e))
 	case core.Publish:
 		w.publish(e.Event)
+	case core.ChangeLogs:
+		if w.Verbose {
+			w.note("log", "", fmt.Sprintf("ChangeLogs of %s:%s to %v", e.Group, e.Spec.Name, e.Spec.Stdout.File))
+		}
 	case core.OpenLogs, core.CloseLogs:
 		if w.Verbose {
 			w.note("log", "", fmt.Sprintf("%T", e)[len("core."):])
@@ -261,6 +311,16 @@ func (w *World) act(e core.Effect) {
 func (w *World) answerText(r core.Reply) string {
 	if a := r.Applied; a != nil {
 		return fmt.Sprintf("added %v stopped %v removed %v failed %d", a.Added, a.Stopped, a.Removed, len(a.Failed))
+	}
+	if r.Updated != nil {
+		words := []string{"updated"}
+		if r.Fault != nil {
+			words[0] = faultText(r.Fault) + " updated"
+		}
+		for _, step := range r.Updated {
+			words = append(words, stepText(step))
+		}
+		return strings.Join(words, " | ")
 	}
 	return replyText(r, w.rows[r.Req])
 }
@@ -336,6 +396,23 @@ func (w *World) publish(e core.Event) {
 		w.note("group", e.Name, "added")
 	case core.GroupRemoved:
 		w.note("group", e.Name, "removed")
+	case core.MemberRenamed:
+		for _, c := range w.children {
+			if c.name == (process.Namespec{Group: e.Group, Process: e.From}) {
+				c.name.Process = e.Name
+			}
+		}
+		if w.Verbose {
+			w.note("log", "", fmt.Sprintf("MemberRenamed %+v", e))
+		}
+	case core.StepBegan:
+		if w.Verbose {
+			w.note("log", "", "StepBegan "+stepText(e.Step))
+		}
+	case core.StepEnded:
+		if w.Verbose {
+			w.note("log", "", "StepEnded "+stepText(e.Step))
+		}
 	default:
 		if w.Verbose {
 			name := strings.TrimPrefix(fmt.Sprintf("%T", e), "core.")

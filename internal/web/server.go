@@ -32,6 +32,8 @@ type Service interface {
 	ClearLog(ctx context.Context, log control.Log) error
 	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)
 	Log(ctx context.Context, level int, message string) error
+	control.Change
+	control.Explain
 }
 
 // Dated is a control.Follower that knows when its log was last written.
@@ -75,6 +77,7 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 			Handler:           &handler{credentials{l.Username, l.Password}, ctx, svc, rpc},
 			BaseContext:       func(net.Listener) context.Context { return ctx },
 			ConnState:         s.track,
+			ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 			ReadHeaderTimeout: headerTimeout,
 			MaxHeaderBytes:    maxHeader,
 			// Otherwise net/http answers OPTIONS * itself, past the credentials.
@@ -157,6 +160,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logtail(w, r)
 	case strings.HasPrefix(path, "/mainlogtail"):
 		h.follow(w, r, control.Log{Main: true})
+	case strings.HasPrefix(path, apiPrefix):
+		h.api(w, r)
 	default:
 		h.page(w, r)
 	}
@@ -202,7 +207,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := linger(h.running, r.Context())
 	defer cancel()
-	response, status := h.rpc.Serve(ctx, body)
+	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return who(r) }), body)
 	if status != http.StatusOK {
 		fail(w, status)
 		return

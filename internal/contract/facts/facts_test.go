@@ -175,7 +175,9 @@ func TestNothingIsLeftOut(t *testing.T) {
 		t.Fatalf("no stories: %v", err)
 	}
 	for _, path := range stories {
-		if name := strings.TrimSuffix(filepath.Base(path), ".txt"); name != "matrix" && !named["core "+name] {
+		// What an update does is no fact about Supervisor, which knows none.
+		name := strings.TrimSuffix(filepath.Base(path), ".txt")
+		if name != "matrix" && !strings.HasPrefix(name, "update_") && !named["core "+name] {
 			t.Errorf("no fact names internal/core TestScripts/%s", name)
 		}
 	}

@@ -177,3 +177,39 @@ func (f *Fake) Log(_ context.Context, level int, message string) error {
 	record(f, "Log", level, message)
 	return nil
 }
+
+// Plan implements control.Service.
+func (f *Fake) Plan(_ context.Context, req control.PlanRequest) (control.Plan, error) {
+	return ask[control.Plan](f, "Plan", req)
+}
+
+// Update implements control.Service.
+func (f *Fake) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
+	return ask[control.Operation](f, "Update", req)
+}
+
+// Scale implements control.Service.
+func (f *Fake) Scale(_ context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	return ask[control.Scaling](f, "Scale", req)
+}
+
+// Operations implements control.Service.
+func (f *Fake) Operations(context.Context) ([]control.Operation, error) {
+	return ask[[]control.Operation](f, "Operations")
+}
+
+// Operation implements control.Service.
+func (f *Fake) Operation(_ context.Context, id string, after int) (control.Operation, error) {
+	return ask[control.Operation](f, "Operation", id, after)
+}
+
+// Why implements control.Service.
+func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
+	return ask[control.Why](f, "Why", name)
+}
+
+// CancelOperation implements control.Service.
+func (f *Fake) CancelOperation(_ context.Context, id string) error {
+	_, err := ask[struct{}](f, "CancelOperation", id)
+	return err
+}

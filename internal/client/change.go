@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// apiPrefix is where a graced has its JSON interface. Supervisor has nothing there.
+const apiPrefix = "/api/v1/"
+
+func isJSON(path string) bool { return strings.HasPrefix(path, apiPrefix) }
+
+// Plan implements control.Change. The fault UnknownMethod says that the daemon is none of ours.
+func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
+	var out control.Plan
+	err := c.ask(ctx, "POST", "plan", req, &out)
+	return out, err
+}
+
+// Update implements control.Change. Who asks is what the daemon sees of the connection.
+func (c *Client) Update(ctx context.Context, req control.UpdateRequest) (control.Operation, error) {
+	var out control.Operation
+	err := c.ask(ctx, "POST", "update", req, &out)
+	return out, err
+}
+
+// Scale implements control.Change.
+func (c *Client) Scale(ctx context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	var out control.Scaling
+	err := c.ask(ctx, "POST", "scale", req, &out)
+	return out, err
+}
+
+// Operations implements control.Change.
+func (c *Client) Operations(ctx context.Context) ([]control.Operation, error) {
+	var out struct{ Operations []control.Operation }
+	err := c.ask(ctx, "GET", "operations", nil, &out)
+	return out.Operations, err
+}
+
+// Operation implements control.Change. It may also answer after a while without news.
+func (c *Client) Operation(ctx context.Context, id string, after int) (control.Operation, error) {
+	var out control.Operation
+	err := c.ask(ctx, "GET", "operations/"+id+"?after="+strconv.Itoa(after), nil, &out)
+	return out, err
+}
+
+// CancelOperation implements control.Change.
+func (c *Client) CancelOperation(ctx context.Context, id string) error {
+	return c.ask(ctx, "POST", "operations/"+id+"/cancel", struct{}{}, &struct{}{})
+}
+
+// Why implements control.Explain.
+func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
+	var out control.Why
+	err := c.ask(ctx, "GET", "why?name="+url.QueryEscape(name), nil, &out)
+	return out, err
+}
+
+// ask exchanges JSON.
+func (c *Client) ask(ctx context.Context, verb, path string, in, out any) error {
+	var doc []byte
+	if in != nil {
+		var err error
+		if doc, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("cannot ask for %s: %w", path, err)
+		}
+	}
+	resp, err := c.send(ctx, verb, apiPrefix+path, doc)
+	if err != nil {
+		return err
+	}
+	defer resp.body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.body, maxResponse))
+	if err != nil {
+		return fmt.Errorf("cannot read the answer of %s: %w", c.serverURL, err)
+	}
+	if resp.status == statusOK {
+		if err := json.Unmarshal(body, out); err != nil {
+			return fmt.Errorf("cannot read the answer of %s: %w", c.serverURL, err)
+		}
+		return nil
+	}
+	var p control.Problem
+	if json.Unmarshal(body, &p) == nil && p.Schema == control.ErrorSchema {
+		return control.Fault(control.Code(p.FaultCode), p.Detail)
+	}
+	switch resp.status {
+	case statusNotFound, statusBadRequest, statusNotImplemented: // Supervisor has no such page
+		return control.Fault(control.UnknownMethod, path)
+	}
+	return &ProtocolError{URL: c.serverURL + apiPrefix + path, Code: resp.status, Reason: resp.reason}
+}

@@ -1,0 +1,28 @@
+package config
+
+import "github.com/graced/graced/internal/process"
+
+// Place returns where an option of a program stands, whatever the kind of its section, or else where the section begins; the zero value when
+// there is no such section.
+func (c *Config) Place(program, option string) process.Origin {
+	return c.place(option, "program:"+program, "eventlistener:"+program, "fcgi-program:"+program)
+}
+
+// GroupPlace returns the same for an option of a group itself.
+func (c *Config) GroupPlace(group, option string) process.Origin {
+	return c.place(option, "group:"+group, "program:"+group, "eventlistener:"+group, "fcgi-program:"+group)
+}
+
+func (c *Config) place(option string, sections ...string) process.Origin {
+	for _, name := range sections {
+		sec, ok := c.loader.table.index[name]
+		if !ok {
+			continue
+		}
+		if e, ok := c.loader.table.get(sec, option); ok {
+			return process.Origin{File: e.file, Line: e.line}
+		}
+		return process.Origin{File: sec.file, Line: sec.line}
+	}
+	return process.Origin{}
+}

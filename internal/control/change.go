@@ -1,0 +1,244 @@
+package control
+
+import (
+	"context"
+	"time"
+)
+
+// Change shows what an update would do, and does it. Updates are operations: they go on whoever watches, and of two that have to do with one
+// process the later waits for the earlier.
+type Change interface {
+	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has.
+	Plan(ctx context.Context, req PlanRequest) (Plan, error)
+	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
+	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
+	Update(ctx context.Context, req UpdateRequest) (Operation, error)
+	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
+	// survive a restart. BadName, IncorrectParameters.
+	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
+	// Operations lists the operations of this life of the daemon, the latest last; old ones are forgotten.
+	Operations(ctx context.Context) ([]Operation, error)
+	// Operation describes one, with what happened after the first so many events. It waits until there is something
+	// to tell, unless after is negative: then it tells everything. BadName.
+	Operation(ctx context.Context, id string, after int) (Operation, error)
+	// CancelOperation keeps an operation from beginning anything new. BadName when it is over or unknown.
+	CancelOperation(ctx context.Context, id string) error
+}
+
+// StalePlan is the fault of a plan that is not the present one any more. Supervisor has no such number.
+const StalePlan Code = 231
+
+// PlanRequest says what to plan.
+type PlanRequest struct {
+	Groups []string `json:"groups,omitempty"` // nil = all
+	File   string   `json:"file,omitempty"`   // another main file, absolute; "" = the daemon's own
+}
+
+// UpdateRequest says what to update. With Plan, the identifier of a plan that the daemon has shown, exactly that is done or nothing.
+type UpdateRequest struct {
+	Plan   string   `json:"plan,omitempty"`
+	Groups []string `json:"groups,omitempty"` // nil = all
+	Who    string   `json:"-"`                // asked for it, in words
+}
+
+// The schemas of the answers below.
+const (
+	PlanSchema      = "graced.plan/v1"
+	OperationSchema = "graced.operation/v1"
+)
+
+// Plan is what an update would do now.
+type Plan struct {
+	Schema string      `json:"schema,omitempty"`
+	ID     string      `json:"id"`
+	Files  []PlanFile  `json:"files"`
+	Groups []PlanGroup `json:"groups"` // every group that was looked at
+	Totals PlanTotals  `json:"totals"`
+	Notes  []PlanNote  `json:"warnings"`
+
+	Overrides []Override `json:"overrides"`
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool {
+	for _, g := range p.Groups {
+		if g.Action != "keep" {
+			return false
+		}
+	}
+	return true
+}
+
+// PlanFile is a file that was read.
+type PlanFile struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// PlanGroup is what happens to one group. All names are "group:process" in the order of the group; Down are those that only take new
+// settings, since they do not run.
+type PlanGroup struct {
+	Name      string         `json:"name"`
+	Action    string         `json:"action"` // keep, change, add, remove, replace
+	Changes   []OptionChange `json:"changes"`
+	Start     []string       `json:"start"`
+	Stop      []string       `json:"stop"`
+	Replace   []string       `json:"replace"`
+	Rename    []Renaming     `json:"rename"`
+	Live      []string       `json:"live"`
+	Down      []string       `json:"down"`
+	Add       []string       `json:"add"` // without a start: autostart=false
+	Untouched []string       `json:"untouched"`
+	// Estimate is about how long it takes, in seconds: the sum of startsecs along the longest line of starts. How long a process takes to stop is
+	// not known; StopMost is the most that it is given.
+	Estimate float64 `json:"estimate_s"`
+	StopMost float64 `json:"stop_most_s"`
+}
+
+// Renaming is a process that goes on under another name.
+type Renaming struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// OptionChange is one option with another value. Values of variables that look like secrets are hidden.
+type OptionChange struct {
+	Option    string   `json:"option"`
+	Variable  string   `json:"variable,omitempty"` // with environment
+	Old       string   `json:"old"`
+	New       string   `json:"new"`
+	Hidden    bool     `json:"hidden,omitempty"`
+	Class     string   `json:"class"` // of process.Class
+	File      string   `json:"file,omitempty"`
+	Line      int      `json:"line,omitempty"`
+	Processes []string `json:"processes,omitempty"` // where not all that stay have it
+}
+
+// PlanTotals counts processes.
+type PlanTotals struct {
+	Keep    int `json:"keep"` // keep their pid
+	Replace int `json:"replace"`
+	Start   int `json:"start"`
+	Stop    int `json:"stop"`
+	Live    int `json:"live"` // settings that take effect at once
+}
+
+// PlanNote is a remark about the files.
+type PlanNote struct {
+	Code    string `json:"code"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Message string `json:"message"`
+}
+
+// OperationState says how an operation goes.
+type OperationState string
+
+// The states of an operation. Waiting: for another one to end.
+const (
+	OperationWaiting   OperationState = "waiting"
+	OperationRunning   OperationState = "running"
+	OperationDone      OperationState = "done"      // all of it
+	OperationNothing   OperationState = "nothing"   // there was nothing to do
+	OperationFailed    OperationState = "failed"    // some of it: see the events
+	OperationCancelled OperationState = "cancelled" // some of it, or nothing
+	OperationStale     OperationState = "stale"     // nothing: the plan was not the present one any more
+)
+
+// Over reports whether nothing follows.
+func (s OperationState) Over() bool { return s != OperationWaiting && s != OperationRunning }
+
+// ScaleRequest says how many processes programs shall have.
+type ScaleRequest struct {
+	Targets []ScaleTarget `json:"targets"`
+	Victim  string        `json:"victim,omitempty"` // which go first: highest (the default), oldest, newest
+	Lazy    bool          `json:"lazy,omitempty"`   // surplus goes when it ends by itself
+	DryRun  bool          `json:"dry_run,omitempty"`
+	Who     string        `json:"-"`
+}
+
+// ScaleTarget is one program. To is a number, one more or less ("+2", "-1"), or ScaleToFile.
+type ScaleTarget struct {
+	Program string `json:"program"`
+	To      string `json:"to"`
+}
+
+// ScaleToFile is the number that the files say.
+const ScaleToFile = "file"
+
+// ScalingSchema is the schema of a Scaling.
+const ScalingSchema = "graced.scaling/v1"
+
+// Scaling is what Scale does, and the operation that does it; nil with DryRun.
+type Scaling struct {
+	Schema    string          `json:"schema,omitempty"`
+	Programs  []ScaledProgram `json:"programs"`
+	Operation *Operation      `json:"operation,omitempty"`
+}
+
+// ScaledProgram is what happens to one program. Names are "group:process".
+type ScaledProgram struct {
+	Program  string   `json:"program"`
+	Before   int      `json:"before"`
+	After    int      `json:"after"`
+	InFile   int      `json:"in_file"`
+	File     string   `json:"file,omitempty"` // where that stands, or its section
+	Line     int      `json:"line,omitempty"`
+	Nums     []int    `json:"nums"` // process_num of each
+	Override bool     `json:"override"`
+	Start    []string `json:"start"`
+	Stop     []string `json:"stop"`
+	Leave    []string `json:"leave"` // once they end
+}
+
+// Override is a program whose number of processes was set by Scale.
+type Override struct {
+	Program string `json:"program"`
+	Count   int    `json:"count"`
+	InFile  int    `json:"in_file"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+}
+
+// ErrorSchema is the schema of a Problem.
+const ErrorSchema = "graced.error/v1"
+
+// Problem is an error as the JSON interface shows it.
+type Problem struct {
+	Schema    string `json:"schema,omitempty"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"` // of HTTP
+	Detail    string `json:"detail"`
+	FaultCode int    `json:"faultCode"` // of the control protocol
+}
+
+// Operation is one change on its way, or over.
+type Operation struct {
+	Schema string         `json:"schema,omitempty"`
+	ID     string         `json:"id"`   // "op-7"
+	Kind   string         `json:"kind"` // "update"
+	Who    string         `json:"who"`
+	Plan   string         `json:"plan"` // its identifier; "" while it waits
+	State  OperationState `json:"state"`
+	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
+	Text   string         `json:"text,omitempty"`   // with failed and stale: why
+	Began  time.Time      `json:"began"`
+	Ended  *time.Time     `json:"ended,omitempty"`
+	Steps  int            `json:"steps"` // processes that it touches
+	Done   int            `json:"done"`
+	Events []ProgressLine `json:"events"` // from the asked one on
+	Count  int            `json:"count"`  // of all events so far
+}
+
+// ProgressLine is one thing that happened in an operation.
+type ProgressLine struct {
+	Time    time.Time `json:"t"`
+	Type    string    `json:"type"` // begin, end
+	Process string    `json:"process"`
+	From    string    `json:"from,omitempty"` // its name before
+	Action  string    `json:"action"`         // start, add, stop, leave (once it ends), replace, rename, live
+	OldPID  int       `json:"old_pid,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Skipped bool      `json:"skipped,omitempty"` // with Error: nothing was done to it
+}

@@ -1,0 +1,463 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// operation is an update on its way.
+type operation struct {
+	id        uint64
+	request   *request
+	cancelled bool
+}
+
+// step is what an update does to one process. It holds the process: others' commands have to wait (Blocked).
+type step struct {
+	op      *operation
+	change  plan.Change
+	group   string
+	proc    *proc
+	line    *line // with replacements
+	starts  bool  // once it has ended it is started again
+	running bool  // it has been started, and waits for that to succeed
+	oldPID  int
+}
+
+// line holds the replacements of one group: one process at a time, so that the others go on working.
+type line struct{ waiting []*step }
+
+// update carries out the plans of an Update. Everything begins at once, but for replacements, and for groups that come again.
+func (s *Supervisor) update(id Req, do Update) {
+	if stale := s.stale(do.Plan); stale != "" {
+		s.answer(id, &Fault{Kind: Stale, Text: stale + " has changed since the plan was made"})
+		return
+	}
+	op := &operation{id: do.Op, request: s.open(id, false)}
+	op.request.op, op.request.reply.Updated = op, []StepResult{}
+	if op.id != 0 {
+		s.ops[op.id] = op
+	}
+	var starts, ends []*step
+	var lines []*line
+	for _, p := range do.Plan.Plans {
+		switch p.Scope {
+		case plan.AddGroup:
+			starts = append(starts, s.addPlanned(op, p.Desired)...)
+		case plan.ChangeGroup:
+			more, l := s.changeGroup(op, p)
+			for _, st := range more {
+				if st.change.Action == plan.RemoveProcess {
+					ends = append(ends, st)
+				} else {
+					starts = append(starts, st)
+				}
+			}
+			lines = append(lines, l)
+		default:
+			ends = append(ends, s.endGroup(op, p)...)
+		}
+	}
+	s.startPlanned(starts)
+	for _, l := range lines {
+		s.advance(l)
+	}
+	slices.SortStableFunc(ends, func(a, b *step) int { return descending(a.proc, b.proc) })
+	for _, st := range ends {
+		s.removePlanned(st)
+	}
+	s.closeGroups()
+	s.shut(op.request)
+}
+
+// stale returns the name of a group that is no longer what the plan was computed against, "" when there is none.
+func (s *Supervisor) stale(u plan.Update) string {
+	for _, p := range u.Plans {
+		g := s.named[p.Group]
+		switch {
+		case p.Scope == plan.AddGroup && g != nil, p.Scope != plan.AddGroup && (g == nil || s.manifestGroup(g).Hash() != p.Base):
+			return p.Group
+		}
+	}
+	return ""
+}
+
+// newStep announces a step: the update is not over before it is.
+func (op *operation) newStep(g *group, p *proc, c plan.Change) *step {
+	op.request.left++
+	st := &step{op: op, change: c, group: g.name(), proc: p, oldPID: p.pid}
+	p.step = st
+	return st
+}
+
+// addPlanned adds a group and returns the steps of its members.
+func (s *Supervisor) addPlanned(op *operation, spec process.GroupSpec) (steps []*step) {
+	g := s.addGroup(spec)
+	for _, p := range g.members {
+		steps = append(steps, op.newStep(g, p, plan.Change{Action: plan.AddProcess, Group: g.name(), Name: p.name, Spec: *p.spec}))
+	}
+	return steps
+}
+
+// changeGroup changes what can be changed at once, and returns the steps that start and remove members and the line of those to be replaced.
+func (s *Supervisor) changeGroup(op *operation, p plan.Plan) (steps []*step, l *line) {
+	g, l := s.named[p.Group], &line{}
+	for _, c := range p.Changes {
+		if c.Action == plan.RenameProcess {
+			s.rename(g, c)
+		}
+	}
+	for _, c := range p.Changes {
+		if c.Action == plan.AddProcess {
+			m := s.addMember(g, c.Spec)
+			s.publish(MemberAdded{Group: p.Group, Name: c.Name})
+			steps = append(steps, op.newStep(g, m, c))
+			continue
+		}
+		m := g.byName[c.Name]
+		st := op.newStep(g, m, c)
+		replace, returns := c.Action == plan.ReplaceProcess, m.fate != stays
+		switch {
+		case c.Action == plan.RemoveProcess:
+			steps = append(steps, st)
+		case replace && (!returns || m.state.IsRunning()):
+			if returns {
+				s.comeBack(m)
+			}
+			st.line = l
+			l.waiting = append(l.waiting, st)
+		case replace && m.state == process.Stopping: // it does not work any more: nobody has to wait for its turn
+			s.comeBack(m)
+			s.awaitEnd(st, c.Spec.Autostart)
+		default:
+			s.swap(m, c.Spec)
+			switch {
+			case returns && s.comeBack(m) || c.Retry && m.state == process.Fatal:
+				steps = append(steps, st)
+			case m.again:
+				s.awaitEnd(st, true)
+			default:
+				s.over(st, nil)
+			}
+		}
+	}
+	for _, spec := range p.Desired.Processes { // what is kept may be defined in another place now
+		if m := g.byName[spec.Name]; m != nil && m.step == nil {
+			m.spec = &spec
+		}
+	}
+	g.adopt(p.Desired)
+	s.tuneGroup(g)
+	s.revision++
+	g.byStep(l.waiting)
+	return steps, l
+}
+
+// byStep sorts replacements by priority and by the place of their processes in the group.
+func (g *group) byStep(list []*step) {
+	slices.SortStableFunc(list, func(a, b *step) int { return slices.Index(g.members, a.proc) - slices.Index(g.members, b.proc) })
+	slices.SortStableFunc(list, func(a, b *step) int { return ascending(a.proc, b.proc) })
+}
+
+// tuneGroup makes the pool of a listener group follow its group's options.
+func (s *Supervisor) tuneGroup(g *group) {
+	if g.pool == nil || g.pool.spec == g.spec.Listener {
+		return
+	}
+	p := g.pool
+	p.spec = g.spec.Listener
+	p.wants = subscriptionOf(p.spec)
+	for len(p.buffer)-p.exempt > p.spec.BufferSize {
+		s.discardOldest(p)
+	}
+	s.subscriptions()
+}
+
+// rename gives a member another name; everything else about it goes on.
+func (s *Supervisor) rename(g *group, c plan.Change) {
+	p := g.byName[c.From]
+	delete(g.byName, c.From)
+	p.name = c.Name
+	g.byName[p.name] = p
+	delete(g.departed, p.name)
+	s.publish(MemberRenamed{Group: g.name(), From: c.From, Name: c.Name})
+}
+
+// swap gives a process new settings. One that waits for its next start may not be wanted to start again any more.
+func (s *Supervisor) swap(p *proc, spec process.Spec) {
+	before := p.spec
+	p.spec = &spec
+	s.revision++
+	if p.restarting() && !s.revives(p) {
+		s.due.disarm(&p.due)
+	}
+	if before.Stdout != spec.Stdout || before.Stderr != spec.Stderr || before.RedirectStderr != spec.RedirectStderr || before.Name != spec.Name {
+		s.emit(ChangeLogs{ID: p.id, Group: p.group.name(), Spec: p.spec, Listener: p.group.spec.Listener != nil})
+	}
+}
+
+// startPlanned starts new members in order of priority; one that is not to be started by itself stays STOPPED.
+func (s *Supervisor) startPlanned(steps []*step) {
+	slices.SortStableFunc(steps, func(a, b *step) int { return ascending(a.proc, b.proc) })
+	for _, st := range steps {
+		if st.change.Action == plan.AddProcess && (!st.proc.spec.Autostart || s.mark(st.proc) != Free) {
+			s.over(st, nil)
+			continue
+		}
+		s.begun(st)
+		s.spawn(st.proc)
+		s.awaitStart(st)
+	}
+}
+
+// begun tells of a step that takes time.
+func (s *Supervisor) begun(st *step) { s.publish(StepBegan{Op: st.op.id, Step: st.result(nil)}) }
+
+// awaitStart makes a step wait for its process, which starts, to be RUNNING.
+func (s *Supervisor) awaitStart(st *step) {
+	st.running = true
+	st.proc.waiters = append(st.proc.waiters, waiter{what: forRunning, text: st.proc.namespec().String(), step: st})
+}
+
+// awaitEnd makes a step wait for the end of its process, which then starts again or does not.
+func (s *Supervisor) awaitEnd(st *step, starts bool) {
+	p := st.proc
+	s.begun(st)
+	st.starts, p.again = starts, false
+	p.waiters = append(p.waiters, waiter{what: forStopped, text: p.namespec().String(), step: st})
+}
+
+// removePlanned ends a surplus member.
+func (s *Supervisor) removePlanned(st *step) {
+	s.begun(st)
+	if p := st.proc; st.change.Lazy && (p.state == process.Starting || p.state == process.Running) {
+		p.again, p.fate = false, goes
+		s.over(st, nil)
+		return
+	}
+	s.letGo(st.proc, goes, waiter{step: st})
+}
+
+// advance begins the next replacement of a line.
+func (s *Supervisor) advance(l *line) {
+	switch {
+	case len(l.waiting) == 0:
+	case l.waiting[0].op.cancelled:
+		s.skip(l, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
+	case s.quitting():
+		s.skip(l, &Fault{Kind: ShutdownState})
+	default:
+		st := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		s.replace(st)
+	}
+}
+
+// skip leaves those that wait in a line as they are.
+func (s *Supervisor) skip(l *line, f *Fault) {
+	rest := l.waiting
+	l.waiting = nil
+	for _, st := range rest {
+		s.over(st, f)
+	}
+}
+
+// replace begins a replacement. A process that is down only takes its new settings, unless it had been given up.
+func (s *Supervisor) replace(st *step) {
+	p := st.proc
+	st.oldPID = p.pid
+	switch {
+	case p.state == process.Stopping:
+		s.awaitEnd(st, p.again)
+	case p.state.IsRunning() || p.restarting():
+		if !s.opts.Quirks.KeepBackoff {
+			p.tries = 0
+		}
+		p.short = 0
+		s.awaitEnd(st, true)
+		s.halt(p)
+		s.reportStop(p)
+	default:
+		s.swap(p, st.change.Spec)
+		if p.state == process.Fatal && st.change.Retry {
+			s.begun(st)
+			s.spawn(p)
+			s.awaitStart(st)
+			return
+		}
+		s.over(st, nil)
+	}
+}
+
+// stepped takes the news that a step has waited for.
+func (s *Supervisor) stepped(st *step, f *Fault) {
+	p := st.proc
+	switch {
+	case st.running || st.change.Action == plan.RemoveProcess:
+		s.over(st, f)
+	case f != nil: // if it ends after all, it goes on as it was
+		p.again = st.starts && p.state == process.Stopping
+		s.over(st, f)
+	case s.quitting():
+		s.over(st, &Fault{Kind: ShutdownState})
+	case p.state != process.Stopped: // quirk C14: nobody knows
+		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " is in an unknown process state"})
+	default:
+		s.swap(p, st.change.Spec)
+		if !st.starts {
+			s.over(st, nil)
+			return
+		}
+		p.again = true // stopped starts it in a moment
+		s.awaitStart(st)
+	}
+}
+
+// over ends a step. After a replacement that failed, those behind it in the line keep what they have; a group of which a member does not go
+// does not come again.
+func (s *Supervisor) over(st *step, f *Fault) {
+	if st.proc.step == st {
+		st.proc.step = nil
+	}
+	s.ended(st.op, st.result(f))
+	if g := st.proc.group; f != nil && g.ending {
+		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
+	}
+	switch l := st.line; {
+	case l == nil:
+	case f == nil || f.Kind == ShutdownState:
+		s.advance(l)
+	default:
+		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
+	}
+	s.lessOne(st.op.request)
+}
+
+// ended tells of the end of a step.
+func (s *Supervisor) ended(op *operation, r StepResult) {
+	op.request.reply.Updated = append(op.request.reply.Updated, r)
+	s.publish(StepEnded{Op: op.id, Step: r})
+}
+
+func (st *step) result(f *Fault) StepResult {
+	c := st.change
+	return StepResult{
+		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Fault: f,
+	}
+}
+
+// endGroup begins the end of a group, which comes again if its plan says so, and returns the steps of its members.
+func (s *Supervisor) endGroup(op *operation, p plan.Plan) (steps []*step) {
+	g := s.named[p.Group]
+	g.ending = true
+	op.request.left++ // the group itself
+	g.endOp = op
+	if p.Scope == plan.ReplaceGroup {
+		g.successor = &p.Desired
+	}
+	for _, c := range p.Changes {
+		if c.Action == plan.RemoveProcess {
+			steps = append(steps, op.newStep(g, g.byName[c.Name], c))
+		}
+	}
+	return steps
+}
+
+// closeGroups removes groups that end and have no members left. A successor comes in the place of its group at once.
+func (s *Supervisor) closeGroups() {
+	for _, g := range slices.Clone(s.groups) {
+		if !g.ending || len(g.members) > 0 {
+			continue
+		}
+		s.dropGroup(g)
+		op := g.endOp
+		if op == nil {
+			continue
+		}
+		if g.successor != nil && !s.quitting() {
+			s.startPlanned(s.addPlanned(op, *g.successor))
+		} else {
+			s.forgo(g, &Fault{Kind: ShutdownState})
+		}
+		s.lessOne(op.request)
+	}
+}
+
+// stay ends the wait for a group of which a member cannot be stopped: it remains, with this member alone and until this ends.
+func (s *Supervisor) stay(g *group, f *Fault) {
+	if op := g.endOp; op != nil {
+		s.forgo(g, f)
+		g.endOp, g.successor = nil, nil
+		s.lessOne(op.request)
+	}
+}
+
+// forgo tells that the members of a group that was to come again do not.
+func (s *Supervisor) forgo(g *group, f *Fault) {
+	if g.successor == nil {
+		return
+	}
+	for _, spec := range g.successor.Processes {
+		s.ended(g.endOp, StepResult{Group: g.name(), Name: spec.Name, Action: plan.AddProcess, Fault: f})
+	}
+}
+
+// cancelUpdate keeps an update from beginning anything new. What has begun goes on to its end.
+func (s *Supervisor) cancelUpdate(id uint64) *Fault {
+	op := s.ops[id]
+	if op == nil {
+		return &Fault{Kind: BadName, Text: "no such operation is under way"}
+	}
+	op.cancelled = true
+	return nil
+}
+
+// Blocked reports whether a command has to wait because an update is busy with a process that it is about, and names the update. Signals and
+// standard input are let through.
+func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
+	switch v := v.(type) {
+	case Start:
+		return s.held(v.Target)
+	case Stop:
+		return s.held(v.Target)
+	case RemoveGroup:
+		return s.heldGroup(v.Name)
+	case AddGroups:
+		for _, g := range v.Groups {
+			if op, yes := s.heldGroup(g.Name); yes {
+				return op, true
+			}
+		}
+	case AddProcesses:
+		return s.heldGroup(v.Group)
+	case RemoveProcess:
+		return s.heldGroup(v.Group)
+	case Apply:
+		return s.heldGroup(v.Plan.Group)
+	case Leave:
+		return s.heldGroup(v.Plan.Group)
+	case Update:
+		for _, p := range v.Plan.Plans {
+			if op, yes := s.heldGroup(p.Group); yes {
+				return op, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func (s *Supervisor) held(t Target) (op uint64, yes bool) {
+	list, _, _ := s.find(t)
+	for _, p := range list {
+		if p.step != nil {
+			return p.step.op.id, true
+		}
+	}
+	return 0, false
+}
+
+func (s *Supervisor) heldGroup(name string) (op uint64, yes bool) {
+	return s.held(Target{Group: name})
+}

@@ -1,0 +1,98 @@
+package ctl
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// TestPlanText renders every kind of change.
+func TestPlanText(t *testing.T) {
+	p := control.Plan{
+		ID: "8c1f", Files: []control.PlanFile{{Path: "/etc/s/s.conf"}, {Path: "/etc/s/conf.d/web.conf"}},
+		Groups: []control.PlanGroup{
+			{Name: "web", Action: "change", Start: []string{"web:web_4"}, Untouched: []string{"web:web_0"}, Changes: []control.OptionChange{
+				{Option: "stopwaitsecs", Old: "10", New: "20", Class: "live", File: "/etc/s/conf.d/web.conf", Line: 9, Processes: []string{"web:web_0", "web:web_1"}},
+				{Option: "numprocs", Old: "4", New: "5", Class: "identity", File: "/etc/s/conf.d/web.conf", Line: 3}}},
+			{Name: "api", Action: "change", Replace: []string{"api:api_0", "api:api_1"}, Estimate: 4, Changes: []control.OptionChange{
+				{Option: "environment", Variable: "TOKEN", Old: "•••", New: "•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
+			{Name: "ears", Action: "replace", Stop: []string{"ears:e"}, StopMost: 10, Start: []string{"ears:e"}},
+			{Name: "cron", Action: "remove", Stop: []string{"cron:cron"}, StopMost: 10},
+			{Name: "mailer", Action: "add", Start: []string{"mailer:mailer"}}, {Name: "manual", Action: "add", Add: []string{"manual:manual"}},
+			{Name: "one", Action: "change", Rename: []control.Renaming{{From: "one:one", To: "one:one_0"}}},
+			{Name: "idle", Action: "change", Down: []string{"idle:idle"}}, {Name: "db", Action: "keep", Untouched: []string{"db:db"}},
+		},
+		Totals: control.PlanTotals{Keep: 5, Replace: 2, Start: 3, Stop: 1}, Notes: []control.PlanNote{{}},
+		Overrides: []control.Override{{Program: "web", Count: 6, InFile: 4, File: "/etc/s/conf.d/web.conf", Line: 3}},
+	}
+	want := `plan 8c1f   s.conf + 1 included
+
+  ~ web       1 setting live, 1 process started, 1 untouched
+      stopwaitsecs   10 -> 20   live (web_0 web_1)   conf.d/web.conf:9
+      numprocs       4 -> 5                          conf.d/web.conf:3
+  r api       2 processes replaced, one at a time, about 4 s besides the stops
+      environment TOKEN   ••• -> ••• (hidden)   respawn
+      directory           "" -> /tmp            respawn
+  r ears      the group is replaced as a whole, 1 process started, 1 process stopped (within 10 s)
+  - cron      1 process stopped (within 10 s), removed
+  + mailer    1 process started
+  + manual    1 added and not started
+  ~ one       one renamed one_0
+  ~ idle      1 down, with new settings for the next start
+  = db        untouched
+
+  5 keep their pid · 2 replaced · 3 started · 1 stopped        nothing has been changed
+  web is scaled to 6; conf.d/web.conf:3 says numprocs=4 (gracectl scale web=file ends that)
+  1 warning in these files
+  apply exactly this:  gracectl update --plan 8c1f
+`
+	if got := planText(p, "/etc/s"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestWriteCount changes one number in a file and nothing else.
+func TestWriteCount(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		line       int
+		want, err  string
+	}{
+		{"plain", "[program:a]\nnumprocs=3\n", 2, "[program:a]\nnumprocs=5\n", ""},
+		{"comment and blanks", "[program:a]\n numprocs : 3\t; how many\ncommand=x\n", 2, "[program:a]\n numprocs : 5\t; how many\ncommand=x\n", ""},
+		{"windows", "[program:a]\r\nNumProcs=3\r\n", 2, "[program:a]\r\nNumProcs=5\r\n", ""},
+		{"last line without an end", "[program:a]\nnumprocs=3", 2, "[program:a]\nnumprocs=5", ""},
+		{"not there", "[program:a]\ncommand=x\n", 1, "[program:a]\nnumprocs=5\ncommand=x\n", ""},
+		{"section at the end", "[program:a]", 1, "[program:a]\nnumprocs=5\n", ""},
+		{"moved", "[program:a]\ncommand=x\n", 2, "", ":2 is not the line of numprocs any more"},
+		{"shorter", "[program:a]\n", 9, "", "has no line 9 any more"},
+	} {
+		path := filepath.Join(t.TempDir(), "s.conf")
+		if err := os.WriteFile(path, []byte(c.text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		link := path + ".link"
+		if err := os.Symlink(path, link); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := writeCount(link, c.line, 5)
+		got, _ := os.ReadFile(path)
+		if c.err != "" {
+			if err == nil || !strings.HasSuffix(err.Error(), c.err) || string(got) != c.text {
+				t.Errorf("%s: %v, %q", c.name, err, got)
+			}
+			continue
+		}
+		info, _ := os.Stat(path)
+		target, _ := os.Readlink(link)
+		if err != nil || string(got) != c.want || info.Mode().Perm() != 0o640 || target != path {
+			t.Errorf("%s: %v, %q, %v, want %q", c.name, err, got, info.Mode(), c.want)
+		}
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", c.name, left)
+		}
+	}
+}

@@ -1,0 +1,353 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// Exit codes of plan and of what follows from it.
+const (
+	exitChanges = 2  // plan --exit-code: something would be done
+	exitStale   = 13 // the plan is not the present one any more
+)
+
+// planAnswer answers plan, and update --dry-run.
+type planAnswer struct{ control.Plan }
+
+// planGroup is what happens to one group.
+type planGroup struct{ control.PlanGroup }
+
+func (g planGroup) Schema() string { return "graced.plan_group/v1" }
+func (g planGroup) Line() string   { return "" }
+
+// Name leaves out what is untouched, so that the names can be updated.
+func (g planGroup) Name() string {
+	if g.Action == "keep" {
+		return ""
+	}
+	return g.PlanGroup.Name + ":*"
+}
+
+func newPlanAnswer(p control.Plan) *planAnswer {
+	p.Schema = "" // the document has it
+	return &planAnswer{p}
+}
+
+func (a *planAnswer) Schema() string { return control.PlanSchema }
+
+func (a *planAnswer) Records() []format.Record {
+	out := make([]planGroup, len(a.Groups))
+	for i, g := range a.Groups {
+		out[i] = planGroup{g}
+	}
+	return records(out)
+}
+
+func (a *planAnswer) Text(format.Style) string { return planText(a.Plan, workingDir()) }
+
+func (a *planAnswer) exit(c *call) int {
+	if c.exitCode && !a.Empty() {
+		return exitChanges
+	}
+	return 0
+}
+
+// targets are the groups that words mean, nil for all.
+func (c *call) targets() []string {
+	names := c.groupNames()
+	if contains(names, "all") {
+		return nil
+	}
+	return names
+}
+
+// answerPlan shows what an update would do.
+func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	req := control.PlanRequest{Groups: c.targets(), File: c.file}
+	if req.File != "" {
+		abs, err := filepath.Abs(req.File)
+		if err != nil {
+			return nil, err
+		}
+		req.File = abs
+	}
+	p, err := server.Plan(ctx, req)
+	if err != nil {
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	if c.watch {
+		return nil, s.watchPlan(ctx, server, c, req, p)
+	}
+	return newPlanAnswer(p), nil
+}
+
+// replan is how often a watched plan is made again.
+const replan = time.Second
+
+// watchPlan shows the plan, and again whenever it becomes another one, until Ctrl-C.
+func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req control.PlanRequest, p control.Plan) error {
+	c.Finish(newPlanAnswer(p))
+	shown, last := p.ID, ""
+	for {
+		timer := time.NewTimer(replan)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			s.caught = true
+			return errExplained
+		case <-timer.C:
+		}
+		p, err := server.Plan(ctx, req)
+		switch {
+		case ctx.Err() != nil:
+			s.caught = true
+			return errExplained
+		case fault(err) == control.CantReread:
+			if last != err.Error() {
+				last = err.Error()
+				c.Fail(s.problem(err, c))
+			}
+		case err != nil:
+			return s.changeProblem(ctx, server, err)
+		case p.ID != shown || last != "":
+			shown, last = p.ID, ""
+			c.Finish(newPlanAnswer(p))
+		}
+	}
+}
+
+// changeProblem makes a problem of what the daemon says to a plan, an update or a change of numbers.
+func (s *Session) changeProblem(ctx context.Context, server Proxy, err error) error {
+	switch fault(err) {
+	case control.StalePlan:
+		return &format.Problem{
+			Code: "E303", Title: "the plan is stale", Detail: "the plan is stale: " + detail(err), Hint: "nothing was done; run " + s.Program + " plan again",
+			FaultCode: int(control.StalePlan), Exit: exitStale,
+		}
+	case control.BadName:
+		all, _ := server.Processes(ctx) // a daemon that cannot list them gets no suggestion
+		return noGroup(detail(err), groupNames(all))
+	case control.UnknownMethod:
+		return s.notOurs()
+	case control.IncorrectParameters:
+		return &format.Problem{Code: "E312", Title: "wrong usage", Detail: detail(err), Exit: exitUsage}
+	}
+	return err
+}
+
+// notOurs is the problem of a daemon that has neither plans nor operations.
+func (s *Session) notOurs() error {
+	return &format.Problem{
+		Code: "E306", Title: "the daemon cannot do this", Detail: "the daemon at " + s.ServerURL + " is no graced: it has neither plans nor operations",
+		FaultCode: int(control.UnknownMethod),
+	}
+}
+
+func workingDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// signs mark what happens to a group.
+var signs = map[string]string{"keep": "=", "change": "~", "add": "+", "remove": "-", "replace": "r"}
+
+// planText renders a plan for people; paths below dir are shortened.
+func planText(p control.Plan, dir string) string {
+	var b strings.Builder
+	files := ""
+	if len(p.Files) > 0 {
+		files = shorten(p.Files[0].Path, dir)
+		if n := len(p.Files) - 1; n > 0 {
+			files += fmt.Sprintf(" + %d included", n)
+		}
+	}
+	fmt.Fprintf(&b, "plan %s   %s\n\n", p.ID, files)
+	width := 8
+	for _, g := range p.Groups {
+		width = max(width, utf8.RuneCountInString(g.Name))
+	}
+	for _, g := range p.Groups {
+		sign := signs[g.Action]
+		if g.Action == "change" && len(g.Replace) > 0 {
+			sign = "r"
+		}
+		fmt.Fprintf(&b, "  %s %s  %s\n", sign, pad(g.Name, width), groupSummary(g))
+		optionTable(&b, g, dir)
+	}
+	if len(p.Groups) > 0 {
+		b.WriteByte('\n')
+	}
+	if p.Empty() {
+		b.WriteString("  nothing to do: what runs is what the files say\n")
+		overrideLines(&b, p, dir)
+		return b.String()
+	}
+	t := p.Totals
+	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
+	overrideLines(&b, p, dir)
+	if n := len(p.Notes); n > 0 {
+		fmt.Fprintf(&b, "  %s in these files\n", count(n, "warning"))
+	}
+	fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
+	return b.String()
+}
+
+// overrideLines tells of programs that have another number of processes than the files say.
+func overrideLines(b *strings.Builder, p control.Plan, dir string) {
+	for _, o := range p.Overrides {
+		if o.Count != o.InFile {
+			fmt.Fprintf(b, "  %s is scaled to %d; %s:%d says numprocs=%d (gracectl scale %s=file ends that)\n", o.Program, o.Count, shorten(o.File, dir), o.Line, o.InFile, o.Program)
+		}
+	}
+}
+
+// groupSummary says in one line what happens to a group.
+func groupSummary(g control.PlanGroup) string {
+	var parts []string
+	add := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	live := 0
+	for _, c := range g.Changes {
+		if c.Class == "live" || c.Class == "next start" {
+			live++
+		}
+	}
+	if live > 0 {
+		parts = append(parts, count(live, "setting")+" live")
+	}
+	switch n := len(g.Replace); {
+	case n > 1:
+		parts = append(parts, count(n, "process")+" replaced, one at a time")
+	case n == 1:
+		parts = append(parts, "1 process replaced")
+	}
+	if n := len(g.Start); n > 0 {
+		parts = append(parts, count(n, "process")+" started")
+	}
+	add(len(g.Add), "added and not started")
+	if n := len(g.Stop); n > 0 {
+		what := count(n, "process") + " stopped"
+		if g.StopMost > 0 {
+			what += " (within " + seconds(g.StopMost) + ")"
+		}
+		parts = append(parts, what)
+	}
+	for _, r := range g.Rename {
+		parts = append(parts, member(r.From)+" renamed "+member(r.To))
+	}
+	add(len(g.Down), "down, with new settings for the next start")
+	switch g.Action {
+	case "replace":
+		parts = append([]string{"the group is replaced as a whole"}, parts...)
+	case "remove":
+		parts = append(parts, "removed")
+	case "add":
+		if len(parts) == 0 {
+			parts = append(parts, "added")
+		}
+	}
+	if len(parts) == 0 {
+		return "untouched"
+	}
+	if n := len(g.Untouched); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d untouched", n))
+	}
+	if len(g.Replace) > 0 && g.Estimate > 0 {
+		parts = append(parts, "about "+seconds(g.Estimate)+" besides the stops")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// optionTable lists the options of a group that change.
+func optionTable(b *strings.Builder, g control.PlanGroup, dir string) {
+	type row struct{ option, values, what, place string }
+	var rows []row
+	for _, c := range g.Changes {
+		r := row{option: c.Option, values: valueText(c.Old) + " -> " + valueText(c.New), what: c.Class}
+		if c.Variable != "" {
+			r.option += " " + c.Variable
+		}
+		switch {
+		case c.Hidden && c.Variable != "":
+			r.values += " (hidden)"
+		case c.Option == "numprocs":
+			r.what = "" // the summary names the processes
+		}
+		if n := len(c.Processes); n > 0 {
+			names := make([]string, 0, 3)
+			for _, name := range c.Processes[:min(n, 3)] {
+				names = append(names, member(name))
+			}
+			if n > 3 {
+				names = append(names, "…")
+			}
+			r.what += " (" + strings.Join(names, " ") + ")"
+		}
+		if c.File != "" {
+			r.place = shorten(c.File, dir) + ":" + strconv.Itoa(c.Line)
+		}
+		rows = append(rows, r)
+	}
+	var w [3]int
+	for _, r := range rows {
+		w[0] = max(w[0], utf8.RuneCountInString(r.option))
+		w[1] = max(w[1], min(utf8.RuneCountInString(r.values), 60))
+		w[2] = max(w[2], utf8.RuneCountInString(r.what))
+	}
+	for _, r := range rows {
+		line := "      " + pad(r.option, w[0]) + "   " + pad(r.values, w[1]) + "   " + pad(r.what, w[2]) + "   " + r.place
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
+
+func valueText(v string) string {
+	if v == "" {
+		return `""`
+	}
+	return v
+}
+
+// member is the name of a process without its group.
+func member(name string) string {
+	if _, m, ok := strings.Cut(name, ":"); ok {
+		return m
+	}
+	return name
+}
+
+// shorten names a file below dir as people there would.
+func shorten(path, dir string) string {
+	if rest, ok := strings.CutPrefix(path, dir+string(os.PathSeparator)); ok && dir != "" {
+		return rest
+	}
+	return path
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		return strconv.Itoa(n) + " " + what + "es"
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+func seconds(s float64) string {
+	return strconv.FormatFloat(s, 'f', -1, 64) + " s"
+}

@@ -1,0 +1,249 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// scaleAnswer answers scale.
+type scaleAnswer struct {
+	control.Scaling
+
+	done *operationAnswer // nil = nothing was done
+	dry  bool
+}
+
+func (a *scaleAnswer) Schema() string { return control.ScalingSchema }
+
+func (a *scaleAnswer) Records() []format.Record {
+	if a.done == nil {
+		return nil
+	}
+	return a.done.Records()
+}
+
+func (a *scaleAnswer) exit(c *call) int {
+	if a.done == nil {
+		return 0
+	}
+	return a.done.exit(c)
+}
+
+func (a *scaleAnswer) Text(style format.Style) string {
+	var b strings.Builder
+	if a.done != nil && (a.done.State != control.OperationNothing || a.done.left != "") {
+		b.WriteString(a.done.Text(style))
+	}
+	for _, p := range a.Programs {
+		line := fmt.Sprintf("%s   %d -> %s", p.Program, p.Before, count(p.After, "process"))
+		if p.Before == p.After {
+			line = fmt.Sprintf("%s   %s, as before", p.Program, count(p.After, "process"))
+		}
+		if a.dry {
+			line += wouldText(p)
+		}
+		b.WriteString(line + "\n")
+		if p.Override && p.After != p.InFile {
+			fmt.Fprintf(&b, "  an override: %s says numprocs=%d\n", placeText(p.File, p.Line), p.InFile)
+			fmt.Fprintf(&b, "  keep it: gracectl scale %s=%d --write        drop it: gracectl scale %s=file\n", p.Program, p.After, p.Program)
+		}
+	}
+	return b.String()
+}
+
+// wouldText says what a dry run would do.
+func wouldText(p control.ScaledProgram) string {
+	var parts []string
+	for _, part := range []struct {
+		names []string
+		what  string
+	}{{p.Start, "would be started"}, {p.Stop, "would be stopped"}, {p.Leave, "would leave once they end"}} {
+		if len(part.names) > 0 {
+			parts = append(parts, strings.Join(part.names, " ")+" "+part.what)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+// scaleTargets reads "web=5", "web=+2", "web=-1", "web=file".
+func (c *call) scaleTargets() ([]control.ScaleTarget, error) {
+	var out []control.ScaleTarget
+	for _, w := range c.words {
+		program, to, ok := strings.Cut(w, "=")
+		if !ok || to == "" || program == "" {
+			return nil, c.misused("write " + w + "=N, " + w + "=+N, " + w + "=-N or " + w + "=file")
+		}
+		out = append(out, control.ScaleTarget{Program: program, To: to})
+	}
+	if len(out) == 0 {
+		return nil, c.misused("name a program and how many processes it shall have: web=5")
+	}
+	return out, nil
+}
+
+// answerScale changes how many processes programs have.
+func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	targets, err := c.scaleTargets()
+	if err != nil {
+		return nil, err
+	}
+	req := control.ScaleRequest{Targets: targets, Victim: c.victim, Lazy: c.lazy, DryRun: c.dryRun}
+	asks := s.Terminal && !c.yes && c.Form == format.Text
+	if c.dryRun || c.write || asks {
+		dry := req
+		dry.DryRun = true
+		would, err := server.Scale(ctx, dry)
+		if err != nil {
+			return nil, s.scaleProblem(ctx, server, err)
+		}
+		would.Schema = ""
+		if c.dryRun {
+			return &scaleAnswer{Scaling: would, dry: true}, nil
+		}
+		for _, p := range would.Programs {
+			if asks && p.After == 0 && p.Before > 0 && !s.agrees(ctx, fmt.Sprintf("stop %s of %s and keep the empty group? [y/N] ", count(p.Before, "process"), p.Program)) {
+				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+			}
+		}
+		if c.write {
+			if err := s.writeCounts(c, would); err != nil {
+				return nil, &format.Problem{Code: "E316", Title: "the file was not written", Detail: err.Error(), Hint: "nothing was changed for the program it is about"}
+			}
+			for i := range req.Targets {
+				req.Targets[i].To = control.ScaleToFile
+			}
+		}
+	}
+	done, err := server.Scale(ctx, req)
+	if err != nil {
+		return nil, s.scaleProblem(ctx, server, err)
+	}
+	done.Schema = ""
+	a := &scaleAnswer{Scaling: done}
+	if done.Operation != nil {
+		if a.done, err = s.watch(ctx, server, *done.Operation, c); err != nil {
+			return a, err
+		}
+		a.Operation = &a.done.Operation
+	}
+	return a, nil
+}
+
+func (s *Session) scaleProblem(ctx context.Context, server Proxy, err error) error {
+	if fault(err) == control.BadName {
+		return &format.Problem{Code: "E317", Title: "no such program", Detail: "no program " + quote(detail(err)), Hint: s.Program + " avail lists what there is"}
+	}
+	return s.changeProblem(ctx, server, err)
+}
+
+func placeText(file string, line int) string {
+	return shorten(file, workingDir()) + ":" + strconv.Itoa(line)
+}
+
+// writeCounts writes new numbers of processes into the files that say them.
+func (s *Session) writeCounts(c *call, would control.Scaling) error {
+	for _, p := range would.Programs {
+		if p.After == p.InFile {
+			continue
+		}
+		before, after, err := writeCount(p.File, p.Line, p.After)
+		if err != nil {
+			return fmt.Errorf("cannot write numprocs of %s: %w", p.Program, err)
+		}
+		if c.Form != format.Text {
+			continue
+		}
+		s.output(shorten(p.File, workingDir()))
+		if before != "" {
+			s.output(fmt.Sprintf("%4d -%s", p.Line, before))
+			s.output(fmt.Sprintf("%4d +%s", p.Line, after))
+		} else {
+			s.output(fmt.Sprintf("%4d +%s", p.Line+1, after))
+		}
+	}
+	return nil
+}
+
+// writeCount changes the numprocs in one line of a file, or adds it below the line of the section. Comments and everything else stay. The file
+// is replaced as a whole or not at all.
+func writeCount(path string, line, n int) (before, after string, err error) {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved // the link stays one
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", "", err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	lines := strings.SplitAfter(string(data), "\n")
+	if line < 1 || line > len(lines) {
+		return "", "", fmt.Errorf("%s has no line %d any more", path, line)
+	}
+	text := strings.TrimRight(lines[line-1], "\r\n")
+	end := lines[line-1][len(text):]
+	switch {
+	case strings.HasPrefix(strings.TrimSpace(text), "["):
+		if end == "" {
+			end = "\n"
+			lines[line-1] += end
+		}
+		after = "numprocs=" + strconv.Itoa(n)
+		lines[line-1] += after + end
+	default:
+		cut := strings.IndexAny(text, "=:")
+		if cut < 0 || !strings.EqualFold(strings.TrimSpace(text[:cut]), "numprocs") {
+			return "", "", fmt.Errorf("%s:%d is not the line of numprocs any more", path, line)
+		}
+		value := text[cut+1:]
+		lead := value[:len(value)-len(strings.TrimLeft(value, " \t"))]
+		rest := ""
+		if i := strings.IndexAny(value[len(lead):], " \t"); i >= 0 {
+			rest = value[len(lead)+i:] // a comment
+		}
+		before, after = text, text[:cut+1]+lead+strconv.Itoa(n)+rest
+		lines[line-1] = after + end
+	}
+	return before, after, replaceFile(path, info, strings.Join(lines, ""))
+}
+
+// replaceFile writes a file anew beside the old one and puts it in its place, with the same mode.
+func replaceFile(path string, info os.FileInfo, text string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // it is of no use
+		}
+	}()
+	if _, err = f.WriteString(text); err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Chmod(f.Name(), info.Mode().Perm()); err != nil {
+		return err
+	}
+	if err = keepOwner(f.Name(), info); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

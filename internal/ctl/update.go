@@ -1,0 +1,475 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// ownCommands are the verbs that only gracectl has.
+var ownCommands = []command{
+	{
+		name: "plan", args: "[group ...]",
+		brief: "show what update would do, with the place of each change; nothing is changed",
+	},
+	{
+		name: "scale", args: "<program=N|+N|-N|file ...>",
+		brief: "change how many processes a program has; the others are not touched",
+	},
+	{
+		name: "why", args: "<name>",
+		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
+	},
+	{
+		name: "ops", args: "[-o json]",
+		brief: "list the operations: what was changed, by whom, with what result",
+	},
+	{
+		name: "attach", args: "<operation>",
+		brief: "watch an operation to its end",
+	},
+	{
+		name: "wait", args: "<operation>",
+		brief: "wait for the end of an operation, without a word",
+	},
+	{
+		name: "cancel", args: "<operation>",
+		brief: "keep an operation from beginning with more processes",
+	},
+}
+
+// answerUpdate makes what runs what the files say, while as little as possible restarts. Of a daemon that is no graced it asks what Supervisor's
+// client does.
+func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	req := control.UpdateRequest{Plan: c.plan, Groups: c.targets()}
+	asks := s.Terminal && !c.yes && c.plan == "" && c.Form == format.Text
+	if c.dryRun || asks {
+		p, err := server.Plan(ctx, control.PlanRequest{Groups: req.Groups})
+		switch {
+		case fault(err) == control.UnknownMethod && !c.dryRun:
+			return s.answerUpdateGroups(ctx, server, c)
+		case err != nil:
+			return nil, s.changeProblem(ctx, server, err)
+		case c.plan != "" && c.plan != p.ID:
+			return nil, s.changeProblem(ctx, server, control.Fault(control.StalePlan, "the present one is "+p.ID))
+		case c.dryRun:
+			return newPlanAnswer(p), nil
+		}
+		if p.Totals.Replace+p.Totals.Stop > 0 {
+			s.write(s.Out, planText(p, workingDir()))
+			if !s.agrees(ctx, "apply? [y/N] ") {
+				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+			}
+			req = control.UpdateRequest{Plan: p.ID} // what was seen, and nothing else
+		}
+	}
+	op, err := server.Update(ctx, req)
+	switch {
+	case fault(err) == control.UnknownMethod && req.Plan == "":
+		return s.answerUpdateGroups(ctx, server, c)
+	case err != nil:
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	return s.watch(ctx, server, op, c)
+}
+
+// agrees asks a question that is answered with y or yes.
+func (s *Session) agrees(ctx context.Context, question string) bool {
+	answer, err := s.In.ReadLine(ctx, question)
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return err == nil && (answer == "y" || answer == "yes")
+}
+
+// operationAnswer is an operation that was watched, or that is listed.
+type operationAnswer struct {
+	control.Operation
+
+	left string // why the watching ended before the operation: interrupted, timeout; "" = it has not
+}
+
+// progressRecord is one thing that happened in an operation.
+type progressRecord struct {
+	Op string `json:"op"`
+	control.ProgressLine
+
+	line string
+}
+
+func (r progressRecord) Schema() string { return "graced.progress/v1" }
+func (r progressRecord) Line() string   { return r.line }
+
+// Name leaves out failures and what has only begun.
+func (r progressRecord) Name() string {
+	if r.Type == "begin" || r.Error != "" {
+		return ""
+	}
+	return r.Process
+}
+
+func (a *operationAnswer) Schema() string { return control.OperationSchema }
+
+// Name is what attach, wait and cancel take.
+func (a *operationAnswer) Name() string { return a.ID }
+func (a *operationAnswer) Line() string { return "" }
+
+func (a *operationAnswer) Records() []format.Record {
+	var v progress
+	var out []format.Record
+	for _, e := range a.Events {
+		out = append(out, v.record(a.ID, e))
+	}
+	return append(out, a.ending())
+}
+
+// operationEnd is how the watching of an operation ended.
+type operationEnd struct {
+	Op      string                 `json:"op"`
+	State   control.OperationState `json:"state"`
+	Text    string                 `json:"text,omitempty"`
+	Seconds float64                `json:"seconds,omitempty"`
+	Exit    int                    `json:"exit"` // the exit status of the program
+}
+
+func (r operationEnd) Schema() string { return "graced.operation_end/v1" }
+func (r operationEnd) Name() string   { return "" }
+func (r operationEnd) Line() string   { return "" }
+
+func (a *operationAnswer) ending() operationEnd {
+	end := operationEnd{Op: a.ID, State: a.State, Text: a.Operation.Text, Exit: a.exit(nil)}
+	if a.Ended != nil {
+		end.Seconds = a.Ended.Sub(a.Began).Seconds()
+	}
+	return end
+}
+
+func (a *operationAnswer) Text(format.Style) string {
+	switch {
+	case a.left != "":
+		return "still running as " + a.ID + ": gracectl attach " + a.ID + "\n"
+	case a.State == control.OperationNothing:
+		return "nothing to do: what runs is what the files say\n"
+	}
+	took := 0.0
+	if a.Ended != nil {
+		took = a.Ended.Sub(a.Began).Seconds()
+	}
+	text := fmt.Sprintf("%s  %s in %.1f s", a.ID, a.State, took)
+	if a.Operation.Text != "" {
+		text += ": " + a.Operation.Text
+	}
+	if a.State == control.OperationFailed || a.State == control.OperationCancelled {
+		text += "\n  what is left: gracectl plan"
+	}
+	return text + "\n"
+}
+
+func (a *operationAnswer) exit(*call) int {
+	switch {
+	case a.left == "timeout":
+		return exitGivenUp
+	case a.left != "":
+		return 0 // the operation goes on
+	}
+	switch a.State {
+	case control.OperationDone, control.OperationNothing:
+		return 0
+	case control.OperationStale:
+		return exitStale
+	}
+	return exitFailed
+}
+
+// watch shows an operation to its end. Ctrl-C, or the end of the time given, ends the watching only.
+func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation, c *call) (*operationAnswer, error) {
+	op.Schema = ""
+	a := &operationAnswer{Operation: op}
+	a.Events = []control.ProgressLine{}
+	if op.State == control.OperationNothing {
+		return a, nil
+	}
+	v := progress{s: s, moving: s.Terminal && c.Form == format.Text && c.verb != "wait"}
+	quiet := c.verb == "wait"
+	if c.Form == format.Text && !quiet {
+		s.output(op.ID + "  " + op.Kind + planWord(op) + "        Ctrl-C stops watching, not the work")
+	}
+	waiting := ""
+	for {
+		v.clear()
+		if op.Behind != waiting && c.Form == format.Text && !quiet {
+			if waiting = op.Behind; waiting != "" {
+				s.output("  waits for " + waiting)
+			}
+		}
+		for _, e := range op.Events {
+			a.Events = append(a.Events, e)
+			if r := v.record(op.ID, e); !quiet {
+				c.Show(r)
+			}
+		}
+		events := a.Events
+		a.Operation = op
+		a.Events = events
+		if op.State.Over() {
+			return a, nil
+		}
+		v.draw(op)
+		next, err := server.Operation(ctx, op.ID, len(events))
+		switch {
+		case ctx.Err() != nil:
+			v.clear()
+			s.caught = true
+			a.left = "interrupted"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				a.left = "timeout"
+			}
+			return a, nil
+		case err != nil:
+			v.clear()
+			return a, err
+		}
+		next.Schema = ""
+		op = next
+	}
+}
+
+func planWord(op control.Operation) string {
+	if op.Plan == "" {
+		return ""
+	}
+	return " by plan " + op.Plan
+}
+
+// progress makes lines of what happens in an operation, and on a terminal shows below them what is under way.
+type progress struct {
+	s      *Session
+	moving bool
+	open   []control.ProgressLine // begun and not over
+	drawn  int                    // lines of the moving part
+	width  int
+}
+
+// record is an event as a record; one that only begins something has no line.
+func (v *progress) record(op string, e control.ProgressLine) progressRecord {
+	r := progressRecord{Op: op, ProgressLine: e}
+	if e.Type == "begin" {
+		v.open = append(v.open, e)
+		return r
+	}
+	began := e.Time
+	for i, b := range v.open {
+		if b.Process == e.Process {
+			began = b.Time
+			v.open = append(v.open[:i:i], v.open[i+1:]...)
+			break
+		}
+	}
+	r.line = v.lineOf(e, e.Time.Sub(began))
+	return r
+}
+
+// lineOf tells of one process that is done.
+func (v *progress) lineOf(e control.ProgressLine, took time.Duration) string {
+	sign, text := "✓", ""
+	switch {
+	case e.Skipped:
+		sign, text = "·", e.Error
+	case e.Error != "":
+		sign, text = "✗", failureWord[e.Action]+": "+e.Error
+	default:
+		text = successText(e)
+	}
+	v.width = max(v.width, 24, utf8.RuneCountInString(e.Process))
+	line := "  " + sign + " " + pad(e.Process, v.width) + "  " + text
+	if took > 0 && !e.Skipped {
+		line = pad(line, 78) + fmt.Sprintf("  %.1f s", took.Seconds())
+	}
+	return line
+}
+
+var failureWord = map[string]string{
+	"start": "not started", "add": "not added", "stop": "not stopped", "replace": "not replaced", "rename": "not renamed", "live": "not changed",
+}
+
+func successText(e control.ProgressLine) string {
+	switch e.Action {
+	case "start":
+		return fmt.Sprintf("started, pid %d", e.PID)
+	case "add":
+		return "added, not started"
+	case "stop":
+		if e.OldPID == 0 {
+			return "removed"
+		}
+		return "stopped and removed"
+	case "leave":
+		return fmt.Sprintf("goes when it ends, still pid %d", e.PID)
+	case "replace":
+		if e.PID == 0 {
+			return "stopped, with new settings"
+		}
+		return fmt.Sprintf("replaced, pid %d -> %d", e.OldPID, e.PID)
+	case "rename":
+		return fmt.Sprintf("renamed from %s, still pid %d", e.From, e.PID)
+	}
+	if e.PID == 0 {
+		return "new settings for the next start"
+	}
+	return fmt.Sprintf("new settings applied live, still pid %d", e.PID)
+}
+
+// draw shows a bar and what is under way, to be drawn over later.
+func (v *progress) draw(op control.Operation) {
+	if !v.moving {
+		return
+	}
+	const wide, most = 20, 5
+	var b strings.Builder
+	full := wide * op.Done / max(op.Steps, 1)
+	fmt.Fprintf(&b, "  [%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat("-", wide-full), op.Done, op.Steps)
+	v.drawn = 1
+	for i, e := range v.open {
+		v.drawn++
+		if i == most {
+			fmt.Fprintf(&b, "\n    … and %d more", len(v.open)-most)
+			break
+		}
+		fmt.Fprintf(&b, "\n    %s  %s …", e.Process, map[string]string{"start": "starting", "stop": "stopping", "replace": "being replaced"}[e.Action])
+	}
+	v.s.write(v.s.Out, b.String())
+}
+
+// clear takes the moving part away.
+func (v *progress) clear() {
+	if v.drawn > 0 {
+		v.s.write(v.s.Out, "\r\x1b[K"+strings.Repeat("\x1b[A\x1b[K", v.drawn-1))
+	}
+	v.drawn = 0
+}
+
+// operationsAnswer answers ops.
+type operationsAnswer struct {
+	Operations []*operationAnswer `json:"operations"`
+}
+
+func (a *operationsAnswer) Schema() string           { return "graced.operations/v1" }
+func (a *operationsAnswer) Records() []format.Record { return records(a.Operations) }
+
+func (a *operationsAnswer) Text(format.Style) string {
+	if len(a.Operations) == 0 {
+		return "no operations yet\n"
+	}
+	rows := [][]string{{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}}
+	for i := len(a.Operations) - 1; i >= 0; i-- {
+		op := a.Operations[i]
+		rows = append(rows, []string{
+			op.ID, op.Began.Local().Format("2006-01-02 15:04:05"), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text,
+		})
+	}
+	return tabular(rows)
+}
+
+// answerOperations lists the operations, for people the latest first.
+func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if err := c.noWords(); err != nil {
+		return nil, err
+	}
+	list, err := server.Operations(ctx)
+	if err != nil {
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	a := &operationsAnswer{Operations: []*operationAnswer{}}
+	for _, op := range list {
+		op.Schema = ""
+		a.Operations = append(a.Operations, &operationAnswer{Operation: op})
+	}
+	return a, nil
+}
+
+// tabular aligns rows in columns two blanks apart.
+func tabular(rows [][]string) string {
+	var widths []int
+	for _, r := range rows {
+		for i, cell := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		var line strings.Builder
+		for i, cell := range r {
+			line.WriteString(pad(cell, widths[i]) + "  ")
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}
+
+// operationNamed is the word of a verb that takes one operation.
+func (c *call) operationNamed() (string, error) {
+	if len(c.words) != 1 {
+		return "", c.misused("takes one operation: gracectl ops lists them")
+	}
+	return c.words[0], nil
+}
+
+func noOperation(id string) error {
+	return &format.Problem{Code: "E314", Title: "no such operation", Detail: "no operation " + quote(id) + " is under way or remembered", Hint: "gracectl ops lists them"}
+}
+
+// answerAttach watches an operation; wait does so in silence.
+func (s *Session) answerAttach(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	id, err := c.operationNamed()
+	if err != nil {
+		return nil, err
+	}
+	op, err := server.Operation(ctx, id, -1)
+	switch {
+	case fault(err) == control.BadName:
+		return nil, noOperation(id)
+	case err != nil:
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	a, err := s.watch(ctx, server, op, c)
+	if c.verb == "wait" {
+		return silentAnswer{a}, err
+	}
+	return a, err
+}
+
+// silentAnswer is the end of an operation without a word for people.
+type silentAnswer struct{ *operationAnswer }
+
+func (a silentAnswer) Text(style format.Style) string {
+	if a.left != "" {
+		return a.operationAnswer.Text(style)
+	}
+	return ""
+}
+
+// Records is none: for people nothing is told, and the document has them.
+func (a silentAnswer) Records() []format.Record { return nil }
+
+// answerCancel keeps an operation from going on.
+func (s *Session) answerCancel(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	id, err := c.operationNamed()
+	if err != nil {
+		return nil, err
+	}
+	switch err := server.CancelOperation(ctx, id); {
+	case fault(err) == control.BadName:
+		p := &format.Problem{Code: "E314", Title: "no such operation", Detail: "operation " + quote(id) + " is over, or there was none", Hint: "gracectl ops lists them"}
+		return nil, p
+	case err != nil:
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	return &doneAnswer{c.verb, "cancelled", id + ": begins with nothing more; what has begun goes on to its end"}, nil
+}

@@ -1,0 +1,408 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// keptOperations is how many operations are remembered.
+const keptOperations = 200
+
+// operations remembers what was changed, and lets many watch it.
+type operations struct {
+	mu   sync.Mutex
+	last uint64
+	list []*operation // the latest last
+}
+
+// operation is one of them. Its description is guarded by the mutex of the set.
+type operation struct {
+	number  uint64
+	about   control.Operation // Events holds them all
+	changed chan struct{}     // closed at the next change
+	over    chan struct{}     // closed when nothing follows
+}
+
+// add makes a new operation.
+func (o *operations) add(kind, who string, now time.Time) *operation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last++
+	op := &operation{number: o.last, changed: make(chan struct{}), over: make(chan struct{})}
+	op.about = control.Operation{
+		Schema: control.OperationSchema, ID: fmt.Sprintf("op-%d", o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
+		Events: []control.ProgressLine{},
+	}
+	o.list = append(o.list, op)
+	for i := 0; len(o.list) > keptOperations && i < len(o.list); i++ {
+		if o.list[i].about.State.Over() {
+			o.list = slices.Delete(o.list, i, i+1)
+			i--
+		}
+	}
+	return op
+}
+
+// find returns an operation, nil for an unknown one.
+func (o *operations) find(match func(*operation) bool) *operation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i := slices.IndexFunc(o.list, match); i >= 0 {
+		return o.list[i]
+	}
+	return nil
+}
+
+func (o *operations) named(id string) *operation {
+	return o.find(func(op *operation) bool { return op.about.ID == id })
+}
+
+func (o *operations) numbered(n uint64) *operation {
+	return o.find(func(op *operation) bool { return op.number == n })
+}
+
+// change describes an operation anew and wakes who watches it. It reports false, and changes nothing, when the operation is over.
+func (o *operations) change(op *operation, f func(*control.Operation)) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if op.about.State.Over() {
+		return false
+	}
+	f(&op.about)
+	close(op.changed)
+	op.changed = make(chan struct{})
+	if op.about.State.Over() {
+		close(op.over)
+	}
+	return true
+}
+
+// show describes an operation with its events from one on; the channel is closed when there is more to tell.
+func (o *operations) show(op *operation, after int) (control.Operation, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	about := op.about
+	about.Count = len(op.about.Events)
+	about.Events = slices.Clone(op.about.Events[min(max(after, 0), about.Count):])
+	return about, op.changed
+}
+
+// Operations implements control.Change.
+func (d *Daemon) Operations(context.Context) ([]control.Operation, error) {
+	d.operations.mu.Lock()
+	list := slices.Clone(d.operations.list)
+	d.operations.mu.Unlock()
+	out := make([]control.Operation, len(list))
+	for i, op := range list {
+		out[i], _ = d.operations.show(op, int(^uint(0)>>1))
+	}
+	return out, nil
+}
+
+// Operation implements control.Change.
+func (d *Daemon) Operation(ctx context.Context, id string, after int) (control.Operation, error) {
+	op := d.operations.named(id)
+	if op == nil {
+		return control.Operation{}, control.Fault(control.BadName, id)
+	}
+	for {
+		about, changed := d.operations.show(op, after)
+		if about.State.Over() || len(about.Events) > 0 || after < 0 {
+			return about, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return about, nil
+		case <-d.life.Done():
+			about, _ := d.operations.show(op, after)
+			return about, nil
+		}
+	}
+}
+
+// CancelOperation implements control.Change.
+func (d *Daemon) CancelOperation(ctx context.Context, id string) error {
+	op := d.operations.named(id)
+	if op == nil {
+		return control.Fault(control.BadName, id)
+	}
+	d.operations.mu.Lock()
+	waiting := op.about.State == control.OperationWaiting
+	d.operations.mu.Unlock()
+	if waiting && d.conclude(op, control.OperationCancelled, "") {
+		return nil
+	}
+	_, err := d.ask(ctx, core.CancelUpdate{Op: op.number})
+	if err != nil {
+		return control.Fault(control.BadName, id+" is over")
+	}
+	return nil
+}
+
+// conclude ends an operation.
+func (d *Daemon) conclude(op *operation, state control.OperationState, text string) bool {
+	return d.operations.change(op, func(about *control.Operation) {
+		now := d.opts.Wall()
+		about.State, about.Text, about.Behind, about.Ended = state, text, "", &now
+	})
+}
+
+// progress notes what the core tells of an update.
+func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
+	op := d.operations.numbered(number)
+	if op == nil {
+		return
+	}
+	line := control.ProgressLine{
+		Time: d.opts.Wall(), Type: kind, Process: r.Group + ":" + r.Name, Action: stepWord(r, kind == "end"), OldPID: r.OldPID, PID: r.PID,
+	}
+	if r.From != "" {
+		line.From = r.Group + ":" + r.From
+	}
+	if r.Fault != nil {
+		line.Error = faultText(r.Fault)
+		line.Skipped = r.Fault.Kind == core.Cancelled
+	}
+	if s, ok := d.loop.core.Find(r.Group, r.Name); ok && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
+		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: op.about.Kind + " " + op.about.ID + ": " + line.Action, By: op.about.Who})
+	}
+	d.operations.change(op, func(about *control.Operation) {
+		about.Events = append(about.Events, line)
+		if kind == "end" {
+			about.Done++
+		}
+	})
+}
+
+// stepWord names what a step does, or has done.
+func stepWord(r core.StepResult, over bool) string {
+	switch r.Action {
+	case plan.AddProcess, plan.ReturnProcess:
+		if r.Started || !over {
+			return "start"
+		}
+		return "add"
+	case plan.RemoveProcess:
+		if over && r.PID != 0 && r.Fault == nil {
+			return "leave"
+		}
+		return "stop"
+	case plan.RenameProcess:
+		return "rename"
+	case plan.ReplaceProcess:
+		if r.OldPID != 0 {
+			return "replace"
+		}
+		if r.Started {
+			return "start"
+		}
+	}
+	return "live"
+}
+
+// faultText says what went wrong, without a number of the wire protocol.
+func faultText(f *core.Fault) string {
+	switch f.Kind {
+	case core.SpawnError:
+		return "it did not start"
+	case core.AbnormalTermination:
+		return "it was stopped while it started"
+	case core.ShutdownState:
+		return "the daemon shuts down"
+	}
+	return f.Text
+}
+
+// Update implements control.Change.
+func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control.Operation, error) {
+	groups := req.Groups
+	if req.Plan != "" {
+		known, ok := d.plans.groups(req.Plan)
+		if !ok || groups != nil && !slices.Equal(groups, known) {
+			return control.Operation{}, control.Fault(control.StalePlan, "plan "+req.Plan+" is not known")
+		}
+		groups = known
+	}
+	op := d.operations.add("update", req.Who, d.opts.Wall())
+	return d.launch(ctx, op, func() (<-chan core.Reply, uint64, error) {
+		c, err := d.load()
+		if err != nil {
+			return nil, 0, err
+		}
+		return d.begin(op, func(core.Now) (plan.Update, error) {
+			u, err := d.planUpdate(c, groups)
+			if err == nil && req.Plan != "" && u.ID() != req.Plan {
+				if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); !blocked { // else it may be the present one again
+					err = control.Fault(control.StalePlan, "what plan "+req.Plan+" stands on has changed")
+				}
+			}
+			return u, err
+		}, func() error {
+			d.adoptFiles(c, groups)
+			return nil
+		})
+	})
+}
+
+// launch sees an operation through in the background, and returns once it is known what it is: running, waiting, nothing or refused.
+func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (<-chan core.Reply, uint64, error)) (control.Operation, error) {
+	told := make(chan error, 1)
+	d.changing.Go(func() { d.see(op, begin, told) })
+	select {
+	case err := <-told:
+		if err != nil {
+			d.operations.forget(op)
+			return control.Operation{}, err
+		}
+	case <-ctx.Done(): // the caller has gone; the operation has not
+	}
+	about, _ := d.operations.show(op, 0)
+	if about.State == control.OperationNothing {
+		d.operations.forget(op) // it has done nothing, for nobody to ask about
+	}
+	return about, nil
+}
+
+// forget removes an operation.
+func (o *operations) forget(op *operation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list = slices.DeleteFunc(o.list, func(other *operation) bool { return other == op })
+	if o.last == op.number {
+		o.last-- // nobody has seen the number
+	}
+}
+
+// see sees an operation through. It tells the caller once whether there is such an operation at all.
+func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, error), told chan<- error) {
+	for {
+		done, behind, err := start()
+		switch {
+		case err != nil:
+			state, fault := control.OperationFailed, (*control.Error)(nil)
+			if errors.As(err, &fault) && fault.Code == control.StalePlan {
+				state = control.OperationStale
+			}
+			d.conclude(op, state, err.Error())
+			inform(told, err)
+			return
+		case done == nil && behind == 0:
+			d.conclude(op, control.OperationNothing, "")
+			inform(told, nil)
+			return
+		case behind != 0:
+			first := d.operations.numbered(behind)
+			if first == nil {
+				continue // it has just ended
+			}
+			d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
+			inform(told, nil)
+			select {
+			case <-first.over:
+			case <-op.over: // cancelled
+				return
+			case <-d.life.Done():
+				return
+			}
+			continue
+		}
+		inform(told, nil)
+		select {
+		case reply := <-done:
+			d.concludeUpdate(op, reply)
+		case <-d.life.Done():
+			select {
+			case reply := <-done: // the last turn answered it
+				d.concludeUpdate(op, reply)
+			default:
+			}
+		}
+		return
+	}
+}
+
+// inform answers the caller, if that has not been done.
+func inform(to chan<- error, err error) {
+	select {
+	case to <- err:
+	default:
+	}
+}
+
+// begin plans and steps an update in one turn of the loop. done takes its answer; nil: there is nothing to do, or it has to wait behind another
+// operation. adopt is called when it begins, or when there is nothing to do.
+func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, behind uint64, err error) {
+	ok := d.do(d.life, func(now core.Now) {
+		var u plan.Update
+		if u, err = prepare(now); err != nil {
+			return
+		}
+		var blocked bool
+		if behind, blocked = d.loop.core.Blocked(core.Update{Plan: u}); blocked {
+			return
+		}
+		if err = adopt(); err != nil || u.Empty() {
+			return
+		}
+		steps := 0
+		for _, p := range u.Plans {
+			steps += len(p.Changes)
+		}
+		begun := d.operations.change(op, func(about *control.Operation) {
+			about.State, about.Behind, about.Plan, about.Steps = control.OperationRunning, "", u.ID(), steps
+		})
+		if !begun { // it was cancelled while it waited
+			err = control.Fault(control.Failed, "cancelled")
+			return
+		}
+		for _, p := range u.Plans {
+			d.probe([]process.GroupSpec{p.Desired})
+		}
+		reply := make(chan core.Reply, 1)
+		d.command(now, wish{command: core.Update{Op: op.number, Plan: u}, reply: reply})
+		done = reply
+	})
+	if !ok {
+		return nil, 0, control.Fault(control.ShutdownState, "")
+	}
+	return done, behind, err
+}
+
+// concludeUpdate notes how an update ended.
+func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
+	failed, cancelled := 0, 0
+	for _, r := range reply.Updated {
+		switch {
+		case r.Fault == nil:
+		case r.Fault.Kind == core.Cancelled:
+			cancelled++
+		default:
+			failed++
+		}
+	}
+	state, text := control.OperationDone, ""
+	switch {
+	case reply.Fault != nil && reply.Fault.Kind == core.Stale:
+		state, text = control.OperationStale, reply.Fault.Text
+	case reply.Fault != nil:
+		state, text = control.OperationFailed, faultText(reply.Fault)
+	case failed > 0:
+		state, text = control.OperationFailed, fmt.Sprintf("%d of %d processes failed", failed, len(reply.Updated))
+		if cancelled > 0 {
+			text += fmt.Sprintf(", %d were left as they were", cancelled)
+		}
+	case cancelled > 0:
+		state, text = control.OperationCancelled, fmt.Sprintf("%d of %d processes were left as they were", cancelled, len(reply.Updated))
+	}
+	d.conclude(op, state, text)
+}

@@ -1,0 +1,302 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// keptPlans is how many plans can be asked for by their identifier.
+const keptPlans = 64
+
+// plans remembers which groups the plans were about that were shown. The plans themselves are made anew: they are what they were, or stale.
+type plans struct {
+	mu    sync.Mutex
+	shown []shownPlan // the latest last
+}
+
+type shownPlan struct {
+	id     string
+	groups []string // nil = all
+}
+
+func (p *plans) remember(id string, groups []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown = slices.DeleteFunc(p.shown, func(s shownPlan) bool { return s.id == id })
+	p.shown = append(p.shown, shownPlan{id, groups})
+	if len(p.shown) > keptPlans {
+		p.shown = p.shown[len(p.shown)-keptPlans:]
+	}
+}
+
+func (p *plans) groups(id string) (groups []string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.shown {
+		if s.id == id {
+			return s.groups, true
+		}
+	}
+	return nil, false
+}
+
+// planUpdate plans the update of groups, nil being all, to what the files say. It runs in the loop.
+func (d *Daemon) planUpdate(c *config.Config, groups []string) (plan.Update, error) {
+	manifest := d.loop.core.Manifest()
+	for _, name := range groups {
+		_, active := manifest.Group(name)
+		if !active && !slices.ContainsFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == name }) {
+			return plan.Update{}, control.Fault(control.BadName, name)
+		}
+	}
+	return plan.Minimal(manifest, c.Groups, groups), nil
+}
+
+// adoptFiles makes what was read the daemon's idea of the files, for groups or, with nil, as a whole. It runs in the loop.
+func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
+	taken := d.loop.desired.taken
+	fresh := desire(c)
+	if groups == nil {
+		d.loop.desired = fresh
+		d.ident.Store(&c.Supervisord.Identifier)
+		d.loop.core.SetIdentifier(c.Supervisord.Identifier)
+		for _, g := range c.Groups {
+			fresh.taken[g.Name] = true
+		}
+		return
+	}
+	for _, name := range groups {
+		if g, ok := fresh.group(name); ok {
+			d.loop.desired.set(g)
+			taken[name] = true
+			continue
+		}
+		d.loop.desired.groups = slices.DeleteFunc(slices.Clone(d.loop.desired.groups), func(g process.GroupSpec) bool { return g.Name == name })
+	}
+}
+
+// Plan implements control.Change.
+func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
+	load := d.opts.Load
+	if req.File != "" {
+		load = func() (*config.Config, error) { return d.opts.LoadFile(req.File) }
+	}
+	file, err := load()
+	if err != nil {
+		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+	}
+	c, err := d.scaled(file)
+	if err != nil {
+		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+	}
+	var u plan.Update
+	var manifest plan.Manifest
+	ok := d.do(ctx, func(core.Now) {
+		manifest = d.loop.core.Manifest()
+		u, err = d.planUpdate(c, req.Groups)
+	})
+	switch {
+	case !ok:
+		return control.Plan{}, gone(ctx)
+	case err != nil:
+		return control.Plan{}, err
+	}
+	if req.File == "" { // an update reads the daemon's own files
+		d.plans.remember(u.ID(), req.Groups)
+	}
+	out := showPlan(u, manifest, c)
+	out.Overrides = d.overrides(file)
+	return out, nil
+}
+
+// showPlan puts a plan into the shape that users see.
+func showPlan(u plan.Update, active plan.Manifest, c *config.Config) control.Plan {
+	out := control.Plan{
+		Schema: control.PlanSchema, ID: u.ID(), Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}, Files: []control.PlanFile{{Path: c.Path, SHA256: c.Sums[c.Path]}},
+	}
+	for _, path := range c.IncludedFiles {
+		out.Files = append(out.Files, control.PlanFile{Path: path, SHA256: c.Sums[path]})
+	}
+	for _, w := range c.Warnings {
+		if w.Level != config.LevelInfo {
+			out.Notes = append(out.Notes, control.PlanNote{Code: string(w.Code), File: w.Origin.File, Line: w.Origin.Line, Message: w.Text})
+		}
+	}
+	for _, p := range u.Plans {
+		now, _ := active.Group(p.Group)
+		g := showGroup(p, now, c)
+		out.Groups = append(out.Groups, g)
+		t := &out.Totals
+		t.Replace += len(g.Replace)
+		t.Start += len(g.Start)
+		t.Stop += len(g.Stop)
+		t.Keep += len(g.Live) + len(g.Rename)
+		for _, name := range p.Kept {
+			if now.Down[name] == plan.Up {
+				t.Keep++
+			}
+		}
+		for _, o := range g.Changes {
+			if o.Class == process.Live.String() {
+				t.Live++
+			}
+		}
+	}
+	return out
+}
+
+var groupActions = map[plan.Scope]string{plan.ChangeGroup: "change", plan.AddGroup: "add", plan.RemoveGroup: "remove", plan.ReplaceGroup: "replace"}
+
+func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGroup {
+	none := func() []string { return []string{} }
+	g := control.PlanGroup{
+		Name: p.Group, Action: groupActions[p.Scope], Changes: []control.OptionChange{}, Start: none(), Stop: none(), Replace: none(), Rename: []control.Renaming{},
+		Live: none(), Down: none(), Add: none(), Untouched: plan.QualifiedNames(p.Group, p.Kept),
+	}
+	if p.Empty() {
+		g.Action = "keep"
+	}
+	for _, f := range p.Fields {
+		g.Changes = append(g.Changes, showDifference(f, c.GroupPlace(p.Group, f.Option)))
+	}
+	if p.Scope == plan.ChangeGroup || p.Scope == plan.ReplaceGroup {
+		g.Changes = append(g.Changes, countChanges(active.GroupSpec, p.Desired, c)...)
+	}
+	var rows rows
+	var line, most float64
+	for _, change := range p.Changes {
+		name := p.Group + ":" + change.Name
+		wait, stop := float64(change.Spec.StartSecs), float64(change.Spec.StopWaitSecs)
+		for _, f := range change.Fields {
+			if slices.ContainsFunc(p.Fields, func(g plan.Difference) bool { return g == f }) {
+				continue // a program that is its own group says it for both
+			}
+			rows.add(f, name, c.Place(change.Spec.Program, f.Option))
+		}
+		both := false
+		if p.Scope == plan.ReplaceGroup {
+			_, before := active.Process(change.Name)
+			_, after := p.Desired.Process(change.Name)
+			both = before && after
+		}
+		switch change.Action {
+		case plan.AddProcess, plan.ReturnProcess:
+			switch {
+			case both && change.Spec.Autostart:
+				g.Replace = append(g.Replace, name)
+			case change.Spec.Autostart:
+				g.Start = append(g.Start, name)
+			default:
+				g.Add = append(g.Add, name)
+			}
+			g.Estimate = max(g.Estimate, wait)
+		case plan.RemoveProcess:
+			if !both {
+				g.Stop = append(g.Stop, name)
+			}
+			g.StopMost = max(g.StopMost, stop)
+		case plan.ReplaceProcess:
+			if change.Down && !change.Retry {
+				g.Down = append(g.Down, name)
+				break
+			}
+			if change.Retry {
+				g.Start = append(g.Start, name)
+			} else {
+				g.Replace = append(g.Replace, name)
+				most += stop
+			}
+			line += wait
+		case plan.RenameProcess:
+			g.Rename = append(g.Rename, control.Renaming{From: p.Group + ":" + change.From, To: name})
+		case plan.TuneProcess:
+			if change.Down {
+				g.Down = append(g.Down, name)
+			} else {
+				g.Live = append(g.Live, name)
+			}
+		}
+	}
+	g.Estimate, g.StopMost = max(g.Estimate, line), max(g.StopMost, most)
+	stay := 0
+	for _, s := range active.Processes {
+		if _, ok := p.Desired.Process(s.Name); ok {
+			stay++
+		}
+	}
+	g.Changes = append(g.Changes, rows.list(stay+len(g.Rename))...)
+	return g
+}
+
+// countChanges tells of each program how many processes it has, where that number changes.
+func countChanges(active, desired process.GroupSpec, c *config.Config) []control.OptionChange {
+	var programs []string
+	before, after := map[string]int{}, map[string]int{}
+	for _, s := range active.Processes {
+		before[s.Program]++
+	}
+	for _, s := range slices.Concat(active.Processes, desired.Processes) {
+		if !slices.Contains(programs, s.Program) {
+			programs = append(programs, s.Program)
+		}
+	}
+	for _, s := range desired.Processes {
+		after[s.Program]++
+	}
+	var out []control.OptionChange
+	for _, name := range programs {
+		if before[name] == after[name] || before[name] == 0 || after[name] == 0 {
+			continue
+		}
+		out = append(out, showDifference(plan.Difference{
+			Option: "numprocs", Class: process.Identity, Old: strconv.Itoa(before[name]), New: strconv.Itoa(after[name]),
+		}, c.Place(name, "numprocs")))
+	}
+	return out
+}
+
+// rows gathers differences: what is the same for several processes is told once.
+type rows struct {
+	changes []control.OptionChange
+	index   map[string]int
+}
+
+func (r *rows) add(d plan.Difference, name string, at process.Origin) {
+	key := fmt.Sprintf("%q %q %q %q", d.Option, d.Variable, d.Old, d.New)
+	i, ok := r.index[key]
+	if !ok {
+		if r.index == nil {
+			r.index = map[string]int{}
+		}
+		i = len(r.changes)
+		r.index[key] = i
+		r.changes = append(r.changes, showDifference(d, at))
+	}
+	r.changes[i].Processes = append(r.changes[i].Processes, name)
+}
+
+// list returns the rows. all is how many processes could have each: one that they all have needs no names.
+func (r *rows) list(all int) []control.OptionChange {
+	for i := range r.changes {
+		if len(r.changes[i].Processes) == all {
+			r.changes[i].Processes = nil
+		}
+	}
+	return r.changes
+}
+
+func showDifference(d plan.Difference, at process.Origin) control.OptionChange {
+	before, after, hidden := d.Mask()
+	return control.OptionChange{
+		Option: d.Option, Variable: d.Variable, Old: before, New: after, Hidden: hidden, Class: d.Class.String(), File: at.File, Line: at.Line,
+	}
+}

@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// counts are the programs whose number of processes somebody has set, with the process_num of each.
+type counts struct {
+	mu   sync.Mutex
+	nums map[string][]int
+}
+
+func (c *counts) get() map[string][]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.nums)
+}
+
+// set notes the processes of a program; nil = what the files say.
+func (c *counts) set(program string, nums []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if nums == nil {
+		delete(c.nums, program)
+		return
+	}
+	if c.nums == nil {
+		c.nums = map[string][]int{}
+	}
+	c.nums[program] = nums
+}
+
+// Counts returns the numbers of processes that were set by Scale, as Options takes them.
+func (d *Daemon) Counts() map[string][]int { return d.counts.get() }
+
+// scaled applies to a configuration what Scale has set.
+func (d *Daemon) scaled(c *config.Config) (*config.Config, error) {
+	nums := d.counts.get()
+	out, err := c.Scaled(nums)
+	if err != nil {
+		programs := slices.Sorted(maps.Keys(nums))
+		return nil, fmt.Errorf("%w; numbers of processes are overridden for %s: gracectl scale NAME=file ends that", err, strings.Join(programs, ", "))
+	}
+	return out, nil
+}
+
+// Scale implements control.Change.
+func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.Scaling, error) {
+	victim, ok := victims[req.Victim]
+	if !ok {
+		return control.Scaling{}, control.Fault(control.IncorrectParameters, "victim "+strconv.Quote(req.Victim)+" is none of highest, oldest, newest")
+	}
+	file, err := d.opts.Load()
+	if err != nil {
+		return control.Scaling{}, control.Fault(control.CantReread, err.Error())
+	}
+	var out control.Scaling
+	var c *config.Config // with the new numbers
+	prepare := func(core.Now) (plan.Update, error) {
+		u, scaling, scaled, err := d.planScale(file, req, victim)
+		out, c = scaling, scaled
+		return u, err
+	}
+	if req.DryRun {
+		ok := d.do(ctx, func(now core.Now) { _, err = prepare(now) })
+		if !ok {
+			return control.Scaling{}, gone(ctx)
+		}
+		return out, err
+	}
+	op := d.operations.add("scale", req.Who, d.opts.Wall())
+	begin := func() (<-chan core.Reply, uint64, error) {
+		return d.begin(op, prepare, func() error {
+			d.loop.desired.config = c
+			for _, p := range out.Programs {
+				if p.Override {
+					d.counts.set(p.Program, p.Nums)
+				} else {
+					d.counts.set(p.Program, nil)
+				}
+				for _, g := range c.Groups {
+					if slices.ContainsFunc(g.Processes, func(s process.Spec) bool { return s.Program == p.Program }) {
+						d.loop.desired.set(g)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	about, err := d.launch(ctx, op, begin)
+	if err != nil {
+		return control.Scaling{}, err
+	}
+	out.Operation = &about
+	return out, nil
+}
+
+// victims choose which of a program's processes leave, by how each is placed before the others that do.
+var victims = map[string]func(a, b process.Status) int{
+	"": highest, "highest": highest,
+	"oldest": func(a, b process.Status) int { return a.Started.Compare(b.Started) },
+	"newest": func(a, b process.Status) int { return b.Started.Compare(a.Started) },
+}
+
+func highest(a, b process.Status) int { return b.Spec.Num - a.Spec.Num }
+
+// planScale plans new numbers of processes. It runs in the loop.
+func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim func(a, b process.Status) int) (
+	plan.Update, control.Scaling, *config.Config, error,
+) {
+	scaling := control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}
+	nums := d.counts.get()
+	if nums == nil {
+		nums = map[string][]int{}
+	}
+	base := d.loop.desired.config
+	for _, t := range req.Targets {
+		members, err := d.members(t.Program)
+		if err != nil {
+			return plan.Update{}, scaling, nil, err
+		}
+		var present []int
+		for _, m := range members {
+			if !m.Leaving && !slices.Contains(present, m.Spec.Num) {
+				present = append(present, m.Spec.Num)
+			}
+		}
+		slices.Sort(present)
+		inFile := file.Nums(t.Program)
+		want, err := wantedNums(t, present, inFile, members, victim)
+		if err != nil {
+			return plan.Update{}, scaling, nil, err
+		}
+		at := file.Place(t.Program, "numprocs")
+		p := control.ScaledProgram{
+			Program: t.Program, Before: len(present), After: len(want), InFile: len(inFile), File: at.File, Line: at.Line, Nums: want, Override: t.To != control.ScaleToFile && !slices.Equal(want, inFile),
+			Start: []string{}, Stop: []string{}, Leave: []string{},
+		}
+		scaling.Programs = append(scaling.Programs, p)
+		nums[t.Program] = want
+	}
+	c, err := base.Scaled(nums)
+	if err != nil {
+		return plan.Update{}, scaling, nil, control.Fault(control.IncorrectParameters, err.Error())
+	}
+	var u plan.Update
+	for _, active := range d.loop.core.Manifest().Groups {
+		i := slices.IndexFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == active.Name })
+		if i < 0 {
+			continue
+		}
+		for k := range scaling.Programs {
+			p := &scaling.Programs[k]
+			if !slices.ContainsFunc(slices.Concat(active.Processes, c.Groups[i].Processes), func(s process.Spec) bool { return s.Program == p.Program }) {
+				continue
+			}
+			one := plan.Scale(active, c.Groups[i], p.Program, req.Lazy)
+			if one.Empty() {
+				continue
+			}
+			u.Plans = append(u.Plans, one)
+			for _, ch := range one.Changes {
+				name := active.Name + ":" + ch.Name
+				switch {
+				case ch.Action != plan.RemoveProcess:
+					p.Start = append(p.Start, name)
+				case ch.Lazy:
+					p.Leave = append(p.Leave, name)
+				default:
+					p.Stop = append(p.Stop, name)
+				}
+			}
+		}
+	}
+	return u, scaling, c, nil
+}
+
+// members returns the processes of a program. A group's name will do when all its members are of one program.
+func (d *Daemon) members(program string) ([]process.Status, error) {
+	var out []process.Status
+	for _, s := range d.loop.core.Statuses() {
+		if s.Spec.Program == program {
+			out = append(out, s)
+		}
+	}
+	if out == nil && d.loop.desired.config.Place(program, "command").File == "" {
+		return nil, control.Fault(control.BadName, program)
+	}
+	return out, nil
+}
+
+// wantedNums says which processes a program is to have.
+func wantedNums(t control.ScaleTarget, present, inFile []int, members []process.Status, victim func(a, b process.Status) int) ([]int, error) {
+	if t.To == control.ScaleToFile {
+		return inFile, nil
+	}
+	text, relative := t.To, 0
+	if strings.HasPrefix(text, "+") || strings.HasPrefix(text, "-") {
+		relative = len(present)
+	}
+	n, err := strconv.Atoi(text)
+	n += relative
+	const most = 1_000_000
+	if err != nil || n < 0 || n > most {
+		return nil, control.Fault(control.IncorrectParameters, fmt.Sprintf("%s=%s: write a number of processes up to %d, +N, -N or file", t.Program, t.To, most))
+	}
+	want := slices.Clone(present)
+	first := 0
+	if len(inFile) > 0 {
+		first = inFile[0]
+	}
+	for num := first; len(want) < n; num++ {
+		if !slices.Contains(present, num) {
+			want = append(want, num)
+		}
+	}
+	if len(want) > n {
+		leaving := slices.Clone(members)
+		slices.SortStableFunc(leaving, highest)
+		slices.SortStableFunc(leaving, victim)
+		for _, m := range leaving {
+			if i := slices.Index(want, m.Spec.Num); i >= 0 && len(want) > n {
+				want = slices.Delete(want, i, i+1)
+			}
+		}
+	}
+	slices.Sort(want)
+	if want == nil {
+		want = []int{}
+	}
+	return want, nil
+}
+
+// overrides describes what Scale has set where the files say otherwise. It runs in the loop.
+func (d *Daemon) overrides(file *config.Config) []control.Override {
+	out := []control.Override{}
+	nums := d.counts.get()
+	for _, program := range slices.Sorted(maps.Keys(nums)) {
+		at := file.Place(program, "numprocs")
+		out = append(out, control.Override{Program: program, Count: len(nums[program]), InFile: len(file.Nums(program)), File: at.File, Line: at.Line})
+	}
+	return out
+}

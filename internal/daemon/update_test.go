@@ -1,0 +1,332 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// settle waits until an operation is over and renders what it did: "+" began, "=" is over, "!" failed, "." was skipped.
+func (w *world) settle(ctx context.Context, op control.Operation) string {
+	w.t.Helper()
+	var b strings.Builder
+	for seen := 0; ; seen = op.Count {
+		for _, e := range op.Events {
+			sign := map[string]string{"begin": "+", "end": "="}[e.Type]
+			switch {
+			case e.Skipped:
+				sign = "."
+			case e.Error != "":
+				sign = "!"
+			}
+			if e.From != "" {
+				e.Process = e.From + ">" + e.Process
+			}
+			fmt.Fprintf(&b, "%s%s %s\n", sign, e.Action, e.Process)
+		}
+		if op.State.Over() {
+			break
+		}
+		var err error
+		if op, err = w.d.Operation(ctx, op.ID, max(seen, op.Count)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return b.String() + string(op.State) + " " + op.Text
+}
+
+func (w *world) update(ctx context.Context, req control.UpdateRequest) string {
+	w.t.Helper()
+	op, err := w.d.Update(ctx, req)
+	if err != nil {
+		return err.Error()
+	}
+	return w.settle(ctx, op)
+}
+
+// TestUpdate replaces one at a time, applies what can be applied, renames, adds, removes, and leaves the rest alone.
+func TestUpdate(t *testing.T) {
+	before := program("web", 3, "environment=A=1") + program("db", 1, "") + program("old", 1, "") + program("idle", 1, "autostart=false") +
+		"[program:one]\ncommand=/bin/one\n"
+	after := program("web", 3, "environment=A=2") + program("db", 1, "stopwaitsecs=20\npriority=5") + program("new", 1, "") +
+		program("idle", 1, "autostart=false\ndirectory=/tmp") + program("one", 2, "")
+	inWorld(t, before, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		was := w.pids(ctx)
+		w.write(after)
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil || p.Totals != (control.PlanTotals{Keep: 2, Replace: 3, Start: 2, Stop: 1, Live: 4}) {
+			t.Errorf("plan %+v, %v", p.Totals, err)
+		}
+		if now := w.pids(ctx); !maps.Equal(now, was) {
+			t.Errorf("a plan changed %v to %v", was, now)
+		}
+		began := time.Now()
+		got := w.update(ctx, control.UpdateRequest{Plan: p.ID})
+		want := "=live db:db_0\n=rename one:one>one:one_0\n" + // at once
+			"+start new:new_0\n+start one:one_1\n=live idle:idle_0\n+replace web:web_0\n+stop old:old_0\n" +
+			"=stop old:old_0\n" + // 0.2 s
+			"=start new:new_0\n=start one:one_1\n" + // 1 s
+			"=replace web:web_0\n+replace web:web_1\n=replace web:web_1\n+replace web:web_2\n=replace web:web_2\ndone "
+		if sorted(got) != sorted(want) {
+			t.Errorf("update:\n%s\nwant\n%s", got, want)
+		}
+		if i := strings.Index(got, "=replace web:web_0\n+replace web:web_1\n=replace web:web_1\n+replace web:web_2\n=replace web:web_2"); i < 0 {
+			t.Errorf("web was not replaced one at a time:\n%s", got)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("it took %v", took) // three times 0.2 s to stop and 1 s to start
+		}
+		now := w.pids(ctx)
+		if now["db:db_0"] != was["db:db_0"] || now["one:one_0"] != was["one:one"] {
+			t.Errorf("pids %v became %v", was, now)
+		}
+		for _, name := range []string{"web:web_0", "web:web_1", "web:web_2"} {
+			if now[name] == was[name] || now[name] == 0 {
+				t.Errorf("%s has pid %d, had %d", name, now[name], was[name])
+			}
+		}
+		if got := w.states(ctx); !strings.Contains(got, "idle:idle_0 STOPPED") || strings.Contains(got, "old") {
+			t.Errorf("after it:\n%s", got)
+		}
+
+		// A second time there is nothing to do, and no trace of it.
+		spawns := w.host.spawns
+		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " || w.host.spawns != spawns || !maps.Equal(w.pids(ctx), now) {
+			t.Errorf("again: %s, %d spawns", got, w.host.spawns-spawns)
+		}
+		if list, err := w.d.Operations(ctx); err != nil || len(list) != 1 || list[0].State != control.OperationDone || list[0].Done != list[0].Steps {
+			t.Errorf("operations %+v, %v", list, err)
+		}
+		if r, err := w.d.Reread(ctx); err != nil || fmt.Sprint(r) != "{[] [] []}" {
+			t.Errorf("reread after it: %v, %v", r, err)
+		}
+	})
+}
+
+func sorted(text string) string {
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestUpdateHolds lets commands wait for the process that they are about while it is being replaced, and no others.
+func TestUpdateHolds(t *testing.T) {
+	inWorld(t, program("web", 3, "")+program("db", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		was := w.pids(ctx)
+		w.host.set(w.host.deaf, "web_1") // and its end comes with SIGKILL
+		w.write(program("web", 3, "startsecs=0\nstopwaitsecs=3\nenvironment=A=2") + program("db", 1, "environment=A=2"))
+		done := make(chan string, 1)
+		go func() { done <- w.update(ctx, control.UpdateRequest{}) }()
+		pass(2 * time.Second)
+
+		// Whoever has to do with a process that is being replaced waits; others don't.
+		if _, err := w.d.Stop(ctx, control.Target{Name: "db:db_0"}, true); err != nil {
+			t.Error(err)
+		}
+		stopped := make(chan error, 1)
+		go func() {
+			_, err := w.d.Stop(ctx, control.Target{Name: "web:web_1"}, true)
+			stopped <- err
+		}()
+		pass(time.Second)
+		select {
+		case err := <-stopped:
+			t.Errorf("a stop did not wait for the replacement: %v", err)
+		default:
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		got := <-done
+		if !strings.Contains(got, "=replace web:web_2\n") || !strings.HasSuffix(got, "done ") {
+			t.Errorf("update:\n%s", got)
+		}
+		if now := w.pids(ctx); now["web:web_0"] == was["web:web_0"] || now["web:web_1"] != 0 {
+			t.Errorf("pids %v became %v", was, now)
+		}
+	})
+}
+
+// TestUpdateQueues lets a second update wait for the first where both have to do with one group, and refuses a plan whose base has moved.
+func TestUpdateQueues(t *testing.T) {
+	inWorld(t, program("web", 2, "")+program("db", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 2, "environment=A=2") + program("db", 1, ""))
+		p, err := w.d.Plan(ctx, control.PlanRequest{Groups: []string{"web"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := w.d.Update(ctx, control.UpdateRequest{Who: "anna"})
+		if err != nil || first.State != control.OperationRunning || first.Who != "anna" {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		w.write(program("web", 2, "environment=A=3") + program("db", 1, "environment=A=1"))
+		second, err := w.d.Update(ctx, control.UpdateRequest{Groups: []string{"web"}})
+		if err != nil || second.State != control.OperationWaiting || second.Behind != first.ID {
+			t.Fatalf("%+v, %v", second, err)
+		}
+		third, err := w.d.Update(ctx, control.UpdateRequest{Groups: []string{"web"}})
+		if err != nil || w.d.CancelOperation(ctx, third.ID) != nil {
+			t.Fatalf("%+v, %v", third, err)
+		}
+		other := w.update(ctx, control.UpdateRequest{Groups: []string{"db"}})
+		if other != "+replace db:db_0\n=replace db:db_0\ndone " {
+			t.Errorf("a group without an operation: %s", other)
+		}
+		if got := w.settle(ctx, third); got != "cancelled " {
+			t.Errorf("cancelled: %s", got)
+		}
+		if got := w.settle(ctx, second); got != "+replace web:web_0\n=replace web:web_0\n+replace web:web_1\n=replace web:web_1\ndone " {
+			t.Errorf("second: %s", got)
+		}
+		about, _ := w.d.Operation(ctx, first.ID, -1)
+		if about.State != control.OperationDone || about.Ended == nil {
+			t.Errorf("first: %+v", about)
+		}
+		_, err = w.d.Update(ctx, control.UpdateRequest{Plan: p.ID})
+		wantFault(t, err, control.StalePlan, "what plan "+p.ID+" stands on has changed")
+		_, err = w.d.Update(ctx, control.UpdateRequest{Plan: "0000"})
+		wantFault(t, err, control.StalePlan, "plan 0000 is not known")
+		_, err = w.d.Update(ctx, control.UpdateRequest{Groups: []string{"nope"}})
+		wantFault(t, err, control.BadName, "nope")
+		w.write("[program:web]\n")
+		if _, err = w.d.Update(ctx, control.UpdateRequest{}); err == nil || !strings.HasPrefix(err.Error(), "CANT_REREAD: ") {
+			t.Errorf("broken: %v", err)
+		}
+		_, err = w.d.Operation(ctx, "op-99", 0)
+		wantFault(t, err, control.BadName, "op-99")
+		wantFault(t, w.d.CancelOperation(ctx, second.ID), control.BadName, second.ID+" is over")
+	})
+}
+
+// TestUpdateCancelled leaves those as they are whose turn has not come.
+func TestUpdateCancelled(t *testing.T) {
+	inWorld(t, program("web", 3, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		was := w.pids(ctx)
+		w.write(program("web", 3, "environment=A=2"))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil || w.d.CancelOperation(ctx, op.ID) != nil {
+			t.Fatal(op, err)
+		}
+		if got := w.settle(ctx, op); got != "+replace web:web_0\n=replace web:web_0\n.replace web:web_1\n.replace web:web_2\ncancelled 2 of 3 processes were left as they were" {
+			t.Errorf("%s", got)
+		}
+		now := w.pids(ctx)
+		if now["web:web_0"] == was["web:web_0"] || now["web:web_1"] != was["web:web_1"] || now["web:web_2"] != was["web:web_2"] {
+			t.Errorf("pids %v became %v", was, now)
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || p.Totals.Replace != 2 || p.Totals.Keep != 1 {
+			t.Errorf("what is left: %+v, %v", p.Totals, err)
+		}
+	})
+}
+
+// TestShutdownDuringUpdate ends an update with the daemon.
+func TestShutdownDuringUpdate(t *testing.T) {
+	inWorld(t, program("web", 3, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 3, "environment=A=2"))
+		if _, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil { // waits for the first
+			t.Fatal(err)
+		}
+		pass(500 * time.Millisecond)
+		if err := w.d.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestScale changes numbers, keeps them over an update, and gives them back to the file.
+func TestScale(t *testing.T) {
+	conf := program("web", 2, "") + program("db", 1, "")
+	inWorld(t, conf, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		was := w.pids(ctx)
+		scale := func(to string, req control.ScaleRequest) string {
+			t.Helper()
+			req.Targets = []control.ScaleTarget{{Program: "web", To: to}}
+			s, err := w.d.Scale(ctx, req)
+			if err != nil {
+				return err.Error()
+			}
+			if s.Operation == nil {
+				return fmt.Sprint("dry ", s.Programs[0].Start, s.Programs[0].Stop, s.Programs[0].Leave)
+			}
+			return w.settle(ctx, *s.Operation)
+		}
+		members := func() string {
+			t.Helper()
+			return strings.Join(slices.Sorted(maps.Keys(w.pids(ctx))), " ")
+		}
+		for _, c := range []struct {
+			to      string
+			req     control.ScaleRequest
+			want    string
+			members string
+		}{
+			{"4", control.ScaleRequest{DryRun: true}, "dry [web:web_2 web:web_3] [] []", "db:db_0 web:web_0 web:web_1"},
+			{"4", control.ScaleRequest{}, "+start web:web_2\n+start web:web_3\n=start web:web_2\n=start web:web_3\ndone ", "db:db_0 web:web_0 web:web_1 web:web_2 web:web_3"},
+			{"-1", control.ScaleRequest{Victim: "newest"}, "+stop web:web_3\n=stop web:web_3\ndone ", "db:db_0 web:web_0 web:web_1 web:web_2"},
+			{"3", control.ScaleRequest{}, "nothing ", "db:db_0 web:web_0 web:web_1 web:web_2"},
+			{"-5", control.ScaleRequest{}, "INCORRECT_PARAMETERS: web=-5: write a number of processes up to 1000000, +N, -N or file", "db:db_0 web:web_0 web:web_1 web:web_2"},
+			{"2", control.ScaleRequest{Victim: "who"}, `INCORRECT_PARAMETERS: victim "who" is none of highest, oldest, newest`, "db:db_0 web:web_0 web:web_1 web:web_2"},
+		} {
+			if got := scale(c.to, c.req); got != c.want || members() != c.members {
+				t.Errorf("%s %+v: %s, want %s\nthere are %s", c.to, c.req, got, c.want, members())
+			}
+		}
+		// The number holds over an update, and a plan shows it; a restart takes it over.
+		w.write(conf + program("new", 1, ""))
+		if got := w.update(ctx, control.UpdateRequest{}); got != "+start new:new_0\n=start new:new_0\ndone " {
+			t.Errorf("update: %s", got)
+		}
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil || !p.Empty() || len(p.Overrides) != 1 || p.Overrides[0].Count != 3 || p.Overrides[0].InFile != 2 {
+			t.Errorf("plan %+v, %v", p, err)
+		}
+		if got := fmt.Sprint(w.d.Counts()); got != "map[web:[0 1 2]]" {
+			t.Errorf("counts %s", got)
+		}
+		if r, err := w.d.GraceUpdate(ctx, "web"); err != nil || r.Message != "No need to update" {
+			t.Errorf("grace_update: %+v, %v", r, err)
+		}
+		// Lazily: web_2 goes when it ends by itself.
+		if got := scale("2", control.ScaleRequest{Lazy: true}); got != "+stop web:web_2\n=leave web:web_2\ndone " || !strings.Contains(members(), "web_2") {
+			t.Errorf("lazy: %s, there are %s", got, members())
+		}
+		v, _ := w.d.current(ctx)
+		leaving, err := v.find("web:web_2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.host.die(leaving.ID, 0)
+		pass(time.Second)
+		if strings.Contains(members(), "web_2") || len(w.d.Counts()) != 0 {
+			t.Errorf("there are %s, counts %v", members(), w.d.Counts())
+		}
+		// Back to the file, which has come to say something else.
+		if got := scale("1", control.ScaleRequest{}); got != "+stop web:web_1\n=stop web:web_1\ndone " {
+			t.Errorf("down: %s", got)
+		}
+		if got := scale("file", control.ScaleRequest{}); got != "+start web:web_1\n=start web:web_1\ndone " || len(w.d.Counts()) != 0 {
+			t.Errorf("file: %s, %v", got, w.d.Counts())
+		}
+		if now := w.pids(ctx); now["web:web_0"] != was["web:web_0"] || now["db:db_0"] != was["db:db_0"] {
+			t.Errorf("pids %v became %v", was, now)
+		}
+		_, err = w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "nope", To: "1"}}})
+		wantFault(t, err, control.BadName, "nope")
+	})
+}

@@ -1,0 +1,233 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
+)
+
+// keptMoments is how many events of one process are remembered.
+const keptMoments = 40
+
+// timeline is what happened to one process. Only the loop touches it.
+type timeline struct {
+	moments []control.Moment // the latest last
+	began   time.Time        // the present life
+}
+
+func (t *timeline) add(m control.Moment) {
+	if len(t.moments) >= keptMoments {
+		t.moments = append(t.moments[:0], t.moments[len(t.moments)-keptMoments+1:]...)
+	}
+	t.moments = append(t.moments, m)
+}
+
+// timelineOf returns the timeline of a process, made on demand.
+func (d *Daemon) timelineOf(id process.ID) *timeline {
+	t := d.loop.times[id]
+	if t == nil {
+		t = &timeline{}
+		d.loop.times[id] = t
+	}
+	return t
+}
+
+// note adds to the timeline of a process what the core tells of it.
+func (d *Daemon) note(e core.Event) {
+	now := d.opts.Wall()
+	named := func(group, name string, m control.Moment) {
+		if s, ok := d.loop.core.Find(group, name); ok {
+			m.Time = now
+			d.timelineOf(s.ID).add(m)
+		}
+	}
+	switch e := e.(type) {
+	case core.StateChanged:
+		t := d.timelineOf(e.ID)
+		switch e.To {
+		case process.Starting:
+			t.began = now
+			text := ""
+			switch e.From {
+			case process.Backoff:
+				text = fmt.Sprintf("try %d", e.Tries+1)
+			case process.Exited:
+				text = "by itself: autorestart"
+			}
+			t.add(control.Moment{Time: now, Type: "start", Text: text})
+		case process.Running:
+			t.add(control.Moment{Time: now, Type: "running", PID: e.PID})
+		}
+	case core.SpawnProblem:
+		named(e.Group, e.Name, control.Moment{Type: "failed", Text: e.Text})
+	case core.ProcessEnded:
+		s, ok := d.loop.core.Find(e.Group, e.Name)
+		if !ok {
+			return
+		}
+		t := d.timelineOf(s.ID)
+		m := control.Moment{Time: now, Type: "exit", PID: e.PID, Seconds: now.Sub(t.began).Seconds(), Expected: e.Expected || e.Stopped}
+		switch {
+		case e.Status.Signal != 0:
+			m.Signal = e.Status.Signal.String()
+		default:
+			code := e.Status.Code
+			m.Exit = &code
+		}
+		switch {
+		case e.Stopped:
+			m.Text = "it was to stop"
+		case e.TooQuick:
+			m.Text = fmt.Sprintf("too soon: startsecs=%d", s.Spec.StartSecs)
+		case !e.Expected:
+			m.Text = "unexpected: exitcodes=" + codesText(s.Spec.ExitCodes)
+		}
+		t.add(m)
+	case core.GaveUp:
+		s, ok := d.loop.core.Find(e.Group, e.Name)
+		if ok {
+			d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "fatal", Text: fmt.Sprintf("gave up: startretries=%d", s.Spec.StartRetries)})
+		}
+	case core.KillSent:
+		kind, text := "stopping", e.Signal.String()
+		if e.Escalated {
+			kind, text = "kill", "SIGKILL: it did not stop in time"
+		}
+		if e.ToGroup {
+			text += ", to its process group"
+		}
+		named(e.Group, e.Name, control.Moment{Type: kind, PID: e.PID, Text: text})
+	case core.SignalSent:
+		named(e.Group, e.Name, control.Moment{Type: "signal", PID: e.PID, Text: e.Signal.String()})
+	}
+}
+
+func codesText(codes []int) string {
+	words := make([]string, len(codes))
+	for i, c := range codes {
+		words[i] = fmt.Sprint(c)
+	}
+	return strings.Join(words, ",")
+}
+
+// asked notes who wants something of processes.
+func (d *Daemon) asked(ctx context.Context, what string, target core.Target) {
+	by := control.Caller(ctx)
+	d.inbox.putWish(wish{do: func(core.Now) {
+		now := d.opts.Wall()
+		for _, s := range d.loop.core.Statuses() {
+			if target.All || s.Group == target.Group && (target.Process == "" || s.Name == target.Process) {
+				d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "asked", Text: what, By: by})
+			}
+		}
+	}})
+}
+
+// Why implements control.Explain.
+func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return control.Why{}, err
+	}
+	m, err := v.find(name)
+	if err != nil {
+		return control.Why{}, err
+	}
+	out := control.Why{
+		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), PID: m.PID, Command: m.Spec.Command,
+		Timeline: []control.Moment{}, LooksLike: []string{},
+	}
+	ok := d.do(ctx, func(core.Now) {
+		if t := d.loop.times[m.ID]; t != nil {
+			out.Timeline = slices.Clone(t.moments)
+		}
+	})
+	if !ok {
+		return control.Why{}, gone(ctx)
+	}
+	for _, t := range out.Timeline {
+		if t.Type == "start" {
+			out.Starts++
+		}
+		if t.Type != "asked" && t.Type != "signal" {
+			out.Since = t.Time
+		}
+	}
+	out.Stdout, out.Stderr = d.lastLines(ctx, m, control.Stdout), d.lastLines(ctx, m, control.Stderr)
+	out.LooksLike = d.guess(m, out)
+	return out, nil
+}
+
+// lastLines returns the end of a log.
+func (d *Daemon) lastLines(ctx context.Context, m member, channel control.Channel) []string {
+	const lines, bytes = 5, 4096
+	tail, err := d.TailLog(ctx, control.Log{Process: m.Group + ":" + m.Name, Channel: channel}, 0, bytes)
+	if err != nil || len(tail.Data) == 0 {
+		return []string{}
+	}
+	all := strings.Split(strings.TrimRight(strings.ToValidUTF8(string(tail.Data), "?"), "\n"), "\n")
+	return all[max(0, len(all)-lines):]
+}
+
+// guess says what may be behind the end of a process.
+func (d *Daemon) guess(m member, w control.Why) []string {
+	guesses := []string{}
+	add := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(guesses, text) {
+			guesses = append(guesses, text)
+		}
+	}
+	var last *control.Moment
+	for i := range w.Timeline {
+		if t := &w.Timeline[i]; t.Type == "exit" || t.Type == "failed" {
+			last = t
+		}
+	}
+	if last == nil || m.State == process.Running && last.Expected {
+		return guesses
+	}
+	if err := d.host.Check(m.Spec); err != nil {
+		add("the command cannot be run: %v", err)
+	}
+	if dir := m.Spec.Directory; dir != "" {
+		if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+			add("its directory %s is not there", dir)
+		}
+	}
+	switch {
+	case last.Signal == "SIGKILL" && !last.Expected:
+		add("somebody else killed it: on a full machine the kernel does (see: dmesg)")
+	case last.Signal == "SIGSEGV" || last.Signal == "SIGABRT" || last.Signal == "SIGBUS" || last.Signal == "SIGILL":
+		add("it crashed: a core file may be in its directory (ulimit -c)")
+	case last.Exit == nil:
+	case *last.Exit == 127:
+		add("exit 127 is what a shell says when it does not find a command: PATH of the program is that of the daemon")
+	case *last.Exit == 126:
+		add("exit 126 is what a shell says when a command cannot be executed")
+	case *last.Exit == 0 && !last.Expected && strings.HasPrefix(last.Text, "too soon"):
+		add("it may go into the background by itself: a supervised program has to stay in the foreground (or use pidproxy); a short job needs startsecs=0")
+	}
+	output := strings.ToLower(strings.Join(append(slices.Clone(w.Stderr), w.Stdout...), "\n"))
+	for _, sign := range []struct{ text, guess string }{
+		{"address already in use", "something else listens on its address, perhaps an earlier copy of it"},
+		{"permission denied", "a file or socket is not for its user"},
+		{"no such file or directory", "a file is missing"},
+		{"too many open files", "it runs out of descriptors: minfds raises the limit"},
+		{"no space left on device", "the disk is full"},
+		{"cannot allocate memory", "there is no memory left"},
+	} {
+		if strings.Contains(output, sign.text) {
+			add("%q in its output: %s", sign.text, sign.guess)
+		}
+	}
+	return guesses
+}

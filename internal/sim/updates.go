@@ -1,0 +1,270 @@
+package sim
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// updating is what a Checker knows of an update under way.
+type updating struct {
+	op    uint64
+	left  map[stepKey]plan.Change // steps that have not ended
+	ended []core.StepResult
+	busy  map[string]string // group -> its member that is being replaced
+}
+
+// stepKey names a step of an update: a group that is replaced has two for each name.
+type stepKey struct {
+	group, name string
+	action      plan.Action
+}
+
+// watchedStep is what an update is to do to one process.
+type watchedStep struct {
+	update  *updating
+	change  plan.Change
+	began   bool
+	old     *process.Spec // in force before
+	leaving bool          // it was on its way out
+}
+
+// endedStep is a step that ended in the present step of the machine.
+type endedStep struct {
+	id     process.ID // 0 = of a process that never was
+	step   *watchedStep
+	result core.StepResult
+}
+
+// Updating returns the numbers of the updates that are under way.
+func (c *Checker) Updating() (ops []uint64) {
+	for op := range c.updates {
+		ops = append(ops, op)
+	}
+	slices.Sort(ops)
+	return ops
+}
+
+// beginUpdate takes notice of an update that is carried out, with all that its plan says.
+func (c *Checker) beginUpdate(in core.Input, out []core.Effect) {
+	command, ok := in.(core.Command)
+	do, update := command.Do.(core.Update)
+	if !ok || !update {
+		return
+	}
+	for _, e := range out {
+		if r, ok := e.(core.Reply); ok && r.Req == command.Req && r.Updated == nil {
+			return // refused
+		}
+	}
+	u := &updating{op: do.Op, left: map[stepKey]plan.Change{}, busy: map[string]string{}}
+	c.updates[do.Op] = u
+	for _, p := range do.Plan.Plans {
+		for _, change := range p.Changes {
+			u.left[stepKey{p.Group, change.Name, change.Action}] = change
+			if change.Action == plan.AddProcess {
+				continue
+			}
+			name := process.Namespec{Group: p.Group, Process: change.Name}
+			if change.From != "" {
+				name.Process = change.From
+			}
+			w := c.named(name)
+			if w == nil {
+				c.broken("an update %vs %v, which is not there", change.Action, name)
+				continue
+			}
+			if w.step != nil {
+				c.broken("update %d takes %v, which update %d is busy with", do.Op, name, w.step.update.op)
+			}
+			w.step = &watchedStep{update: u, change: change, old: w.spec, leaving: w.leaving}
+		}
+	}
+}
+
+func (c *Checker) named(name process.Namespec) *watched {
+	for _, p := range c.procs {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// added gives a process that was just added its step, if an update did that.
+func (c *Checker) added(p *watched) {
+	for _, u := range c.updates {
+		if change, ok := u.left[stepKey{p.name.Group, p.name.Process, plan.AddProcess}]; ok {
+			p.step = &watchedStep{update: u, change: change}
+		}
+	}
+}
+
+func (c *Checker) renamed(e core.MemberRenamed) {
+	p := c.named(process.Namespec{Group: e.Group, Process: e.From})
+	switch {
+	case p == nil || c.named(process.Namespec{Group: e.Group, Process: e.Name}) != nil:
+		c.broken("%+v", e)
+	case p.step == nil || p.step.change.Action != plan.RenameProcess || p.step.change.Name != e.Name:
+		c.broken("%+v: no update says so", e)
+	default:
+		p.name.Process = e.Name
+	}
+}
+
+func (c *Checker) stepBegan(e core.StepBegan) {
+	p := c.named(process.Namespec{Group: e.Step.Group, Process: e.Step.Name})
+	if p == nil || p.step == nil || p.step.update.op != e.Op || p.step.change.Action != e.Step.Action || p.step.began {
+		c.broken("step %s of update %d begins: %+v", stepText(e.Step), e.Op, p)
+		return
+	}
+	if e.Step.OldPID != p.pid || e.Step.Started {
+		c.broken("%s begins with pid %d", stepText(e.Step), p.pid)
+	}
+	p.step.began = true
+	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
+		u := p.step.update
+		if other := u.busy[e.Step.Group]; other != "" {
+			c.broken("%s begins while %s is being replaced", stepText(e.Step), other)
+		}
+		u.busy[e.Step.Group] = e.Step.Name
+	}
+}
+
+func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
+	u := c.updates[e.Op]
+	key := stepKey{e.Step.Group, e.Step.Name, e.Step.Action}
+	if u == nil {
+		c.broken("a step of update %d, which is over: %s", e.Op, stepText(e.Step))
+		return
+	}
+	change, ok := u.left[key]
+	if !ok || e.Step.From != change.From {
+		c.broken("a step that update %d does not have, or has not any more: %s", e.Op, stepText(e.Step))
+		return
+	}
+	delete(u.left, key)
+	u.ended = append(u.ended, e.Step)
+	end := endedStep{step: &watchedStep{update: u, change: change}, result: e.Step}
+	for id, p := range c.procs {
+		if p.step == nil || p.step.update != u || p.step.change.Action != change.Action || p.step.change.Name != change.Name || p.name.Group != key.group {
+			continue
+		}
+		end.id, end.step = id, p.step
+		if exit, ok := in.(core.Exited); e.Step.PID != p.pid && (!ok || exit.ID != id) {
+			c.broken("%s ends with pid %d", stepText(e.Step), p.pid)
+		}
+		// What could not be stopped goes on as it was, if it ends after all.
+		if change.Action != plan.RemoveProcess && e.Step.Fault != nil && p.step.began && p.state == process.Stopping {
+			p.wanted = true
+		}
+		p.step = nil
+	}
+	if u.busy[key.group] == key.name && change.Action == plan.ReplaceProcess {
+		delete(u.busy, key.group)
+	}
+	c.ended = append(c.ended, end)
+}
+
+// updated checks the answer to an update: it names every step, in the order in which they ended.
+func (c *Checker) updated(r core.Reply) {
+	u := c.updates[uint64(r.Req)]
+	if u == nil || r.Updated == nil {
+		return
+	}
+	if !reflect.DeepEqual(u.ended, r.Updated) && len(u.ended)+len(r.Updated) > 0 {
+		c.broken("the answer to update %d is not what happened:\n%+v\n%+v", r.Req, r.Updated, u.ended)
+	}
+	if len(u.left) > 0 {
+		c.broken("update %d is answered, but not over: %v", r.Req, u.left)
+	}
+}
+
+// afterUpdates checks that what is over is in one generation, and forgets updates that are.
+func (c *Checker) afterUpdates() {
+	for _, e := range c.ended {
+		c.oneGeneration(e)
+	}
+	c.ended = nil
+	for op, u := range c.updates {
+		if len(u.left) == 0 {
+			delete(c.updates, op)
+		} else if c.world.Halted {
+			c.broken("halt in the middle of update %d: %v", op, u.left)
+		}
+	}
+}
+
+func (c *Checker) oneGeneration(e endedStep) {
+	status, there := c.world.Core.Status(e.id)
+	next := e.step.change.Spec
+	isNext := there && reflect.DeepEqual(*status.Spec, next)
+	isOld := there && e.step.old != nil && reflect.DeepEqual(*status.Spec, *e.step.old)
+	ok := false
+	switch e.step.change.Action {
+	case plan.RemoveProcess:
+		ok = there == (e.result.Fault != nil) && (!there || isOld)
+	case plan.AddProcess:
+		ok = isNext || e.id == 0 && e.result.Fault != nil
+	case plan.RenameProcess:
+		ok = isNext && e.result.Fault == nil
+	default:
+		ok = isNext || isOld && e.result.Fault != nil
+	}
+	if !ok {
+		c.broken("%s ended, and its settings are\n%+v, to be\n%+v", stepText(e.result), status.Spec, next)
+	}
+}
+
+// wished checks that somebody asked for a transition which does not happen by itself: a process is stopped, or started from where it rests.
+func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
+	command, ok := in.(core.Command)
+	_, update := command.Do.(core.Update)
+	_, quitting := c.world.Core.Quitting()
+	if ok && !update || quitting {
+		return
+	}
+	st := p.step
+	because := ""
+	switch {
+	case e.To == process.Stopping, e.To == process.Stopped && e.From != process.Stopping && e.From != process.Unknown:
+		if p.leaving || st != nil && st.began && (st.change.Action == plan.ReplaceProcess || st.change.Action == plan.RemoveProcess) {
+			return
+		}
+		because = "is stopped"
+	case e.To == process.Starting && e.From == process.Fatal:
+		if st != nil && st.change.Retry {
+			return
+		}
+		because = "was given up and is started"
+	case e.To == process.Starting && e.From == process.Stopped:
+		if p.wanted {
+			p.wanted = false
+			return
+		}
+		if st != nil && st.starts() {
+			return
+		}
+		because = "was stopped and is started"
+	default:
+		return
+	}
+	c.broken("%v %s, and nobody asked for it: %s", p.name, because, fmt.Sprintf("%+v", st))
+}
+
+// starts reports whether the plan starts a process that has stopped.
+func (st *watchedStep) starts() bool {
+	switch st.change.Action {
+	case plan.AddProcess:
+		return st.change.Spec.Autostart
+	case plan.ReplaceProcess:
+		return st.began && (!st.change.Down || st.leaving && st.change.Spec.Autostart)
+	case plan.RemoveProcess:
+		return false
+	}
+	return st.leaving && st.change.Spec.Autostart || !st.change.Down
+}

@@ -1,0 +1,272 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Override says that a program has another number of processes than its file says.
+type Override struct {
+	Group string    `json:"group"`
+	Count int       `json:"count"` // processes; 0 is a number like any other
+	Who   string    `json:"who"`
+	When  time.Time `json:"when"` // set by the store where it is zero
+	Note  string    `json:"note"`
+}
+
+func (o Override) key() string { return o.Group }
+
+// SetOverride sets the override of o.Group, in place of one that there is. A negative count is ErrInvalid.
+func (s *Store) SetOverride(o Override) error {
+	return s.change(true, func() ([]record, error) {
+		if err := checkName(process.Namespec{Group: o.Group}); err != nil {
+			return nil, err
+		}
+		if o.Count < 0 {
+			return nil, fmt.Errorf("%w: %s cannot have %d processes", ErrInvalid, o.Group, o.Count)
+		}
+		o.When = s.when(o.When)
+		return one(s.overrides.set(o))
+	})
+}
+
+// ClearOverride makes the file count again. It is no error where there is no override.
+func (s *Store) ClearOverride(group string) error {
+	return s.change(true, func() ([]record, error) {
+		if _, ok := s.overrides.rows[group]; !ok {
+			return nil, nil
+		}
+		return []record{s.overrides.gone(group)}, nil
+	})
+}
+
+// Override returns the override of a group.
+func (s *Store) Override(group string) (Override, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.overrides.rows[group]
+	return r.value, ok
+}
+
+// Overrides returns all of them, in natural order of the groups.
+func (s *Store) Overrides() []Override {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.overrides.values()
+}
+
+// MarkKind is what a mark says about a process.
+type MarkKind string
+
+// The kinds.
+const (
+	Hold    MarkKind = "hold"    // neither autostart, autorestart nor an update touch it
+	Disable MarkKind = "disable" // it stays stopped, also after a restart of the daemon
+	Enable  MarkKind = "enable"  // neither: takes the other two back
+)
+
+// Mark is the last word of a user about a process or about all processes of a group, also those that the group gets later. What is said about a
+// group replaces what was said about its processes; what is said about a process after that counts for that process.
+type Mark struct {
+	Group   string    `json:"group"`
+	Process string    `json:"process"` // "" = every process of the group
+	Kind    MarkKind  `json:"kind"`
+	Who     string    `json:"who"`
+	When    time.Time `json:"when"` // set by the store where it is zero
+	Note    string    `json:"note"`
+}
+
+// Name returns what the mark is about.
+func (m Mark) Name() process.Namespec { return process.Namespec{Group: m.Group, Process: m.Process} }
+
+func (m Mark) key() string {
+	switch m.Kind {
+	case Hold, Disable, Enable:
+		return nameKey(m.Name())
+	}
+	return "" // a kind of mark that a newer program knows
+}
+
+// SetMark takes a mark over. With Enable nothing is left to say about the name, except about a process of a group that has a mark: there the Enable
+// itself is kept as the exception.
+func (s *Store) SetMark(m Mark) error {
+	return s.change(true, func() ([]record, error) {
+		if err := checkName(m.Name()); err != nil {
+			return nil, err
+		}
+		if m.key() == "" {
+			return nil, fmt.Errorf("%w: mark %q", ErrInvalid, m.Kind)
+		}
+		m.When = s.when(m.When)
+		_, groupMarked := s.marks.rows[nameKey(process.Namespec{Group: m.Group})]
+		var out []record
+		if m.Process == "" {
+			for _, old := range s.marks.values() {
+				if old.Group == m.Group && old.Process != "" {
+					out = append(out, s.marks.gone(old.key()))
+				}
+			}
+		}
+		_, marked := s.marks.rows[m.key()]
+		switch {
+		case m.Kind != Enable || m.Process != "" && groupMarked:
+			set, err := s.marks.set(m)
+			return append(out, set), err
+		case marked:
+			return append(out, s.marks.gone(m.key())), nil
+		}
+		return out, nil
+	})
+}
+
+// Mark returns what counts for a name: the mark of the process or, where it has none, of its group; for a whole group the group's own. ok is false
+// where nothing is held or disabled.
+func (s *Store) Mark(name process.Namespec) (m Mark, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.marks.rows[nameKey(name)]
+	if !ok {
+		r, ok = s.marks.rows[nameKey(process.Namespec{Group: name.Group})]
+	}
+	if !ok || r.value.Kind == Enable {
+		return Mark{}, false
+	}
+	return r.value, true
+}
+
+// Marks returns all marks as they were set, exceptions (Enable) included, in natural order of their names.
+func (s *Store) Marks() []Mark {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.marks.values()
+}
+
+// Stopped says that a user stopped a process, which therefore stays stopped when an update changes it.
+type Stopped struct {
+	Group   string    `json:"group"`
+	Process string    `json:"process"`
+	Who     string    `json:"who"`
+	When    time.Time `json:"when"` // set by the store where it is zero
+	Kept    bool      `json:"kept"` // it outlives FreshStart
+}
+
+func (p Stopped) key() string { return nameKey(p.Name()) }
+
+// Name returns the name of the process.
+func (p Stopped) Name() process.Namespec {
+	return process.Namespec{Group: p.Group, Process: p.Process}
+}
+
+// SetStopped notes that processes were stopped. The change outlives the daemon, but perhaps not the machine's sudden end.
+func (s *Store) SetStopped(list ...Stopped) error {
+	return s.change(false, func() ([]record, error) {
+		var out []record
+		for _, p := range list {
+			if err := checkName(p.Name()); err != nil {
+				return nil, err
+			}
+			if p.Process == "" {
+				return nil, fmt.Errorf("%w: %s is no process", ErrInvalid, p.Name())
+			}
+			p.When = s.when(p.When)
+			r, err := s.stopped.set(p)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
+		return out, nil
+	})
+}
+
+// ClearStopped forgets that processes, or all of a group, were stopped: they have been started. It is no error where they were not.
+func (s *Store) ClearStopped(names ...process.Namespec) error {
+	return s.change(false, func() ([]record, error) {
+		return s.forget(func(p Stopped) bool {
+			return slices.Contains(names, p.Name()) || slices.Contains(names, process.Namespec{Group: p.Group})
+		}), nil
+	})
+}
+
+// FreshStart forgets what was stopped during the life of an earlier daemon, except what is Kept. A daemon calls it when it starts; one that takes
+// over running processes from another does not.
+func (s *Store) FreshStart() error {
+	return s.change(true, func() ([]record, error) {
+		return s.forget(func(p Stopped) bool { return !p.Kept }), nil
+	})
+}
+
+func (s *Store) forget(which func(Stopped) bool) []record {
+	var out []record
+	for _, p := range s.stopped.values() {
+		if which(p) {
+			out = append(out, s.stopped.gone(p.key()))
+		}
+	}
+	return out
+}
+
+// Stopped reports whether a user stopped the process, and who and when.
+func (s *Store) Stopped(name process.Namespec) (Stopped, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.stopped.rows[nameKey(name)]
+	return r.value, ok
+}
+
+// AllStopped returns what users stopped, in natural order of the names.
+func (s *Store) AllStopped() []Stopped {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.stopped.values()
+}
+
+// RenameProcess gives the mark of one process, and that it was stopped, to another name of the same process. What there was about the new name
+// is replaced.
+func (s *Store) RenameProcess(group, from, to string) error {
+	return s.change(true, func() ([]record, error) {
+		for _, name := range []string{from, to} {
+			if err := checkName(process.Namespec{Group: group, Process: name}); err != nil || name == "" {
+				return nil, fmt.Errorf("%w: cannot rename %q to %q in %q", ErrInvalid, from, to, group)
+			}
+		}
+		if from == to {
+			return nil, nil
+		}
+		var out []record
+		key := nameKey(process.Namespec{Group: group, Process: from})
+		if r, ok := s.marks.rows[key]; ok {
+			r.value.Process = to
+			moved, err := s.marks.update(key, r.value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, moved, s.marks.gone(key))
+		}
+		if r, ok := s.stopped.rows[key]; ok {
+			r.value.Process = to
+			moved, err := s.stopped.update(key, r.value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, moved, s.stopped.gone(key))
+		}
+		return out, nil
+	})
+}
+
+// nameKey is "group:process" or "group:*", never shorter; "" for a name that checkName refuses.
+func nameKey(n process.Namespec) string {
+	if checkName(n) != nil {
+		return ""
+	}
+	if n.Process == "" {
+		return n.Group + ":*"
+	}
+	return n.Group + ":" + n.Process
+}
+
+func one(r record, err error) ([]record, error) { return []record{r}, err }

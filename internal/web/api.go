@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// apiPrefix is where the JSON interface lives. Its shapes are those of package control, with their schemas.
+const apiPrefix = "/api/v1/"
+
+// watchMost is how long a question about an operation waits for news.
+const watchMost = 25 * time.Second
+
+// api answers a request of the JSON interface.
+func (h *handler) api(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
+	if foreign(r) {
+		problem(w, http.StatusForbidden, control.Fault(control.Failed, "another site must not ask this"))
+		return
+	}
+	switch {
+	case path == "plan":
+		var req control.PlanRequest
+		if decode(w, r, &req) {
+			answer(w)(h.svc.Plan(r.Context(), req))
+		}
+	case path == "update":
+		var req control.UpdateRequest
+		if decode(w, r, &req) {
+			req.Who = who(r)
+			answer(w)(h.svc.Update(r.Context(), req))
+		}
+	case path == "scale":
+		var req control.ScaleRequest
+		if decode(w, r, &req) {
+			req.Who = who(r)
+			answer(w)(h.svc.Scale(r.Context(), req))
+		}
+	case path == "why" && r.Method == http.MethodGet:
+		answer(w)(h.svc.Why(r.Context(), r.URL.Query().Get("name")))
+	case path == "operations" && r.Method == http.MethodGet:
+		list, err := h.svc.Operations(r.Context())
+		answer(w)(operationList{"graced.operations/v1", list}, err)
+	case strings.HasPrefix(path, "operations/") && r.Method == http.MethodGet:
+		after, err := strconv.Atoi(r.URL.Query().Get("after"))
+		if err != nil {
+			after = 0
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), watchMost)
+		defer cancel()
+		answer(w)(h.svc.Operation(ctx, strings.TrimPrefix(path, "operations/"), after))
+	case strings.HasPrefix(path, "operations/") && strings.HasSuffix(path, "/cancel") && r.Method == http.MethodPost:
+		id := strings.TrimSuffix(strings.TrimPrefix(path, "operations/"), "/cancel")
+		answer(w)(struct{}{}, h.svc.CancelOperation(r.Context(), id))
+	default:
+		problem(w, http.StatusNotFound, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path))
+	}
+}
+
+type operationList struct {
+	Schema     string              `json:"schema"`
+	Operations []control.Operation `json:"operations"`
+}
+
+// decode reads the body of a POST. It reports false after it has answered for itself.
+func decode(w http.ResponseWriter, r *http.Request, to any) bool {
+	if r.Method != http.MethodPost {
+		problem(w, http.StatusMethodNotAllowed, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path+": use POST"))
+		return false
+	}
+	// A page of another site can send a form without being asked for, but not this type.
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
+		problem(w, http.StatusUnsupportedMediaType, control.Fault(control.IncorrectParameters, "the body must be application/json"))
+		return false
+	}
+	body, status := readBody(w, r)
+	if status != 0 {
+		dismiss(w, status)
+		return false
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		problem(w, http.StatusBadRequest, control.Fault(control.IncorrectParameters, err.Error()))
+		return false
+	}
+	return true
+}
+
+// answer returns a function that writes a value, or the error in its place.
+func answer(w http.ResponseWriter) func(v any, err error) {
+	return func(v any, err error) {
+		var fault *control.Error
+		switch {
+		case errors.As(err, &fault):
+			problem(w, statusOf(fault.Code), fault)
+		case err != nil:
+			problem(w, http.StatusInternalServerError, control.Fault(control.Failed, err.Error()))
+		default:
+			writeJSON(w, http.StatusOK, "application/json", v)
+		}
+	}
+}
+
+// statusOf translates a fault's number.
+func statusOf(c control.Code) int {
+	switch c {
+	case control.BadName, control.UnknownMethod:
+		return http.StatusNotFound
+	case control.StalePlan:
+		return http.StatusConflict
+	case control.ShutdownState:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusUnprocessableEntity
+	}
+}
+
+// problem answers with an error.
+func problem(w http.ResponseWriter, status int, fault *control.Error) {
+	writeJSON(w, status, "application/problem+json", control.Problem{
+		Schema: control.ErrorSchema, Title: fault.Code.String(), Status: status, Detail: fault.Text, FaultCode: int(fault.Code),
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		fail(w, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have gone
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// who names whoever sent a request: the user of the credentials, the user at the other end of the unix socket, or the address.
+func who(r *http.Request) string {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	name := peerUser(c)
+	if given, _, ok := r.BasicAuth(); ok && given != "" {
+		if name != "" {
+			return given + " (" + name + ")"
+		}
+		name = given
+	}
+	if name != "" {
+		return name
+	}
+	return r.RemoteAddr
+}
+
+// peerUser names the user at the other end of a unix socket; "" for other connections.
+func peerUser(c net.Conn) string {
+	unixConn, ok := c.(*net.UnixConn)
+	if !ok {
+		return ""
+	}
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return ""
+	}
+	var cred *unix.Ucred
+	if err := raw.Control(func(fd uintptr) { cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil || cred == nil {
+		return ""
+	}
+	uid := strconv.FormatUint(uint64(cred.Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username + " (uid " + uid + ")"
+	}
+	return "uid " + uid
+}
