@@ -25,12 +25,18 @@ var masks = []struct {
 	{regexp.MustCompile(`(?m)^NAME +STATE +PID +UPTIME +MEM +NOTE$`), "NAME STATE PID UPTIME MEM NOTE"},
 	{regexp.MustCompile(`RUNNING +\d+ +\d+:\d\d:\d\d +[\d.]+ [KMG]B`), "RUNNING N T M"},
 	{regexp.MustCompile(`STOPPED +- +- +- +`), "STOPPED - - - "},
-	// Its documents.
-	{regexp.MustCompile(`"(pid|uptime_s|cpu_s|rss_bytes|start|stop|host)":( ?)("[^"]*"|[\d.]+)`), `"$1":${2}N`},
-	{regexp.MustCompile(`(?m)^( +)(pid|uptime_s|cpu_s|rss_bytes|start|stop): .*$`), "$1$2: N"},
 	{regexp.MustCompile(`(?m)^[1-9]\d+$`), "N"},                              // the output of the verb pid
 	{regexp.MustCompile(`(?m)^((?:\S+> )*)error: .*$`), "${1}error: (text)"}, // the text is ours (quirk E7)
 	{regexp.MustCompile(`(?m)^((?:\S+> )+)[1-9]\d+$`), "${1}N"},
+}
+
+// documentMasks are for gracectl's documents alone: the dumps of calls have members of the same names.
+var documentMasks = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`"(pid|uptime_s|cpu_s|rss_bytes|start|stop|host)":( ?)("[^"]*"|[\d.]+)`), `"$1":${2}N`},
+	{regexp.MustCompile(`(?m)^( +)(pid|uptime_s|cpu_s|rss_bytes|start|stop): .*$`), "$1$2: N"},
 }
 
 // clean masks a text and cuts it into lines.
