@@ -158,7 +158,9 @@ func (m *model) step(s *Store, r *rand.Rand, now func() time.Time) (durable bool
 		if r.IntN(2) == 0 {
 			name.Process = ""
 		}
-		maps.DeleteFunc(m.stopped, func(n process.Namespec, _ Stopped) bool { return n.Group == name.Group && (name.Process == "" || n == name) })
+		maps.DeleteFunc(m.stopped, func(n process.Namespec, _ Stopped) bool {
+			return n.Group == name.Group && (name.Process == "" || n == name)
+		})
 		return false, s.ClearStopped(name)
 	case 6:
 		maps.DeleteFunc(m.stopped, func(_ process.Namespec, p Stopped) bool { return !p.Kept })
