@@ -39,6 +39,17 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 		return nil, c.misused("which processes? Names, or group:*")
 	}
 	a := &marksAnswer{Verb: c.verb, Marks: []markRecord{}}
+	if c.dryRun {
+		units, err := s.chosen(ctx, server, c, c.words)
+		if err != nil {
+			return nil, err
+		}
+		would := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
+		for _, p := range members(units) {
+			act{done: map[string]string{"hold": "held", "disable": "disabled", "enable": "enabled"}[c.verb]}.would(c, p, would)
+		}
+		return would, nil
+	}
 	for _, name := range c.words {
 		marks, err := server.Mark(ctx, control.MarkRequest{Names: []string{name}, Mark: c.verb, Note: c.note})
 		if fault(err) == control.BadName {

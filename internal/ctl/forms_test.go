@@ -188,6 +188,8 @@ func TestForms(t *testing.T) {
 		{line: "hold web:web_0 web:* --note x", setup: withChanges, schema: "marks", records: 2, record: "mark", names: "web:web_0 web:*"},
 		{line: "disable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo"},
 		{line: "enable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo"},
+		{line: "enable solo --dry-run", setup: withChanges, schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "stop solo --dry-run", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "history", setup: withChanges, schema: "history", records: 2, record: "generation", names: "r1 r2"},
 		{line: "history r2", setup: withChanges, schema: "history_diff", records: 2, record: "generation_change", names: "web:web_0 db:*"},
 		{line: "history r9", setup: func(f *fixture) {

@@ -345,7 +345,7 @@ func TestStoredFormat(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v, want\n%+v", got, err, want)
 	}
-	if got, want := s.Overrides(), []Override{{"web", 3, "anna", at, "busy"}}; !slices.Equal(got, want) {
+	if got, want := s.Overrides(), []Override{{"web", 3, "", "anna", at, "busy"}}; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 	if got, want := s.Marks(), []Mark{{"web", "web_0", Disable, "anna", at, "why"}}; !slices.Equal(got, want) {
