@@ -300,6 +300,11 @@ func (s *Session) answerStop(ctx context.Context, server Proxy, c *call) (format
 
 // answerRestart stops everything first and starts it then, as Supervisor's client does.
 func (s *Session) answerRestart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.Form == format.Text && !c.dryRun {
+		if standing, err := server.Standing(ctx); err == nil && len(standing.Newer) > 0 { // Supervisor tells nothing
+			s.complain("note: " + strings.Join(standing.Newer, " ") + " changed since it was read: a restart does not read it; " + s.Program + " plan shows what update would do")
+		}
+	}
 	return s.actOn(ctx, server, c, c.words, actStop(), actStart())
 }
 

@@ -74,6 +74,7 @@ type Daemon struct {
 	plans      plans
 	counts     counts
 	state      *State
+	noting     sync.WaitGroup // generations that are being entered
 	changing   sync.WaitGroup // operations that are seen through
 }
 

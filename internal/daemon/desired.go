@@ -54,6 +54,7 @@ func showMark(m store.Mark) control.Marked {
 
 // History implements control.Desired.
 func (d *Daemon) History(context.Context) ([]control.Generation, error) {
+	d.noting.Wait()
 	out := []control.Generation{}
 	for _, g := range d.state.read().Generations() {
 		out = append(out, control.Generation{Rev: g.Rev, When: g.When, Who: g.Who, Op: g.Op, Result: g.Result, Summary: g.Summary})

@@ -330,3 +330,16 @@ func TestScale(t *testing.T) {
 		wantFault(t, err, control.BadName, "nope")
 	})
 }
+
+// TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
+func TestPlanWarns(t *testing.T) {
+	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 3, "environment=OF=%(numprocs)d"))
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil || p.Totals.Replace != 2 || len(p.Notes) != 1 || p.Notes[0].Code != "W180" || p.Notes[0].Line == 0 ||
+			p.Notes[0].Message != "environment of web holds %(numprocs)d: another number of processes changes it for each of them" {
+			t.Errorf("plan %+v, %v", p, err)
+		}
+	})
+}
