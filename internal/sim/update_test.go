@@ -145,7 +145,7 @@ func (u *updateRun) quiet() {
 		if u.broken != "" {
 			return
 		}
-		if p, r = u.update(); p.Empty() {
+		if p, _ = u.update(); p.Empty() {
 			u.generation()
 			return
 		}
