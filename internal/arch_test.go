@@ -22,7 +22,7 @@ const module = "github.com/graced/graced/"
 var layers = map[string][]string{
 	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
 		"internal/pidproxy", "internal/process", "internal/web", "internal/xmlrpc"},
-	"cmd/gracectl":    {"internal/config", "internal/ctl", "internal/machine"},
+	"cmd/gracectl":    {"internal/config", "internal/control", "internal/ctl", "internal/machine"},
 	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
 	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
 	"internal/xmlrpc": {"internal/control", "internal/plan", "internal/process", "internal/pytext"},

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/ctl"
 	"github.com/graced/graced/internal/machine"
 )
@@ -25,6 +26,10 @@ func main() { os.Exit(run(programName(os.Args), os.Args[1:])) }
 // run parses the command line, reads the configuration and hands over to package ctl. It returns the exit code.
 func run(program string, args []string) int {
 	face := ctl.FaceOf(program)
+	if face == ctl.Gracectl && len(args) > 0 && args[0] == ctl.CompleteVerb {
+		complete(program, args[1:])
+		return 0
+	}
 	cl, exit := ctl.ParseCommandLine(face, program, args)
 	if exit == nil {
 		var settings ctl.Settings
@@ -104,6 +109,47 @@ func session(face ctl.Face, settings ctl.Settings, action []string) int {
 		fmt.Fprintf(os.Stderr, "%s: cannot save the history: %v\n", settings.Program, err)
 	}
 	return code
+}
+
+// complete prints what the last of the words can become. Words that are no command line yet choose no daemon.
+func complete(program string, words []string) {
+	cl, exit := ctl.ParseCommandLine(ctl.Gracectl, program, words[:max(0, len(words)-1)])
+	if exit != nil {
+		cl = ctl.CommandLine{}
+	}
+	settings, exit := load(program, cl)
+	if exit != nil {
+		settings = ctl.Settings{Program: program, ServerURL: config.DefaultServerURL}
+	}
+	s := &ctl.Session{Settings: settings, Face: ctl.Gracectl, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr}
+	for _, word := range s.CompleteWords(words, func() []control.ProcessInfo { return configured(program, cl) }) {
+		fmt.Println(word)
+	}
+}
+
+// configured names the processes of the configuration file, for when no daemon answers; none when it is broken.
+func configured(program string, cl ctl.CommandLine) []control.ProcessInfo {
+	m, err := machine.New()
+	if err != nil {
+		return nil
+	}
+	path := ""
+	if cl.Config != nil {
+		path = *cl.Config
+	} else if path, err = config.FindDefault(m, dir(program)); err != nil {
+		return nil
+	}
+	c, err := config.Load(m, path, nil)
+	if err != nil {
+		return nil
+	}
+	var out []control.ProcessInfo
+	for _, g := range c.Groups {
+		for _, p := range g.Processes {
+			out = append(out, control.ProcessInfo{Group: g.Name, Name: p.Name})
+		}
+	}
+	return out
 }
 
 // programName returns the path under which the program was found, as the usage texts show it.

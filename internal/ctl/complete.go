@@ -75,6 +75,9 @@ func processNames(all []control.ProcessInfo, full bool) []string {
 
 // CompleteLine completes with the names that the daemon knows, asked once between two commands. A daemon that does not answer has none.
 func (s *Session) CompleteLine(line string, pos int) (head string, candidates []string, tail string) {
+	if s.own() {
+		return s.completeOwn(line, pos)
+	}
 	names := Names{Verbs: s.verbs()}
 	if before, _, found := strings.Cut(strings.TrimLeft(line, " "), " "); found && before != "help" {
 		if s.cached == nil {
@@ -83,6 +86,29 @@ func (s *Session) CompleteLine(line string, pos int) (head string, candidates []
 		names.Processes = s.cached
 	}
 	return Complete(line, pos, names)
+}
+
+// completeOwn completes a line of gracectl's shell, options included.
+func (s *Session) completeOwn(line string, pos int) (head string, candidates []string, tail string) {
+	pos = max(0, min(pos, len(line)))
+	start := strings.LastIndexByte(line[:pos], ' ') + 1
+	words := append(fields(line[:start]), line[start:pos])
+	found := s.candidates(words, func() []control.ProcessInfo {
+		if s.cached == nil {
+			s.cached = s.askNames()
+		}
+		return s.cached
+	})
+	for _, w := range found {
+		if w == FileCandidates {
+			return line[:start], nil, line[pos:]
+		}
+		if !strings.HasSuffix(w, "=") {
+			w += " "
+		}
+		candidates = append(candidates, w)
+	}
+	return line[:start], candidates, line[pos:]
 }
 
 func (s *Session) askNames() []control.ProcessInfo {

@@ -131,6 +131,10 @@ func (s *Session) lookup(verb string) func(ctx context.Context, arg string) erro
 		return s.version
 	case "open":
 		return s.open
+	case "completion":
+		if s.own() {
+			return s.printCompletion
+		}
 	case "help":
 		return s.help
 	case "quit", "exit", "EOF":

@@ -310,7 +310,7 @@ func jsonValues(t *testing.T, v any) any {
 
 // TestVerbsAnswer checks that each verb of the table answers in every form, or is known to be one for people alone.
 func TestVerbsAnswer(t *testing.T) {
-	people := []string{"fg", "open", "quit", "exit"}
+	people := []string{"fg", "open", "quit", "exit", "completion"}
 	for _, c := range append(slices.Clone(commands), grace) {
 		if (answered[c.name] == nil) != slices.Contains(people, c.name) {
 			t.Errorf("%s: answers %v", c.name, answered[c.name] != nil)

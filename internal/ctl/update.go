@@ -58,6 +58,10 @@ var ownCommands = []command{
 		name: "cancel", args: "<operation>",
 		brief: "keep an operation from beginning with more processes",
 	},
+	{
+		name: "completion", args: "<bash|zsh|fish>",
+		brief: "print the script that makes a shell complete verbs, options and names",
+	},
 }
 
 // answerUpdate makes what runs what the files say, while as little as possible restarts. Of a daemon that is no graced it asks what Supervisor's
