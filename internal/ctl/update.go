@@ -43,7 +43,7 @@ var ownCommands = []command{
 		brief: "list the configurations that were in force, or how two of them differ",
 	},
 	{
-		name: "ops", args: "[-o json]",
+		name: "ops", args: "",
 		brief: "list the operations: what was changed, by whom, with what result",
 	},
 	{
