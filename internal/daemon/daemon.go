@@ -74,6 +74,8 @@ type Daemon struct {
 	plans      plans
 	counts     counts
 	state      *State
+	bootConfig *config.Config
+	booted     sync.Once      // its generation has been entered
 	noting     sync.WaitGroup // generations that are being entered
 	changing   sync.WaitGroup // operations that are seen through
 }
@@ -122,7 +124,10 @@ func New(opts Options) (*Daemon, error) {
 	for _, g := range c.Groups {
 		d.loop.desired.taken[g.Name] = true
 	}
-	d.noteBoot(c)
+	d.bootConfig = c
+	if d.state.onDisk() {
+		d.changing.Go(d.noteBoot)
+	}
 	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {
 		d.probe(boot.Groups)

@@ -55,6 +55,7 @@ func showMark(m store.Mark) control.Marked {
 // History implements control.Desired.
 func (d *Daemon) History(context.Context) ([]control.Generation, error) {
 	d.noting.Wait()
+	d.noteBoot()
 	out := []control.Generation{}
 	for _, g := range d.state.read().Generations() {
 		out = append(out, control.Generation{Rev: g.Rev, When: g.When, Who: g.Who, Op: g.Op, Result: g.Result, Summary: g.Summary})
@@ -91,6 +92,7 @@ func (d *Daemon) HistoryDiff(_ context.Context, from, to int) ([]control.Generat
 // Standing implements control.Desired.
 func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	out := control.Standing{Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}}
+	d.noteBoot()
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {
 		out.Rev = list[len(list)-1].Rev

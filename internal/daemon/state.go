@@ -59,6 +59,13 @@ func (s *State) read() *store.Store {
 	return s.kept
 }
 
+// onDisk reports whether an earlier daemon has left something.
+func (s *State) onDisk() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.disk
+}
+
 // write changes the store. It waits for the disk: the loop must not call it. What could not be kept is told and in force all the same.
 func (s *State) write(f func(*store.Store) error) {
 	s.mu.Lock()
@@ -141,9 +148,13 @@ func generation(c *config.Config, groups []process.GroupSpec, who, op, result, s
 	return g
 }
 
-// noteBoot enters the configuration that the daemon starts with.
-func (d *Daemon) noteBoot(c *config.Config) {
-	d.enter(generation(c, slices.Clone(c.Groups), "", "", "started", ""), d.state.remember)
+// noteBoot enters the configuration that the daemon started with. Where it need not be on disk that waits until somebody asks: a start has more
+// important things to do.
+func (d *Daemon) noteBoot() {
+	d.booted.Do(func() {
+		c := d.bootConfig
+		d.enter(generation(c, slices.Clone(c.Groups), "", "", "started", ""), d.state.remember)
+	})
 }
 
 // noteGeneration enters what an operation has brought, if it is something new.
@@ -158,6 +169,7 @@ func (d *Daemon) noteGeneration(op *operation, result control.OperationState) {
 	}) {
 		return
 	}
+	d.noteBoot()
 	about, _ := d.operations.show(op, 0)
 	d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
 }
