@@ -77,23 +77,23 @@ type Code string
 
 // The kinds of warnings.
 const (
-	UnknownSection   Code = "W101" // no such section, it is ignored
-	UnknownKey       Code = "W102" // no such option, it is ignored
-	NoIncludeMatch   Code = "W110" // an include pattern matches nothing
-	UnreadInclude    Code = "W111" // an included file cannot be read (quirk A8)
-	Included         Code = "W112" // a file was included
-	CutQuote         Code = "W120" // an inline comment cut a quotation open (quirk A1)
-	LegacyEnviron    Code = "W121" // environment only readable by the old grammar (quirk A5)
-	SkippedToken     Code = "W122" // text after an environment value is ignored (quirk A6)
-	EnvironDiffers   Code = "W123" // environment reads differently under Supervisor 4.2.5 (quirk A5)
-	OddSignal        Code = "W124" // a signal that stops nothing (quirk A21)
-	SyslogLogfile    Code = "W130" // deprecated logfile=syslog
-	AutoNoRollover   Code = "W131" // AUTO log file that is never rotated
-	IgnoredStderr    Code = "W132" // stderr_logfile besides redirect_stderr
-	DuplicateProcess Code = "W140" // two processes of one name in a group (quirk A11)
-	DuplicateGroup   Code = "W141" // two groups of one name (quirk A12)
-	MemberOrder      Code = "W142" // members start by priority, not in the order of the group (quirk C7)
-	GroupSocket      Code = "W143" // a FastCGI program in a group has no usable socket (quirk A13)
+	UnknownSection   Code = "W102" // no such section, it is ignored
+	UnknownKey       Code = "W101" // no such option, it is ignored
+	NoIncludeMatch   Code = "W133" // an include pattern matches nothing
+	UnreadInclude    Code = "W134" // an included file cannot be read (quirk A8)
+	Included         Code = "W135" // a file was included
+	CutQuote         Code = "W121" // an inline comment cut a quotation open (quirk A1)
+	LegacyEnviron    Code = "W125" // environment only readable by the old grammar (quirk A5)
+	SkippedToken     Code = "W126" // text after an environment value is ignored (quirk A6)
+	EnvironDiffers   Code = "W127" // environment reads differently under Supervisor 4.2.5 (quirk A5)
+	OddSignal        Code = "W163" // a signal that stops nothing (quirk A21)
+	SyslogLogfile    Code = "W164" // deprecated logfile=syslog
+	AutoNoRollover   Code = "W165" // AUTO log file that is never rotated
+	IgnoredStderr    Code = "W166" // stderr_logfile besides redirect_stderr
+	DuplicateProcess Code = "W112" // two processes of one name in a group (quirk A11)
+	DuplicateGroup   Code = "W142" // two groups of one name (quirk A12)
+	MemberOrder      Code = "W143" // members start by priority, not in the order of the group (quirk C7)
+	GroupSocket      Code = "W144" // a FastCGI program in a group has no usable socket (quirk A13)
 )
 
 // Warning is a remark about a configuration that was loaded.
