@@ -203,11 +203,14 @@ type reader struct {
 	scope *scope
 	err   *Error
 	first bool // keeps the first error for itself, whatever the loader does
+
+	failed bool // an error was handed to the collector
 }
 
 // fail takes an error: it sticks, or is handed to the collector.
 func (r *reader) fail(err *Error) {
 	if r.collect != nil && !r.first {
+		r.failed = true
 		r.collect(err)
 		return
 	}

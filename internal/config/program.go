@@ -56,6 +56,9 @@ func (p *programReader) read() []process.Spec {
 			return nil
 		}
 		specs = append(specs, s)
+		if p.failed {
+			break // the others would fail alike
+		}
 	}
 	return specs
 }
@@ -161,7 +164,9 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.refuse(Missing, "command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
 	}
 	s.Command = command
-	s.Name = p.processName()
+	if s.Name = p.processName(); s.Name == "" && p.failed {
+		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so
+	}
 
 	merged := maps.Clone(p.loader.environment)
 	if merged == nil {

@@ -92,7 +92,6 @@ func (r *reader) unix(s *Server) {
 	file, _, ok := r.text("file")
 	if !ok {
 		r.refuse(Missing, "file", fmt.Sprintf("section [%s] has no file value", r.sec.name), "add file=/run/supervisor.sock")
-		return
 	}
 	s.File = r.m.normalize(strip(file))
 	r.scope = r.envNames
