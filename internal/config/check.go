@@ -94,6 +94,14 @@ func (r *Report) Line(file string, line int) string {
 // Check reads the configuration of the daemon as Load does, goes on behind every error, and looks at what Load does not care for. It
 // finds an error exactly where Load returns one. Findings are sorted by file, line and column.
 func Check(m Machine, path string) Report {
+	c := newChecker(m, path)
+	c.load()
+	c.findings()
+	return *c.report
+}
+
+// newChecker returns a checker that has not read anything yet.
+func newChecker(m Machine, path string) *checker {
 	c := &checker{texts: map[string]string{}, report: &Report{Path: path, lines: map[string][]string{}, hidden: map[spot2]int{}}, stats: map[string]fileFact{}}
 	readFile := m.ReadFile
 	m.ReadFile = func(name string) ([]byte, error) {
@@ -117,9 +125,7 @@ func Check(m Machine, path string) Report {
 		}
 	}
 	c.table.collect = c.collect
-	c.load()
-	c.findings()
-	return *c.report
+	return c
 }
 
 // checker is a loader that keeps everything it comes across.
@@ -177,8 +183,8 @@ func (c *checker) load() {
 	c.errors, c.ctlErrors = kept, c.errors
 }
 
-// findings makes the report.
-func (c *checker) findings() {
+// index makes what leads from lines to texts, entries and sections.
+func (c *checker) index() {
 	for name, text := range c.texts {
 		if name == join(c.m.Dir, c.named) {
 			name = c.named
@@ -186,6 +192,11 @@ func (c *checker) findings() {
 		c.report.lines[name] = strings.Split(text, "\n")
 	}
 	c.locate()
+}
+
+// findings makes the report.
+func (c *checker) findings() {
+	c.index()
 	for _, e := range c.errors {
 		c.add(c.fromError(e))
 	}

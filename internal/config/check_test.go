@@ -114,6 +114,9 @@ func TestCheck(t *testing.T) {
 		if !slices.Contains(allCodes, code) {
 			t.Errorf("%s is not in the list of codes", code)
 		}
+		if KindOf(code).Text == "" {
+			t.Errorf("%s has no text", code)
+		}
 	}
 	if !slices.IsSortedFunc(r.Findings, func(a, b Finding) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
