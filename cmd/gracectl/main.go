@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/ctl"
 	"github.com/graced/graced/internal/machine"
+	"github.com/graced/graced/internal/report"
 )
 
 func main() { os.Exit(run(programName(os.Args), os.Args[1:])) }
@@ -26,10 +28,15 @@ func main() { os.Exit(run(programName(os.Args), os.Args[1:])) }
 func run(program string, args []string) int {
 	face := ctl.FaceOf(program)
 	cl, exit := ctl.ParseCommandLine(face, program, args)
+	if exit == nil && ctl.NeedsNoDaemon(face, cl.Action) && !cl.Plain {
+		s := &ctl.Session{Settings: ctl.Settings{Program: program}, Face: face, Out: os.Stdout, Err: os.Stderr}
+		s.Check, s.Explain = fileVerbs(program, cl.Config)
+		return s.Run(context.Background(), cl.Action)
+	}
 	if exit == nil {
 		var settings ctl.Settings
 		if settings, exit = load(program, cl); exit == nil {
-			return session(face, settings, cl.Action)
+			return session(face, settings, cl)
 		}
 	}
 	fmt.Fprint(os.Stdout, exit.Stdout)
@@ -76,12 +83,31 @@ func override(target, option *string) {
 	}
 }
 
+// fileVerbs returns the verbs check and explain. path is that of -c, nil without it.
+func fileVerbs(program string, path *string) (check, explain ctl.FileVerb) {
+	verb := func(run func(report.Command, []string) int) ctl.FileVerb {
+		return func(args []string, out, errOut io.Writer) int {
+			m, err := machine.New()
+			if err != nil {
+				fmt.Fprintf(errOut, "%s: %v\n", program, err)
+				return 1
+			}
+			c := report.Command{Program: program, Machine: m, Dir: dir(program), Out: out, Err: errOut}
+			override(&c.Path, path)
+			return run(c, args)
+		}
+	}
+	return verb(report.Command.Check), verb(report.Command.Explain)
+}
+
 // session runs the action, or the shell.
-func session(face ctl.Face, settings ctl.Settings, action []string) int {
+func session(face ctl.Face, settings ctl.Settings, cl ctl.CommandLine) int {
+	action := cl.Action
 	s := &ctl.Session{
 		Settings: settings, Face: face, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr, Sockets: ctl.WellKnownSockets,
 		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
 	}
+	s.Check, s.Explain = fileVerbs(settings.Program, cl.Config)
 	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
 	s.ReadPassword = func(prompt string) (string, error) { return ctl.AskPassword(s.In, prompt) }
 	if len(action) > 0 || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {

@@ -29,7 +29,9 @@ func (s *Session) help(_ context.Context, arg string) error {
 // topic returns the help of a verb, "" if there is none.
 func (s *Session) topic(verb string) string {
 	c := grace
-	if i := slices.IndexFunc(commands, func(c command) bool { return c.name == verb }); i >= 0 {
+	if i := slices.IndexFunc(fileVerbs, func(c command) bool { return c.name == verb }); i >= 0 && s.own() {
+		c = fileVerbs[i]
+	} else if i := slices.IndexFunc(commands, func(c command) bool { return c.name == verb }); i >= 0 {
 		c = commands[i]
 	} else if verb != grace.name {
 		return ""
@@ -71,7 +73,7 @@ func (s *Session) block(name string, verbs []string) {
 // ownListing is gracectl's: a line for each verb.
 func (s *Session) ownListing() string {
 	width := 0
-	all := append(slices.Clone(commands), grace)
+	all := append(append(slices.Clone(commands), grace), fileVerbs...)
 	for _, c := range all {
 		width = max(width, len(c.name)+1+len(c.args))
 	}
@@ -87,6 +89,11 @@ func (s *Session) verbs() []string {
 	out := []string{"help"}
 	for i := range commands {
 		out = append(out, commands[i].name)
+	}
+	for _, c := range fileVerbs {
+		if s.fileVerb(c.name) != nil {
+			out = append(out, c.name)
+		}
 	}
 	if s.Face == Gracectl || len(s.Plugins) > 0 {
 		out = append(out, grace.name)
