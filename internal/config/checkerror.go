@@ -55,7 +55,7 @@ func (c *checker) fromError(e *Error) Finding {
 			f.Title = "the directory of " + shown(value) + " does not exist"
 		}
 	case BadName:
-		c.describeName(&f, e)
+		describeName(&f)
 	case NotBuiltIn:
 		f.Title = shown(en.value) + " is not built in"
 		if _, names, ok := strings.Cut(e.Text, " are "); ok {
@@ -114,14 +114,14 @@ func (c *checker) aboutLine(f *Finding, e *Error) {
 			}
 			f.Title = "[" + e.Section + "] has a " + have + " and no " + lack
 		case BadName:
-			c.describeName(f, e)
+			describeName(f)
 		}
 	}
 	f.Label = e.Hint
 }
 
 // describeName says which character a name cannot have.
-func (c *checker) describeName(f *Finding, e *Error) {
+func describeName(f *Finding) {
 	if name, char, ok := strings.Cut(strings.TrimPrefix(f.Title, "Invalid name: "), " because of character: "); ok {
 		f.Title = name + " cannot be a name, it has a " + char
 	}

@@ -158,7 +158,7 @@ type iniReader struct {
 
 func (r *iniReader) readLine(line string) *Error {
 	if r.collect != nil && r.lineno == 1 && strings.HasPrefix(line, bom) {
-		r.tooEarly(line)
+		_ = r.tooEarly(line) // it was collected
 		line = line[len(bom):]
 	}
 	cut := commentStart(line)
