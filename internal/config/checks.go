@@ -192,7 +192,7 @@ func (c *checker) stat(path string) (FileInfo, error) {
 func (c *checker) lookProcesses() {
 	listeners := slices.ContainsFunc(c.config.Groups, func(g process.GroupSpec) bool { return g.Kind == process.KindEventListener })
 	unit, limit := c.systemdLimit()
-	logs := logKeeper{checker: c, owners: map[string]logOwner{}}
+	logs := logKeeper{checker: c, writers: map[string][]logWriter{}}
 	if s := c.config.Supervisord; s.Logfile != "syslog" && s.Logfile != "" {
 		if sec, ok := c.table.index["supervisord"]; ok {
 			logs.writable(sec, "logfile", s.Logfile)
@@ -230,6 +230,7 @@ func (c *checker) lookProcesses() {
 			}
 		}
 	}
+	logs.shared()
 }
 
 // lookOptions looks at the options that all processes of a section share.
@@ -337,27 +338,28 @@ func (c *checker) warnOnce(code Code, sec *section, e *entry, at Place, title, l
 	c.warnAt(code, sec, e, at, title, label, notes...)
 }
 
-// logOwner is the output of a process that writes a log.
-type logOwner struct {
+// logWriter is an output of a process that goes to a log.
+type logWriter struct {
 	sec     *section
-	e       *entry
+	e       *entry // the option that names the log
 	process string // group:name
-	channel string
 	rotates bool
 }
 
 // logKeeper looks at the logs of all processes.
 type logKeeper struct {
 	*checker
-	owners map[string]logOwner // by path; the first one
+	writers map[string][]logWriter // by path
+	paths   []string               // in the order they came up
 }
 
+// look takes the logs of a process.
 func (k *logKeeper) look(sec *section, p process.Spec, group string) {
 	for _, out := range []struct {
-		channel string
-		spec    process.LogSpec
-	}{{"stdout", p.Stdout}, {"stderr", p.Stderr}} {
-		e, ok := k.table.get(sec, out.channel+"_logfile")
+		key  string
+		spec process.LogSpec
+	}{{"stdout_logfile", p.Stdout}, {"stderr_logfile", p.Stderr}} {
+		e, ok := k.table.get(sec, out.key)
 		if !ok || out.spec.File.Kind != process.LogPath || out.spec.File.Path == "" {
 			continue
 		}
@@ -366,32 +368,49 @@ func (k *logKeeper) look(sec *section, p process.Spec, group string) {
 			continue
 		}
 		k.writable(sec, e.key, path)
-		mine := logOwner{sec, e, group + ":" + p.Name, out.channel, out.spec.MaxBytes > 0}
-		first, taken := k.owners[path]
-		if !taken {
-			k.owners[path] = mine
+		if k.writers[path] == nil {
+			k.paths = append(k.paths, path)
+		}
+		k.writers[path] = append(k.writers[path], logWriter{sec, e, group + ":" + p.Name, out.spec.MaxBytes > 0})
+	}
+}
+
+// shared reports logs that have several writers, each once. Where nobody rotates it they only add to its end.
+func (k *logKeeper) shared() {
+	for _, path := range k.paths {
+		writers := k.writers[path]
+		if len(writers) < 2 || !slices.ContainsFunc(writers, func(w logWriter) bool { return w.rotates }) {
 			continue
 		}
-		if !mine.rotates && !first.rotates {
-			continue // they only add to its end
+		first, names, others := writers[0], []string(nil), []Place(nil)
+		seenName, seenEntry := map[string]bool{}, map[*entry]bool{first.e: true}
+		for _, w := range writers {
+			if !seenName[w.process] {
+				seenName[w.process] = true
+				names = append(names, w.process)
+			}
+			if !seenEntry[w.e] {
+				seenEntry[w.e] = true
+				others = append(others, k.value(w.e))
+			}
 		}
-		title := first.process + " and " + mine.process + " write to one log, " + path
-		label := "each rotates it under the other; give them files of their own"
-		if first.process == mine.process {
-			title, label = "standard output and error of "+mine.process+" write to one log, "+path, "set redirect_stderr=true instead"
+		who := names[0] + " and " + names[len(names)-1]
+		if len(names) > 2 {
+			who = fmt.Sprintf("%s and %d others", names[0], len(names)-1)
 		}
-		before := len(k.report.Findings)
-		k.warnAt(WarnLog, sec, e, k.value(e), title, label)
-		f := &k.report.Findings[before]
+		f := Finding{Severity: SeverityWarning, Code: WarnLog, Section: first.sec.name, Key: first.e.key, Place: k.value(first.e), Title: who + " write to one log, " + path}
+		f.Label = "each rotates it under the others; give them files of their own"
 		switch {
-		case first.e != e:
-			p := k.value(first.e)
-			p.Label = "the other one"
-			f.Related = []Place{p}
-		case first.sec == sec && first.process != mine.process:
+		case len(names) == 1:
+			f.Title, f.Label = "standard output and error of "+names[0]+" write to one log, "+path, "set redirect_stderr=true instead of a second file"
+		case len(others) == 0:
 			f.Notes = []string{"%(process_num)d in the name tells the processes of a program apart"}
 		}
-		k.owners[path] = logOwner{first.sec, first.e, first.process, first.channel, false}
+		for _, p := range others {
+			p.Label = "here too"
+			f.Related = append(f.Related, p)
+		}
+		k.add(f)
 	}
 }
 
