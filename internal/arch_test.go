@@ -21,8 +21,8 @@ const module = "github.com/graced/graced/"
 // Test files may import what they like.
 var layers = map[string][]string{
 	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
-		"internal/pidproxy", "internal/process", "internal/web", "internal/xmlrpc"},
-	"cmd/gracectl":    {"internal/config", "internal/control", "internal/ctl", "internal/machine"},
+		"internal/pidproxy", "internal/process", "internal/report", "internal/web", "internal/xmlrpc"},
+	"cmd/gracectl":    {"internal/config", "internal/control", "internal/ctl", "internal/machine", "internal/report"},
 	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
 	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
 	"internal/xmlrpc": {"internal/control", "internal/plan", "internal/process", "internal/pytext"},
@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
 		"internal/process", "internal/pytext", "internal/store"},
 	"internal/machine":  {"internal/config"},
+	"internal/report":   {"internal/config"},
 	"internal/host":     {"internal/process", "internal/shlex"},
 	"internal/childlog": {"internal/process"},
 	"internal/store":    {"internal/plan", "internal/process"},

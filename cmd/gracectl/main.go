@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,6 +20,7 @@ import (
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/ctl"
 	"github.com/graced/graced/internal/machine"
+	"github.com/graced/graced/internal/report"
 )
 
 func main() { os.Exit(run(programName(os.Args), os.Args[1:])) }
@@ -31,10 +33,15 @@ func run(program string, args []string) int {
 		return 0
 	}
 	cl, exit := ctl.ParseCommandLine(face, program, args)
+	if exit == nil && ctl.NeedsNoDaemon(face, cl.Action) && !cl.Plain {
+		s := &ctl.Session{Settings: ctl.Settings{Program: program}, Face: face, Out: os.Stdout, Err: os.Stderr}
+		s.Check, s.Explain = fileVerbs(program, cl.Config)
+		return s.Run(context.Background(), cl.Action)
+	}
 	if exit == nil {
 		var settings ctl.Settings
 		if settings, exit = load(program, cl); exit == nil {
-			return session(face, settings, cl.Action)
+			return session(face, settings, cl)
 		}
 	}
 	fmt.Fprint(os.Stdout, exit.Stdout)
@@ -82,8 +89,26 @@ func override(target, option *string) {
 	}
 }
 
+// fileVerbs returns the verbs check and explain. path is that of -c, nil without it.
+func fileVerbs(program string, path *string) (check, explain ctl.FileVerb) {
+	verb := func(run func(report.Command, []string) int) ctl.FileVerb {
+		return func(args []string, out, errOut io.Writer) int {
+			m, err := machine.New()
+			if err != nil {
+				fmt.Fprintf(errOut, "%s: %v\n", program, err)
+				return 1
+			}
+			c := report.Command{Program: program, Machine: m, Dir: dir(program), Out: out, Err: errOut}
+			override(&c.Path, path)
+			return run(c, args)
+		}
+	}
+	return verb(report.Command.Check), verb(report.Command.Explain)
+}
+
 // session runs the action, or the shell.
-func session(face ctl.Face, settings ctl.Settings, action []string) int {
+func session(face ctl.Face, settings ctl.Settings, cl ctl.CommandLine) int {
+	action := cl.Action
 	if face == ctl.Gracectl && len(os.Args) > 0 {
 		settings.Program = os.Args[0] // hints show commands as they are typed
 	}
@@ -91,6 +116,7 @@ func session(face ctl.Face, settings ctl.Settings, action []string) int {
 		Settings: settings, Face: face, Dial: ctl.Dial, Out: os.Stdout, Err: os.Stderr, Sockets: ctl.WellKnownSockets,
 		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
 	}
+	s.Check, s.Explain = fileVerbs(settings.Program, cl.Config)
 	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
 	in, out := term.IsTerminal(int(os.Stdin.Fd())), term.IsTerminal(int(os.Stdout.Fd()))
 	s.Terminal = in && out

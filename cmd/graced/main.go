@@ -17,6 +17,7 @@ import (
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/machine"
 	"github.com/graced/graced/internal/pidproxy"
+	"github.com/graced/graced/internal/report"
 )
 
 // version is the version of Supervisor whose contract is kept; it is what -v and getSupervisorVersion answer.
@@ -31,6 +32,10 @@ func main() {
 		switch os.Args[1] {
 		case "sample":
 			os.Exit(echoSample(os.Args))
+		case "check":
+			if called(os.Args[0]) == "graced" {
+				os.Exit(checkFile(os.Args[0], os.Args[2:]))
+			}
 		case "demo":
 			os.Exit(runDemo(os.Args[2:]))
 		case "demo-worker":
@@ -57,6 +62,17 @@ func helper(argv0 string) func(argv []string) int {
 		return pidproxy.Main
 	}
 	return nil
+}
+
+// checkFile is graced check: the report on the file that the daemon would read, with the environment that it would have. -t, which
+// other daemons have for this, is strip_ansi (docs/adr/010).
+func checkFile(argv0 string, args []string) int {
+	m, err := machine.New()
+	if err != nil {
+		return usage(argv0, err)
+	}
+	m.Environ = childEnviron(m.Environ)
+	return report.Command{Program: argv0, Machine: m, Dir: programDir(argv0), Out: os.Stdout, Err: os.Stderr}.Check(args)
 }
 
 func runDemo(args []string) int {
@@ -140,13 +156,17 @@ func called(argv0 string) string {
 	return "graced"
 }
 
+// programDir returns the directory of the running program.
+func programDir(argv0 string) string {
+	if path, err := exec.LookPath(argv0); err == nil {
+		return filepath.Dir(path)
+	}
+	return filepath.Dir(argv0)
+}
+
 // findConfig searches the default places.
 func findConfig(argv0 string, m config.Machine) (string, error) {
-	dir := filepath.Dir(argv0)
-	if path, err := exec.LookPath(argv0); err == nil {
-		dir = filepath.Dir(path)
-	}
-	path, err := config.FindDefault(m, dir)
+	path, err := config.FindDefault(m, programDir(argv0))
 	switch {
 	case err != nil && called(argv0) == "graced":
 		return "", &usageError{err.Error() + "\n\n  graced demo          see it work, nothing needed\n  graced -n -c FILE    supervise in the foreground what FILE says\n"}

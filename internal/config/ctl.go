@@ -34,8 +34,13 @@ func LoadCtl(m Machine, path string) (*CtlConfig, error) {
 	if !ok {
 		return nil, &Error{File: path, Text: ".ini file does not include supervisorctl section", Hint: "add a line [supervisorctl]"}
 	}
-	c := DefaultCtl()
-	c.Path = m.abspath(path)
+	return l.ctl(sec)
+}
+
+// ctl reads [supervisorctl] and the client's plugins.
+func (l *loader) ctl(sec *section) (*CtlConfig, error) {
+	m, c := l.m, DefaultCtl()
+	c.Path = m.abspath(l.named)
 	r := l.reader(sec, l.hereNames)
 	c.ServerURL = r.string("serverurl", c.ServerURL)
 	if path, ok := strings.CutPrefix(c.ServerURL, "unix://"); ok {

@@ -35,6 +35,12 @@ func decode(data []byte) (text string, line int, err error) {
 	return strings.ReplaceAll(text, "\r", "\n"), line, err
 }
 
+// readable returns the text of a file with its line ends as decode has them, and a replacement for what is not UTF-8.
+func readable(data []byte) string {
+	text := strings.ReplaceAll(strings.ToValidUTF8(string(data), "\ufffd"), "\r\n", "\n")
+	return strings.ReplaceAll(text, "\r", "\n")
+}
+
 // firstInvalid returns where the first undecodable sequence of b starts, why and how long it is; reason "" means none, and then start
 // is where an unfinished sequence at the end begins. With final an unfinished sequence is an error.
 func firstInvalid(b []byte, final bool) (start int, reason string, length int) {

@@ -20,6 +20,9 @@ type Error struct {
 	Text    string // Supervisor's text
 	Cause   string // Text without the place that Supervisor appends to it; "" = Text
 	Hint    string // a way out; "" = none known
+	Code    Code   // the kind, for tools
+
+	expand *expandError // why %(name)s could not be replaced; nil = it is about something else
 }
 
 // Error returns Supervisor's text.
@@ -72,28 +75,63 @@ const (
 // String returns the level as Supervisor's log spells it; a note, which it has not, is "NOTE".
 func (l Level) String() string { return [...]string{"CRIT", "WARN", "INFO", "NOTE"}[l] }
 
-// Code names a kind of warning for tools.
+// Code names a kind of error or warning for tools: E or W and a number. docs/reference/check.md lists them.
 type Code string
+
+// The kinds of errors.
+const (
+	NoFile        Code = "E100" // a file cannot be read
+	NoDaemon      Code = "E103" // there is no [supervisord]
+	NotALine      Code = "E104" // a line is neither key=value nor [section]
+	NotUTF8       Code = "E105" // a file is not UTF-8
+	BadChoice     Code = "E110" // not one of the words that an option takes
+	BadValue      Code = "E111" // no number, size, boolean, signal, address
+	NameTemplate  Code = "E112" // several processes would have one name
+	Missing       Code = "E113" // a required option is missing
+	UnknownMember Code = "E114" // a group names a program that is not there
+	BadExpansion  Code = "E115" // %(name)s cannot be replaced
+	NoAccount     Code = "E116" // no such user or group
+	BadUmask      Code = "E117" // no octal number
+	BadQuoting    Code = "E118" // quotes or pairs of environment
+	BadName       Code = "E119" // a name has a character that names cannot have
+	KeyFirst      Code = "E122" // a key comes before any section
+	BadDirectory  Code = "E131" // no such directory
+	BadLogPath    Code = "E132" // the directory of a file does not exist
+	BadMode       Code = "E152" // no octal number
+	HalfLogin     Code = "E153" // user name without password, or the other way round
+	KillAsGroup   Code = "E162" // stopasgroup without killasgroup
+	UnknownEvent  Code = "E170" // no such event
+	NotBuiltIn    Code = "E172" // Python's plugins and handlers cannot be loaded
+	ListenerPipe  Code = "E173" // an event listener cannot merge its outputs
+)
+
+// valueCodes are the kinds of errors that a bad value of an option is; BadValue for any other.
+var valueCodes = map[string]Code{
+	"autorestart": BadChoice, "loglevel": BadChoice, "stop_order": BadChoice, "sigpipe": BadChoice, "quirks": BadChoice, "payload_length": BadChoice,
+	"user": NoAccount, "chown": NoAccount, "socket_owner": NoAccount, "umask": BadUmask, "chmod": BadMode, "socket_mode": BadMode, "environment": BadQuoting,
+	"directory": BadDirectory, "childlogdir": BadDirectory, "logfile": BadLogPath, "pidfile": BadLogPath, "stdout_logfile": BadLogPath,
+	"stderr_logfile": BadLogPath, "process_name": BadName,
+}
 
 // The kinds of warnings.
 const (
-	UnknownSection   Code = "W101" // no such section, it is ignored
-	UnknownKey       Code = "W102" // no such option, it is ignored
-	NoIncludeMatch   Code = "W110" // an include pattern matches nothing
-	UnreadInclude    Code = "W111" // an included file cannot be read (quirk A8)
-	Included         Code = "W112" // a file was included
-	CutQuote         Code = "W120" // an inline comment cut a quotation open (quirk A1)
-	LegacyEnviron    Code = "W121" // environment only readable by the old grammar (quirk A5)
-	SkippedToken     Code = "W122" // text after an environment value is ignored (quirk A6)
-	EnvironDiffers   Code = "W123" // environment reads differently under Supervisor 4.2.5 (quirk A5)
-	OddSignal        Code = "W124" // a signal that stops nothing (quirk A21)
-	SyslogLogfile    Code = "W130" // deprecated logfile=syslog
-	AutoNoRollover   Code = "W131" // AUTO log file that is never rotated
-	IgnoredStderr    Code = "W132" // stderr_logfile besides redirect_stderr
-	DuplicateProcess Code = "W140" // two processes of one name in a group (quirk A11)
-	DuplicateGroup   Code = "W141" // two groups of one name (quirk A12)
-	MemberOrder      Code = "W142" // members start by priority, not in the order of the group (quirk C7)
-	GroupSocket      Code = "W143" // a FastCGI program in a group has no usable socket (quirk A13)
+	UnknownSection   Code = "W102" // no such section, it is ignored
+	UnknownKey       Code = "W101" // no such option, it is ignored
+	NoIncludeMatch   Code = "W133" // an include pattern matches nothing
+	UnreadInclude    Code = "W134" // an included file cannot be read (quirk A8)
+	Included         Code = "W135" // a file was included
+	CutQuote         Code = "W121" // an inline comment cut a quotation open (quirk A1)
+	LegacyEnviron    Code = "W125" // environment only readable by the old grammar (quirk A5)
+	SkippedToken     Code = "W126" // text after an environment value is ignored (quirk A6)
+	EnvironDiffers   Code = "W127" // environment reads differently under Supervisor 4.2.5 (quirk A5)
+	OddSignal        Code = "W163" // a signal that stops nothing (quirk A21)
+	SyslogLogfile    Code = "W164" // deprecated logfile=syslog
+	AutoNoRollover   Code = "W165" // AUTO log file that is never rotated
+	IgnoredStderr    Code = "W166" // stderr_logfile besides redirect_stderr
+	DuplicateProcess Code = "W112" // two processes of one name in a group (quirk A11)
+	DuplicateGroup   Code = "W142" // two groups of one name (quirk A12)
+	MemberOrder      Code = "W143" // members start by priority, not in the order of the group (quirk C7)
+	GroupSocket      Code = "W144" // a FastCGI program in a group has no usable socket (quirk A13)
 )
 
 // Warning is a remark about a configuration that was loaded.

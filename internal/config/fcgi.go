@@ -32,6 +32,7 @@ func (l *loader) giveSocket(sec *section, specs []process.Spec) {
 	_, title, _ := strings.Cut(sec.name, ":")
 	name, _ := parseName(title) // it was good enough for the processes
 	r := l.reader(sec, l.hereNames)
+	r.first = true
 	socket := r.socket(name)
 	if r.err != nil {
 		l.warn(GroupSocket, LevelWarn, process.Origin{File: r.err.File, Line: r.err.Line},
@@ -61,7 +62,7 @@ func (r *reader) socket(program string) process.SocketSpec {
 	if text, e, ok := r.text("socket_owner"); ok {
 		var err error
 		if s.UID, s.GID, err = r.m.lookupOwner(text); err != nil {
-			r.err = e.fail(r.sec, &valueError{"Invalid socket_owner value " + text, "write user or user:group, of this machine"})
+			r.fail(e.fail(r.sec, &valueError{"Invalid socket_owner value " + text, "write user or user:group, of this machine"}))
 		}
 	}
 	s.Mode = read(r, "socket_mode", 0o700, func(text string) (int, error) {
@@ -74,19 +75,20 @@ func (r *reader) socket(program string) process.SocketSpec {
 
 	names := newScope(r.scope)
 	names.names["program_name"] = textValue(program)
-	wide := &reader{loader: r.loader, sec: r.sec, scope: names, err: r.err}
+	wide := &reader{loader: r.loader, sec: r.sec, scope: names, err: r.err, first: r.first}
 	text, e, ok := wide.text("socket")
 	if r.err = wide.err; r.err != nil {
 		return s
 	}
 	if !ok || text == "" {
-		r.refuse("socket", fmt.Sprintf(`[%s] section requires a "socket" line`, r.sec.name), "add socket=unix:///run/"+program+".sock")
+		r.refuse(Missing, "socket", fmt.Sprintf(`[%s] section requires a "socket" line`, r.sec.name), "add socket=unix:///run/"+program+".sock")
 		return s
 	}
 	if err := r.parseSocket(text, &s); err != nil {
-		r.err = e.fail(r.sec, err)
-		r.err.Cause = r.err.Text
-		r.err.Text += fmt.Sprintf(" in [%s] socket", r.sec.name)
+		bad := e.fail(r.sec, err)
+		bad.Cause = bad.Text
+		bad.Text += fmt.Sprintf(" in [%s] socket", r.sec.name)
+		r.fail(bad)
 	}
 	return s
 }

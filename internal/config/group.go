@@ -66,7 +66,7 @@ func (l *loader) groupHead(r *reader, kind process.Kind) process.GroupSpec {
 	_, title, _ := strings.Cut(r.sec.name, ":")
 	name, err := parseName(title)
 	if err != nil {
-		r.refuse("", err.Error(), "rename the section")
+		r.refuse(BadName, "", err.Error(), "rename the section")
 	}
 	return process.GroupSpec{Name: name, Kind: kind, Origin: process.Origin{File: r.sec.file, Line: r.sec.line}}
 }
@@ -102,15 +102,18 @@ func (l *loader) group(sec *section, inGroup map[string]bool) (process.GroupSpec
 			} else if near := nearest(name, l.programNames()); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			r.refuse("programs", fmt.Sprintf("[%s] names unknown program or fcgi-program %s", sec.name, name), hint)
+			r.refuse(UnknownMember, "programs", fmt.Sprintf("[%s] names unknown program or fcgi-program %s", sec.name, name), hint)
 		case isProgram && isFCGI:
-			r.refuse("programs", fmt.Sprintf("[%s] name %s is ambiguous (exists as program and fcgi-program)", sec.name, name),
+			r.refuse(UnknownMember, "programs", fmt.Sprintf("[%s] name %s is ambiguous (exists as program and fcgi-program)", sec.name, name),
 				"rename one of the two")
 		case isFCGI:
 			program = fcgi
 		}
 		if r.err != nil {
 			return g, r.err
+		}
+		if program == nil {
+			continue // its error was collected
 		}
 		inGroup[program.name] = true
 		specs, err := l.processes(program, g.Name)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/graced/graced/internal/process"
 )
 
 // entry is one option as it stands in a file.
@@ -14,18 +16,26 @@ type entry struct {
 	raw       string // value with the text that inline comments took away; "" = nothing was
 	file      string
 	line      int    // of the key
-	col       int    // of the value, 1-based, in characters
+	keyCol    int    // of the key, 1-based, in characters
+	col       int    // of the value, likewise
+	more      []spot // where the continuation lines of the value start
+	block     int    // which appearance of a section it stands in, counted over all files
+	older     *entry // the value that this one replaces; nil = none
 	here      string // what %(here)s means in this value; "" = the directory of the main file (contract: config, "[include]")
 	inherited bool   // came from [DEFAULT] when its %(here)s was bound
 
 	parts, rawParts []string // while reading: the lines of the value
 }
 
+// spot is a place in the file of an entry.
+type spot struct{ line, col int } // 1-based; col in characters
+
 // section is one section, merged from all its appearances.
 type section struct {
 	name  string
 	file  string // where it appeared first
 	line  int
+	again []process.Origin // where it appeared later
 	own   map[string]*entry
 	order []string // keys of own in order of first appearance
 }
@@ -35,9 +45,11 @@ func newSection(name, file string, line int) *section {
 }
 
 func (s *section) put(e *entry) {
-	if _, known := s.own[e.key]; !known {
+	old, known := s.own[e.key]
+	if !known {
 		s.order = append(s.order, e.key)
 	}
+	e.older = old
 	s.own[e.key] = e
 }
 
@@ -48,6 +60,10 @@ type table struct {
 	index    map[string]*section
 	defaults *section
 	unbound  []*entry // what was read since bindHere was called last
+	blocks   int      // appearances of sections so far
+
+	// collect takes every error, and reading goes on behind it. nil: the first one ends the reading.
+	collect func(*Error)
 }
 
 func newTable() *table {
@@ -103,6 +119,10 @@ func (t *table) bindHere(here string) {
 // read parses one file into the table. data is the file's content; file is its name as error texts show it.
 func (t *table) read(file string, data []byte) *Error {
 	text, badLine, decodeErr := decode(data)
+	if decodeErr != nil && t.collect != nil {
+		t.collect(notUTF8(file, badLine, decodeErr))
+		text, decodeErr = readable(data), nil
+	}
 	r := iniReader{table: t, file: file}
 	for line := range strings.Lines(text) {
 		if decodeErr != nil && !strings.HasSuffix(line, "\n") {
@@ -114,10 +134,14 @@ func (t *table) read(file string, data []byte) *Error {
 		}
 	}
 	if decodeErr != nil {
-		return &Error{File: file, Line: badLine, Text: decodeErr.Error(), Hint: "save the file as UTF-8"}
+		return notUTF8(file, badLine, decodeErr)
 	}
 	r.finish()
 	return r.err
+}
+
+func notUTF8(file string, line int, err error) *Error {
+	return &Error{File: file, Line: line, Text: err.Error(), Hint: "save the file as UTF-8", Code: NotUTF8}
 }
 
 type iniReader struct {
@@ -128,22 +152,27 @@ type iniReader struct {
 	option  *entry // which a continuation line would continue
 	indent  int    // of the last header or key
 	entries []*entry
+	early   bool   // a line before any section was found
 	err     *Error // the collected bad lines
 }
 
 func (r *iniReader) readLine(line string) *Error {
+	if r.collect != nil && r.lineno == 1 && strings.HasPrefix(line, bom) {
+		_ = r.tooEarly(line) // it was collected
+		line = line[len(bom):]
+	}
 	cut := commentStart(line)
 	value := strip(line[:cut])
 	if value == "" {
 		// An empty line belongs to the value before it; a comment does not.
 		if cut == len(line) && r.option != nil {
-			r.option.add("", "")
+			r.option.add("", "", spot{r.lineno, 1})
 		}
 		return nil
 	}
 	indent := utf8.RuneCountInString(line) - utf8.RuneCountInString(strings.TrimLeftFunc(line, isSpace))
 	if r.option != nil && indent > r.indent {
-		r.option.add(value, strip(line))
+		r.option.add(value, strip(line), spot{r.lineno, indent + 1})
 		return nil
 	}
 	r.indent = indent
@@ -152,11 +181,7 @@ func (r *iniReader) readLine(line string) *Error {
 		return nil
 	}
 	if r.cur == nil {
-		return &Error{
-			File: r.file, Line: r.lineno,
-			Text:  fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
-			Cause: "this line comes before any [section]: " + repr(strip(line)), Hint: headerHint(line),
-		}
+		return r.tooEarly(line)
 	}
 	delim := strings.IndexAny(value, "=:")
 	if delim < 0 {
@@ -166,12 +191,12 @@ func (r *iniReader) readLine(line string) *Error {
 	if delim == 0 {
 		r.badLine(line)
 	}
-	e := &entry{key: lower(strings.TrimRightFunc(value[:delim], isSpace)), file: r.file, line: r.lineno}
+	e := &entry{key: lower(strings.TrimRightFunc(value[:delim], isSpace)), file: r.file, line: r.lineno, keyCol: indent + 1, block: r.blocks}
 	rest := value[delim+1:]
 	blank := utf8.RuneCountInString(rest) - utf8.RuneCountInString(strings.TrimLeftFunc(rest, isSpace))
 	e.col = indent + utf8.RuneCountInString(value[:delim]) + 1 + blank + 1
 	full := strip(line)
-	e.add(strip(rest), strip(full[delim+1:]))
+	e.add(strip(rest), strip(full[delim+1:]), spot{})
 	r.cur.put(e)
 	r.entries = append(r.entries, e)
 	// A key without a name takes no continuation lines.
@@ -184,9 +209,11 @@ func (r *iniReader) readLine(line string) *Error {
 
 func (r *iniReader) openSection(name string) {
 	r.option = nil // so a section cannot start with a continuation line
+	r.blocks++
 	switch s, known := r.index[name]; {
 	case known:
 		r.cur = s
+		s.again = append(s.again, process.Origin{File: r.file, Line: r.lineno})
 	case name == "DEFAULT":
 		r.cur = r.defaults
 	default:
@@ -196,17 +223,39 @@ func (r *iniReader) openSection(name string) {
 	}
 }
 
+// tooEarly refuses a line that comes before any section, or with a collector the first one of a file.
+func (r *iniReader) tooEarly(line string) *Error {
+	err := &Error{
+		File: r.file, Line: r.lineno,
+		Text:  fmt.Sprintf("File contains no section headers.\nfile: %s, line: %d\n%s", repr(r.file), r.lineno, repr(line)),
+		Cause: "this line comes before any [section]: " + repr(strip(line)), Hint: headerHint(line), Code: KeyFirst,
+	}
+	if r.collect == nil {
+		return err
+	}
+	if !r.early {
+		r.early = true
+		r.collect(err)
+	}
+	return nil
+}
+
 // badLine notes a line that is neither key nor header; the rest of the file is still read, so that the error lists all of them.
 func (r *iniReader) badLine(line string) {
+	err := &Error{
+		File: r.file, Line: r.lineno, Text: "Source contains parsing errors: " + repr(r.file),
+		Value: strip(line), Cause: "this line is neither key=value nor [section]: " + repr(strip(line)),
+		Hint: "write key=value, or indent the line to continue the value above it", Code: NotALine,
+	}
+	if r.cur != nil {
+		err.Section = r.cur.name
+	}
+	if r.collect != nil {
+		r.collect(err)
+		return
+	}
 	if r.err == nil {
-		r.err = &Error{
-			File: r.file, Line: r.lineno, Text: "Source contains parsing errors: " + repr(r.file),
-			Value: strip(line), Cause: "this line is neither key=value nor [section]: " + repr(strip(line)),
-			Hint: "write key=value, or indent the line to continue the value above it",
-		}
-		if r.cur != nil {
-			r.err.Section = r.cur.name
-		}
+		r.err = err
 	}
 	r.err.Text += fmt.Sprintf("\n\t[line %2d]: %s", r.lineno, repr(line))
 }
@@ -223,7 +272,11 @@ func (r *iniReader) finish() {
 	r.unbound = append(r.unbound, r.entries...)
 }
 
-func (e *entry) add(part, raw string) {
+// add adds a line to the value; at is where it starts, zero for the line of the key.
+func (e *entry) add(part, raw string, at spot) {
+	if at.line > 0 {
+		e.more = append(e.more, at)
+	}
 	e.parts = append(e.parts, part)
 	e.rawParts = append(e.rawParts, raw)
 }
@@ -267,8 +320,11 @@ func spaceBefore(line string, i int) bool {
 	return isSpace(r)
 }
 
+// bom is the byte order mark, which is no character of a section's header.
+const bom = "\ufeff"
+
 func headerHint(line string) string {
-	if strings.HasPrefix(line, "\ufeff") {
+	if strings.HasPrefix(line, bom) {
 		return "the file starts with a byte order mark: save it without one"
 	}
 	return "start the file with a section such as [supervisord]"

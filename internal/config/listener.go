@@ -22,12 +22,12 @@ func (l *loader) listenerGroup(sec *section) (process.GroupSpec, error) {
 	g.Priority = r.int("priority", -1)
 	spec := &process.ListenerSpec{BufferSize: r.int("buffer_size", 10)}
 	if spec.BufferSize < 1 {
-		r.refuse("buffer_size", fmt.Sprintf("[%s] section sets invalid buffer_size (%d)", sec.name, spec.BufferSize), "give a number of events, 1 or more")
+		r.refuse(BadValue, "buffer_size", fmt.Sprintf("[%s] section sets invalid buffer_size (%d)", sec.name, spec.BufferSize), "give a number of events, 1 or more")
 	}
 	spec.ResultHandler = l.resultHandler(r)
 	spec.Events = l.eventNames(r)
 	if r.bool("redirect_stderr", false) {
-		r.refuse("redirect_stderr", fmt.Sprintf("[%s] section sets redirect_stderr=true but this is not allowed because it will interfere "+
+		r.refuse(ListenerPipe, "redirect_stderr", fmt.Sprintf("[%s] section sets redirect_stderr=true but this is not allowed because it will interfere "+
 			"with the eventlistener protocol", sec.name), "remove redirect_stderr")
 	}
 	spec.CountBytes = read(r, "payload_length", false, choice("payload_length", "characters", "bytes"))
@@ -47,7 +47,7 @@ func (l *loader) resultHandler(r *reader) string {
 	spec := entryPoint(written)
 	if r.err == nil && !slices.Contains(process.ResultHandlers, spec) {
 		builtin := strings.Join(process.ResultHandlers, ", ")
-		r.refuse("result_handler", fmt.Sprintf("%s cannot be resolved within [%s]: the built-in result handlers are %s", written, r.sec.name, builtin),
+		r.refuse(NotBuiltIn, "result_handler", fmt.Sprintf("%s cannot be resolved within [%s]: the built-in result handlers are %s", written, r.sec.name, builtin),
 			"Python's handlers cannot be loaded; name a built-in one, or remove the option")
 	}
 	return spec
@@ -60,7 +60,7 @@ func (l *loader) eventNames(r *reader) []string {
 		return nil
 	}
 	if len(words) == 0 {
-		r.refuse("events", fmt.Sprintf("[%s] section requires an \"events\" line", r.sec.name), "add events=PROCESS_STATE, or another type")
+		r.refuse(Missing, "events", fmt.Sprintf("[%s] section requires an \"events\" line", r.sec.name), "add events=PROCESS_STATE, or another type")
 		return nil
 	}
 	for i, word := range words {
@@ -75,7 +75,7 @@ func (l *loader) eventNames(r *reader) []string {
 		case near != "":
 			hint = "did you mean " + near + "?"
 		}
-		r.refuse("events", fmt.Sprintf("Unknown event type %s in [%s] events", words[i], r.sec.name), hint)
+		r.refuse(UnknownEvent, "events", fmt.Sprintf("Unknown event type %s in [%s] events", words[i], r.sec.name), hint)
 	}
 	slices.Sort(words)
 	return slices.Compact(words)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -43,6 +44,9 @@ type loader struct {
 	warnings    []Warning
 	warned      map[Warning]bool
 	scaled      map[string][]int // process_num of each process, by program, instead of numprocs
+
+	// collect takes every error, and reading goes on behind it with the default of the option. nil: the first one ends the reading.
+	collect func(*Error)
 }
 
 // Load reads the configuration of the daemon: the file path, which may be relative to m.Dir, and what it includes (contract: config,
@@ -57,7 +61,7 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 	}
 	sec, ok := l.table.index["supervisord"]
 	if !ok {
-		return nil, &Error{File: path, Text: ".ini file does not include supervisord section", Hint: "add a line [supervisord]"}
+		return nil, noDaemonSection(path)
 	}
 	c := &Config{Path: m.abspath(path), loader: l}
 	var err error
@@ -85,8 +89,21 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 	return c, nil
 }
 
+func noDaemonSection(path string) *Error {
+	return &Error{File: path, Text: ".ini file does not include supervisord section", Hint: "add a line [supervisord]", Code: NoDaemon}
+}
+
 // newLoader reads the main file.
 func newLoader(m Machine, path string) (*loader, *Error) {
+	l := emptyLoader(m, path)
+	if err := l.readMain(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// emptyLoader returns a loader that has not read anything yet.
+func emptyLoader(m Machine, path string) *loader {
 	l := &loader{
 		m: m, named: path, here: m.abspath(dirname(path)), table: newTable(), envNames: newScope(nil), warned: map[Warning]bool{}, sums: map[string]string{},
 	}
@@ -97,19 +114,20 @@ func newLoader(m Machine, path string) (*loader, *Error) {
 	}
 	l.hereNames = newScope(l.envNames)
 	l.hereNames.names["here"] = textValue(l.here)
+	return l
+}
 
-	data, err := m.ReadFile(join(m.Dir, path))
+func (l *loader) readMain() *Error {
+	path := l.named
+	data, err := l.m.ReadFile(join(l.m.Dir, path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &Error{File: path, Text: "could not find config file " + path, Hint: "check the name given with -c"}
+		return &Error{File: path, Text: "could not find config file " + path, Hint: "check the name given with -c", Code: NoFile}
 	case err != nil:
-		return nil, &Error{File: path, Text: "could not read config file " + path, Hint: "cannot read it: " + err.Error()}
+		return &Error{File: path, Text: "could not read config file " + path, Hint: "cannot read it: " + err.Error(), Code: NoFile}
 	}
-	l.sums[m.abspath(path)] = sum(data)
-	if err := l.table.read(path, data); err != nil {
-		return nil, err
-	}
-	return l, nil
+	l.sums[l.m.abspath(path)] = sum(data)
+	return l.table.read(path, data)
 }
 
 // include reads the files that [include] names, in order, into the table (contract: config, "[include]").
@@ -125,7 +143,7 @@ func (l *loader) include() *Error {
 	if !ok {
 		return &Error{
 			File: sec.file, Line: sec.line, Section: sec.name, Text: ".ini file has [include] section, but no files setting",
-			Hint: "add files = conf.d/*.conf, or remove the section",
+			Hint: "add files = conf.d/*.conf, or remove the section", Key: "files", Code: Missing,
 		}
 	}
 	files, err := names.expand(e.value, e.here, "include.files")
@@ -175,14 +193,17 @@ func (l *loader) warn(code Code, level Level, origin process.Origin, text string
 
 // fail makes an Error about an entry.
 func (e *entry) fail(sec *section, err error) *Error {
-	out := &Error{File: e.file, Line: e.line, Col: e.col, Section: sec.name, Key: e.key, Value: e.value, Text: err.Error()}
+	out := &Error{File: e.file, Line: e.line, Col: e.col, Section: sec.name, Key: e.key, Value: e.value, Text: err.Error(), Code: cmp.Or(valueCodes[e.key], BadValue)}
 	var bad *valueError
 	var expand *expandError
 	switch {
 	case errors.As(err, &bad):
 		out.Hint = bad.hint
 	case errors.As(err, &expand):
-		out.Cause, out.Hint = expand.cause, expand.hint
+		out.Cause, out.Hint, out.Code, out.expand = expand.cause, expand.hint, BadExpansion, expand
+		if expand.hint == percentHint && (e.key == "stdout_logfile" || e.key == "stderr_logfile") {
+			out.Hint = "write %%%% for a literal percent sign: the names of log files are expanded twice"
+		}
 	}
 	return out
 }
@@ -193,6 +214,19 @@ type reader struct {
 	sec   *section
 	scope *scope
 	err   *Error
+	first bool // keeps the first error for itself, whatever the loader does
+
+	failed bool // an error was handed to the collector
+}
+
+// fail takes an error: it sticks, or is handed to the collector.
+func (r *reader) fail(err *Error) {
+	if r.collect != nil && !r.first {
+		r.failed = true
+		r.collect(err)
+		return
+	}
+	r.err = err
 }
 
 func (l *loader) reader(sec *section, names *scope) *reader {
@@ -215,7 +249,7 @@ func (r *reader) text(key string) (string, *entry, bool) {
 	}
 	s, err := r.scope.expand(e.value, e.here, r.sec.name+"."+key)
 	if err != nil {
-		r.err = e.fail(r.sec, err)
+		r.fail(e.fail(r.sec, err))
 		return "", nil, false
 	}
 	return s, e, true
@@ -229,7 +263,7 @@ func read[T any](r *reader, key string, def T, parse func(string) (T, error)) T 
 	}
 	v, err := parse(s)
 	if err != nil {
-		r.err = e.fail(r.sec, err)
+		r.fail(e.fail(r.sec, err))
 		return def
 	}
 	return v
@@ -246,15 +280,16 @@ func (r *reader) bool(key string, def bool) bool { return read(r, key, def, Pars
 func (r *reader) bytes(key string, def int64) int64 { return read(r, key, def, ParseByteSize) }
 
 // refuse makes an Error about the section as a whole, or about one of its options.
-func (r *reader) refuse(key, text, hint string) {
+func (r *reader) refuse(code Code, key, text, hint string) {
 	if r.err != nil {
 		return
 	}
+	err := &Error{File: r.sec.file, Line: r.sec.line, Section: r.sec.name, Key: key, Text: text, Hint: hint}
 	if e, ok := r.table.get(r.sec, key); ok {
-		r.err = e.fail(r.sec, &valueError{text, hint})
-		return
+		err = e.fail(r.sec, &valueError{text, hint})
 	}
-	r.err = &Error{File: r.sec.file, Line: r.sec.line, Section: r.sec.name, Key: key, Text: text, Hint: hint}
+	err.Code = code
+	r.fail(err)
 }
 
 // result returns the sticky error as an error; a nil *Error is no error.

@@ -179,11 +179,11 @@ func TestUnknownSectionsAndKeys(t *testing.T) {
 		got = append(got, string(w.Code)+" "+w.String())
 	}
 	want := []string{
-		"W102 /etc/s.conf:4: unknown option nodeamon in [supervisord] is ignored; did you mean nodaemon?",
-		"W101 /etc/s.conf:5: unknown section [progam:x] is ignored; did you mean program?",
-		"W102 /etc/s.conf:9: unknown option start_secs in [program:a] is ignored; did you mean startsecs?",
-		"W102 /etc/s.conf:12: unknown option file in [inet_http_server] is ignored",
-		"W101 /etc/s.conf:18: unknown section [zzz] is ignored",
+		"W101 /etc/s.conf:4: unknown option nodeamon in [supervisord] is ignored; did you mean nodaemon?",
+		"W102 /etc/s.conf:5: unknown section [progam:x] is ignored; did you mean program?",
+		"W101 /etc/s.conf:9: unknown option start_secs in [program:a] is ignored; did you mean startsecs?",
+		"W101 /etc/s.conf:12: unknown option file in [inet_http_server] is ignored",
+		"W102 /etc/s.conf:18: unknown section [zzz] is ignored",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("warnings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

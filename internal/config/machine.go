@@ -12,6 +12,7 @@ type Machine struct {
 	ReadDir   func(path string) ([]string, error)  // the names in a directory, without . and .., in any order
 	Exists    func(path string) bool               // something has that name, a dangling link included
 	DirExists func(path string) bool               // a directory, links followed
+	Stat      func(path string) (FileInfo, error)  // links followed; only Check asks, for Load it may be nil
 	User      func(name string) (User, error)      // by name, or by number if name is a decimal number
 	Group     func(name string) (gid int, e error) // by name, or by number if name is a decimal number
 	Home      func(user string) (string, error)    // the home directory of a user; "" = the user we run as
@@ -22,6 +23,13 @@ type Machine struct {
 	Environ  []string // KEY=value
 	Dir      string   // the working directory, absolute
 	TempDir  string   // where temporary files go: the default of childlogdir
+}
+
+// FileInfo is what Check wants to know of a file.
+type FileInfo struct {
+	Dir      bool
+	Mode     int // permission bits, e.g. 0o644
+	UID, GID int
 }
 
 // User is an account of the machine.

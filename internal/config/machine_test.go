@@ -53,6 +53,19 @@ func fakeMachine(files map[string]string) Machine {
 		},
 		Exists:    func(p string) bool { _, ok := files[path.Clean(p)]; return ok || dirs[path.Clean(p)] },
 		DirExists: func(p string) bool { return dirs[path.Clean(p)] },
+		Stat: func(p string) (FileInfo, error) {
+			p = path.Clean(p)
+			text, ok := files[p]
+			switch {
+			case dirs[p]:
+				return FileInfo{Dir: true, Mode: 0o755}, nil
+			case !ok:
+				return FileInfo{}, fs.ErrNotExist
+			case strings.HasPrefix(text, "#!"):
+				return FileInfo{Mode: 0o755}, nil
+			}
+			return FileInfo{Mode: 0o600}, nil
+		},
 		User: func(name string) (User, error) {
 			if u, ok := users[name]; ok {
 				return u, nil
@@ -89,6 +102,13 @@ func osMachine(dir string, environ ...string) Machine {
 	}
 	m.Exists = func(p string) bool { _, err := os.Lstat(p); return err == nil }
 	m.DirExists = func(p string) bool { info, err := os.Stat(p); return err == nil && info.IsDir() }
+	m.Stat = func(p string) (FileInfo, error) {
+		info, err := os.Stat(p)
+		if err != nil {
+			return FileInfo{}, err
+		}
+		return FileInfo{Dir: info.IsDir(), Mode: int(info.Mode().Perm())}, nil
+	}
 	m.Dir, m.Environ, m.TempDir = dir, environ, "/tmp"
 	return m
 }

@@ -51,9 +51,9 @@ func (l *loader) plugins(prefix, factoryKey string, known []string) ([]Plugin, e
 		switch {
 		case r.err != nil:
 		case !ok:
-			r.refuse(factoryKey, fmt.Sprintf("section [%s] does not specify a %s", sec.name, factoryKey), "built in: "+builtin)
+			r.refuse(Missing, factoryKey, fmt.Sprintf("section [%s] does not specify a %s", sec.name, factoryKey), "built in: "+builtin)
 		case !slices.Contains(known, p.Factory):
-			r.refuse(factoryKey, fmt.Sprintf("%s cannot be resolved within [%s]: the built-in factories are %s", spec, sec.name, builtin),
+			r.refuse(NotBuiltIn, factoryKey, fmt.Sprintf("%s cannot be resolved within [%s]: the built-in factories are %s", spec, sec.name, builtin),
 				"Python plugins cannot be loaded; name a built-in factory, or remove the section")
 		}
 		for _, key := range sec.order {

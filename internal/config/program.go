@@ -47,7 +47,7 @@ func (p *programReader) read() []process.Spec {
 		return nil
 	}
 	if p.numprocs > maxProcesses {
-		p.refuse("numprocs", fmt.Sprintf("numprocs value %d is too large", p.numprocs), fmt.Sprintf("at most %d", maxProcesses))
+		p.refuse(BadValue, "numprocs", fmt.Sprintf("numprocs value %d is too large", p.numprocs), fmt.Sprintf("at most %d", maxProcesses))
 		return nil
 	}
 	var specs []process.Spec
@@ -57,6 +57,9 @@ func (p *programReader) read() []process.Spec {
 			return nil
 		}
 		specs = append(specs, s)
+		if p.failed {
+			break // the others would fail alike
+		}
 	}
 	return specs
 }
@@ -66,7 +69,7 @@ func (p *programReader) shared() process.Spec {
 	_, title, _ := strings.Cut(p.sec.name, ":")
 	name, err := parseName(title)
 	if err != nil {
-		p.refuse("", err.Error(), "rename the program")
+		p.refuse(BadName, "", err.Error(), "rename the program")
 	}
 	p.program = name
 	p.scope.names["here"] = textValue(p.here)
@@ -113,8 +116,10 @@ func (p *programReader) shared() process.Spec {
 
 	p.nameFormat = "%(program_name)s"
 	if e, ok := p.raw("process_name"); ok {
-		if p.nameFormat, err = parseName(e.value); err != nil {
-			p.err = e.fail(p.sec, err)
+		if name, err := parseName(e.value); err != nil {
+			p.fail(e.fail(p.sec, err))
+		} else {
+			p.nameFormat = name
 		}
 	}
 	if p.numprocs > 1 && !strings.Contains(p.nameFormat, "%(process_num)") {
@@ -122,11 +127,12 @@ func (p *programReader) shared() process.Spec {
 		if _, set := p.raw(key); !set {
 			key = "numprocs"
 		}
-		p.refuse(key, "%(process_num) must be present within process_name when numprocs > 1",
+		p.refuse(NameTemplate, key, "%(process_num) must be present within process_name when numprocs > 1",
 			"write process_name=%(program_name)s_%(process_num)02d")
+		p.numprocs = 1 // for whoever goes on
 	}
 	if s.StopAsGroup && !s.KillAsGroup {
-		p.refuse("killasgroup", "Cannot set stopasgroup=true and killasgroup=false", "remove killasgroup")
+		p.refuse(KillAsGroup, "killasgroup", "Cannot set stopasgroup=true and killasgroup=false", "remove killasgroup")
 	}
 	return s
 }
@@ -158,13 +164,15 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		s.Stderr.File = process.LogTarget{Kind: process.LogNone}
 	}
 	command, e, ok := p.text("command")
-	if !ok {
-		p.refuse("command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
-		return s
+	if ok {
+		p.checkCut(e)
+	} else {
+		p.refuse(Missing, "command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
 	}
-	p.checkCut(e)
 	s.Command = command
-	s.Name = p.processName()
+	if s.Name = p.processName(); s.Name == "" && p.failed {
+		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so
+	}
 
 	merged := maps.Clone(p.loader.environment)
 	if merged == nil {
@@ -184,7 +192,7 @@ func (p *programReader) ownEnvironment() map[string]string {
 	}
 	text, err := p.scope.expand(e.value, e.here, "environment")
 	if err != nil {
-		p.err = e.fail(p.sec, err)
+		p.fail(e.fail(p.sec, err))
 		return nil
 	}
 	return p.environment(text, e)
@@ -204,7 +212,7 @@ func (p *programReader) processName() string {
 		name, err = parseName(name)
 	}
 	if err != nil {
-		p.err = e.fail(p.sec, err)
+		p.fail(e.fail(p.sec, err))
 	}
 	return name
 }
@@ -220,11 +228,8 @@ func (p *programReader) log(spec *process.LogSpec, channel string) process.LogTa
 			target, syslog, err = p.m.parseLogTarget(text)
 		}
 		if err != nil {
-			p.err = e.fail(p.sec, err)
+			p.fail(e.fail(p.sec, err))
 		}
-	}
-	if p.err != nil && p.err.Key == key && p.err.Hint == percentHint {
-		p.err.Hint = "write %%%% for a literal percent sign: the names of log files are expanded twice"
 	}
 	spec.Backups = p.int(key+"_backups", 10)
 	spec.MaxBytes = p.bytes(key+"_maxbytes", 50<<20)

@@ -64,7 +64,7 @@ func (s *scope) expand(format, here, what string) (string, error) {
 		return "", &expandError{
 			text: fmt.Sprintf("Format string %s for %s contains names (%s) which cannot be expanded. Available names: %s",
 				repr(shown), repr(what), missing, strings.Join(names, ", ")),
-			cause: fmt.Sprintf("%%(%s)s is not a known name", missing.name), hint: hint,
+			cause: fmt.Sprintf("%%(%s)s is not a known name", missing.name), hint: hint, name: missing.name, known: names,
 		}
 	}
 	return "", &expandError{
@@ -74,7 +74,11 @@ func (s *scope) expand(format, here, what string) (string, error) {
 }
 
 // expandError is a failed expansion. Its text lists every name, the daemon's whole environment among them, so humans get the cause.
-type expandError struct{ text, cause, hint string }
+type expandError struct {
+	text, cause, hint string
+	name              string   // the unknown name; "" = the format is bad
+	known             []string // the names that are known in its place, sorted
+}
 
 func (e *expandError) Error() string { return e.text }
 

@@ -78,12 +78,12 @@ func (l *loader) servers() ([]Server, error) {
 func (r *reader) inet(s *Server) {
 	text, e, ok := r.text("port")
 	if !ok {
-		r.refuse("port", fmt.Sprintf("section [%s] has no port value", r.sec.name), "add port=127.0.0.1:9001")
+		r.refuse(Missing, "port", fmt.Sprintf("section [%s] has no port value", r.sec.name), "add port=127.0.0.1:9001")
 		return
 	}
 	var err error
 	if s.Host, s.Port, err = parseAddress(text); err != nil {
-		r.err = e.fail(r.sec, err)
+		r.fail(e.fail(r.sec, err))
 	}
 }
 
@@ -91,8 +91,7 @@ func (r *reader) unix(s *Server) {
 	r.scope = r.hereNames
 	file, _, ok := r.text("file")
 	if !ok {
-		r.refuse("file", fmt.Sprintf("section [%s] has no file value", r.sec.name), "add file=/run/supervisor.sock")
-		return
+		r.refuse(Missing, "file", fmt.Sprintf("section [%s] has no file value", r.sec.name), "add file=/run/supervisor.sock")
 	}
 	s.File = r.m.normalize(strip(file))
 	r.scope = r.envNames
@@ -100,7 +99,7 @@ func (r *reader) unix(s *Server) {
 	if text, e, ok := r.text("chown"); ok {
 		var err error
 		if s.ChownUID, s.ChownGID, err = r.m.lookupOwner(text); err != nil {
-			r.err = e.fail(r.sec, &valueError{"Invalid sockchown value " + text, "write user or user:group, of this machine"})
+			r.fail(e.fail(r.sec, &valueError{"Invalid sockchown value " + text, "write user or user:group, of this machine"}))
 		}
 	}
 	s.Chmod = read(r, "chmod", 0o700, func(text string) (int, error) {
@@ -114,11 +113,11 @@ func (r *reader) unix(s *Server) {
 
 // credentials reads username and password: both or none.
 func (r *reader) credentials(s *Server) {
-	_, _, hasUser := r.text("username")
-	_, _, hasPassword := r.text("password")
+	_, hasUser := r.raw("username")
+	_, hasPassword := r.raw("password")
 	s.Username, s.Password = r.string("username", ""), r.string("password", "")
 	if hasUser != hasPassword {
-		r.refuse("", fmt.Sprintf("Section [%s] contains incomplete authentication: If a username or a password is specified, both the "+
+		r.refuse(HalfLogin, "", fmt.Sprintf("Section [%s] contains incomplete authentication: If a username or a password is specified, both the "+
 			"username and password must be specified", r.sec.name), "add the missing one, or remove both")
 	}
 }

@@ -53,7 +53,7 @@ func (l *loader) supervisord(sec *section, cli Overrides) (Supervisord, error) {
 	if _, set := r.raw("childlogdir"); set {
 		s.ChildLogDir = read(r, "childlogdir", "", l.m.existingDirectory)
 	} else if dir, err := l.m.existingDirectory(l.m.TempDir); err != nil {
-		r.refuse("childlogdir", err.Error(), "set childlogdir to an existing directory")
+		r.refuse(BadDirectory, "childlogdir", err.Error(), "set childlogdir to an existing directory")
 	} else {
 		s.ChildLogDir = dir
 	}
@@ -139,10 +139,13 @@ func (l *loader) user(s *Supervisord) error {
 	}
 	u, err := l.m.lookupUser(s.User)
 	if err != nil {
-		r := l.reader(l.table.index["supervisord"], l.hereNames)
-		r.refuse("user", err.Error(), "name a user of this machine")
-		r.err.Value = s.User
-		return r.err
+		sec := l.table.index["supervisord"]
+		bad := &Error{File: sec.file, Line: sec.line, Section: sec.name, Key: "user", Text: err.Error()}
+		if e, ok := l.table.get(sec, "user"); ok {
+			bad = e.fail(sec, err)
+		}
+		bad.Value, bad.Hint, bad.Code = s.User, "name a user of this machine", NoAccount
+		return bad
 	}
 	s.UID, s.GID = u.UID, u.GID
 	return nil
@@ -152,7 +155,7 @@ func (l *loader) user(s *Supervisord) error {
 func (r *reader) environment(text string, e *entry) map[string]string {
 	env, remarks, err := parseEnviron(text)
 	if err != nil {
-		r.err = e.fail(r.sec, err)
+		r.fail(e.fail(r.sec, err))
 		return nil
 	}
 	origin := process.Origin{File: e.file, Line: e.line}

@@ -140,6 +140,9 @@ func (s *Session) lookup(verb string) func(ctx context.Context, arg string) erro
 	case "quit", "exit", "EOF":
 		return s.leave
 	}
+	if file := s.fileVerb(verb); file != nil {
+		return s.runFileVerb(file)
+	}
 	return nil
 }
 

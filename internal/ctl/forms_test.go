@@ -273,6 +273,9 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name := range known {
+		if name == "graced.check/v1" || name == "graced.explain/v1" {
+			continue // package report makes and tests them
+		}
 		if !seen[name] {
 			t.Errorf("no test sees a %s", name)
 		}

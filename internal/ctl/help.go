@@ -29,8 +29,9 @@ func (s *Session) help(_ context.Context, arg string) error {
 // topic returns the help of a verb, "" if there is none.
 func (s *Session) topic(verb string) string {
 	c := grace
-	if i := slices.IndexFunc(ownCommands, func(c command) bool { return c.name == verb }); i >= 0 && s.own() {
-		c = ownCommands[i]
+	own := slices.Concat(ownCommands, fileVerbs)
+	if i := slices.IndexFunc(own, func(c command) bool { return c.name == verb }); i >= 0 && s.own() {
+		c = own[i]
 	} else if i := slices.IndexFunc(commands, func(c command) bool { return c.name == verb }); i >= 0 {
 		c = commands[i]
 	} else if verb != grace.name {
@@ -77,7 +78,7 @@ func (s *Session) block(name string, verbs []string) {
 // ownListing is gracectl's: a line for each verb.
 func (s *Session) ownListing() string {
 	width := 0
-	all := append(slices.Concat(commands, ownCommands), grace)
+	all := append(slices.Concat(commands, ownCommands, fileVerbs), grace)
 	for _, c := range all {
 		width = max(width, len(c.name)+1+len(c.args))
 	}
@@ -97,6 +98,11 @@ func (s *Session) verbs() []string {
 	if s.own() {
 		for i := range ownCommands {
 			out = append(out, ownCommands[i].name)
+		}
+	}
+	for _, c := range fileVerbs {
+		if s.fileVerb(c.name) != nil {
+			out = append(out, c.name)
 		}
 	}
 	if s.Face == Gracectl || len(s.Plugins) > 0 {

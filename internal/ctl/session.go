@@ -89,6 +89,8 @@ type Session struct {
 	Err  io.Writer
 	// Sockets is where gracectl looks for another daemon when none answers, e.g. WellKnownSockets.
 	Sockets []string
+	// Check and Explain are gracectl's verbs about configuration files; nil: there is no such verb.
+	Check, Explain FileVerb
 	// ReadPassword asks for a password without showing it.
 	ReadPassword func(prompt string) (string, error)
 	// Interruptible returns a context that Ctrl-C cancels, until stop is called.
@@ -125,6 +127,9 @@ func (s *Session) Run(ctx context.Context, args []string) int {
 		s.Interactive = true
 		s.shell(ctx)
 		return exitOK // compat: the shell's exit code says nothing about its commands
+	}
+	if verb := s.fileVerb(args[0]); verb != nil {
+		return verb(args[1:], s.Out, s.Err) // the words as they are: a line would lose blanks in names of files
 	}
 	carryOut := func() error { return s.execute(ctx, joinArgs(args)) }
 	if s.Face == Gracectl {

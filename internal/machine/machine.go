@@ -36,6 +36,7 @@ func New() (config.Machine, error) {
 			info, err := os.Stat(path)
 			return err == nil && info.IsDir()
 		},
+		Stat:     stat,
 		User:     lookUpUser,
 		Group:    lookUpGroup,
 		Home:     home,
@@ -46,6 +47,16 @@ func New() (config.Machine, error) {
 		Dir:      dir,
 		TempDir:  os.TempDir(),
 	}, nil
+}
+
+func stat(path string) (config.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return config.FileInfo{}, err
+	}
+	out := config.FileInfo{Dir: info.IsDir(), Mode: int(info.Mode().Perm())}
+	out.UID, out.GID = owner(info)
+	return out, nil
 }
 
 func readDir(path string) ([]string, error) {

@@ -36,6 +36,15 @@ func TestFiles(t *testing.T) {
 	if !m.DirExists(dir) || m.DirExists(filepath.Join(dir, "a")) || m.DirExists(filepath.Join(dir, "dangling")) {
 		t.Error("DirExists must be true for directories alone")
 	}
+	if info, err := m.Stat(filepath.Join(dir, "a")); err != nil || info.Dir || info.Mode != 0o600 || info.UID != os.Getuid() {
+		t.Errorf("Stat of a file: %+v, %v", info, err)
+	}
+	if info, err := m.Stat(dir); err != nil || !info.Dir {
+		t.Errorf("Stat of a directory: %+v, %v", info, err)
+	}
+	if _, err := m.Stat(filepath.Join(dir, "dangling")); !os.IsNotExist(err) {
+		t.Errorf("Stat of a dangling link: %v", err)
+	}
 	if data, err := m.ReadFile(filepath.Join(dir, "a")); err != nil || string(data) != "text" {
 		t.Errorf("ReadFile = %q, %v", data, err)
 	}

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Option is one row of the option table: what an option of a configuration file is called, takes and does. The known options, the
+// checker, `gracectl explain` and the reference page are made of it.
+type Option struct {
+	Sections []string      // the kinds of sections that have it, as in SectionKinds
+	Name     string        // in lower case
+	Type     string        // what a value looks like, in words
+	Default  string        // what holds without it; "" = nothing; "required" = there is none
+	Class    process.Class // what a change costs at least
+	Since    string        // the version of Supervisor that brought it (its manual and changelog); "" = only graced has it
+	Summary  string        // one sentence
+}
+
+// In reports whether sections of a kind have the option.
+func (o Option) In(kind string) bool { return slices.Contains(o.Sections, kind) }
+
+// Effect says in words when a change takes effect.
+func (o Option) Effect() string {
+	if o.In("supervisorctl") || o.In("ctlplugin") {
+		return "with the next command of the client"
+	}
+	if o.In("include") {
+		return "when the files are read again"
+	}
+	return [...]string{
+		"live: the running process takes it over", "next start: the running process goes on, its next start uses it",
+		"respawn: the process is replaced", "group: the group is replaced with all its processes",
+		"identity: processes are added, removed or renamed", "daemon: the daemon has to restart",
+	}[o.Class]
+}
+
+// Types of values, in words.
+const (
+	typeText   = "text"
+	typeBool   = "true or false"
+	typeInt    = "whole number"
+	typeSecs   = "whole number of seconds"
+	typeBytes  = "bytes, or a number with KB, MB or GB"
+	typeOctal  = "octal number"
+	typePath   = "path"
+	typeDir    = "directory"
+	typeUser   = "user of this machine, by name or number"
+	typeOwner  = "user or user:group"
+	typeEnv    = `KEY="value",KEY2="value"`
+	typeLog    = "path, AUTO or NONE"
+	typeSignal = "signal, by name or number"
+	typePython = "name of a built-in one, as Python files spell it: module:attribute"
+)
+
+// SectionKinds are the kinds of sections that are read, in the order of the documentation. Kinds whose sections carry a name of their own,
+// [program:x], come without it.
+var SectionKinds = []string{"supervisord", "graced", "include", "unix_http_server", "inet_http_server", "supervisorctl", "program", "eventlistener",
+	"fcgi-program", "group", "rpcinterface", "ctlplugin"}
+
+var (
+	inDaemon   = []string{"supervisord"}
+	inGraced   = []string{"graced"}
+	inInclude  = []string{"include"}
+	inUnix     = []string{"unix_http_server"}
+	inInet     = []string{"inet_http_server"}
+	inServers  = []string{"unix_http_server", "inet_http_server"}
+	inCtl      = []string{"supervisorctl"}
+	inProgram  = []string{"program", "eventlistener", "fcgi-program"}
+	inListener = []string{"eventlistener"}
+	inFCGI     = []string{"fcgi-program"}
+	inGroup    = []string{"group"}
+)
+
+// Options is the option table, in the order of SectionKinds.
+var Options = []Option{
+	{inDaemon, "logfile", "path, or syslog", "supervisord.log", process.DaemonClass, "3.0", "The main log of the daemon."},
+	{inDaemon, "logfile_maxbytes", typeBytes, "50MB", process.DaemonClass, "3.0", "The size at which the main log is rotated; 0 never rotates it."},
+	{inDaemon, "logfile_backups", typeInt, "10", process.DaemonClass, "3.0", "How many rotated main logs are kept."},
+	{inDaemon, "loglevel", "critical, error, warn, info, debug, trace or blather", "info", process.DaemonClass, "3.0", "How much the main log tells; from debug on also what programs write."},
+	{inDaemon, "pidfile", typePath, "supervisord.pid", process.DaemonClass, "3.0", "Where the daemon writes its process id."},
+	{inDaemon, "umask", typeOctal, "022", process.DaemonClass, "3.0", "The umask of a daemon in the background."},
+	{inDaemon, "directory", typeDir, "", process.DaemonClass, "3.0", "The directory that a daemon in the background changes to."},
+	{inDaemon, "nodaemon", typeBool, "false", process.DaemonClass, "3.0", "Whether the daemon stays in the foreground."},
+	{inDaemon, "silent", typeBool, "false", process.DaemonClass, "4.2.0", "Whether a daemon in the foreground keeps its log from standard output."},
+	{inDaemon, "minfds", typeInt, "1024", process.DaemonClass, "3.0", "How many open files the daemon must at least be allowed; the limit is raised where it is lower."},
+	{inDaemon, "minprocs", typeInt, "200", process.DaemonClass, "3.0", "How many processes the daemon's user must at least be allowed; the limit is raised where it is lower."},
+	{inDaemon, "nocleanup", typeBool, "false", process.DaemonClass, "3.0", "Whether AUTO logs of earlier runs are kept at the start."},
+	{inDaemon, "strip_ansi", typeBool, "false", process.DaemonClass, "3.0", "Whether escape sequences of terminals are removed from the logs of programs."},
+	{inDaemon, "childlogdir", typeDir, "the directory of temporary files", process.DaemonClass, "3.0", "Where the AUTO logs of programs are."},
+	{inDaemon, "user", typeUser, "", process.DaemonClass, "3.0", "The account that a daemon started by root changes to."},
+	{inDaemon, "identifier", typeText, "supervisor", process.DaemonClass, "3.0", "The name of this daemon, for clients, events and AUTO logs."},
+	{inDaemon, "environment", typeEnv, "", process.Respawn, "3.0", "Variables for the environment of every program; a program's own win."},
+
+	{inGraced, "stop_order", "descending or ascending", "descending", process.DaemonClass, "", "The order of priorities in which several processes are stopped."},
+	{inGraced, "sigpipe", "ignore or default", "ignore", process.DaemonClass, "", "What programs start with for SIGPIPE."},
+	{inGraced, "update", "supervisor or minimal", "supervisor", process.DaemonClass, "", "Whether supervisorctl update restarts whole groups or only what has to restart."},
+	{inGraced, "statedir", "path, or none", "", process.DaemonClass, "", "The directory for what holds besides the files; without it one beside the main log."},
+	{inGraced, "quirks", "names with commas between", "", process.DaemonClass, "", "Behaviours of Supervisor to keep where graced has a better one."},
+
+	{inInclude, "files", "patterns with blanks between", "required", process.Live, "3.0", "The files that are read after the main file."},
+
+	{inUnix, "file", typePath, "required", process.DaemonClass, "3.0", "The path of the socket."},
+	{inUnix, "chmod", typeOctal, "0700", process.DaemonClass, "3.0", "The mode of the socket: who may write to it may control every program."},
+	{inUnix, "chown", typeOwner, "who starts the daemon", process.DaemonClass, "3.0", "The owner and group of the socket."},
+	{inInet, "port", "port, host:port or *:port", "required", process.DaemonClass, "3.0", "The address to listen at; without a host, every IPv4 address of the machine."},
+	{inServers, "username", typeText, "", process.DaemonClass, "3.0", "The name that clients have to give; without it everybody may ask."},
+	{inServers, "password", "text, or {SHA} and 40 hex digits", "", process.DaemonClass, "3.0", "The password that clients have to give."},
+
+	{inCtl, "serverurl", "http://host:port or unix:///path", DefaultServerURL, process.Live, "3.0", "Where the client finds the daemon."},
+	{inCtl, "username", typeText, "", process.Live, "3.0", "The name that the client gives."},
+	{inCtl, "password", typeText, "", process.Live, "3.0", "The password that the client gives, in clear."},
+	{inCtl, "prompt", typeText, "supervisor", process.Live, "3.0", "What the client's shell shows before the cursor."},
+	{inCtl, "history_file", typePath, "", process.Live, "3.0a5", "Where the client's shell keeps the lines that were typed."},
+
+	{inProgram, "command", "words as in a shell, no shell", "required", process.Respawn, "3.0", "The program and its arguments; it must stay in the foreground."},
+	{inProgram, "process_name", "template", "%(program_name)s", process.Identity, "3.0", "The name of each process; from two processes on it needs %(process_num)."},
+	{inProgram, "numprocs", typeInt, "1", process.Identity, "3.0", "How many processes of the program there are."},
+	{inProgram, "numprocs_start", typeInt, "0", process.Identity, "3.0", "The number of the first process."},
+	{[]string{"program", "fcgi-program"}, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
+	{inListener, "priority", typeInt, "-1 for the pool, 999 for its processes", process.Live, "3.0", "Lower starts earlier and stops later; listeners come before programs."},
+	{inProgram, "autostart", typeBool, "true", process.NextStart, "3.0", "Whether processes start with the daemon and when they are added."},
+	{inProgram, "autorestart", "true, false or unexpected", "unexpected", process.Live, "3.0", "Whether a process that ended starts again; unexpected: unless its exit code is one of exitcodes."},
+	{inProgram, "startsecs", typeSecs, "1", process.NextStart, "3.0", "How long a process must stay up for its start to count as successful."},
+	{inProgram, "startretries", typeInt, "3", process.Live, "3.0", "How many failed starts in a row it takes to give up: FATAL."},
+	{inProgram, "exitcodes", "numbers from 0 to 255 with commas between", "0", process.Live, "3.0", "The exit codes that are expected."},
+	{inProgram, "stopsignal", typeSignal, "TERM", process.Live, "3.0", "The signal that asks a process to end."},
+	{inProgram, "stopwaitsecs", typeSecs, "10", process.Live, "3.0", "How long to wait for the process to end after stopsignal before SIGKILL."},
+	{inProgram, "stopasgroup", typeBool, "false", process.Live, "3.0b1", "Whether stopsignal goes to the whole process group; implies killasgroup."},
+	{inProgram, "killasgroup", typeBool, "the value of stopasgroup", process.Live, "3.0a11", "Whether SIGKILL goes to the whole process group."},
+	{inProgram, "user", typeUser, "the daemon's", process.Respawn, "3.0", "The account that the processes run as; only root can change it."},
+	{inProgram, "umask", typeOctal, "the daemon's", process.Respawn, "3.0", "The umask of the processes."},
+	{inProgram, "directory", typeDir, "the daemon's", process.Respawn, "3.0", "The working directory of the processes."},
+	{[]string{"program", "fcgi-program"}, "redirect_stderr", typeBool, "false", process.Respawn, "3.0", "Whether standard error goes where standard output goes."},
+	{inListener, "redirect_stderr", "false", "false", process.Respawn, "3.0", "Not for event listeners: their standard output speaks to the daemon."},
+	{inProgram, "environment", typeEnv, "", process.Respawn, "3.0", "Variables that the processes get besides those of the daemon."},
+	{inProgram, "serverurl", "AUTO or a URL", "AUTO", process.Respawn, "3.0", "What the processes find in SUPERVISOR_SERVER_URL; AUTO is the daemon's own address."},
+	{inProgram, "stdout_logfile", typeLog, "AUTO", process.Live, "3.0", "Where standard output is logged."},
+	{inProgram, "stdout_logfile_maxbytes", typeBytes, "50MB", process.Live, "3.0", "The size at which the log of standard output is rotated; 0 never rotates it."},
+	{inProgram, "stdout_logfile_backups", typeInt, "10", process.Live, "3.0", "How many rotated logs of standard output are kept."},
+	{inProgram, "stdout_capture_maxbytes", typeBytes, "0", process.Live, "3.0", "How much of what stands between capture marks on standard output is told as one event; 0 turns it off."},
+	{inProgram, "stdout_events_enabled", typeBool, "false", process.Live, "3.0a7", "Whether what is written to standard output is told to event listeners."},
+	{inProgram, "stdout_syslog", typeBool, "false", process.Live, "4.0.0", "Whether lines of standard output go to syslog as well."},
+	{inProgram, "stderr_logfile", typeLog, "AUTO", process.Live, "3.0", "Where standard error is logged."},
+	{inProgram, "stderr_logfile_maxbytes", typeBytes, "50MB", process.Live, "3.0", "The size at which the log of standard error is rotated; 0 never rotates it."},
+	{inProgram, "stderr_logfile_backups", typeInt, "10", process.Live, "3.0", "How many rotated logs of standard error are kept."},
+	{inProgram, "stderr_capture_maxbytes", typeBytes, "0", process.Live, "3.0", "How much of what stands between capture marks on standard error is told as one event; 0 turns it off."},
+	{inProgram, "stderr_events_enabled", typeBool, "false", process.Live, "3.0a7", "Whether what is written to standard error is told to event listeners."},
+	{inProgram, "stderr_syslog", typeBool, "false", process.Live, "4.0.0", "Whether lines of standard error go to syslog as well."},
+
+	{inListener, "events", "names of event types with commas between", "required", process.Live, "3.0", "The events that the listeners want to hear of."},
+	{inListener, "buffer_size", typeInt + ", 1 or more", "10", process.Live, "3.0", "How many events wait for a listener before the oldest is dropped."},
+	{inListener, "result_handler", typePython, process.ResultHandlerDefault, process.GroupWide, "3.0a4", "What judges the answer of a listener."},
+	{inListener, "payload_length", "characters or bytes", "characters", process.GroupWide, "", "What the len of an event's header counts."},
+
+	{inFCGI, "socket", "tcp://host:port or unix:///path", "required", process.GroupWide, "3.0a7", "The listening socket that the processes share as their standard input."},
+	{inFCGI, "socket_backlog", typeInt + " from 1 to 65535", "what the system takes", process.GroupWide, "3.4.0", "How many connections may wait in the socket."},
+	{inFCGI, "socket_owner", typeOwner, "user and its group", process.GroupWide, "3.0a8", "The owner of a unix socket."},
+	{inFCGI, "socket_mode", typeOctal, "0700", process.GroupWide, "3.0a8", "The mode of a unix socket."},
+
+	{inGroup, "programs", "names of programs with commas between", "", process.Identity, "3.0", "The members of the group; they form no group of their own then."},
+	{inGroup, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
+
+	{[]string{"rpcinterface"}, rpcFactoryKey, typePython, "required", process.DaemonClass, "3.0", "Which methods clients find under the name of the section."},
+	{[]string{"ctlplugin"}, ctlFactoryKey, typePython, "required", process.Live, "3.0", "Which verbs the client has besides its own."},
+}
+
+// OptionsNamed returns the rows of an option: "stopwaitsecs", or "program.stopwaitsecs" for one kind of section. The name may have any case.
+func OptionsNamed(word string) []Option {
+	word = lower(strip(word))
+	var out []Option
+	for _, o := range Options {
+		for _, kind := range append([]string{""}, o.Sections...) {
+			if kind == "" && word == o.Name || kind != "" && word == kind+"."+o.Name {
+				out = append(out, o)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// NearestOption returns the option that a mistyped word was most likely meant to be, in the form in which it was written, or "".
+func NearestOption(word string) string {
+	word = lower(strip(word))
+	kind, name, dotted := strings.Cut(word, ".")
+	if i := slices.Index(SectionKinds, kind); !dotted || i < 0 {
+		var all []string
+		for _, o := range Options {
+			all = append(all, o.Name)
+		}
+		return nearest(word, all)
+	}
+	if near := nearest(name, optionNames(kind)); near != "" {
+		return kind + "." + near
+	}
+	return ""
+}
+
+// optionNames returns the names of the options of a kind of section.
+func optionNames(kind string) []string {
+	var out []string
+	for _, o := range Options {
+		if o.In(kind) {
+			out = append(out, o.Name)
+		}
+	}
+	return out
+}

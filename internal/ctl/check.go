@@ -1,0 +1,60 @@
+package ctl
+
+import (
+	"context"
+	"io"
+
+	"github.com/graced/graced/internal/shlex"
+)
+
+// FileVerb is what a verb about configuration files does with the words behind it. It returns the exit status.
+type FileVerb func(args []string, out, err io.Writer) int
+
+// fileVerbs are gracectl's verbs about configuration files. They need no daemon.
+var fileVerbs = []command{
+	{
+		name: "check", args: "[--strict] [-o short|json|sarif] [file]",
+		brief: "find everything that is wrong with a configuration file",
+	},
+	{
+		name: "explain", args: "[-o json] <option>",
+		brief: "what an option does, what a change of it costs, and where it is set",
+	},
+}
+
+// NeedsNoDaemon reports whether an action is about configuration files alone, so that neither a daemon nor settings for one are needed.
+func NeedsNoDaemon(face Face, action []string) bool {
+	if face != Gracectl || len(action) == 0 {
+		return false
+	}
+	for _, c := range fileVerbs {
+		if c.name == action[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// fileVerb returns what a verb about configuration files does, nil for any other and for Supervisor's face.
+func (s *Session) fileVerb(verb string) FileVerb {
+	switch {
+	case !s.own():
+	case verb == "check":
+		return s.Check
+	case verb == "explain":
+		return s.Explain
+	}
+	return nil
+}
+
+// runFileVerb runs such a verb for a line of the shell.
+func (s *Session) runFileVerb(verb FileVerb) func(context.Context, string) error {
+	return func(_ context.Context, arg string) error {
+		words, err := shlex.Split(arg)
+		if err != nil {
+			return err
+		}
+		s.status = verb(words, s.Out, s.Err)
+		return nil
+	}
+}
