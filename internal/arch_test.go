@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"internal/ctl":    {"internal/client", "internal/control", "internal/format", "internal/plan", "internal/process", "internal/shlex", "internal/xmlrpc"},
 	"internal/client": {"internal/control", "internal/process", "internal/xmlrpc"},
 	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
-		"internal/process", "internal/pytext"},
+		"internal/process", "internal/pytext", "internal/store"},
 	"internal/machine":  {"internal/config"},
 	"internal/host":     {"internal/process", "internal/shlex"},
 	"internal/childlog": {"internal/process"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
@@ -23,13 +24,15 @@ type supervisor struct {
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
-	serial    uint64           // of the next event: it goes on after a soft restart
-	counts    map[string][]int // numbers of processes that were set, likewise
-	strict    bool             // refuse what Supervisor lets pass in silence
-	infos     []string         // what the start wants to tell the main log
-	trouble   []string         // likewise, as criticals
-	signals   chan os.Signal   // nil until the first run listens
-	detached  bool             // standard error leads nowhere
+	serial    uint64         // of the next event: it goes on after a soft restart
+	state     *daemon.State  // what outlives it; nil until the first run
+	stateDir  string         // where that is
+	logf      logFunc        // of the present run
+	strict    bool           // refuse what Supervisor lets pass in silence
+	infos     []string       // what the start wants to tell the main log
+	trouble   []string       // likewise, as criticals
+	signals   chan os.Signal // nil until the first run listens
+	detached  bool           // standard error leads nowhere
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -112,12 +115,16 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		}
 		s.detached = true
 	}
+	s.logf = logf
+	if err := s.openState(c); err != nil {
+		return false, err
+	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
 		Config: c, Load: s.load, LoadFile: func(path string) (*config.Config, error) { return config.Load(s.machine, path, s.overrides) },
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial, Counts: s.counts,
+		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
 		},
@@ -149,8 +156,27 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	defer close(done)
 	go s.obey(d, logs.logger.Enabled(context.Background(), daemon.LevelDebug), logf, done)
 	restart = d.Run(context.Background())
-	s.serial, s.counts = d.EventSerial(), d.Counts()
+	s.serial = d.EventSerial()
 	return restart, nil
+}
+
+// openState opens what outlives the daemon, again where the files name another place for it.
+func (s *supervisor) openState(c *config.Config) error {
+	dir := daemon.StateDir(c)
+	if s.state != nil && dir == s.stateDir {
+		return nil
+	}
+	if s.state != nil {
+		if err := s.state.Close(); err != nil {
+			s.logf(daemon.LevelWarn, "cannot close the state directory: %v", err)
+		}
+	}
+	state, err := daemon.OpenState(dir, time.Now, func(text string) { s.logf(daemon.LevelWarn, "%s", text) })
+	if err != nil {
+		return &usageError{err.Error()}
+	}
+	s.state, s.stateDir = state, dir
+	return nil
 }
 
 // logFunc writes a line into the main log.

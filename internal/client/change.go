@@ -64,6 +64,34 @@ func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
 	return out, err
 }
 
+// Mark implements control.Desired.
+func (c *Client) Mark(ctx context.Context, req control.MarkRequest) ([]control.Marked, error) {
+	var out struct{ Marks []control.Marked }
+	err := c.ask(ctx, "POST", "mark", req, &out)
+	return out.Marks, err
+}
+
+// History implements control.Desired.
+func (c *Client) History(ctx context.Context) ([]control.Generation, error) {
+	var out struct{ Generations []control.Generation }
+	err := c.ask(ctx, "GET", "history", nil, &out)
+	return out.Generations, err
+}
+
+// HistoryDiff implements control.Desired.
+func (c *Client) HistoryDiff(ctx context.Context, from, to int) ([]control.GenerationChange, error) {
+	var out struct{ Changes []control.GenerationChange }
+	err := c.ask(ctx, "GET", "history/diff?from="+strconv.Itoa(from)+"&to="+strconv.Itoa(to), nil, &out)
+	return out.Changes, err
+}
+
+// Standing implements control.Desired.
+func (c *Client) Standing(ctx context.Context) (control.Standing, error) {
+	var out control.Standing
+	err := c.ask(ctx, "GET", "standing", nil, &out)
+	return out, err
+}
+
 // ask exchanges JSON.
 func (c *Client) ask(ctx context.Context, verb, path string, in, out any) error {
 	var doc []byte

@@ -147,6 +147,12 @@ func TestService(t *testing.T) {
 		}, control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}, ""},
 		{"Operations", func(c *Client) (any, error) { return c.Operations(background) }, []control.Operation{op}, "Operations()"},
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
+		{"Mark", func(c *Client) (any, error) {
+			return c.Mark(background, control.MarkRequest{Names: []string{"g:p"}, Mark: control.MarkHold, Note: "n"})
+		}, []control.Marked{{Name: "g:p", Mark: "hold"}}, ""},
+		{"History", func(c *Client) (any, error) { return c.History(background) }, []control.Generation{{Rev: 1, Result: "done"}}, "History()"},
+		{"HistoryDiff", func(c *Client) (any, error) { return c.HistoryDiff(background, 1, 2) }, []control.GenerationChange{{Group: "g", Action: "added"}}, "HistoryDiff(1, 2)"},
+		{"Standing", func(c *Client) (any, error) { return c.Standing(background) }, control.Standing{Rev: 3, Newer: []string{"/f"}}, "Standing()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},

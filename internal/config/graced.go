@@ -10,6 +10,7 @@ import (
 type Graced struct {
 	StopAscending  bool   // stop_order=ascending: stops go from low to high priority, as Supervisor's do (quirk C5)
 	DefaultSIGPIPE bool   // sigpipe=default: children do not inherit an ignored SIGPIPE (quirk C9)
+	StateDir       string // statedir: where overrides, marks and generations are kept, absolute; "" = the default; none
 	MinimalUpdate  bool   // update=minimal: supervisorctl update restarts only what has to
 	Quirks         Quirks // the reference's behaviours to keep
 }
@@ -43,6 +44,12 @@ func (l *loader) graced() (Graced, error) {
 	g.StopAscending = read(r, "stop_order", false, choice("stop_order", "descending", "ascending"))
 	g.DefaultSIGPIPE = read(r, "sigpipe", false, choice("sigpipe", "ignore", "default"))
 	g.MinimalUpdate = read(r, "update", false, choice("update", "supervisor", "minimal"))
+	g.StateDir = read(r, "statedir", "", func(s string) (string, error) {
+		if lower(s) == "none" || s == "" {
+			return lower(s), nil
+		}
+		return l.m.normalize(s), nil
+	})
 	g.Quirks = read(r, "quirks", Quirks{}, parseQuirks)
 	return g, r.result()
 }

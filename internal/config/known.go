@@ -17,7 +17,7 @@ var (
 	includeKeys       = strings.Fields("files")
 	groupKeys         = strings.Fields("programs priority")
 	listenerKeys      = append(strings.Fields("events buffer_size result_handler payload_length"), programKeys...)
-	gracedKeys        = strings.Fields("stop_order sigpipe update quirks")
+	gracedKeys        = strings.Fields("stop_order sigpipe update statedir quirks")
 	programKeys       = strings.Fields("command process_name numprocs numprocs_start priority autostart autorestart startsecs startretries " +
 		"exitcodes stopsignal stopwaitsecs stopasgroup killasgroup user umask directory redirect_stderr environment serverurl " +
 		"stdout_logfile stdout_logfile_maxbytes stdout_logfile_backups stdout_capture_maxbytes stdout_events_enabled stdout_syslog " +

@@ -13,6 +13,18 @@ func (c *Config) GroupPlace(group, option string) process.Origin {
 	return c.place(option, "group:"+group, "program:"+group, "eventlistener:"+group, "fcgi-program:"+group)
 }
 
+// Raw returns an option of a program as it is written, without expansion; "" where it is not set.
+func (c *Config) Raw(program, option string) string {
+	for _, kind := range []string{"program:", "eventlistener:", "fcgi-program:"} {
+		if sec, ok := c.loader.table.index[kind+program]; ok {
+			if e, ok := c.loader.table.get(sec, option); ok {
+				return e.value
+			}
+		}
+	}
+	return ""
+}
+
 func (c *Config) place(option string, sections ...string) process.Origin {
 	for _, name := range sections {
 		sec, ok := c.loader.table.index[name]

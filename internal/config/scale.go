@@ -41,6 +41,20 @@ func (c *Config) Nums(program string) []int {
 	return nums
 }
 
+// CountInFile returns the number of processes that the files say a program has, whatever Scaled has made of it; 0 without such a program.
+func (c *Config) CountInFile(program string) int {
+	l := *c.loader
+	if _, ok := l.scaled[program]; !ok {
+		return len(c.Nums(program))
+	}
+	l.scaled, l.warnings, l.warned = nil, nil, map[Warning]bool{}
+	groups, err := l.groups(c.Graced.Quirks.BootConfigOrder)
+	if err != nil {
+		return 0
+	}
+	return len((&Config{Groups: groups}).Nums(program))
+}
+
 // numsOf returns the process_num of each process of a program whose section says numprocs and numprocs_start.
 func (p *programReader) numsOf() []int {
 	if nums, ok := p.scaled[p.program]; ok {

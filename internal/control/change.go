@@ -89,6 +89,7 @@ type PlanGroup struct {
 	Down      []string       `json:"down"`
 	Add       []string       `json:"add"` // without a start: autostart=false
 	Untouched []string       `json:"untouched"`
+	Held      []string       `json:"held"` // of the untouched: those that would change if they were not held
 	// Estimate is about how long it takes, in seconds: the sum of startsecs along the longest line of starts. How long a process takes to stop is
 	// not known; StopMost is the most that it is given.
 	Estimate float64 `json:"estimate_s"`

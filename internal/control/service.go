@@ -21,6 +21,7 @@ type Service interface {
 	Admin
 	Change
 	Explain
+	Desired
 }
 
 // Info answers questions.

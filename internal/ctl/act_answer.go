@@ -22,6 +22,7 @@ type resultRecord struct {
 	OK     bool     `json:"ok"`
 	Result string   `json:"result"` // started, already_started, stopped, not_running, signalled, cleared; failed
 	Error  *failure `json:"error,omitempty"`
+	DryRun bool     `json:"dry_run,omitempty"` // it would be so
 
 	line string
 }
@@ -105,6 +106,19 @@ func (v act) record(group, name string, code control.Code, text string) resultRe
 		r.line = row
 	}
 	return r
+}
+
+// would tells what the verb would do to a process as it is now.
+func (v act) would(c *call, p control.ProcessInfo, a *resultsAnswer) {
+	short := namespec(p.Group, p.Name) + ": "
+	r := resultRecord{ID: fullName(p), Group: p.Group, Proc: p.Name, OK: true, Result: v.done, DryRun: true, line: short + "would be " + v.done}
+	// After a stop in the same command it can be started.
+	idle := v.already == "not_running" && !p.State.IsRunning() || v.already == "already_started" && p.State.IsRunning() && c.verb == "start"
+	if idle {
+		r.Result, r.line = v.already, short+v.nothing+": nothing to do"
+	}
+	a.add(r)
+	c.Show(r)
 }
 
 func actStart() act {
@@ -260,6 +274,14 @@ func (s *Session) actOn(ctx context.Context, server Proxy, c *call, words []stri
 		return nil, err
 	}
 	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
+	if c.dryRun {
+		for _, step := range steps {
+			for _, p := range members(units) {
+				step.would(c, p, a)
+			}
+		}
+		return a, nil
+	}
 	for _, step := range steps {
 		if err := step.run(ctx, c, server, units, a); err != nil {
 			return a, err
@@ -278,6 +300,11 @@ func (s *Session) answerStop(ctx context.Context, server Proxy, c *call) (format
 
 // answerRestart stops everything first and starts it then, as Supervisor's client does.
 func (s *Session) answerRestart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.Form == format.Text && !c.dryRun {
+		if standing, err := server.Standing(ctx); err == nil && len(standing.Newer) > 0 { // Supervisor tells nothing
+			s.complain("note: " + strings.Join(standing.Newer, " ") + " changed since it was read: a restart does not read it; " + s.Program + " plan shows what update would do")
+		}
+	}
 	return s.actOn(ctx, server, c, c.words, actStop(), actStart())
 }
 

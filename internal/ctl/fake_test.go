@@ -147,6 +147,34 @@ func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
 
+func (d *daemon) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
+	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
+		return nil, err
+	}
+	return []control.Marked{{Name: req.Names[0], Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note}}, nil
+}
+
+func (d *daemon) History(context.Context) ([]control.Generation, error) {
+	if err := d.changed("History"); err != nil {
+		return nil, err
+	}
+	return []control.Generation{{Rev: 1, When: d.changes.op.Began, Result: "started"}, {Rev: 2, When: d.changes.op.Began, Who: "anna", Op: "op-1", Result: "done", Summary: "web ~1"}}, nil
+}
+
+func (d *daemon) HistoryDiff(_ context.Context, from, to int) ([]control.GenerationChange, error) {
+	if err := d.changed("HistoryDiff"); err != nil {
+		return nil, err
+	}
+	return []control.GenerationChange{{Group: "web", Process: "web_0", Action: "changed", Option: "environment", Variable: "A", Class: "respawn", Old: "1", New: "2"}, {Group: "db", Action: "added"}}, nil
+}
+
+func (d *daemon) Standing(context.Context) (control.Standing, error) {
+	if err := d.changed("Standing"); err != nil {
+		return control.Standing{}, err
+	}
+	return control.Standing{}, nil
+}
+
 func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {
 	if err := d.changed("Why", name); err != nil {
 		return control.Why{}, err

@@ -121,7 +121,7 @@ func withChanges(f *fixture) {
 func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
-		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list,
+		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
 		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
 		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
 	}
@@ -185,6 +185,17 @@ func TestForms(t *testing.T) {
 		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
 		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},
+		{line: "hold web:web_0 web:* --note x", setup: withChanges, schema: "marks", records: 2, record: "mark", names: "web:web_0 web:*"},
+		{line: "disable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo"},
+		{line: "enable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo"},
+		{line: "enable solo --dry-run", setup: withChanges, schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "stop solo --dry-run", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "history", setup: withChanges, schema: "history", records: 2, record: "generation", names: "r1 r2"},
+		{line: "history r2", setup: withChanges, schema: "history_diff", records: 2, record: "generation_change", names: "web:web_0 db:*"},
+		{line: "history r9", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["HistoryDiff"] = bad(control.BadName, "r9")
+		}, failed: "E318"},
 		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",

@@ -34,10 +34,11 @@ var verbOptions = []optionInfo{
 	{short: "f", long: "file", arg: "FILE", brief: "compare another file with what runs", verbs: []string{"plan"}},
 	{long: "watch", brief: "plan again whenever a file changes, until Ctrl-C", verbs: []string{"plan"}},
 	{long: "plan", arg: "ID", brief: "do what this plan showed, or nothing", verbs: []string{"update"}},
-	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale"}},
+	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale", "start", "stop", "restart", "signal", "clear", "hold", "disable", "enable"}},
 	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
+	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
 }
 

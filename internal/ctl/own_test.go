@@ -46,7 +46,7 @@ func TestPlanText(t *testing.T) {
 
   5 keep their pid · 2 replaced · 3 started · 1 stopped        nothing has been changed
   web is scaled to 6; conf.d/web.conf:3 says numprocs=4 (gracectl scale web=file ends that)
-  1 warning in these files
+  1 warning in these files: gracectl check
   apply exactly this:  gracectl update --plan 8c1f
 `
 	if got := planText(p, "/etc/s"); got != want {

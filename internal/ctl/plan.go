@@ -197,8 +197,13 @@ func planText(p control.Plan, dir string) string {
 	t := p.Totals
 	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
 	overrideLines(&b, p, dir)
+	for _, n := range p.Notes {
+		if n.Code == "W180" {
+			fmt.Fprintf(&b, "  warning[%s]: %s   %s:%d\n", n.Code, n.Message, shorten(n.File, dir), n.Line)
+		}
+	}
 	if n := len(p.Notes); n > 0 {
-		fmt.Fprintf(&b, "  %s in these files\n", count(n, "warning"))
+		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
 	fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
 	return b.String()
@@ -260,6 +265,9 @@ func groupSummary(g control.PlanGroup) string {
 		if len(parts) == 0 {
 			parts = append(parts, "added")
 		}
+	}
+	if n := len(g.Held); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d held back", n))
 	}
 	if len(parts) == 0 {
 		return "untouched"

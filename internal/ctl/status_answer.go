@@ -76,6 +76,10 @@ type daemonRecord struct {
 	Identifier string `json:"identifier"`
 	Version    string `json:"version"` // of Supervisor, whose contract is kept
 	State      string `json:"state"`
+	Revision   string `json:"revision,omitempty"` // of the configuration in force, of a graced
+	InStep     *bool  `json:"in_step,omitempty"`  // what runs is what the files say, of a graced
+
+	standing control.Standing
 }
 
 // summary counts the processes shown.
@@ -160,10 +164,40 @@ func (a *statusAnswer) Text(style format.Style) string {
 		}
 		rows[i] = row
 	}
+	text := a.Summary.text() + "\n" + a.Daemon.notes()
 	if len(rows) == 0 {
-		return a.Summary.text() + "\n"
+		return text
 	}
-	return format.Table(style, header, rows) + a.Summary.text() + "\n"
+	return format.Table(style, header, rows) + text
+}
+
+// notes tell where what runs is not what the files say.
+func (d *daemonRecord) notes() string {
+	var b strings.Builder
+	for _, o := range d.standing.Overrides {
+		fmt.Fprintf(&b, "%s is scaled to %d, the file says %d   (gracectl scale %s=file ends that)\n", o.Program, o.Count, o.InFile, o.Program)
+	}
+	for _, m := range d.standing.Marks {
+		line := m.Name + " is " + map[string]string{control.MarkHold: "held", control.MarkDisable: "disabled", control.MarkEnable: "enabled"}[m.Mark] + " by " + m.Who
+		if m.Note != "" {
+			line += ": " + m.Note
+		}
+		b.WriteString(line + "\n")
+	}
+	if n := len(d.standing.Newer); n > 0 {
+		fmt.Fprintf(&b, "changed since they were read: %s   (gracectl plan)\n", strings.Join(d.standing.Newer[:min(n, 3)], " "))
+	}
+	return b.String()
+}
+
+// stand adds what only a graced knows.
+func (d *daemonRecord) stand(ctx context.Context, server Proxy) {
+	standing, err := server.Standing(ctx)
+	if err != nil {
+		return // Supervisor has nothing to say, and a daemon that ends not either
+	}
+	inStep := len(standing.Overrides)+len(standing.Newer) == 0
+	d.Revision, d.InStep, d.standing = "r"+strconv.Itoa(standing.Rev), &inStep, standing
 }
 
 func stateColour(state process.State) format.Colour {
@@ -232,7 +266,8 @@ func (s *Session) answerStatus(ctx context.Context, server Proxy, c *call) (form
 			}
 		}
 	}
-	a := &statusAnswer{Daemon: daemonRecord{daemon.PID, daemon.Identifier, daemon.Version, daemon.Mood.String()}, Processes: []processRecord{}}
+	a := &statusAnswer{Daemon: daemonRecord{PID: daemon.PID, Identifier: daemon.Identifier, Version: daemon.Version, State: daemon.Mood.String()}, Processes: []processRecord{}}
+	a.Daemon.stand(ctx, server)
 	local := isLocal(s.ServerURL)
 	if local {
 		a.Host, _ = os.Hostname() // without a name there is none to tell

@@ -27,7 +27,23 @@ var ownCommands = []command{
 		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
 	},
 	{
-		name: "ops", args: "[-o json]",
+		name: "hold", args: "<name ...>",
+		brief: "leave processes as they are: no start by themselves, no change by an update",
+	},
+	{
+		name: "disable", args: "<name ...>",
+		brief: "processes do not start by themselves any more, also after a restart of the daemon",
+	},
+	{
+		name: "enable", args: "<name ...>",
+		brief: "take hold and disable back",
+	},
+	{
+		name: "history", args: "[rN [rM]]",
+		brief: "list the configurations that were in force, or how two of them differ",
+	},
+	{
+		name: "ops", args: "",
 		brief: "list the operations: what was changed, by whom, with what result",
 	},
 	{

@@ -41,6 +41,7 @@ type call struct {
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
 	write    bool            // scale: into the file
+	note     string          // hold, disable, enable: why
 
 	*format.Printer
 }
@@ -56,6 +57,7 @@ var answered = map[string]answering{
 	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
 	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy,
+	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
 	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
 }
@@ -271,6 +273,8 @@ func (c *call) set(o option) error {
 		c.victim = o.arg
 	case "--lazy":
 		c.lazy = true
+	case "--note":
+		c.note = o.arg
 	case "--write":
 		c.write = true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,8 +40,8 @@ type Options struct {
 	Version string
 	// EventSerial is the number of the first event: that of a daemon before a soft restart goes on.
 	EventSerial uint64
-	// Counts are numbers of processes that hold instead of the files': see Daemon.Counts.
-	Counts map[string][]int
+	// State is what earlier daemons have left, and where the next will find it; nil: everything is forgotten.
+	State *State
 	// PID is the daemon's process id.
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
@@ -74,6 +73,8 @@ type Daemon struct {
 	operations operations
 	plans      plans
 	counts     counts
+	state      *State
+	noting     sync.WaitGroup // generations that are being entered
 	changing   sync.WaitGroup // operations that are seen through
 }
 
@@ -95,7 +96,11 @@ func New(opts Options) (*Daemon, error) {
 	}
 	d.host = h
 	c := opts.Config
-	d.counts.nums = maps.Clone(opts.Counts)
+	d.state = opts.State
+	if d.state == nil {
+		d.state, _ = OpenState("", opts.Wall, func(string) {}) // there is nobody to share memory with
+	}
+	d.counts.nums = countsOf(d.state.read())
 	if scaled, err := d.scaled(c); err != nil {
 		d.logf(LevelCritical, "%v", err)
 		d.counts.nums = nil
@@ -105,7 +110,7 @@ func New(opts Options) (*Daemon, error) {
 	d.loop = loop{
 		core: core.New(core.Options{
 			Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending,
-			Identifier: c.Supervisord.Identifier, EventSerial: opts.EventSerial,
+			Identifier: c.Supervisord.Identifier, EventSerial: opts.EventSerial, Marks: marksOf(d.state.read()),
 		}),
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
@@ -117,6 +122,7 @@ func New(opts Options) (*Daemon, error) {
 	for _, g := range c.Groups {
 		d.loop.desired.taken[g.Name] = true
 	}
+	d.noteBoot(c)
 	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {
 		d.probe(boot.Groups)

@@ -158,6 +158,12 @@ func (l *lockedBuffer) String() string {
 // inWorld runs f in a bubble of virtual time with a booted daemon, and shuts it down afterwards.
 func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 	t.Helper()
+	inWorldWith(t, conf, nil, f)
+}
+
+// inWorldWith is inWorld with what an earlier daemon has left.
+func inWorldWith(t *testing.T, conf string, state *State, f func(ctx context.Context, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, host: newFakeHost(), files: map[string]string{}, log: &lockedBuffer{}, ended: make(chan bool, 1)}
 		w.write(conf)
@@ -167,7 +173,7 @@ func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 		}
 		w.writer = NewLogWriter(w.log)
 		w.d, err = New(Options{
-			Config: c, Load: w.load, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: 4711,
+			Config: c, Load: w.load, State: state, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: 4711,
 			ServerURL: "unix:///run/s.sock", Environ: []string{"PATH=/bin", "HOME=/root"},
 			Wall: func() time.Time { return time.Now().Add(time.Duration(w.step.Load())) },
 			Host: func(events func(host.Event)) (host.Host, error) { w.host.events = events; return w.host, nil },

@@ -404,5 +404,8 @@ func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	case cancelled > 0:
 		state, text = control.OperationCancelled, fmt.Sprintf("%d of %d processes were left as they were", cancelled, len(reply.Updated))
 	}
+	d.noting.Add(1) // History waits; whoever watches the operation need not wait for the disk
+	defer d.noting.Done()
 	d.conclude(op, state, text)
+	d.noteGeneration(op, state)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/graced/graced/internal/config"
@@ -133,6 +134,7 @@ func showPlan(u plan.Update, active plan.Manifest, c *config.Config) control.Pla
 	}
 	for _, p := range u.Plans {
 		now, _ := active.Group(p.Group)
+		out.Notes = append(out.Notes, countNotes(p, c)...)
 		g := showGroup(p, now, c)
 		out.Groups = append(out.Groups, g)
 		t := &out.Totals
@@ -160,7 +162,7 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 	none := func() []string { return []string{} }
 	g := control.PlanGroup{
 		Name: p.Group, Action: groupActions[p.Scope], Changes: []control.OptionChange{}, Start: none(), Stop: none(), Replace: none(), Rename: []control.Renaming{},
-		Live: none(), Down: none(), Add: none(), Untouched: plan.QualifiedNames(p.Group, p.Kept),
+		Live: none(), Down: none(), Add: none(), Untouched: plan.QualifiedNames(p.Group, p.Kept), Held: plan.QualifiedNames(p.Group, p.Held),
 	}
 	if p.Empty() {
 		g.Action = "keep"
@@ -260,6 +262,29 @@ func countChanges(active, desired process.GroupSpec, c *config.Config) []control
 		out = append(out, showDifference(plan.Difference{
 			Option: "numprocs", Class: process.Identity, Old: strconv.Itoa(before[name]), New: strconv.Itoa(after[name]),
 		}, c.Place(name, "numprocs")))
+	}
+	return out
+}
+
+// countNotes warns of options that hold the number of processes: a change of the number changes every process then.
+func countNotes(p plan.Plan, c *config.Config) []control.PlanNote {
+	var out []control.PlanNote
+	seen := map[string]bool{}
+	for _, change := range p.Changes {
+		if change.Action != plan.ReplaceProcess && change.Action != plan.TuneProcess {
+			continue
+		}
+		for _, f := range change.Fields {
+			key := change.Spec.Program + " " + f.Option
+			if seen[key] || !strings.Contains(c.Raw(change.Spec.Program, f.Option), "%(numprocs)") {
+				continue
+			}
+			seen[key] = true
+			at := c.Place(change.Spec.Program, f.Option)
+			out = append(out, control.PlanNote{
+				Code: "W180", File: at.File, Line: at.Line, Message: f.Option + " of " + change.Spec.Program + " holds %(numprocs)d: another number of processes changes it for each of them",
+			})
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
@@ -22,10 +23,11 @@ type desired struct {
 	groups []process.GroupSpec // names are unique
 	// taken names the groups that were activated from this very reading: Configs shows their AUTO logs by path (quirk D8).
 	taken map[string]bool
+	read  time.Time // when the files were read
 }
 
 func desire(c *config.Config) desired {
-	return desired{config: c, groups: c.Groups, taken: map[string]bool{}}
+	return desired{config: c, groups: c.Groups, taken: map[string]bool{}, read: time.Now()}
 }
 
 func (w *desired) group(name string) (process.GroupSpec, bool) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
 )
 
 // counts are the programs whose number of processes somebody has set, with the process_num of each.
@@ -41,9 +43,6 @@ func (c *counts) set(program string, nums []int) {
 	}
 	c.nums[program] = nums
 }
-
-// Counts returns the numbers of processes that were set by Scale, as Options takes them.
-func (d *Daemon) Counts() map[string][]int { return d.counts.get() }
 
 // scaled applies to a configuration what Scale has set.
 func (d *Daemon) scaled(c *config.Config) (*config.Config, error) {
@@ -82,7 +81,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	}
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
 	begin := func() (<-chan core.Reply, uint64, error) {
-		return d.begin(op, prepare, func() error {
+		done, behind, err := d.begin(op, prepare, func() error {
 			d.loop.desired.config = c
 			for _, p := range out.Programs {
 				if p.Override {
@@ -98,6 +97,10 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 			}
 			return nil
 		})
+		if err == nil && behind == 0 {
+			d.state.write(func(s *store.Store) error { return keepCounts(s, out, req.Who) })
+		}
+		return done, behind, err
 	}
 	about, err := d.launch(ctx, op, begin)
 	if err != nil {
@@ -105,6 +108,18 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	}
 	out.Operation = &about
 	return out, nil
+}
+
+// keepCounts notes numbers of processes in the store.
+func keepCounts(s *store.Store, scaling control.Scaling, who string) (err error) {
+	for _, p := range scaling.Programs {
+		if p.Override {
+			err = errors.Join(err, s.SetOverride(store.Override{Group: p.Program, Count: len(p.Nums), Nums: intsText(p.Nums), Who: who}))
+		} else {
+			err = errors.Join(err, s.ClearOverride(p.Program))
+		}
+	}
+	return err
 }
 
 // victims choose which of a program's processes leave, by how each is placed before the others that do.

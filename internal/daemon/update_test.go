@@ -296,7 +296,7 @@ func TestScale(t *testing.T) {
 		if err != nil || !p.Empty() || len(p.Overrides) != 1 || p.Overrides[0].Count != 3 || p.Overrides[0].InFile != 2 {
 			t.Errorf("plan %+v, %v", p, err)
 		}
-		if got := fmt.Sprint(w.d.Counts()); got != "map[web:[0 1 2]]" {
+		if got := fmt.Sprint(countsOf(w.d.state.read())); got != "map[web:[0 1 2]]" {
 			t.Errorf("counts %s", got)
 		}
 		if r, err := w.d.GraceUpdate(ctx, "web"); err != nil || r.Message != "No need to update" {
@@ -313,20 +313,33 @@ func TestScale(t *testing.T) {
 		}
 		w.host.die(leaving.ID, 0)
 		pass(time.Second)
-		if strings.Contains(members(), "web_2") || len(w.d.Counts()) != 0 {
-			t.Errorf("there are %s, counts %v", members(), w.d.Counts())
+		if strings.Contains(members(), "web_2") || len(countsOf(w.d.state.read())) != 0 {
+			t.Errorf("there are %s, counts %v", members(), countsOf(w.d.state.read()))
 		}
 		// Back to the file, which has come to say something else.
 		if got := scale("1", control.ScaleRequest{}); got != "+stop web:web_1\n=stop web:web_1\ndone " {
 			t.Errorf("down: %s", got)
 		}
-		if got := scale("file", control.ScaleRequest{}); got != "+start web:web_1\n=start web:web_1\ndone " || len(w.d.Counts()) != 0 {
-			t.Errorf("file: %s, %v", got, w.d.Counts())
+		if got := scale("file", control.ScaleRequest{}); got != "+start web:web_1\n=start web:web_1\ndone " || len(countsOf(w.d.state.read())) != 0 {
+			t.Errorf("file: %s, %v", got, countsOf(w.d.state.read()))
 		}
 		if now := w.pids(ctx); now["web:web_0"] != was["web:web_0"] || now["db:db_0"] != was["db:db_0"] {
 			t.Errorf("pids %v became %v", was, now)
 		}
 		_, err = w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "nope", To: "1"}}})
 		wantFault(t, err, control.BadName, "nope")
+	})
+}
+
+// TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
+func TestPlanWarns(t *testing.T) {
+	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 3, "environment=OF=%(numprocs)d"))
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil || p.Totals.Replace != 2 || len(p.Notes) != 1 || p.Notes[0].Code != "W180" || p.Notes[0].Line == 0 ||
+			p.Notes[0].Message != "environment of web holds %(numprocs)d: another number of processes changes it for each of them" {
+			t.Errorf("plan %+v, %v", p, err)
+		}
 	})
 }

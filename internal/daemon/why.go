@@ -89,7 +89,7 @@ func (d *Daemon) note(e core.Event) {
 		case e.TooQuick:
 			m.Text = fmt.Sprintf("too soon: startsecs=%d", s.Spec.StartSecs)
 		case !e.Expected:
-			m.Text = "unexpected: exitcodes=" + codesText(s.Spec.ExitCodes)
+			m.Text = "unexpected: exitcodes=" + intsText(s.Spec.ExitCodes)
 		}
 		t.add(m)
 	case core.GaveUp:
@@ -111,7 +111,7 @@ func (d *Daemon) note(e core.Event) {
 	}
 }
 
-func codesText(codes []int) string {
+func intsText(codes []int) string {
 	words := make([]string, len(codes))
 	for i, c := range codes {
 		words[i] = fmt.Sprint(c)

@@ -11,7 +11,8 @@ import (
 // Override says that a program has another number of processes than its file says.
 type Override struct {
 	Group string    `json:"group"`
-	Count int       `json:"count"` // processes; 0 is a number like any other
+	Count int       `json:"count"`          // processes; 0 is a number like any other
+	Nums  string    `json:"nums,omitempty"` // process_num of each: "0,2,3"
 	Who   string    `json:"who"`
 	When  time.Time `json:"when"` // set by the store where it is zero
 	Note  string    `json:"note"`

@@ -20,11 +20,11 @@ type memDisk struct {
 	steps   int               // left until the crash; negative: none comes
 	taken   int
 	dead    bool
-	fail    error                   // what writing calls return; nil: they work
-	partial int                     // bytes that a failing write writes all the same
-	inUse   bool                    // locked by somebody else
-	broken  map[string]error        // of single calls: "link", "rename", "lock", "read NAME", "sync", "truncate", "create", "journal"
-	onSync  func(name string)       // called while a file is being synced
+	fail    error             // what writing calls return; nil: they work
+	partial int               // bytes that a failing write writes all the same
+	inUse   bool              // locked by somebody else
+	broken  map[string]error  // of single calls: "link", "rename", "lock", "read NAME", "sync", "truncate", "create", "journal"
+	onSync  func(name string) // called while a file is being synced
 }
 
 // inode is the content of a file, as it is and as it was when it was last synced.

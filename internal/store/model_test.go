@@ -121,7 +121,7 @@ func (m *model) step(s *Store, r *rand.Rand, now func() time.Time) (durable bool
 	at := now().UTC()
 	switch r.IntN(12) {
 	case 0:
-		o := Override{name.Group, r.IntN(4), who, at, note}
+		o := Override{name.Group, r.IntN(4), []string{"", "0,2"}[r.IntN(2)], who, at, note}
 		m.overrides[name.Group] = o
 		return true, s.SetOverride(o)
 	case 1:
@@ -158,7 +158,9 @@ func (m *model) step(s *Store, r *rand.Rand, now func() time.Time) (durable bool
 		if r.IntN(2) == 0 {
 			name.Process = ""
 		}
-		maps.DeleteFunc(m.stopped, func(n process.Namespec, _ Stopped) bool { return n.Group == name.Group && (name.Process == "" || n == name) })
+		maps.DeleteFunc(m.stopped, func(n process.Namespec, _ Stopped) bool {
+			return n.Group == name.Group && (name.Process == "" || n == name)
+		})
 		return false, s.ClearStopped(name)
 	case 6:
 		maps.DeleteFunc(m.stopped, func(_ process.Namespec, p Stopped) bool { return !p.Kept })

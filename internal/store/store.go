@@ -418,26 +418,9 @@ func (s *Store) rewrite(aside func(from, to string)) error {
 	if err := s.claim(); err != nil {
 		return err
 	}
-	size, err := s.writeSnapshot()
+	size, err := s.replaceSnapshot(aside)
 	if err != nil {
 		s.disk.remove(tempName)
-		return err
-	}
-	if s.badSnapshot {
-		// A second name first, so that there is a snapshot at any moment; some file systems have no second names.
-		to := s.badName(snapshotName)
-		if err := s.disk.link(snapshotName, to); err != nil {
-			if err := s.disk.rename(snapshotName, to); err != nil {
-				return err
-			}
-		}
-		s.badSnapshot = false
-		aside(snapshotName, to)
-	}
-	if err := s.disk.rename(tempName, snapshotName); err != nil {
-		return err
-	}
-	if err := s.disk.sync(); err != nil {
 		return err
 	}
 	if err := s.emptyJournal(aside); err != nil {
@@ -447,6 +430,28 @@ func (s *Store) rewrite(aside func(from, to string)) error {
 	s.setLag(nil)
 	s.logSize, s.next = 0, max(compactBytes, size)
 	return nil
+}
+
+// replaceSnapshot puts a new snapshot, whose size in bytes it returns, in the place of what there was.
+func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err error) {
+	if size, err = s.writeSnapshot(); err != nil {
+		return 0, err
+	}
+	if s.badSnapshot {
+		// A second name first, so that there is a snapshot at any moment; some file systems have no second names.
+		to := s.badName(snapshotName)
+		if err := s.disk.link(snapshotName, to); err != nil {
+			if err := s.disk.rename(snapshotName, to); err != nil {
+				return 0, err
+			}
+		}
+		s.badSnapshot = false
+		aside(snapshotName, to)
+	}
+	if err := s.disk.rename(tempName, snapshotName); err != nil {
+		return 0, err
+	}
+	return size, s.disk.sync()
 }
 
 // emptyJournal leaves an open journal without a line.

@@ -47,6 +47,33 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 			req.Who = who(r)
 			answer(w)(h.svc.Scale(r.Context(), req))
 		}
+	case path == "mark":
+		var req control.MarkRequest
+		if decode(w, r, &req) {
+			req.Who = who(r)
+			list, err := h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
+			answer(w)(struct {
+				Marks []control.Marked `json:"marks"`
+			}{list}, err)
+		}
+	case path == "history" && r.Method == http.MethodGet:
+		list, err := h.svc.History(r.Context())
+		answer(w)(struct {
+			Generations []control.Generation `json:"generations"`
+		}{list}, err)
+	case path == "history/diff" && r.Method == http.MethodGet:
+		from, err1 := strconv.Atoi(r.URL.Query().Get("from"))
+		to, err2 := strconv.Atoi(r.URL.Query().Get("to"))
+		if err := errors.Join(err1, err2); err != nil {
+			problem(w, http.StatusBadRequest, control.Fault(control.IncorrectParameters, err.Error()))
+			return
+		}
+		list, err := h.svc.HistoryDiff(r.Context(), from, to)
+		answer(w)(struct {
+			Changes []control.GenerationChange `json:"changes"`
+		}{list}, err)
+	case path == "standing" && r.Method == http.MethodGet:
+		answer(w)(h.svc.Standing(r.Context()))
 	case path == "why" && r.Method == http.MethodGet:
 		answer(w)(h.svc.Why(r.Context(), r.URL.Query().Get("name")))
 	case path == "operations" && r.Method == http.MethodGet:

@@ -34,6 +34,7 @@ type Service interface {
 	Log(ctx context.Context, level int, message string) error
 	control.Change
 	control.Explain
+	control.Desired
 }
 
 // Dated is a control.Follower that knows when its log was last written.

@@ -203,6 +203,26 @@ func (f *Fake) Operation(_ context.Context, id string, after int) (control.Opera
 	return ask[control.Operation](f, "Operation", id, after)
 }
 
+// Mark implements control.Service.
+func (f *Fake) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
+	return ask[[]control.Marked](f, "Mark", req)
+}
+
+// History implements control.Service.
+func (f *Fake) History(context.Context) ([]control.Generation, error) {
+	return ask[[]control.Generation](f, "History")
+}
+
+// HistoryDiff implements control.Service.
+func (f *Fake) HistoryDiff(_ context.Context, from, to int) ([]control.GenerationChange, error) {
+	return ask[[]control.GenerationChange](f, "HistoryDiff", from, to)
+}
+
+// Standing implements control.Service.
+func (f *Fake) Standing(context.Context) (control.Standing, error) {
+	return ask[control.Standing](f, "Standing")
+}
+
 // Why implements control.Service.
 func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
 	return ask[control.Why](f, "Why", name)

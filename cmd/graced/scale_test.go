@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// TestScaleTime compares the command gracectl scale, from its start until everything is as it says, with ten bare forks, or ten TERMs and waits, of the
+// same program in the same run. Machines are shared, so the best of some tries counts.
+func TestScaleTime(t *testing.T) {
+	r := newRig(t, "[program:w]\ncommand=sleep 1000\nprocess_name=%(program_name)s_%(process_num)d\nnumprocs=100\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n")
+	r.until("all run", func() bool {
+		list, err := r.Processes(t.Context())
+		return err == nil && len(list) == 100 && list[99].PID != 0
+	})
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale := func(to string) time.Duration {
+		t.Helper()
+		began := time.Now()
+		out, err := exec.Command(filepath.Join(r.bin, "gracectl"), "-c", filepath.Join(r.dir, "s.conf"), "scale", "w="+to).CombinedOutput()
+		took := time.Since(began)
+		if err != nil || !strings.Contains(string(out), "done in") {
+			t.Fatalf("scale w=%s: %v\n%s", to, err, out)
+		}
+		return took
+	}
+	bare := func() (fork, stop time.Duration) {
+		began := time.Now()
+		var pids []int
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer null.Close()
+		for range 10 {
+			pid, err := syscall.ForkExec(sleep, []string{"sleep", "1000"}, &syscall.ProcAttr{Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+		fork = time.Since(began)
+		began = time.Now()
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGTERM) // it is a child of ours that nobody has waited for
+		}
+		for _, pid := range pids {
+			if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return fork, time.Since(began)
+	}
+	const tries, most = 8, 20 * time.Millisecond
+	up, down := time.Hour, time.Hour
+	for range tries {
+		forks, _ := bare()
+		up = min(up, scale("110")-forks)
+		scale("100")
+		_, ends := bare()
+		down = min(down, scale("90")-ends)
+		scale("100")
+		if up <= most && down <= most {
+			break
+		}
+	}
+	t.Logf("beyond the bare work: %v up, %v down", up.Round(100*time.Microsecond), down.Round(100*time.Microsecond))
+	if up > most || down > most {
+		t.Errorf("scale took %v longer than ten forks, %v longer than ten ends; at most %v is right", up, down, most)
+	}
+	if list, err := r.Operations(t.Context()); err != nil || list[len(list)-1].State != control.OperationDone {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -1,0 +1,73 @@
+package control
+
+import (
+	"context"
+	"time"
+)
+
+// Desired is what users have said of processes besides the files, and what the files have said over time.
+type Desired interface {
+	// Mark says of processes that they are to be left as they are (hold), do not start by themselves (disable), or neither (enable). It
+	// survives a restart. BadName, IncorrectParameters; names before the first bad one have been marked.
+	Mark(ctx context.Context, req MarkRequest) ([]Marked, error)
+	// History lists the generations of the configuration, the latest last.
+	History(ctx context.Context) ([]Generation, error)
+	// HistoryDiff lists what makes generation to of generation from. BadName when one is not kept.
+	HistoryDiff(ctx context.Context, from, to int) ([]GenerationChange, error)
+	// Standing tells where what runs is not what the files say.
+	Standing(ctx context.Context) (Standing, error)
+}
+
+// The marks.
+const (
+	MarkHold    = "hold"
+	MarkDisable = "disable"
+	MarkEnable  = "enable"
+)
+
+// MarkRequest marks processes ("g:p", "p") and whole groups ("g:*").
+type MarkRequest struct {
+	Names []string `json:"names"`
+	Mark  string   `json:"mark"`
+	Note  string   `json:"note,omitempty"`
+	Who   string   `json:"-"`
+}
+
+// Marked is a mark of one process or of a group.
+type Marked struct {
+	Name string    `json:"name"` // "g:p" or "g:*"
+	Mark string    `json:"mark"`
+	Who  string    `json:"who"`
+	When time.Time `json:"when"`
+	Note string    `json:"note,omitempty"`
+}
+
+// Generation is a configuration that was in force.
+type Generation struct {
+	Rev     int       `json:"rev"`
+	When    time.Time `json:"when"`
+	Who     string    `json:"who,omitempty"`
+	Op      string    `json:"op,omitempty"`
+	Result  string    `json:"result"` // started, or how the operation ended
+	Summary string    `json:"summary,omitempty"`
+}
+
+// GenerationChange is one difference between two generations.
+type GenerationChange struct {
+	Group    string `json:"group"`
+	Process  string `json:"process,omitempty"` // "" = the group itself
+	Action   string `json:"action"`            // changed, added, removed
+	Option   string `json:"option,omitempty"`
+	Variable string `json:"variable,omitempty"`
+	Class    string `json:"class,omitempty"`
+	Old      string `json:"old,omitempty"`
+	New      string `json:"new,omitempty"`
+}
+
+// Standing is where what runs is not what the files say.
+type Standing struct {
+	Rev       int        `json:"rev"`       // of the generation in force
+	Overrides []Override `json:"overrides"` // numbers of processes that differ from the files'
+	Marks     []Marked   `json:"marks"`
+	Newer     []string   `json:"newer"` // files that have changed since they were read
+}

@@ -1,0 +1,187 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// marksAnswer answers hold, disable and enable.
+type marksAnswer struct {
+	Verb  string       `json:"verb"`
+	Marks []markRecord `json:"marks"`
+}
+
+// markRecord is one process or group that was marked.
+type markRecord struct{ control.Marked }
+
+func (r markRecord) Schema() string { return "graced.mark/v1" }
+func (r markRecord) Name() string   { return r.Marked.Name }
+
+func (r markRecord) Line() string {
+	return r.Marked.Name + ": " + map[string]string{
+		control.MarkHold: "held: it neither starts by itself nor is changed by an update", control.MarkDisable: "disabled: it does not start by itself any more",
+		control.MarkEnable: "enabled",
+	}[r.Mark]
+}
+
+func (a *marksAnswer) Schema() string           { return "graced.marks/v1" }
+func (a *marksAnswer) Records() []format.Record { return records(a.Marks) }
+func (a *marksAnswer) Text(format.Style) string { return "" }
+
+// answerMark says of processes how they are to be treated.
+func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if len(c.words) == 0 {
+		return nil, c.misused("which processes? Names, or group:*")
+	}
+	a := &marksAnswer{Verb: c.verb, Marks: []markRecord{}}
+	if c.dryRun {
+		units, err := s.chosen(ctx, server, c, c.words)
+		if err != nil {
+			return nil, err
+		}
+		would := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
+		for _, p := range members(units) {
+			act{done: map[string]string{"hold": "held", "disable": "disabled", "enable": "enabled"}[c.verb]}.would(c, p, would)
+		}
+		return would, nil
+	}
+	for _, name := range c.words {
+		marks, err := server.Mark(ctx, control.MarkRequest{Names: []string{name}, Mark: c.verb, Note: c.note})
+		if fault(err) == control.BadName {
+			all, err := server.Processes(ctx)
+			if err != nil {
+				return a, err
+			}
+			return a, s.nothingCalled(c, name, all)
+		}
+		if err != nil {
+			return a, s.changeProblem(ctx, server, err)
+		}
+		for _, m := range marks {
+			a.Marks = append(a.Marks, markRecord{m})
+			c.Show(markRecord{m})
+		}
+	}
+	return a, nil
+}
+
+// historyAnswer answers history.
+type historyAnswer struct {
+	Generations []generationRecord `json:"generations"`
+}
+
+// generationRecord is one configuration that was in force.
+type generationRecord struct{ control.Generation }
+
+func (r generationRecord) Schema() string { return "graced.generation/v1" }
+func (r generationRecord) Name() string   { return "r" + strconv.Itoa(r.Rev) }
+func (r generationRecord) Line() string   { return "" }
+
+func (a *historyAnswer) Schema() string           { return "graced.history/v1" }
+func (a *historyAnswer) Records() []format.Record { return records(a.Generations) }
+
+func (a *historyAnswer) Text(format.Style) string {
+	rows := [][]string{{"REV", "WHEN", "WHO", "OP", "RESULT", "WHAT"}}
+	for i := len(a.Generations) - 1; i >= 0; i-- {
+		g := a.Generations[i]
+		rows = append(rows, []string{"r" + strconv.Itoa(g.Rev), g.When.Local().Format("2006-01-02 15:04:05"), dash(g.Who), dash(g.Op), g.Result, g.Summary})
+	}
+	return tabular(rows)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// diffAnswer answers history with one or two generations.
+type diffAnswer struct {
+	From    int                `json:"from"` // 0 = nothing at all
+	To      int                `json:"to"`
+	Changes []generationChange `json:"changes"`
+}
+
+// generationChange is one difference between two generations.
+type generationChange struct{ control.GenerationChange }
+
+func (r generationChange) Schema() string { return "graced.generation_change/v1" }
+
+func (r generationChange) Name() string {
+	if r.Process == "" {
+		return r.Group + ":*"
+	}
+	return r.Group + ":" + r.Process
+}
+
+func (r generationChange) Line() string {
+	name := r.Group
+	if r.Process != "" {
+		name += ":" + r.Process
+	}
+	switch r.Action {
+	case "added":
+		return "+ " + name
+	case "removed":
+		return "- " + name
+	}
+	option := r.Option
+	if r.Variable != "" {
+		option += " " + r.Variable
+	}
+	return fmt.Sprintf("~ %s   %s   %s -> %s   %s", name, option, valueText(r.Old), valueText(r.New), r.Class)
+}
+
+func (a *diffAnswer) Schema() string           { return "graced.history_diff/v1" }
+func (a *diffAnswer) Records() []format.Record { return records(a.Changes) }
+
+func (a *diffAnswer) Text(format.Style) string {
+	if len(a.Changes) == 0 {
+		return fmt.Sprintf("r%d and r%d do not differ\n", a.From, a.To)
+	}
+	return ""
+}
+
+// answerHistory lists the generations; with one, what it has brought; with two, how they differ.
+func (s *Session) answerHistory(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	var revs []int
+	for _, w := range c.words {
+		n, err := strconv.Atoi(strings.TrimPrefix(w, "r"))
+		if err != nil || n < 1 || len(c.words) > 2 {
+			return nil, c.misused("takes one or two generations, such as r3 or r3 r7, and got " + quote(w))
+		}
+		revs = append(revs, n)
+	}
+	if len(revs) == 0 {
+		list, err := server.History(ctx)
+		if err != nil {
+			return nil, s.changeProblem(ctx, server, err)
+		}
+		a := &historyAnswer{Generations: []generationRecord{}}
+		for _, g := range list {
+			a.Generations = append(a.Generations, generationRecord{g})
+		}
+		return a, nil
+	}
+	if len(revs) == 1 {
+		revs = []int{revs[0] - 1, revs[0]}
+	}
+	changes, err := server.HistoryDiff(ctx, revs[0], revs[1])
+	if fault(err) == control.BadName {
+		return nil, &format.Problem{Code: "E318", Title: "no such generation", Detail: "generation " + detail(err) + " is not kept", Hint: s.Program + " history lists them"}
+	}
+	if err != nil {
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	a := &diffAnswer{From: revs[0], To: revs[1], Changes: []generationChange{}}
+	for _, ch := range changes {
+		a.Changes = append(a.Changes, generationChange{ch})
+	}
+	return a, nil
+}

@@ -1,0 +1,240 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
+)
+
+// State is what outlives the daemon: numbers of processes, marks, and the generations of the configuration. Its directory is made when there is
+// something to write into it: a daemon that nobody asks for more than Supervisor does leaves no trace.
+type State struct {
+	dir  string // "" = nothing is kept
+	now  func() time.Time
+	tell func(text string)
+
+	mu   sync.Mutex
+	kept *store.Store // never nil
+	disk bool         // it is on disk
+}
+
+// OpenState opens what an earlier daemon has left in a directory; "" keeps nothing. tell is told what an administrator should know. The error is
+// that another daemon uses the directory.
+func OpenState(dir string, now func() time.Time, tell func(text string)) (*State, error) {
+	s := &State{dir: dir, now: now, tell: tell}
+	at := ""
+	if _, err := os.Stat(dir); dir != "" && err == nil {
+		at, s.disk = dir, true
+	}
+	kept, notices, err := store.Open(at, now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	s.kept = kept
+	s.report(notices)
+	return s, nil
+}
+
+func (s *State) report(notices []store.Notice) {
+	for _, n := range notices {
+		s.tell(n.String())
+	}
+}
+
+// read returns the store to look into.
+func (s *State) read() *store.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept
+}
+
+// write changes the store. It waits for the disk: the loop must not call it. What could not be kept is told and in force all the same.
+func (s *State) write(f func(*store.Store) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.disk && s.dir != "" {
+		s.move()
+	}
+	if err := f(s.kept); err != nil && !errors.Is(err, store.ErrClosed) {
+		s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
+	}
+}
+
+// remember changes the store without making a directory for it.
+func (s *State) remember(f func(*store.Store) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := f(s.kept); err != nil && !errors.Is(err, store.ErrClosed) {
+		s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
+	}
+}
+
+// move takes what is in memory to the disk.
+func (s *State) move() {
+	kept, notices, err := store.Open(s.dir, s.now)
+	s.report(notices)
+	if err != nil {
+		s.tell(fmt.Sprintf("%s: %v: nothing is kept", s.dir, err))
+		s.dir = ""
+		return
+	}
+	for _, g := range s.kept.Generations() {
+		if whole, err := s.kept.Generation(g.Rev); err == nil {
+			if _, err := kept.AddGeneration(whole); err != nil {
+				s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
+			}
+		}
+	}
+	s.kept, s.disk = kept, true
+}
+
+// Close ends the use of the directory.
+func (s *State) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept.Close()
+}
+
+// countsOf returns the numbers of processes that are kept.
+func countsOf(s *store.Store) map[string][]int {
+	out := map[string][]int{}
+	for _, o := range s.Overrides() {
+		nums := []int{}
+		for word := range strings.SplitSeq(o.Nums, ",") {
+			if n, err := strconv.Atoi(word); err == nil {
+				nums = append(nums, n)
+			}
+		}
+		out[o.Group] = nums
+	}
+	return out
+}
+
+var markKinds = map[store.MarkKind]core.Mark{store.Hold: core.Held, store.Disable: core.Disabled, store.Enable: core.Free}
+
+// marksOf returns the marks that are kept.
+func marksOf(s *store.Store) map[process.Namespec]core.Mark {
+	out := map[process.Namespec]core.Mark{}
+	for _, m := range s.Marks() {
+		out[m.Name()] = markKinds[m.Kind]
+	}
+	return out
+}
+
+// generation describes a configuration that came into force.
+func generation(c *config.Config, groups []process.GroupSpec, who, op, result, summary string) store.Generation {
+	g := store.Generation{Who: who, Op: op, Result: result, Summary: summary, Groups: groups, Files: []store.File{{Path: c.Path, SHA256: c.Sums[c.Path]}}}
+	for _, path := range c.IncludedFiles {
+		g.Files = append(g.Files, store.File{Path: path, SHA256: c.Sums[path]})
+	}
+	return g
+}
+
+// noteBoot enters the configuration that the daemon starts with.
+func (d *Daemon) noteBoot(c *config.Config) {
+	d.enter(generation(c, slices.Clone(c.Groups), "", "", "started", ""), d.state.remember)
+}
+
+// noteGeneration enters what an operation has brought, if it is something new.
+func (d *Daemon) noteGeneration(op *operation, result control.OperationState) {
+	var c *config.Config
+	var groups []process.GroupSpec
+	if !d.do(d.life, func(core.Now) {
+		c = d.loop.desired.config
+		for _, g := range d.loop.core.Manifest().Groups {
+			groups = append(groups, g.GroupSpec)
+		}
+	}) {
+		return
+	}
+	about, _ := d.operations.show(op, 0)
+	d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+}
+
+// enter adds a generation, unless it is the last that was in force.
+func (d *Daemon) enter(next store.Generation, into func(func(*store.Store) error)) {
+	kept := d.state.read()
+	if list := kept.Generations(); len(list) > 0 {
+		if last, err := kept.Generation(list[len(list)-1].Rev); err == nil {
+			changes := store.Diff(last, next, nil)
+			if len(changes) == 0 {
+				return
+			}
+			next.Summary = summaryOf(changes)
+		}
+	}
+	into(func(s *store.Store) error {
+		_, err := s.AddGeneration(next)
+		return err
+	})
+}
+
+// summaryOf says in one line what differs: "web ~2 +1, cron removed".
+func summaryOf(changes []store.Change) string {
+	type counts struct{ changed, added, removed map[string]bool }
+	var order []string
+	groups := map[string]*counts{}
+	whole := map[string]string{}
+	for _, c := range changes {
+		if groups[c.Group] == nil {
+			groups[c.Group] = &counts{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+			order = append(order, c.Group)
+		}
+		g := groups[c.Group]
+		switch {
+		case c.Process == "" && c.Action == store.Added:
+			whole[c.Group] = " added"
+		case c.Process == "" && c.Action == store.Removed:
+			whole[c.Group] = " removed"
+		case c.Action == store.Added:
+			g.added[c.Process] = true
+		case c.Action == store.Removed:
+			g.removed[c.Process] = true
+		default:
+			g.changed[c.Option+" "+c.Variable] = true
+		}
+	}
+	words := make([]string, len(order))
+	for i, name := range order {
+		words[i] = name + whole[name]
+		if whole[name] != "" {
+			continue
+		}
+		for _, part := range []struct {
+			sign string
+			set  map[string]bool
+		}{{"~", groups[name].changed}, {"+", groups[name].added}, {"-", groups[name].removed}} {
+			if len(part.set) > 0 {
+				words[i] += fmt.Sprintf(" %s%d", part.sign, len(part.set))
+			}
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// StateDir is where a daemon keeps its state, by what its configuration says; "" = nowhere.
+func StateDir(c *config.Config) string {
+	switch dir := c.Graced.StateDir; {
+	case dir == "none":
+		return ""
+	case dir != "":
+		return dir
+	}
+	// Beside the main log, if that is a file: a place that outlives the machine's restart and that the daemon may write to.
+	log := c.Supervisord.Logfile
+	if log == "" || log == "syslog" || strings.HasPrefix(log, "/dev/") || strings.HasPrefix(log, "/proc/") {
+		return ""
+	}
+	return log + ".state"
+}

@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// TestState keeps numbers, marks and generations over a restart, and leaves no trace where there is nothing to keep.
+func TestState(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	conf := program("web", 2, "") + program("db", 1, "")
+	told := []string{}
+	open := func() *State {
+		s, err := OpenState(dir, time.Now, func(text string) { told = append(told, text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := open()
+	inWorldWith(t, conf, first, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if list, err := w.d.History(ctx); err != nil || len(list) != 1 || list[0].Result != "started" {
+			t.Errorf("history %+v, %v", list, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("the directory is there before anything is kept")
+		}
+		marks, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0", "db:*"}, Mark: control.MarkDisable, Note: "n", Who: "anna"})
+		if err != nil || len(marks) != 2 || marks[1].Name != "db:*" || marks[0].Who != "anna" {
+			t.Errorf("marks %+v, %v", marks, err)
+		}
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"nope"}, Mark: control.MarkHold}); err == nil {
+			t.Error("a name that nothing has was marked")
+		}
+		_, err = w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0"}, Mark: "keep"})
+		wantFault(t, err, control.IncorrectParameters, `mark "keep" is none of hold, disable, enable`)
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}, Who: "anna"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, *s.Operation)
+		w.write(conf + program("new", 1, ""))
+		w.update(ctx, control.UpdateRequest{Who: "bert"})
+		list, _ := w.d.History(ctx)
+		var got []string
+		for _, g := range list {
+			got = append(got, fmt.Sprintf("r%d %s %s %s", g.Rev, g.Who, g.Result, g.Summary))
+		}
+		if want := "r1  started |r2 anna done web +1|r3 bert done new added"; strings.Join(got, "|") != want {
+			t.Errorf("history %s\nwant %s", strings.Join(got, "|"), want)
+		}
+		diff, err := w.d.HistoryDiff(ctx, 1, 3)
+		if err != nil || len(diff) != 3 || diff[0].Process != "web_2" || diff[1].Action != "added" {
+			t.Errorf("diff %+v, %v", diff, err)
+		}
+		_, err = w.d.HistoryDiff(ctx, 1, 9)
+		wantFault(t, err, control.BadName, "r9")
+	})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open()
+	inWorldWith(t, conf+program("new", 1, ""), second, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if got, want := w.states(ctx), "db:db_0 STOPPED\nnew:new_0 RUNNING\nweb:web_0 STOPPED\nweb:web_1 RUNNING\nweb:web_2 RUNNING\n"; got != want {
+			t.Errorf("after a restart:\n%s", got)
+		}
+		s, err := w.d.Standing(ctx)
+		if err != nil || s.Rev != 3 || len(s.Marks) != 2 || len(s.Overrides) != 1 || s.Overrides[0].Count != 3 || s.Overrides[0].InFile != 2 {
+			t.Errorf("standing %+v, %v", s, err)
+		}
+		if _, err := OpenState(dir, time.Now, func(string) {}); err == nil {
+			t.Error("two daemons have one directory")
+		}
+	})
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) > 0 {
+		t.Errorf("told %q", told)
+	}
+}
