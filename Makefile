@@ -18,7 +18,7 @@ GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle fuzz bench soak lint cover cross clean
+.PHONY: help build test contract check oracle fuzz bench soak lint cover man cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ $(GOLANGCI):
 cover: ## test coverage, package by package, and coverage.out for `go tool cover -html`
 	$(GO) test -timeout $(TIMEOUT) -coverprofile=coverage.out ./...
 	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+man: ## write docs/man anew, from the tables that the programs read their options by
+	$(GO) test ./internal/ctl ./cmd/graced -run 'TestManPage$$' -count=1 -man
 
 cross: ## check that the client builds for macOS and Windows
 	@for os in darwin windows; do for arch in amd64 arm64; do \

@@ -186,7 +186,7 @@ func TestPurity(t *testing.T) {
 // testOnly reports whether a package exists for tests alone; such a package may import anything and is imported by no other.
 func testOnly(pkg string) bool {
 	return slices.Contains([]string{"internal", "internal/sim", "internal/contract", "internal/contract/facts", "internal/control/controltest", "internal/config/configtest",
-		"internal/doctest", "internal/testsum"}, pkg)
+		"internal/doctest", "internal/testsum", "internal/man"}, pkg)
 }
 
 type source struct {

@@ -122,6 +122,9 @@ func (c *Client) ask(ctx context.Context, verb, path string, in, out any) error 
 	}
 	switch resp.status {
 	case statusNotFound, statusBadRequest, statusNotImplemented: // Supervisor has no such page
+		// It answers without having read the document, which it would take for the next request of this connection.
+		_ = resp.body.Close()
+		_ = c.Close()
 		return control.Fault(control.UnknownMethod, path)
 	}
 	return &ProtocolError{URL: c.serverURL + apiPrefix + path, Code: resp.status, Reason: resp.reason}

@@ -154,7 +154,7 @@ func (s *Session) operandValues(verb string, before []string, text string, names
 		return processes()
 	case "clear", "pid", "restart", "start", "status", "stop":
 		return append(processes(), "all")
-	case "fg", "why":
+	case "fg", "why", "hold", "disable", "enable":
 		return processes()
 	}
 	return nil

@@ -75,10 +75,13 @@ func (s *Session) block(name string, verbs []string) {
 	s.output("")
 }
 
+// allCommands are gracectl's verbs.
+func allCommands() []command { return append(slices.Concat(commands, ownCommands, fileVerbs), grace) }
+
 // ownListing is gracectl's: a line for each verb.
 func (s *Session) ownListing() string {
 	width := 0
-	all := append(slices.Concat(commands, ownCommands, fileVerbs), grace)
+	all := allCommands()
 	for _, c := range all {
 		width = max(width, len(c.name)+1+len(c.args))
 	}

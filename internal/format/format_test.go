@@ -145,3 +145,17 @@ func TestYAML(t *testing.T) {
 		}
 	}
 }
+
+// TestYAMLWords checks that what readers of YAML 1.1 take for something else is quoted.
+func TestYAMLWords(t *testing.T) {
+	for _, word := range []string{"y", "N", "yes", "No", "on", "OFF", "True", "false", "null", "", "1", "a b", "a:b"} {
+		if got := yamlText(word); got != `"`+word+`"` {
+			t.Errorf("%q is written as %s", word, got)
+		}
+	}
+	for _, word := range []string{"foo_0", "RUNNING", "graced.status/v1"} {
+		if got := yamlText(word); got != word {
+			t.Errorf("%q is written as %s", word, got)
+		}
+	}
+}
