@@ -381,7 +381,8 @@ func TestCheckIsNotMuchSlower(t *testing.T) {
 	if check > 5*load {
 		t.Errorf("Check takes %v, Load %v", check, load)
 	}
-	if check.Milliseconds() > 500 {
+	// A machine that is busy, or looks for races, is slow for both.
+	if check > 500*time.Millisecond && check > 2*load {
 		t.Errorf("a thousand files take %v, want at most half a second", check)
 	}
 }
