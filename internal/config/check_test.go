@@ -163,6 +163,14 @@ func TestCheckFew(t *testing.T) {
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[inet_http_server]\nport=localhost:1\n[program:a]\ncommand=/bin/x\nstopwaitsecs=1000\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=infinity"}, ""},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[eventlistener:e]\ncommand=/bin/x\nevents=EVENT\n[program:a]\ncommand=/bin/x\npriority=-9"},
 			"W117 7:10 a priority below -1 starts before the event listeners, which do not hear of it"},
+		// Clients read the main file alone.
+		{map[string]string{"/etc/s.conf": "[include]\nfiles=c\n[supervisord]\n[supervisorctl]\n", "/etc/c": "[supervisorctl]\nserverurl=%(x)s\n"},
+			"W140 4:2 [supervisorctl] is defined twice, later values win (as in Supervisor)"},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[inet_http_server]\nport=*:1\nusername=u\npassword={SHA}x\n[unix_http_server]\nfile=/s\nchmod=0777\nusername=u\npassword=p"}, ""},
+		// Two that only add to the end of a log.
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[DEFAULT]\nstdout_logfile=/tmp/x\nstdout_logfile_maxbytes=0\n[program:a]\ncommand=/bin/x\n[program:b]\ncommand=/bin/x"}, ""},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\nnumprocs=3\nstdout_logfile=/tmp/x\nprocess_name=%(process_num)d%(process_num)"},
+			"E115 6:14 a percent sign in process_name does not start a %(name)s"},
 		// What is wrong with a default is one thing, however many sections have it.
 		{map[string]string{"/etc/s.conf": "[DEFAULT]\nautostart=x\n[supervisord]\n[program:a]\ncommand=/bin/x\n[program:b]\ncommand=/bin/x"}, `E111 2:11 "x" is not a value of autostart`},
 		// What follows from an error is no news.
@@ -201,6 +209,7 @@ func TestMask(t *testing.T) {
 		"http://host:80/x":                    "http://host:80/x",
 		"command=x --password-file=/etc/pass": "command=x --password-file=*********",
 		"password":                            "password",
+		"command=x PASSWD=abc":                "command=x PASSWD=***",
 	} {
 		if got := mask(in); got != want {
 			t.Errorf("mask(%q) = %q, want %q", in, got, want)
@@ -372,7 +381,8 @@ func TestCheckIsNotMuchSlower(t *testing.T) {
 	if check > 5*load {
 		t.Errorf("Check takes %v, Load %v", check, load)
 	}
-	if check.Milliseconds() > 500 {
+	// A machine that is busy, or looks for races, is slow for both.
+	if check > 500*time.Millisecond && check > 2*load {
 		t.Errorf("a thousand files take %v, want at most half a second", check)
 	}
 }

@@ -129,7 +129,6 @@ func (p *programReader) shared() process.Spec {
 		}
 		p.refuse(NameTemplate, key, "%(process_num) must be present within process_name when numprocs > 1",
 			"write process_name=%(program_name)s_%(process_num)02d")
-		p.numprocs = 1 // for whoever goes on
 	}
 	if s.StopAsGroup && !s.KillAsGroup {
 		p.refuse(KillAsGroup, "killasgroup", "Cannot set stopasgroup=true and killasgroup=false", "remove killasgroup")
