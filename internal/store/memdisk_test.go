@@ -19,6 +19,7 @@ type memDisk struct {
 	durable map[string]*inode // the directory when it was last synced
 	steps   int               // left until the crash; negative: none comes
 	taken   int
+	within  map[int]bool // the steps that are bytes of a temporary file
 	dead    bool
 	fail    error             // what writing calls return; nil: they work
 	partial int               // bytes that a failing write writes all the same
@@ -235,6 +236,11 @@ func (f *memFile) Write(p []byte) (int, error) {
 	}
 	if f.d.steps > 0 {
 		f.d.steps -= n
+	}
+	for i := range n {
+		if f.i.name == tempName && f.d.within != nil {
+			f.d.within[f.d.taken+i] = true
+		}
 	}
 	f.d.taken += n
 	f.i.data = append(f.i.data, p[:n]...)

@@ -207,6 +207,10 @@ func (s *Store) load(note func(name string, line int, format string, args ...any
 		note(journalName, len(records)+1, "the last change was cut off after %d bytes and is dropped", torn)
 		sound = false
 	}
+	if n := len(records); n > 0 && records[n-1].Seq < s.seq {
+		// The machine died before the journal was emptied, and with changes of it that were only written. The next one would not follow.
+		sound = false
+	}
 	if fresh {
 		note(snapshotName, 0, "is missing; what %s says is kept", journalName)
 	}
@@ -502,13 +506,12 @@ func (s *Store) writeSnapshot() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // what it holds is synced below, or of no use
 	w := bufio.NewWriterSize(f, 1<<16)
 	size := 0
 	put := func(line []byte, end string) {
-		size += len(line) + len(end)
-		w.Write(line)      // the error of a buffer stays and is that of Flush
-		w.WriteString(end) // the same
+		n, _ := w.Write(append(line, end...)) // the error of a buffer stays and is that of Flush
+		size += n
 	}
 	put(header{State: "graced", Seq: s.seq, Count: uint(len(records))}.line(), "\n")
 	for i, r := range records {

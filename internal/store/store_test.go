@@ -508,7 +508,9 @@ func TestTogether(t *testing.T) {
 				}
 				s.Marks()
 				s.Generations()
-				s.Lag()
+				if err := s.Lag(); err != nil {
+					t.Error(err)
+				}
 				if i%5 == 0 {
 					if err := s.Compact(); err != nil {
 						t.Error(err)
