@@ -54,6 +54,30 @@ func TestPlanText(t *testing.T) {
 	}
 }
 
+// TestDiffText renders a plan as a diff.
+func TestDiffText(t *testing.T) {
+	p := control.Plan{Files: []control.PlanFile{{Path: "/etc/s/s.conf"}}, Groups: []control.PlanGroup{
+		{Name: "web", Action: "change", Start: []string{"web:web_2"}, Changes: []control.OptionChange{
+			{Option: "numprocs", Old: "2", New: "3", File: "/etc/s/conf.d/web.conf"}, {Option: "environment", Variable: "A", New: "1", Processes: []string{"web:web_0"}}}},
+		{Name: "db", Action: "keep"}, {Name: "old", Action: "remove", Stop: []string{"old:old"}},
+	}}
+	want := `--- web (running)
++++ web (conf.d/web.conf)
+@@ effective settings @@
+-numprocs=2
++numprocs=3
++environment A=1   ; web:web_0
++web:web_2
+--- old (running)
++++ old (no file)
+@@ effective settings @@
+-old:old
+`
+	if got := diffText(p, "/etc/s"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestWriteCount changes one number in a file and nothing else.
 func TestWriteCount(t *testing.T) {
 	for _, c := range []struct {

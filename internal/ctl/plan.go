@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,11 @@ const (
 )
 
 // planAnswer answers plan, and update --dry-run.
-type planAnswer struct{ control.Plan }
+type planAnswer struct {
+	control.Plan
+
+	diff bool // show the settings as a diff
+}
 
 // planGroup is what happens to one group.
 type planGroup struct{ control.PlanGroup }
@@ -39,7 +44,7 @@ func (g planGroup) Name() string {
 
 func newPlanAnswer(p control.Plan) *planAnswer {
 	p.Schema = "" // the document has it
-	return &planAnswer{p}
+	return &planAnswer{Plan: p}
 }
 
 func (a *planAnswer) Schema() string { return control.PlanSchema }
@@ -52,7 +57,56 @@ func (a *planAnswer) Records() []format.Record {
 	return records(out)
 }
 
-func (a *planAnswer) Text(format.Style) string { return planText(a.Plan, workingDir()) }
+func (a *planAnswer) Text(format.Style) string {
+	if a.diff {
+		return diffText(a.Plan, workingDir())
+	}
+	return planText(a.Plan, workingDir())
+}
+
+// diffText shows the settings that change, group by group, as a diff.
+func diffText(p control.Plan, dir string) string {
+	var b strings.Builder
+	for _, g := range p.Groups {
+		if g.Action == "keep" {
+			continue
+		}
+		file := "no file"
+		if len(p.Files) > 0 && g.Action != "remove" {
+			file = shorten(p.Files[0].Path, dir)
+		}
+		for _, c := range g.Changes {
+			if c.File != "" {
+				file = shorten(c.File, dir)
+				break
+			}
+		}
+		fmt.Fprintf(&b, "--- %s (running)\n+++ %s (%s)\n@@ effective settings @@\n", g.Name, g.Name, file)
+		for _, name := range g.Stop {
+			b.WriteString("-" + name + "\n")
+		}
+		for _, c := range g.Changes {
+			option := c.Option
+			if c.Variable != "" {
+				option += " " + c.Variable
+			}
+			whose := ""
+			if len(c.Processes) > 0 {
+				whose = "   ; " + strings.Join(c.Processes, " ")
+			}
+			if c.Old != "" {
+				fmt.Fprintf(&b, "-%s=%s%s\n", option, c.Old, whose)
+			}
+			if c.New != "" {
+				fmt.Fprintf(&b, "+%s=%s%s\n", option, c.New, whose)
+			}
+		}
+		for _, name := range append(slices.Clone(g.Start), g.Add...) {
+			b.WriteString("+" + name + "\n")
+		}
+	}
+	return b.String()
+}
 
 func (a *planAnswer) exit(c *call) int {
 	if c.exitCode && !a.Empty() {
@@ -87,7 +141,9 @@ func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format
 	if c.watch {
 		return nil, s.watchPlan(ctx, server, c, req, p)
 	}
-	return newPlanAnswer(p), nil
+	a := newPlanAnswer(p)
+	a.diff = c.diff
+	return a, nil
 }
 
 // replan is how often a watched plan is made again.

@@ -34,6 +34,7 @@ type call struct {
 	states   []process.State // only processes in one of these; nil = all
 	exitCode bool            // status: exit 3 when something does not run; plan: exit 2 when there is something to do
 	file     string          // plan: another main file
+	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
 	dryRun   bool            // update, scale: show what would be done
@@ -261,6 +262,8 @@ func (c *call) set(o option) error {
 		c.exitCode = true
 	case "-f", "--file":
 		c.file = o.arg
+	case "--diff":
+		c.diff = true
 	case "--watch":
 		c.watch = true
 	case "--plan":
