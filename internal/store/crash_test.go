@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -19,13 +20,15 @@ import (
 // that was to be durable), nothing is damaged, and it can be gone on with.
 func TestCrashEverywhere(t *testing.T) {
 	r := newRand(t)
-	seed := r.Uint64()
-	whole := newMemDisk()
-	whole.within = map[int]bool{}
-	states, _, _ := history(t, whole, seed, nil)
-	total := whole.taken
-	if total < 1200 || len(states) < 10 {
-		t.Fatalf("a history of %d states and %d steps proves little", len(states), total)
+	var seed uint64
+	var whole *memDisk
+	var states []*model
+	total := 0
+	for total < 1500 || total > 5000 { // neither a history that proves little nor one that takes long
+		seed, whole = r.Uint64(), newMemDisk()
+		whole.within = map[int]bool{}
+		states, _, _ = history(t, whole, seed, nil)
+		total = whole.taken
 	}
 	t.Logf("%d steps", total)
 	for crash := range total {
@@ -115,35 +118,32 @@ func check(t *testing.T, what string, d *memDisk, states []*model, from, to int)
 	}
 }
 
-// fill writes a history to a directory and returns the snapshot, the journal, and the models after each of the journal's changes: the first is that
-// of the snapshot, ends are the lengths of the journal that belong to them.
-func fill(t *testing.T, d disk, seed uint64, size func() int) (states []*model, ends []int) {
+// fill writes a random history to a new directory and returns the models after each of the changes that are in its journal: the first is that of the
+// snapshot, ends are the lengths of the journal that belong to them.
+func fill[D disk](t *testing.T, r *rand.Rand, makeDisk func() D, size func(D) int) (d D, states []*model, ends []int) {
 	t.Helper()
-	r := rand.New(rand.NewPCG(seed, 2))
-	now := clock()
-	s, _ := reopen(t, d, now)
-	m := newModel()
-	for n := range 30 {
-		if n == 15 {
-			if err := s.Compact(); err != nil {
+	for {
+		d, states, ends = makeDisk(), nil, nil
+		now := clock()
+		s, _ := reopen(t, d, now)
+		m := newModel()
+		for n := range 22 {
+			if n == 11 {
+				must(t, s.Compact())
+				states, ends = append(states, m.clone()), append(ends, 0)
+			}
+			if _, err := m.step(s, r, now); err != nil {
 				t.Fatal(err)
 			}
-			states, ends = append(states, m.clone()), append(ends, 0)
+			if n >= 11 && size(d) > ends[len(ends)-1] {
+				states, ends = append(states, m.clone()), append(ends, size(d))
+			}
 		}
-		if _, err := m.step(s, r, now); err != nil {
-			t.Fatal(err)
-		}
-		if n >= 15 && size() > ends[len(ends)-1] {
-			states, ends = append(states, m.clone()), append(ends, size())
+		must(t, s.Close())
+		if len(ends) >= 7 { // not too many steps that changed nothing
+			return d, states, ends
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if len(ends) < 8 {
-		t.Fatalf("only %d changes", len(ends))
-	}
-	return states, ends
 }
 
 // stateAt returns the last state whose lines are all within the first n bytes.
@@ -157,15 +157,10 @@ func stateAt(states []*model, ends []int, n int) (*model, int) {
 
 // TestTruncatedFile cuts a real journal at offsets that are spread over it, and every one of its last change.
 func TestTruncatedFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, journalName)
-	states, ends := fill(t, osDisk{dir}, newRand(t).Uint64(), func() int {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return int(info.Size())
+	d, states, ends := fill(t, newRand(t), func() osDisk { return osDisk{t.TempDir()} }, func(d osDisk) int {
+		return int(stat(t, d.path(journalName)).Size())
 	})
+	dir, path := d.dir, d.path(journalName)
 	snapshot, journal := readFile(t, filepath.Join(dir, snapshotName)), readFile(t, path)
 	for cut := range len(journal) + 1 {
 		if cut%(len(journal)/100) != 0 && cut < ends[len(ends)-2] {
@@ -191,9 +186,7 @@ func TestTruncatedFile(t *testing.T) {
 // TestDamagedByte turns a bit of every byte of both files. Everything before the damage is kept, the file is set aside as it was, and whoever opens
 // the directory next finds nothing wrong.
 func TestDamagedByte(t *testing.T) {
-	whole := newMemDisk()
-	seed := newRand(t).Uint64()
-	states, ends := fill(t, whole, seed, func() int { return len(whole.text(journalName)) })
+	whole, states, ends := fill(t, newRand(t), newMemDisk, func(d *memDisk) int { return len(d.text(journalName)) })
 	snapshot, journal := whole.text(snapshotName), whole.text(journalName)
 
 	for i := range len(journal) {
@@ -203,19 +196,19 @@ func TestDamagedByte(t *testing.T) {
 		s, notices := reopen(t, d, clock())
 		want, end := stateAt(states, ends, i)
 		if diff := want.differs(s); diff != "" {
-			t.Fatalf("seed %d, journal byte %d: %s", seed, i, diff)
+			t.Fatalf("journal byte %d: %s", i, diff)
 		}
 		if i == len(journal)-1 {
 			if len(notices) != 1 || !strings.Contains(notices[0].Text, "cut off") {
-				t.Fatalf("seed %d: a last line without an end: %v", seed, notices)
+				t.Fatalf("a last line without an end: %v", notices)
 			}
 			continue
 		}
 		line := strings.Count(string(damaged[:i]), "\n") + 1
 		if len(notices) != 2 || notices[0].File != "/state/"+journalName || notices[0].Line != line || !strings.Contains(notices[1].Text, "set aside as /state/journal.jsonl.bad-2026") {
-			t.Fatalf("seed %d, journal byte %d of line %d (state ends at %d): %v", seed, i, line, end, notices)
+			t.Fatalf("journal byte %d of line %d (state ends at %d): %v", i, line, end, notices)
 		}
-		healed(t, fmt.Sprintf("seed %d, journal byte %d", seed, i), d, want, journalName, string(damaged))
+		healed(t, fmt.Sprintf("journal byte %d", i), d, want, journalName, string(damaged))
 	}
 
 	// The journal has no copy of what only the snapshot has: of that the records before the damage are left, and nothing that never was.
@@ -228,7 +221,7 @@ func TestDamagedByte(t *testing.T) {
 		kept := max(0, min(line-2, strings.Count(snapshot, "\n")-2))
 		// A snapshot with a sound beginning and nothing after it is what should have been kept.
 		if len(notices) != 2 || notices[0].Line < line || notices[0].Line > line+1 || !strings.Contains(notices[1].Text, "set aside") {
-			t.Fatalf("seed %d, snapshot byte %d of line %d: %v", seed, i, line, notices)
+			t.Fatalf("snapshot byte %d of line %d: %v", i, line, notices)
 		}
 		var records int
 		for _, table := range s.tables {
@@ -243,9 +236,9 @@ func TestDamagedByte(t *testing.T) {
 			}
 		}
 		if records != kept-orphans {
-			t.Fatalf("seed %d, snapshot byte %d of line %d: %d records, want %d without %d orphans", seed, i, line, records, kept, orphans)
+			t.Fatalf("snapshot byte %d of line %d: %d records, want %d without %d orphans", i, line, records, kept, orphans)
 		}
-		healed(t, fmt.Sprintf("seed %d, snapshot byte %d", seed, i), d, nil, snapshotName, string(damaged))
+		healed(t, fmt.Sprintf("snapshot byte %d", i), d, nil, snapshotName, string(damaged))
 	}
 }
 
@@ -399,6 +392,9 @@ func TestCompaction(t *testing.T) {
 			t.Fatalf("the journal grew to %d bytes", grown)
 		}
 	}
+	if n := d.calls["create"]; n > 5 {
+		t.Errorf("%d snapshots were tried", n)
+	}
 	again, notices := reopen(t, d.afterPowerLoss(func(int) int { return 0 }), clock())
 	a, _ := again.Override("web")
 	if b, _ := s.Override("web"); a != b || len(notices) > 0 {
@@ -456,6 +452,42 @@ func TestOldSnapshot(t *testing.T) {
 	_, notices := reopen(t, d, clock())
 	if len(notices) != 2 || !strings.HasPrefix(notices[0].String(), "/state/journal.jsonl:1: change 2 follows a snapshot of change 0: what was between them is missing;") {
 		t.Errorf("%v", notices)
+	}
+}
+
+// TestLinesMissing has a journal out of which somebody took a line.
+func TestLinesMissing(t *testing.T) {
+	d := newMemDisk()
+	s, _ := reopen(t, d, clock())
+	for _, group := range []string{"a", "b", "c"} {
+		must(t, s.SetMark(Mark{Group: group, Kind: Hold}))
+	}
+	lines := strings.SplitAfter(d.text(journalName), "\n")
+	d.with(map[string]string{journalName: lines[0] + lines[2]})
+	again, notices := reopen(t, d, clock())
+	if len(notices) != 2 || notices[0].String() != "/state/journal.jsonl:2: change 3 follows change 1; the changes before it are kept" || len(again.Marks()) != 1 {
+		t.Errorf("%v, %+v", notices, again.Marks())
+	}
+}
+
+// TestBadNames damages a file again and again within a second: none takes the place of another.
+func TestBadNames(t *testing.T) {
+	d := newMemDisk()
+	now := func() time.Time { return time.Unix(0, 0) }
+	for i := range 3 {
+		for _, name := range []string{snapshotName, journalName} {
+			d.with(map[string]string{name: fmt.Sprintf("damage %d\n", i)})
+		}
+		reopen(t, d, now)
+	}
+	var got []string
+	for _, name := range d.names() {
+		if strings.Contains(name, badMark) {
+			got = append(got, strings.TrimSpace(d.text(name)))
+		}
+	}
+	if strings.Join(got, ",") != "damage 0,damage 1,damage 2,damage 0,damage 1,damage 2" {
+		t.Errorf("set aside: %q in %q", got, d.names())
 	}
 }
 

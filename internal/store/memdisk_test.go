@@ -19,6 +19,7 @@ type memDisk struct {
 	durable map[string]*inode // the directory when it was last synced
 	steps   int               // left until the crash; negative: none comes
 	taken   int
+	calls   map[string]int
 	within  map[int]bool // the steps that are bytes of a temporary file
 	dead    bool
 	fail    error             // what writing calls return; nil: they work
@@ -35,7 +36,7 @@ type inode struct {
 }
 
 func newMemDisk() *memDisk {
-	return &memDisk{files: map[string]*inode{}, durable: map[string]*inode{}, steps: -1, broken: map[string]error{}}
+	return &memDisk{files: map[string]*inode{}, durable: map[string]*inode{}, steps: -1, broken: map[string]error{}, calls: map[string]int{}}
 }
 
 // with returns a disk that has these files, safely.
@@ -81,6 +82,7 @@ func (d *memDisk) afterPowerLoss(keep func(n int) int) *memDisk {
 // step takes one step; an error is that the disk is dead, or what the call shall return.
 func (d *memDisk) step(call string, writes bool) error {
 	d.taken++
+	d.calls[call]++
 	if d.steps == 0 {
 		d.dead = true
 	}

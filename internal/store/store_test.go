@@ -256,8 +256,14 @@ func TestOlderProgram(t *testing.T) {
 		`{"kind":"operation","key":"op-7","v":1,"data":{"id":7,"kind":"update","who":"x","began":"2026-01-01T00:00:00Z","result":"","text":"","plan":{"b":1.50,"a":[ ]}}}`,
 		`{"kind":"operation","key":"op-9","v":2,"data":{}}`,
 		`{"kind":"group","key":"h1","v":2,"data":{"name":"web"}}`,
-		`{"kind":"generation","key":"r4","v":2,"data":{"groups":["h1"]}}`,
+		`{"kind":"group","key":"KEY","v":1,"data":{"Name":"web"}}`,
+		`{"kind":"generation","key":"r4","v":2,"data":{"groups":["h1","KEY"]}}`,
 		`{"kind":"sparkle","key":"s","v":3,"data":[1]}`,
+	}
+	var key storedGroup
+	must(t, key.UnmarshalJSON([]byte(`{"Name":"web"}`)))
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], "KEY", key.key())
 	}
 	text := fmt.Sprintf("!{\"state\":\"graced\",\"seq\":9,\"count\":%d,\"records\":[\n!%s\n]}\n", len(lines), strings.Join(lines, ",\n!"))
 	d := newMemDisk().with(map[string]string{snapshotName: sealed(text), journalName: ""})
@@ -307,7 +313,7 @@ func TestOlderProgram(t *testing.T) {
 			t.Errorf("%s\nis not in\n%s", want, snapshot)
 		}
 	}
-	if n := strings.Count(snapshot, `"kind":"group"`); n != 3 {
+	if n := strings.Count(snapshot, `"kind":"group"`); n != 4 {
 		t.Errorf("%d groups: those of a generation that cannot be read could be any", n)
 	}
 }
