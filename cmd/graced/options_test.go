@@ -913,7 +913,7 @@ var optionMasks = []struct {
 	{regexp.MustCompile(`op-\d+`), "op-N"},
 	{regexp.MustCompile(` +\d+\.\d s\n`), "  T s\n"},
 	{regexp.MustCompile(` in \d+\.\d s\n`), " in T s\n"},
-	{regexp.MustCompile(`(?m)^  (1 warning|\d+ warnings) in these files\n`), ""}, // of other cases' files as well
+	{regexp.MustCompile(`(?m)^  (1 warning|\d+ warnings) in these files.*\n`), ""}, // of other cases' files as well
 	{regexp.MustCompile(`(?m)^(plan ID   .*) \+ \d+ included$`), "$1 + N included"},
 }
 

@@ -69,13 +69,19 @@ type script struct {
 	again   bool                // the daemon may be restarting
 }
 
-// known are the lines that verbs may answer under stress: names come and go, and what one script starts another one stops.
+// known are the lines that verbs of supervisorctl may answer under stress: names come and go, and what one script starts another one stops.
 var known = regexp.MustCompile(`^([a-z]+:[a-z_0-9]+: (started|stopped|ERROR \((already started|not running|no such process|no such group|abnormal termination|spawn error)\).*)` +
 	`|[a-z]+: (ERROR \(no such group\)|stopped|(added|removed|updated) process group)|[a-z]+:[a-z_0-9]+ (added|stoped|removed)` +
-	`|No need to update|Not only numprocs has changed.*|Other settings has changed, please use update|ERROR: .*no such (process|group).*` +
-	`|ERROR: no such process/group: [a-z]+|[a-z]+(:[a-z_0-9]+)? +(RUNNING|STARTING|STOPPED|STOPPING|EXITED|BACKOFF|FATAL) .*|  hint: .*` +
-	// Supervisor's update is four calls, between which another script may come.
+	`|No need to update|Not only numprocs has changed.*|Other settings has changed, please use update|ERROR: no such (process/)?group: [a-z]+` +
+	`|[a-z]+(:[a-z_0-9]+)? +(RUNNING|STARTING|STOPPED|STOPPING|EXITED|BACKOFF|FATAL) .*` +
+	// Its update is four calls, between which another script may come.
 	`|error: (ALREADY_ADDED|STILL_RUNNING|BAD_NAME): [a-z]+ \(fault \d+\))$`)
+
+// refusals are the exit codes of gracectl for names that have gone, for what somebody else undid, and for a refused grace_update.
+var refusals = map[int]bool{0: true, 1: true, 11: true}
+
+// troubles are gracectl's errors that these exit codes must not stand for.
+var troubles = regexp.MustCompile(`error\[E(30\d|312|999)\]|panic|goroutine`)
 
 // act does one random thing.
 func (s *script) act() {
@@ -119,6 +125,10 @@ func (s *script) act() {
 			return
 		}
 		complain(out)
+	case ours:
+		if !refusals[code] || troubles.MatchString(strings.ReplaceAll(out, "error[E300]: BAD_NAME", "")) {
+			complain(out)
+		}
 	default:
 		for line := range strings.Lines(out) {
 			if !known.MatchString(strings.TrimSuffix(line, "\n")) {
