@@ -93,11 +93,11 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	}
 	file, err := load()
 	if err != nil {
-		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+		return control.Plan{}, cantReread(err)
 	}
 	c, err := d.scaled(file)
 	if err != nil {
-		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+		return control.Plan{}, cantReread(err)
 	}
 	var u plan.Update
 	var manifest plan.Manifest
