@@ -61,13 +61,23 @@ type rig struct {
 // newRig writes the configuration and starts graced in the foreground.
 func newRig(t *testing.T, conf string) *rig {
 	t.Helper()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.launch(nil, conf)
+	return r
+}
+
+// launch does the same in a directory that may hold files already. wrap is the command that runs the daemon; nil = none.
+func (r *rig) launch(wrap []string, conf string) {
+	t := r.t
+	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: t.TempDir(), bin: bin, exited: make(chan error, 1)}
+	r.bin, r.exited = bin, make(chan error, 1)
 	r.write(conf)
-	r.cmd = exec.Command(filepath.Join(bin, "graced"), "-n", "-s", "-c", filepath.Join(r.dir, "s.conf"))
+	argv := append(wrap, filepath.Join(bin, "graced"), "-n", "-s", "-c", filepath.Join(r.dir, "s.conf"))
+	r.cmd = exec.Command(argv[0], argv[1:]...)
 	var out bytes.Buffer
 	r.cmd.Stdout, r.cmd.Stderr = &out, &out
 	if err := r.cmd.Start(); err != nil {
@@ -86,7 +96,6 @@ func newRig(t *testing.T, conf string) *rig {
 		t.Fatal(err)
 	}
 	r.until("the daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
-	return r
 }
 
 // end shuts the daemon down, once.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -58,6 +59,10 @@ func obeyOne(d *daemon.Daemon, sig os.Signal, logf logFunc) {
 		}
 		logf(daemon.LevelWarn, "received SIGHUP indicating restart request")
 		if err := d.Restart(ctx); err != nil {
+			var fault *control.Error
+			if errors.As(err, &fault) && fault.Placed != "" {
+				err = errors.New(fault.Placed)
+			}
 			logf(daemon.LevelError, "the restart is refused, nothing was stopped: %v", err)
 		}
 	case syscall.SIGUSR2:

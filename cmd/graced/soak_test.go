@@ -162,9 +162,16 @@ type soak struct {
 
 func newSoak(t *testing.T) *soak {
 	s := &soak{rig: &rig{t: t, dir: t.TempDir(), exited: make(chan error, 1)}}
-	s.socket = filepath.Join(s.dir, "innards.sock")
 	s.flip(3)
-	s.cmd = exec.Command(os.Args[0], "-n", "-s", "-e", "critical", "-c", filepath.Join(s.dir, "s.conf"))
+	s.launchSelf("critical")
+	return s
+}
+
+// launchSelf starts the test's own program as the daemon, with the race detector if the test has it.
+func (s *soak) launchSelf(level string) {
+	t := s.t
+	s.socket = filepath.Join(s.dir, "innards.sock")
+	s.cmd = exec.Command(os.Args[0], "-n", "-s", "-e", level, "-c", filepath.Join(s.dir, "s.conf"))
 	s.cmd.Env = append(os.Environ(), soakEnv+"="+s.socket)
 	var out bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
@@ -185,7 +192,20 @@ func newSoak(t *testing.T) *soak {
 		t.Fatal(err)
 	}
 	s.until("the daemon answers", func() bool { _, err := s.Daemon(t.Context()); return err == nil })
-	return s
+}
+
+// innards asks the daemon about itself.
+func (s *soak) innards() (in innards) {
+	s.t.Helper()
+	c, err := net.Dial("unix", s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := json.NewDecoder(c).Decode(&in); err != nil {
+		s.t.Fatal(err)
+	}
+	return in
 }
 
 func (s *soak) flip(n int) {
@@ -252,15 +272,7 @@ func (s *soak) measure(since time.Time) figures {
 	})
 	f := figures{at: time.Since(since), acts: s.acts.Load()}
 	f.fds = s.settled()
-	c, err := net.Dial("unix", s.socket)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer c.Close()
-	var in innards
-	if err := json.NewDecoder(c).Decode(&in); err != nil {
-		s.t.Fatal(err)
-	}
+	in := s.innards()
 	f.goroutines, f.heap = in.Goroutines, in.Heap
 	f.threads, f.rss = s.status()
 	f.zombies = s.zombies()

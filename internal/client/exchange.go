@@ -61,7 +61,8 @@ func (c *Client) exchange(ctx context.Context, verb, path string, payload []byte
 		}
 		return nil, err
 	}
-	h.keepAlive = h.keepAlive && unsent == nil
+	// One that refuses may not have read it either: Supervisor takes what is left of it for the next request.
+	h.keepAlive = h.keepAlive && unsent == nil && (payload == nil || h.status == statusOK)
 	return &response{h, &body{client: c, conn: conn, ctx: ctx, release: release, keepAlive: h.keepAlive, src: bodyOf(h, conn.r)}}, nil
 }
 

@@ -48,6 +48,8 @@ func (c Code) String() string {
 type Error struct {
 	Code Code
 	Text string // the detail, often the name asked for; may be empty
+	// Placed is, with CantReread, the detail in our own words, on one line that begins with "file:line: "; "" = Text says all.
+	Placed string
 	// Raw is set by a client that received a fault string of another form than Error gives: the string as it was.
 	Raw string
 }

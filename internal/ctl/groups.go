@@ -145,6 +145,9 @@ func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
 		s.output("ERROR: already shutting down")
 		return nil
 	case control.CantReread:
+		if _, again := server.Reread(ctx); fault(again) == control.CantReread {
+			err = again // in Supervisor's words
+		}
 		return s.cantReread(err)
 	}
 	if err != nil {

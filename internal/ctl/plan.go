@@ -282,16 +282,19 @@ func groupSummary(g control.PlanGroup) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	live := 0
+	classes := map[string]int{}
 	for _, c := range g.Changes {
-		if c.Class == "live" || c.Class == "next start" {
-			live++
-		}
+		classes[c.Class]++
 	}
-	if live > 0 {
-		parts = append(parts, count(live, "setting")+" live")
+	if n := classes["live"]; n > 0 && g.Action != "replace" {
+		parts = append(parts, count(n, "setting")+" live")
+	}
+	if n := classes["next start"]; n > 0 && g.Action != "replace" {
+		parts = append(parts, count(n, "setting")+" for the next start")
 	}
 	switch n := len(g.Replace); {
+	case n > 1 && g.Action == "replace":
+		parts = append(parts, count(n, "process")+" replaced, all at once")
 	case n > 1:
 		parts = append(parts, count(n, "process")+" replaced, one at a time")
 	case n == 1:

@@ -340,7 +340,7 @@ func successText(e control.ProgressLine) string {
 	if e.PID == 0 {
 		return "new settings for the next start"
 	}
-	return fmt.Sprintf("new settings applied live, still pid %d", e.PID)
+	return fmt.Sprintf("new settings taken over, still pid %d", e.PID)
 }
 
 // draw shows a bar and what is under way, to be drawn over later.

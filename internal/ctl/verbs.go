@@ -180,11 +180,13 @@ func (s *Session) parseCall(verb string, words []string) (*call, error) {
 			words = words[1:]
 			continue
 		}
-		n := min(2, len(words))
-		if n == 2 && words[1] == "--" {
-			n = 1
-		}
+		// One word, and the next one only where the option takes that as its value: it may be an option of its own.
+		n := 1
 		opts, rest, err := getopt(words[:n], short, long)
+		if err != nil && len(words) > 1 && words[1] != "--" {
+			n = 2
+			opts, rest, err = getopt(words[:n], short, long)
+		}
 		if err != nil {
 			return c, c.misused(err.Error())
 		}

@@ -71,6 +71,7 @@ func TestGracectl(t *testing.T) {
 		{name: "exit 2", line: "start", err: "error[E312]: start: which processes? Names, group:*, a pattern, /regular expression/, --state or all\n", exit: 2},
 		{name: "exit 2 of an option", line: "status --nope", err: "error[E312]: status: option --nope not recognized\n", exit: 2},
 		{name: "an option of another verb", line: "status --parallel 2", err: "error[E312]: status: option --parallel not recognized\n", exit: 2},
+		{name: "an option before another one with a value", line: "stop solo --dry-run -o", err: "error[E312]: stop: option -o requires argument\n", exit: 2},
 		{name: "an option without its value", line: "start solo -o", err: "error[E312]: start: option -o requires argument\n", exit: 2},
 		{name: "no state", line: "stop --state DEAD", exit: 2,
 			err: "error[E312]: stop: no state 'DEAD': the states are STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN\n"},

@@ -21,7 +21,7 @@ func (d *Daemon) Restart(ctx context.Context) error {
 	}
 	if d.opts.CheckRestart != nil {
 		if err := d.opts.CheckRestart(c); err != nil {
-			return control.Fault(control.CantReread, err.Error())
+			return cantReread(err)
 		}
 	}
 	return d.quit(ctx, true)

@@ -172,6 +172,9 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 	if r.Fault != nil {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled
+		if s, ok := d.loop.core.Find(r.Group, r.Name); ok && r.Fault.Kind == core.SpawnError && s.SpawnErr != "" {
+			line.Error = s.SpawnErr
+		}
 	}
 	if s, ok := d.loop.core.Find(r.Group, r.Name); ok && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
 		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: op.about.Kind + " " + op.about.ID + ": " + line.Action, By: op.about.Who})

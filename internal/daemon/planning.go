@@ -93,11 +93,11 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	}
 	file, err := load()
 	if err != nil {
-		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+		return control.Plan{}, cantReread(err)
 	}
 	c, err := d.scaled(file)
 	if err != nil {
-		return control.Plan{}, control.Fault(control.CantReread, err.Error())
+		return control.Plan{}, cantReread(err)
 	}
 	var u plan.Update
 	var manifest plan.Manifest
@@ -141,7 +141,12 @@ func showPlan(u plan.Update, active plan.Manifest, c *config.Config) control.Pla
 		t.Replace += len(g.Replace)
 		t.Start += len(g.Start)
 		t.Stop += len(g.Stop)
-		t.Keep += len(g.Live) + len(g.Rename)
+		t.Keep += len(g.Live)
+		for _, change := range p.Changes {
+			if change.Action == plan.RenameProcess && !change.Down {
+				t.Keep++
+			}
+		}
 		for _, name := range p.Kept {
 			if now.Down[name] == plan.Up {
 				t.Keep++

@@ -52,12 +52,22 @@ func (w *desired) set(g process.GroupSpec) {
 func (d *Daemon) load() (*config.Config, error) {
 	c, err := d.opts.Load()
 	if err != nil {
-		return nil, control.Fault(control.CantReread, err.Error())
+		return nil, cantReread(err)
 	}
 	if c, err = d.scaled(c); err != nil {
-		return nil, control.Fault(control.CantReread, err.Error())
+		return nil, cantReread(err)
 	}
 	return c, nil
+}
+
+// cantReread is the fault of files that cannot be used.
+func cantReread(err error) error {
+	fault := control.Fault(control.CantReread, err.Error())
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		fault.Placed = bad.Detail()
+	}
+	return fault
 }
 
 // Reread implements control.Reconcile.

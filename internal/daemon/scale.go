@@ -63,7 +63,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	}
 	file, err := d.opts.Load()
 	if err != nil {
-		return control.Scaling{}, control.Fault(control.CantReread, err.Error())
+		return control.Scaling{}, cantReread(err)
 	}
 	var out control.Scaling
 	var c *config.Config // with the new numbers

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os/user"
@@ -116,7 +119,14 @@ func decode(w http.ResponseWriter, r *http.Request, to any) bool {
 		dismiss(w, status)
 		return false
 	}
-	if err := json.Unmarshal(body, to); err != nil {
+	// A name that is not known is refused: who misspells "groups" must not get all of them.
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(to)
+	if _, more := d.Token(); err == nil && more != io.EOF {
+		err = errors.New("there is more behind the JSON value")
+	}
+	if err != nil {
 		problem(w, http.StatusBadRequest, control.Fault(control.IncorrectParameters, err.Error()))
 		return false
 	}
@@ -155,7 +165,7 @@ func statusOf(c control.Code) int {
 // problem answers with an error.
 func problem(w http.ResponseWriter, status int, fault *control.Error) {
 	writeJSON(w, status, "application/problem+json", control.Problem{
-		Schema: control.ErrorSchema, Title: fault.Code.String(), Status: status, Detail: fault.Text, FaultCode: int(fault.Code),
+		Schema: control.ErrorSchema, Title: fault.Code.String(), Status: status, Detail: cmp.Or(fault.Placed, fault.Text), FaultCode: int(fault.Code),
 	})
 }
 
