@@ -24,7 +24,7 @@ func TestCrashEverywhere(t *testing.T) {
 	var whole *memDisk
 	var states []*model
 	total := 0
-	for total < 1500 || total > 5000 { // neither a history that proves little nor one that takes long
+	for total < 1500 || total > 3000 { // neither a history that proves little nor one that takes long
 		seed, whole = r.Uint64(), newMemDisk()
 		whole.within = map[int]bool{}
 		states, _, _ = history(t, whole, seed, nil)

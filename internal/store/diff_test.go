@@ -40,6 +40,7 @@ func TestDiff(t *testing.T) {
 		one("renamed", process.GroupSpec{Processes: []process.Spec{spec("r", nil)}}),
 		one("listener", process.GroupSpec{Kind: process.KindEventListener, Listener: &process.ListenerSpec{Events: []string{"TICK_5"}, BufferSize: 1, ResultHandler: "a"}}),
 		one("auto", process.GroupSpec{}),
+		one("socket", process.GroupSpec{Kind: process.KindFCGI, Processes: []process.Spec{spec("s", func(s *process.Spec) { s.Socket.URL = "unix:///a" })}}),
 	}}
 	b := Generation{Groups: []process.GroupSpec{
 		one("new", process.GroupSpec{Processes: []process.Spec{spec("n1", nil), spec("n2", nil)}}),
@@ -51,6 +52,7 @@ func TestDiff(t *testing.T) {
 		one("same", process.GroupSpec{}),
 		// An update keeps the file that is open; the history says what changed.
 		one("auto", process.GroupSpec{Processes: []process.Spec{spec("auto", func(s *process.Spec) { s.Stdout.File = process.LogTarget{} })}}),
+		one("socket", process.GroupSpec{Kind: process.KindFCGI, Processes: []process.Spec{spec("s", func(s *process.Spec) { s.Socket.URL, s.Priority = "unix:///b", 1 })}}),
 	}}
 	mask := func(option, variable, text string) string {
 		if option == "environment" && variable == "PASSWORD" {
@@ -75,6 +77,8 @@ listener: result_handler "a" -> "b" (group)
 listener:listener priority "0" -> "7" (live)
 listener:l2 added
 auto:auto stdout_logfile "/x" -> "AUTO" (live)
+socket: socket "unix:///a" -> "unix:///b" (group)
+socket:s priority "0" -> "1" (live)
 gone: removed
 gone:g1 removed
 gone:g2 removed

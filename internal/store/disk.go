@@ -81,9 +81,8 @@ func (d osDisk) lock() (func(), error) {
 	}
 	return func() {
 		// A child that is being forked at this moment has the descriptor as well: closing alone would leave the lock to it.
-		if unix.Flock(int(f.Fd()), unix.LOCK_UN) == nil {
-			f.Close()
-		}
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+		f.Close()
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,6 +124,32 @@ func TestTwoDaemons(t *testing.T) {
 	if err != nil || len(notices) > 0 || len(s.Marks()) != 1 {
 		t.Errorf("after the first has gone: %v %v", err, notices)
 	}
+	must(t, s.Close())
+}
+
+// TestLockInChild closes a store while a child has its descriptors, as one that is being forked does: the directory is free all the same.
+func TestLockInChild(t *testing.T) {
+	dir := t.TempDir()
+	s, _, err := Open(dir, nil)
+	must(t, err)
+	fds, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	inherited := -1
+	for _, fd := range fds {
+		if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to == filepath.Join(dir, lockName) {
+			n, err := strconv.Atoi(fd.Name())
+			must(t, err)
+			inherited, err = syscall.Dup(n)
+			must(t, err)
+		}
+	}
+	if inherited < 0 {
+		t.Fatal("the lock file is not open")
+	}
+	defer syscall.Close(inherited)
+	must(t, s.Close())
+	s, _, err = Open(dir, nil)
+	must(t, err)
 	must(t, s.Close())
 }
 
