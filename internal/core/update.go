@@ -179,7 +179,13 @@ func (s *Supervisor) tuneGroup(g *group) {
 func (s *Supervisor) rename(g *group, c plan.Change) {
 	p := g.byName[c.From]
 	delete(g.byName, c.From)
+	m, marked := s.marks[p.namespec()]
+	delete(s.marks, p.namespec())
 	p.name = c.Name
+	delete(s.marks, p.namespec())
+	if marked {
+		s.marks[p.namespec()] = m
+	}
 	g.byName[p.name] = p
 	delete(g.departed, p.name)
 	s.publish(MemberRenamed{Group: g.name(), From: c.From, Name: c.Name})

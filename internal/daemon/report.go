@@ -7,6 +7,7 @@ import (
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/event"
+	"github.com/graced/graced/internal/store"
 )
 
 // report renders a fact of the core into the main log, in Supervisor's words (contract: process, "Transitions" and "Timers"; logging,
@@ -78,7 +79,11 @@ func (d *Daemon) report(e core.Event) {
 		d.progress(e.Op, "begin", e.Step)
 	case core.StepEnded:
 		d.progress(e.Op, "end", e.Step)
-	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved, core.MemberRenamed:
+	case core.MemberRenamed:
+		if len(d.state.read().Marks()) > 0 {
+			d.files.put(func() { d.state.write(func(s *store.Store) error { return s.RenameProcess(e.Group, e.From, e.Name) }) })
+		}
+	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
 		// The main log of Supervisor does not tell them.
 	}
 }

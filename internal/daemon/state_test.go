@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/graced/graced/internal/control"
@@ -57,6 +58,23 @@ func TestState(t *testing.T) {
 		if want := "r1  started |r2 anna done web +1|r3 bert done new added"; strings.Join(got, "|") != want {
 			t.Errorf("history %s\nwant %s", strings.Join(got, "|"), want)
 		}
+		// A mark goes with its process to another name.
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"new:new_0"}, Mark: control.MarkDisable}); err != nil {
+			t.Fatal(err)
+		}
+		w.write(conf + "[program:new]\ncommand=/bin/new\nprocess_name=fresh\nstdout_logfile=NONE\nstderr_logfile=NONE\n")
+		if got := w.update(ctx, control.UpdateRequest{}); !strings.Contains(got, "=rename new:new_0>new:fresh") {
+			t.Errorf("renamed: %s", got)
+		}
+		synctest.Wait()
+		if s, err := w.d.Standing(ctx); err != nil || len(s.Marks) != 3 || s.Marks[1].Name != "new:fresh" {
+			t.Errorf("marks after the renaming: %+v, %v", s.Marks, err)
+		}
+		w.write(conf + program("new", 1, ""))
+		w.update(ctx, control.UpdateRequest{})
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"new:new_0"}, Mark: control.MarkEnable}); err != nil {
+			t.Fatal(err)
+		}
 		diff, err := w.d.HistoryDiff(ctx, 1, 3)
 		if err != nil || len(diff) != 3 || diff[0].Process != "web_2" || diff[1].Action != "added" {
 			t.Errorf("diff %+v, %v", diff, err)
@@ -75,7 +93,7 @@ func TestState(t *testing.T) {
 			t.Errorf("after a restart:\n%s", got)
 		}
 		s, err := w.d.Standing(ctx)
-		if err != nil || s.Rev != 3 || len(s.Marks) != 2 || len(s.Overrides) != 1 || s.Overrides[0].Count != 3 || s.Overrides[0].InFile != 2 {
+		if err != nil || s.Rev != 5 || len(s.Marks) != 2 || len(s.Overrides) != 1 || s.Overrides[0].Count != 3 || s.Overrides[0].InFile != 2 {
 			t.Errorf("standing %+v, %v", s, err)
 		}
 		if _, err := OpenState(dir, time.Now, func(string) {}); err == nil {
