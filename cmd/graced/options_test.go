@@ -959,3 +959,57 @@ func TestEveryOption(t *testing.T) {
 		}
 	}
 }
+
+// TestAutoLogMoves: a log that becomes AUTO, and one that AUTO has named and is configured again at once, keep one private file of ours; back to a
+// path and to NONE, while the process goes on writing.
+func TestAutoLogMoves(t *testing.T) {
+	t.Parallel()
+	conf := func(options string) string {
+		return "[program:a]\ncommand=/bin/sh %(here)s/talk.sh\nstartsecs=0\n" + options
+	}
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("talk.sh", optionScripts["talk.sh"])
+	r.launch(nil, conf("stdout_logfile=NONE\n"))
+	pid := r.runs("a", process.Running).PID
+	said := 0
+	say := func() string {
+		t.Helper()
+		said++
+		text := fmt.Sprintf("word %d", said)
+		r.must(r.WriteStdin(t.Context(), "a", []byte(text+"\n")))
+		return text
+	}
+	update := func(options string) {
+		t.Helper()
+		r.write(conf(options))
+		if out, code := r.ctl("gracectl", "update"); code != 0 {
+			t.Fatalf("update: exit %d\n%s", code, out)
+		}
+	}
+	say()
+	update("")
+	update("stdout_logfile_maxbytes=1MB\n")
+	text := say()
+	own := func() []string { return r.files("a-stdout---supervisor-*.log") }
+	r.until("the AUTO log is written", func() bool {
+		files := own()
+		return len(files) == 1 && strings.HasSuffix(r.read(filepath.Base(files[0])), text+"\n")
+	})
+	if st, err := os.Stat(own()[0]); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the AUTO log: %v, %v", st, err)
+	}
+	if info := r.infos()["a"]; info.StdoutLog != own()[0] {
+		t.Errorf("status tells of %q, the log is %q", info.StdoutLog, own())
+	}
+	update("stdout_logfile=%(here)s/a.log\n")
+	text = say()
+	r.until("the file is written", func() bool { return r.read("a.log") == text+"\n" })
+	update("stdout_logfile=NONE\n")
+	say()
+	update("stdout_logfile=%(here)s/a.log\n")
+	last := say()
+	r.until("the file is written again", func() bool { return r.read("a.log") == text+"\n"+last+"\n" })
+	if now := r.infos()["a"]; now.PID != pid {
+		t.Errorf("it had pid %d and has %d", pid, now.PID)
+	}
+}

@@ -21,6 +21,27 @@ func createAuto(dir, process, channel, identifier string) (string, error) {
 	return path, s.Create()
 }
 
+// TestAutoModeLater: a log that becomes AUTO is as private, also when it is configured again before its file is made.
+func TestAutoModeLater(t *testing.T) {
+	umask := syscall.Umask(0)
+	defer syscall.Umask(umask)
+	path := filepath.Join(t.TempDir(), "p.log")
+	s := NewStream(Config{Name: "p"}, nil)
+	defer s.Dispose()
+	for _, cfg := range []Config{{Name: "p", Path: path, Auto: true}, {Name: "p", Path: path, MaxBytes: 100}} {
+		if err := s.Reconfigure(cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+}
+
 // TestAutoMode: the file is readable by the daemon's user alone, whether a start makes it or not; one that is made anew later is like any other log.
 func TestAutoMode(t *testing.T) {
 	umask := syscall.Umask(0)

@@ -186,7 +186,7 @@ func (s *Stream) Reconfigure(cfg Config) error {
 	before := s.target
 	old := s.configure(cfg)
 	t, opened := s.target, s.opened
-	s.fresh = cfg.Auto && t != before
+	s.fresh = cfg.Auto && t != before || s.fresh && t == before
 	fresh := s.fresh && opened
 	if fresh {
 		s.fresh = false

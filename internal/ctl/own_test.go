@@ -49,7 +49,7 @@ func TestPlanText(t *testing.T) {
   1 warning in these files: gracectl check
   apply exactly this:  gracectl update --plan 8c1f
 `
-	if got := planText(p, "/etc/s"); got != want {
+	if got := planText(p, "/etc/s", false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -25,7 +25,8 @@ const (
 type planAnswer struct {
 	control.Plan
 
-	diff bool // show the settings as a diff
+	diff  bool // show the settings as a diff
+	other bool // of files that are not the daemon's: no update does it
 }
 
 // planGroup is what happens to one group.
@@ -42,9 +43,9 @@ func (g planGroup) Name() string {
 	return g.PlanGroup.Name + ":*"
 }
 
-func newPlanAnswer(p control.Plan) *planAnswer {
+func newPlanAnswer(p control.Plan, c *call) *planAnswer {
 	p.Schema = "" // the document has it
-	return &planAnswer{Plan: p}
+	return &planAnswer{Plan: p, diff: c.diff, other: c.file != ""}
 }
 
 func (a *planAnswer) Schema() string { return control.PlanSchema }
@@ -61,7 +62,7 @@ func (a *planAnswer) Text(format.Style) string {
 	if a.diff {
 		return diffText(a.Plan, workingDir())
 	}
-	return planText(a.Plan, workingDir())
+	return planText(a.Plan, workingDir(), a.other)
 }
 
 // diffText shows the settings that change, group by group, as a diff.
@@ -141,9 +142,7 @@ func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format
 	if c.watch {
 		return nil, s.watchPlan(ctx, server, c, req, p)
 	}
-	a := newPlanAnswer(p)
-	a.diff = c.diff
-	return a, nil
+	return newPlanAnswer(p, c), nil
 }
 
 // replan is how often a watched plan is made again.
@@ -151,7 +150,7 @@ const replan = time.Second
 
 // watchPlan shows the plan, and again whenever it becomes another one, until Ctrl-C.
 func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req control.PlanRequest, p control.Plan) error {
-	c.Finish(newPlanAnswer(p))
+	c.Finish(newPlanAnswer(p, c))
 	shown, last := p.ID, ""
 	for {
 		timer := time.NewTimer(replan)
@@ -176,7 +175,7 @@ func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req cont
 			return s.changeProblem(ctx, server, err)
 		case p.ID != shown || last != "":
 			shown, last = p.ID, ""
-			c.Finish(newPlanAnswer(p))
+			c.Finish(newPlanAnswer(p, c))
 		}
 	}
 }
@@ -219,8 +218,8 @@ func workingDir() string {
 // signs mark what happens to a group.
 var signs = map[string]string{"keep": "=", "change": "~", "add": "+", "remove": "-", "replace": "r"}
 
-// planText renders a plan for people; paths below dir are shortened.
-func planText(p control.Plan, dir string) string {
+// planText renders a plan for people; paths below dir are shortened. other says that it is about files that are not the daemon's.
+func planText(p control.Plan, dir string, other bool) string {
 	var b strings.Builder
 	files := ""
 	if len(p.Files) > 0 {
@@ -261,7 +260,9 @@ func planText(p control.Plan, dir string) string {
 	if n := len(p.Notes); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
-	fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
+	if !other {
+		fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
+	}
 	return b.String()
 }
 

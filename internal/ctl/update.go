@@ -79,10 +79,10 @@ func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (form
 		case c.plan != "" && c.plan != p.ID:
 			return nil, s.changeProblem(ctx, server, control.Fault(control.StalePlan, "the present one is "+p.ID))
 		case c.dryRun:
-			return newPlanAnswer(p), nil
+			return newPlanAnswer(p, c), nil
 		}
 		if p.Totals.Replace+p.Totals.Stop > 0 {
-			s.write(s.Out, planText(p, workingDir()))
+			s.write(s.Out, planText(p, workingDir(), false))
 			if !s.agrees(ctx, "apply? [y/N] ") {
 				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
 			}

@@ -152,7 +152,7 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 		return nil, err
 	}
 	answer, err := answered[c.verb](s, ctx, server, c)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) {
 		err = ctx.Err() // whatever the broken connection said
 	}
 	return answer, err

@@ -369,7 +369,9 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 			return
 		}
 		for _, p := range u.Plans {
-			d.probe([]process.GroupSpec{p.Desired})
+			if p.Scope == plan.AddGroup || p.Scope == plan.ReplaceGroup {
+				d.probe([]process.GroupSpec{p.Desired})
+			}
 		}
 		reply := make(chan core.Reply, 1)
 		d.command(now, wish{command: core.Update{Op: op.number, Plan: u}, reply: reply})

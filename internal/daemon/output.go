@@ -20,7 +20,7 @@ type processLogs struct {
 	incarnation    atomic.Uint64 // of the life that writes
 	stdout, stderr *childlog.Stream
 	spawned        bool                          // at least once, or about to be
-	auto           struct{ stdout, stderr bool } // the file is one of ours
+	auto           struct{ stdout, stderr string } // the files that are ours; "" = it is none. The streams follow a little later
 	pace           host.Pace
 }
 
@@ -30,8 +30,16 @@ func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
 	stdout, stderr := d.logConfigs(logs, open.Spec, open.Listener)
 	report := func(text string) { d.logf(LevelCritical, "%s", text) }
 	logs.stdout, logs.stderr = childlog.NewStream(stdout, report), childlog.NewStream(stderr, report)
-	logs.auto.stdout, logs.auto.stderr = stdout.Auto, stderr.Auto
+	logs.auto.stdout, logs.auto.stderr = ownFile(stdout), ownFile(stderr)
 	return logs
+}
+
+// ownFile returns the path of a log that AUTO has named, "" for others.
+func ownFile(c childlog.Config) string {
+	if c.Auto {
+		return c.Path
+	}
+	return ""
 }
 
 // logConfigs configures both channels of a process.
@@ -64,11 +72,13 @@ func (d *Daemon) changeLogs(e core.ChangeLogs) {
 	for _, ch := range []struct {
 		stream *childlog.Stream
 		config childlog.Config
-		before bool
-	}{{logs.stdout, stdout, logs.auto.stdout}, {logs.stderr, stderr, logs.auto.stderr}} {
+		own    *string
+	}{{logs.stdout, stdout, &logs.auto.stdout}, {logs.stderr, stderr, &logs.auto.stderr}} {
 		c := ch.config
-		if c.Auto && ch.before {
-			c.Path, c.Auto = ch.stream.Path(), false
+		if c.Auto && *ch.own != "" {
+			c.Path, c.Auto = *ch.own, false
+		} else {
+			*ch.own = ownFile(c)
 		}
 		// Not here: a shard may hold the stream while it waits for the loop.
 		d.files.put(func() {
@@ -77,7 +87,6 @@ func (d *Daemon) changeLogs(e core.ChangeLogs) {
 			}
 		})
 	}
-	logs.auto.stdout, logs.auto.stderr = stdout.Auto, stderr.Auto
 }
 
 // listen sets who hears of the output of one channel. What a listener says on its standard output is its protocol: neither capture tags nor events
