@@ -19,7 +19,7 @@ type processLogs struct {
 	id             process.ID
 	incarnation    atomic.Uint64 // of the life that writes
 	stdout, stderr *childlog.Stream
-	spawned        bool                          // at least once, or about to be
+	spawned        bool                            // at least once, or about to be
 	auto           struct{ stdout, stderr string } // the files that are ours; "" = it is none. The streams follow a little later
 	pace           host.Pace
 }
