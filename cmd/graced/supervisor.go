@@ -39,6 +39,18 @@ func (s *supervisor) load() (*config.Config, error) {
 	return config.Load(s.machine, s.path, s.overrides)
 }
 
+// loadOther reads another main file. What is no file, or is too large for one, is not read.
+func (s *supervisor) loadOther(path string) (*config.Config, error) {
+	const most = 16 << 20
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() || info.Size() > most:
+		return nil, fmt.Errorf("%s is no configuration file", path)
+	}
+	return config.Load(s.machine, path, s.overrides)
+}
+
 // start goes through the sequence of a first start (contract: daemon, "Start sequence"), then supervises until the end.
 func (s *supervisor) start() error {
 	c, err := s.load()
@@ -121,7 +133,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, LoadFile: func(path string) (*config.Config, error) { return config.Load(s.machine, path, s.overrides) },
+		Config: c, Load: s.load, LoadFile: s.loadOther,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,

@@ -138,9 +138,9 @@ func TestService(t *testing.T) {
 		{"Restart", func(c *Client) (any, error) { return done(c.Restart(background)) }, nil, "Restart()"},
 		{"SendRemote", func(c *Client) (any, error) { return done(c.SendRemote(background, "kind", "data")) }, nil, "SendRemote(kind, data)"},
 		{"Plan", func(c *Client) (any, error) {
-			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}, File: "/f"})
+			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}})
 		},
-			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File:/f})"},
+			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File:})"},
 		{"Update", func(c *Client) (any, error) { return c.Update(background, control.UpdateRequest{Plan: "1"}) }, op, ""},
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})

@@ -89,7 +89,7 @@ func (p *programReader) shared() process.Spec {
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
 	s.ExitCodes = read(p.reader, "exitcodes", []int{0}, ParseExitCodes)
 	s.RedirectStderr = p.bool("redirect_stderr", false)
-	p.numprocs = read(p.reader, "numprocs", 1, p.m.count)
+	p.numprocs = p.count()
 	p.first = p.int("numprocs_start", 0)
 	if nums, ok := p.scaled[name]; ok {
 		p.numprocs = len(nums)

@@ -67,6 +67,18 @@ func (p *programReader) numsOf() []int {
 	return nums
 }
 
+// count reads numprocs. A share of the processors is written as people write it, though a percent sign means something else in a value.
+func (p *programReader) count() int {
+	if e, ok := p.raw("numprocs"); ok {
+		if share, found := strings.CutSuffix(strip(e.value), "%"); found && share != "" && strings.Trim(share, "0123456789") == "" {
+			if n, err := p.m.count(e.value); err == nil {
+				return n
+			}
+		}
+	}
+	return read(p.reader, "numprocs", 1, p.m.count)
+}
+
 // count parses numprocs: a number, or a share of the machine's processors, which Supervisor does not know: "auto" and "cores" are one for
 // each, "cores-1" one less (but never none), "50%" half of them, rounded up.
 func (m Machine) count(s string) (int, error) {

@@ -185,7 +185,8 @@ type ScaledProgram struct {
 	InFile   int      `json:"in_file"`
 	File     string   `json:"file,omitempty"` // where that stands, or its section
 	Line     int      `json:"line,omitempty"`
-	Nums     []int    `json:"nums"` // process_num of each
+	SHA256   string   `json:"sha256,omitempty"` // of that file, as the daemon reads it
+	Nums     []int    `json:"nums"`             // process_num of each
 	Override bool     `json:"override"`
 	Start    []string `json:"start"`
 	Stop     []string `json:"stop"`

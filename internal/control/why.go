@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Explain tells what became of a process and why.
@@ -42,6 +44,16 @@ type Moment struct {
 	Signal  string  `json:"signal,omitempty"`
 	// with exit: whether it was in exitcodes, or asked for
 	Expected bool `json:"expected,omitempty"`
+}
+
+// Printable returns a text without what a terminal would take for an order.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // callerKey is the key of a caller in a context.

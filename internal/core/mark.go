@@ -1,6 +1,10 @@
 package core
 
-import "github.com/graced/graced/internal/process"
+import (
+	"maps"
+
+	"github.com/graced/graced/internal/process"
+)
 
 // Mark is what a user has said about a process, or about all of a group.
 type Mark int
@@ -28,9 +32,7 @@ func (s *Supervisor) setMark(do SetMark) *Fault {
 	}
 	name := process.Namespec{Group: do.Target.Group, Process: do.Target.Process}
 	if do.Target.Process == "" {
-		for _, p := range list {
-			delete(s.marks, p.namespec())
-		}
+		maps.DeleteFunc(s.marks, func(n process.Namespec, _ Mark) bool { return n.Group == do.Target.Group }) // also of those that have gone
 	}
 	if do.Mark == Free && (do.Target.Process == "" || s.marks[process.Namespec{Group: name.Group}] == Free) {
 		delete(s.marks, name)

@@ -76,6 +76,8 @@ func TestMarks(t *testing.T) {
 	}
 	check("enable one", step(Command{Req: 5, Do: SetMark{one("b"), Free}}), "[]")
 	check("new members", step(Command{Do: AddProcesses{Group: "g", Specs: []process.Spec{spec("d", "x")}}}), "[]")
+	check("hold one that goes", step(Command{Req: 9, Do: SetMark{one("d"), Held}}), "[]")
+	check("it goes", step(Command{Req: 10, Do: RemoveProcess{Group: "g", Name: "d"}}), "[]")
 	check("enable all", step(Command{Req: 6, Do: SetMark{Target{Group: "g", Text: "g"}, Free}}), "[]")
 	if len(s.Marks()) != 0 {
 		t.Errorf("marks %v", s.Marks())

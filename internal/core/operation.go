@@ -83,7 +83,7 @@ func (g *group) byOrder(list []*proc) {
 
 // comeBack keeps a leaving member after all and reports whether it is to be started now.
 func (s *Supervisor) comeBack(p *proc) bool {
-	p.fate = stays
+	p.fate, p.lazy = stays, false
 	s.releaseWith(p, forGone, func(waiter) *Fault {
 		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
 	})

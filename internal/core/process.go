@@ -31,6 +31,7 @@ type proc struct {
 	fate      fate
 	tries     int  // failed starts in a row
 	short     int  // lives in a row that were too short to restart at once
+	lazy      bool // goes, but is not stopped
 	again     bool // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool // SIGKILL was refused: nobody waits for it any more
 

@@ -239,7 +239,7 @@ func (s *Supervisor) awaitEnd(st *step, starts bool) {
 func (s *Supervisor) removePlanned(st *step) {
 	s.begun(st)
 	if p := st.proc; st.change.Lazy && (p.state == process.Starting || p.state == process.Running) {
-		p.again, p.fate = false, goes
+		p.again, p.fate, p.lazy = false, goes, true
 		s.over(st, nil)
 		return
 	}

@@ -86,6 +86,12 @@ func (s *Supervisor) manifestGroup(g *group) plan.Group {
 			}
 			out.Leaving[p.name] = true
 		}
+		if p.lazy && p.fate == goes {
+			if out.Lazy == nil {
+				out.Lazy = map[string]bool{}
+			}
+			out.Lazy[p.name] = true
+		}
 		if s.mark(p) == Held {
 			if out.Held == nil {
 				out.Held = map[string]bool{}

@@ -50,24 +50,58 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 		}
 		return would, nil
 	}
-	for _, name := range c.words {
-		marks, err := server.Mark(ctx, control.MarkRequest{Names: []string{name}, Mark: c.verb, Note: c.note})
-		if fault(err) == control.BadName {
-			all, err := server.Processes(ctx)
-			if err != nil {
-				return a, err
-			}
-			return a, s.nothingCalled(c, name, all)
-		}
-		if err != nil {
-			return a, s.changeProblem(ctx, server, err)
-		}
-		for _, m := range marks {
-			a.Marks = append(a.Marks, markRecord{m})
-			c.Show(markRecord{m})
-		}
+	names, err := s.markNames(ctx, server, c)
+	if err != nil {
+		return a, err
+	}
+	marks, err := server.Mark(ctx, control.MarkRequest{Names: names, Mark: c.verb, Note: c.note})
+	for _, m := range marks {
+		a.Marks = append(a.Marks, markRecord{m})
+		c.Show(markRecord{m})
+	}
+	if err != nil {
+		return a, s.changeProblem(ctx, server, err)
 	}
 	return a, nil
+}
+
+// markNames are the names that words mean: processes, and "group:*" for whole groups. A mark can be taken back also of what is not there any more.
+func (s *Session) markNames(ctx context.Context, server Proxy, c *call) ([]string, error) {
+	var gone map[string]bool
+	if standing, err := server.Standing(ctx); err == nil && c.verb == control.MarkEnable {
+		gone = map[string]bool{}
+		for _, m := range standing.Marks {
+			gone[m.Name] = true
+		}
+	}
+	var names, words []string
+	for _, w := range c.words {
+		if gone[w] {
+			names = append(names, w)
+		} else {
+			words = append(words, w)
+		}
+	}
+	if len(words) == 0 {
+		return names, nil
+	}
+	units, err := s.chosen(ctx, server, c, words)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range units {
+		switch {
+		case u.whole == nil:
+			for _, p := range u.members {
+				names = append(names, fullName(p))
+			}
+		default:
+			for _, g := range groupNames(u.members) {
+				names = append(names, g+":*")
+			}
+		}
+	}
+	return names, nil
 }
 
 // historyAnswer answers history.

@@ -151,7 +151,11 @@ func (d *daemon) Mark(_ context.Context, req control.MarkRequest) ([]control.Mar
 	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
 		return nil, err
 	}
-	return []control.Marked{{Name: req.Names[0], Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note}}, nil
+	var out []control.Marked
+	for _, name := range req.Names {
+		out = append(out, control.Marked{Name: name, Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note})
+	}
+	return out, nil
 }
 
 func (d *daemon) History(context.Context) ([]control.Generation, error) {

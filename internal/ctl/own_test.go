@@ -1,6 +1,8 @@
 package ctl
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +94,8 @@ func TestWriteCount(t *testing.T) {
 		{"not there", "[program:a]\ncommand=x\n", 1, "[program:a]\nnumprocs=5\ncommand=x\n", ""},
 		{"section at the end", "[program:a]", 1, "[program:a]\nnumprocs=5\n", ""},
 		{"moved", "[program:a]\ncommand=x\n", 2, "", ":2 is not the line of numprocs any more"},
+		{"goes on below", "[program:a]\nnumprocs=\n  2\n", 2, "", ":2: the value of numprocs goes on in the next line: put it on one line first"},
+		{"a comment below", "[program:a]\nnumprocs=3\n  ; not more\n", 2, "[program:a]\nnumprocs=5\n  ; not more\n", ""},
 		{"shorter", "[program:a]\n", 9, "", "has no line 9 any more"},
 	} {
 		path := filepath.Join(t.TempDir(), "s.conf")
@@ -102,7 +106,8 @@ func TestWriteCount(t *testing.T) {
 		if err := os.Symlink(path, link); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := writeCount(link, c.line, 5)
+		sum := sha256.Sum256([]byte(c.text))
+		_, _, err := writeCount(link, hex.EncodeToString(sum[:]), c.line, 5)
 		got, _ := os.ReadFile(path)
 		if c.err != "" {
 			if err == nil || !strings.HasSuffix(err.Error(), c.err) || string(got) != c.text {
@@ -118,5 +123,17 @@ func TestWriteCount(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", c.name, left)
 		}
+	}
+}
+
+// TestWriteCountElsewhere leaves a file alone that is not the one which the daemon has read.
+func TestWriteCountElsewhere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.conf")
+	if err := os.WriteFile(path, []byte("[program:a]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := writeCount(path, "00", 1, 5)
+	if got, _ := os.ReadFile(path); err == nil || !strings.HasSuffix(err.Error(), "the file that the daemon has read") || string(got) != "[program:a]\n" {
+		t.Errorf("%v, %q", err, got)
 	}
 }

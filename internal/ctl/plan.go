@@ -252,11 +252,6 @@ func planText(p control.Plan, dir string, other bool) string {
 	t := p.Totals
 	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
 	overrideLines(&b, p, dir)
-	for _, n := range p.Notes {
-		if n.Code == "W180" {
-			fmt.Fprintf(&b, "  warning[%s]: %s   %s:%d\n", n.Code, n.Message, shorten(n.File, dir), n.Line)
-		}
-	}
 	if n := len(p.Notes); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
@@ -266,8 +261,17 @@ func planText(p control.Plan, dir string, other bool) string {
 	return b.String()
 }
 
-// overrideLines tells of programs that have another number of processes than the files say.
+// overrideLines tells what else there is to know: of programs that have another number of processes than the files say, and of what an update
+// does not take over.
 func overrideLines(b *strings.Builder, p control.Plan, dir string) {
+	for _, n := range p.Notes {
+		switch n.Code {
+		case "W180":
+			fmt.Fprintf(b, "  warning[%s]: %s   %s:%d\n", n.Code, n.Message, shorten(n.File, dir), n.Line)
+		case "W181":
+			fmt.Fprintf(b, "  warning[%s]: %s\n", n.Code, n.Message)
+		}
+	}
 	for _, o := range p.Overrides {
 		if o.Count != o.InFile {
 			fmt.Fprintf(b, "  %s is scaled to %d; %s:%d says numprocs=%d (gracectl scale %s=file ends that)\n", o.Program, o.Count, shorten(o.File, dir), o.Line, o.InFile, o.Program)

@@ -2,6 +2,8 @@ package ctl
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +117,9 @@ func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (forma
 				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
 			}
 		}
+		if c.write && !isLocal(s.ServerURL) {
+			return nil, c.misused("--write needs the daemon on this machine: its files are there")
+		}
 		if c.write {
 			if err := s.writeCounts(c, would); err != nil {
 				return nil, &format.Problem{Code: "E316", Title: "the file was not written", Detail: err.Error(), Hint: "nothing was changed for the program it is about"}
@@ -156,7 +161,7 @@ func (s *Session) writeCounts(c *call, would control.Scaling) error {
 		if p.After == p.InFile {
 			continue
 		}
-		before, after, err := writeCount(p.File, p.Line, p.After)
+		before, after, err := writeCount(p.File, p.SHA256, p.Line, p.After)
 		if err != nil {
 			return fmt.Errorf("cannot write numprocs of %s: %w", p.Program, err)
 		}
@@ -176,7 +181,7 @@ func (s *Session) writeCounts(c *call, would control.Scaling) error {
 
 // writeCount changes the numprocs in one line of a file, or adds it below the line of the section. Comments and everything else stay. The file
 // is replaced as a whole or not at all.
-func writeCount(path string, line, n int) (before, after string, err error) {
+func writeCount(path, sha string, line, n int) (before, after string, err error) {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved // the link stays one
 	}
@@ -187,6 +192,9 @@ func writeCount(path string, line, n int) (before, after string, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return "", "", err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != sha {
+		return "", "", fmt.Errorf("%s is not, or not any more, the file that the daemon has read", path)
 	}
 	lines := strings.SplitAfter(string(data), "\n")
 	if line < 1 || line > len(lines) {
@@ -208,6 +216,9 @@ func writeCount(path string, line, n int) (before, after string, err error) {
 			return "", "", fmt.Errorf("%s:%d is not the line of numprocs any more", path, line)
 		}
 		value := text[cut+1:]
+		if line < len(lines) && strings.TrimSpace(value) == "" || line < len(lines) && continues(lines[line]) {
+			return "", "", fmt.Errorf("%s:%d: the value of numprocs goes on in the next line: put it on one line first", path, line)
+		}
 		lead := value[:len(value)-len(strings.TrimLeft(value, " \t"))]
 		rest := ""
 		if i := strings.IndexAny(value[len(lead):], " \t"); i >= 0 {
@@ -217,6 +228,12 @@ func writeCount(path string, line, n int) (before, after string, err error) {
 		lines[line-1] = after + end
 	}
 	return before, after, replaceFile(path, info, strings.Join(lines, ""))
+}
+
+// continues reports whether a line goes on with the value of the one before.
+func continues(line string) bool {
+	text := strings.TrimSpace(line)
+	return text != "" && (line[0] == ' ' || line[0] == '\t') && text[0] != '#' && text[0] != ';'
 }
 
 // replaceFile writes a file anew beside the old one and puts it in its place, with the same mode.

@@ -269,7 +269,9 @@ func (c *call) set(o option) error {
 	case "--watch":
 		c.watch = true
 	case "--plan":
-		c.plan = o.arg
+		if c.plan = o.arg; o.arg == "" {
+			return c.misused("--plan needs the identifier of a plan")
+		}
 	case "--dry-run":
 		c.dryRun = true
 	case "-y", "--yes":

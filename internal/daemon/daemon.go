@@ -117,12 +117,14 @@ func New(opts Options) (*Daemon, error) {
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
 		times:   map[process.ID]*timeline{},
+		source:  map[string]*config.Config{},
 		desired: desire(c),
 	}
 	d.mood.Store(int64(control.MoodRunning))
 	d.ident.Store(&c.Supervisord.Identifier)
 	for _, g := range c.Groups {
 		d.loop.desired.taken[g.Name] = true
+		d.loop.source[g.Name] = c
 	}
 	d.bootConfig = c
 	if d.state.onDisk() {

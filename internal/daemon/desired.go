@@ -27,6 +27,7 @@ func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) ([]control.M
 	if !ok {
 		return nil, control.Fault(control.IncorrectParameters, "mark "+strconv.Quote(req.Mark)+" is none of hold, disable, enable")
 	}
+	req.Note = control.Printable(req.Note)
 	out := []control.Marked{}
 	for _, name := range req.Names {
 		target := coreTarget(control.Target{Name: name})
@@ -67,7 +68,8 @@ func (d *Daemon) History(context.Context) ([]control.Generation, error) {
 func (d *Daemon) HistoryDiff(_ context.Context, from, to int) ([]control.GenerationChange, error) {
 	kept := d.state.read()
 	var both [2]store.Generation
-	for i, rev := range []int{from, to} {
+	for i, rev := range []int{1: from, 0: to} { // first what was asked for, then the one before it
+		i = 1 - i
 		if rev == 0 && i == 0 {
 			continue // before the first there was nothing
 		}
@@ -119,7 +121,7 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	if file, err := d.opts.Load(); err == nil {
 		if file, err = d.scaled(file); err == nil {
 			same := false
-			if d.do(ctx, func(core.Now) { same = plan.Minimal(d.loop.core.Manifest(), file.Groups, nil).Empty() }) && same {
+			if d.do(ctx, func(core.Now) { same = plan.Minimal(d.loop.core.Manifest(), file.Groups, nil).Empty() }) && same && len(d.daemonNotes(file)) == 0 {
 				out.Newer = []string{}
 			}
 		}

@@ -29,6 +29,7 @@ func (d *Daemon) GraceUpdate(ctx context.Context, name string) (control.GraceRes
 			return nil, errNothing
 		}
 		d.loop.desired.set(p.Desired)
+		d.loop.source[p.Group] = c
 		return core.Apply{Plan: p}, nil
 	})
 	result := control.GraceResult{Group: p.Group}
@@ -81,6 +82,7 @@ func (d *Daemon) UpdateNumprocs(ctx context.Context, group string) (control.Nump
 			answer = control.Numprocs{Type: "add", Processes: plan.QualifiedNames(p.Group, fresh)}
 		}
 		d.loop.desired.set(p.Desired)
+		d.loop.source[p.Group] = c
 		return core.Leave{Plan: p}, nil
 	})
 	if err != nil && !errors.Is(err, errNothing) {

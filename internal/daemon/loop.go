@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
@@ -177,6 +178,7 @@ type loop struct {
 	logs    map[process.ID]*processLogs
 	opened  []process.ID // logs that were opened in this turn
 	times   map[process.ID]*timeline
+	source  map[string]*config.Config // what the settings of a group come from; nil = from the last-read files
 	desired desired
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,7 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 		d.loop.core.SetIdentifier(c.Supervisord.Identifier)
 		for _, g := range c.Groups {
 			fresh.taken[g.Name] = true
+			d.loop.source[g.Name] = c
 		}
 		return
 	}
@@ -79,6 +81,7 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 		if g, ok := fresh.group(name); ok {
 			d.loop.desired.set(g)
 			taken[name] = true
+			d.loop.source[name] = c
 			continue
 		}
 		d.loop.desired.groups = slices.DeleteFunc(slices.Clone(d.loop.desired.groups), func(g process.GroupSpec) bool { return g.Name == name })
@@ -115,6 +118,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 		d.plans.remember(u.ID(), req.Groups)
 	}
 	out := showPlan(u, manifest, c)
+	if req.File == "" {
+		out.Notes = append(out.Notes, d.daemonNotes(file)...)
+	}
 	out.Overrides = d.overrides(file)
 	return out, nil
 }
@@ -267,6 +273,24 @@ func countChanges(active, desired process.GroupSpec, c *config.Config) []control
 		out = append(out, showDifference(plan.Difference{
 			Option: "numprocs", Class: process.Identity, Old: strconv.Itoa(before[name]), New: strconv.Itoa(after[name]),
 		}, c.Place(name, "numprocs")))
+	}
+	return out
+}
+
+// daemonNotes tells of sections that only a restart of the daemon takes over.
+func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
+	out := []control.PlanNote{}
+	was := d.opts.Config
+	for _, part := range []struct {
+		name string
+		same bool
+	}{
+		{"[supervisord]", reflect.DeepEqual(was.Supervisord, c.Supervisord)}, {"[unix_http_server] or [inet_http_server]", reflect.DeepEqual(was.Servers, c.Servers)},
+		{"[rpcinterface:x]", reflect.DeepEqual(was.RPCInterfaces, c.RPCInterfaces)}, {"[graced]", reflect.DeepEqual(was.Graced, c.Graced)},
+	} {
+		if !part.same {
+			out = append(out, control.PlanNote{Code: "W181", File: c.Path, Message: part.name + " has changed: only a restart of the daemon takes it over (gracectl reload)"})
+		}
 	}
 	return out
 }

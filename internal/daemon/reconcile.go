@@ -113,6 +113,7 @@ func (d *Daemon) AddGroup(ctx context.Context, name string) error {
 		}
 		if !slices.Contains(d.loop.core.Groups(), name) {
 			d.loop.desired.taken[name] = true
+			d.loop.source[name] = d.loop.desired.config
 			d.probe([]process.GroupSpec{g})
 		}
 		return core.AddGroups{Groups: []process.GroupSpec{g}}, nil

@@ -65,11 +65,16 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	if err != nil {
 		return control.Scaling{}, cantReread(err)
 	}
+	for i, t := range req.Targets {
+		if slices.ContainsFunc(req.Targets[:i], func(o control.ScaleTarget) bool { return o.Program == t.Program }) {
+			return control.Scaling{}, control.Fault(control.IncorrectParameters, t.Program+" is named twice")
+		}
+	}
 	var out control.Scaling
-	var c *config.Config // with the new numbers
+	var sources map[string]*config.Config // of the groups that change, with the new numbers
 	prepare := func(core.Now) (plan.Update, error) {
 		u, scaling, scaled, err := d.planScale(file, req, victim)
-		out, c = scaling, scaled
+		out, sources = scaling, scaled
 		return u, err
 	}
 	if req.DryRun {
@@ -82,15 +87,17 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
 	begin := func() (<-chan core.Reply, uint64, error) {
 		done, behind, err := d.begin(op, prepare, func() error {
-			d.loop.desired.config = c
 			for _, p := range out.Programs {
 				if p.Override {
 					d.counts.set(p.Program, p.Nums)
 				} else {
 					d.counts.set(p.Program, nil)
 				}
+			}
+			for name, c := range sources {
+				d.loop.source[name] = c
 				for _, g := range c.Groups {
-					if slices.ContainsFunc(g.Processes, func(s process.Spec) bool { return s.Program == p.Program }) {
+					if g.Name == name {
 						d.loop.desired.set(g)
 					}
 				}
@@ -133,73 +140,81 @@ func highest(a, b process.Status) int { return b.Spec.Num - a.Spec.Num }
 
 // planScale plans new numbers of processes. It runs in the loop.
 func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim func(a, b process.Status) int) (
-	plan.Update, control.Scaling, *config.Config, error,
+	plan.Update, control.Scaling, map[string]*config.Config, error,
 ) {
 	scaling := control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}
 	nums := d.counts.get()
 	if nums == nil {
 		nums = map[string][]int{}
 	}
-	base := d.loop.desired.config
 	for _, t := range req.Targets {
 		members, err := d.members(t.Program)
 		if err != nil {
 			return plan.Update{}, scaling, nil, err
 		}
-		var present []int
+		var present, held []int
 		for _, m := range members {
 			if !m.Leaving && !slices.Contains(present, m.Spec.Num) {
 				present = append(present, m.Spec.Num)
+				if d.loop.core.MarkOf(m.ID) == core.Held {
+					held = append(held, m.Spec.Num)
+				}
 			}
 		}
 		slices.Sort(present)
 		inFile := file.Nums(t.Program)
-		want, err := wantedNums(t, present, inFile, members, victim)
+		want, err := wantedNums(t, present, held, inFile, members, victim)
 		if err != nil {
 			return plan.Update{}, scaling, nil, err
 		}
 		at := file.Place(t.Program, "numprocs")
 		p := control.ScaledProgram{
-			Program: t.Program, Before: len(present), After: len(want), InFile: len(inFile), File: at.File, Line: at.Line, Nums: want, Override: t.To != control.ScaleToFile && !slices.Equal(want, inFile),
+			Program: t.Program, Before: len(present), After: len(want), InFile: len(inFile), File: at.File, Line: at.Line, SHA256: file.Sums[at.File], Nums: want, Override: t.To != control.ScaleToFile && !slices.Equal(want, inFile),
 			Start: []string{}, Stop: []string{}, Leave: []string{},
 		}
 		scaling.Programs = append(scaling.Programs, p)
 		nums[t.Program] = want
 	}
-	c, err := base.Scaled(nums)
-	if err != nil {
-		return plan.Update{}, scaling, nil, control.Fault(control.IncorrectParameters, err.Error())
+	var programs []string
+	for _, t := range req.Targets {
+		programs = append(programs, t.Program)
 	}
 	var u plan.Update
+	sources := map[string]*config.Config{}
 	for _, active := range d.loop.core.Manifest().Groups {
+		// New members get what the others of their group run with.
+		base := d.loop.source[active.Name]
+		if base == nil {
+			base = d.loop.desired.config
+		}
+		c, err := base.Scaled(nums)
+		if err != nil {
+			return plan.Update{}, scaling, nil, control.Fault(control.IncorrectParameters, err.Error())
+		}
 		i := slices.IndexFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == active.Name })
-		if i < 0 {
+		if i < 0 || !slices.ContainsFunc(slices.Concat(active.Processes, c.Groups[i].Processes), func(s process.Spec) bool { return slices.Contains(programs, s.Program) }) {
 			continue
 		}
-		for k := range scaling.Programs {
-			p := &scaling.Programs[k]
-			if !slices.ContainsFunc(slices.Concat(active.Processes, c.Groups[i].Processes), func(s process.Spec) bool { return s.Program == p.Program }) {
-				continue
-			}
-			one := plan.Scale(active, c.Groups[i], p.Program, req.Lazy)
-			if one.Empty() {
-				continue
-			}
-			u.Plans = append(u.Plans, one)
-			for _, ch := range one.Changes {
-				name := active.Name + ":" + ch.Name
-				switch {
-				case ch.Action != plan.RemoveProcess:
-					p.Start = append(p.Start, name)
-				case ch.Lazy:
-					p.Leave = append(p.Leave, name)
-				default:
-					p.Stop = append(p.Stop, name)
-				}
+		sources[active.Name] = c
+		one := plan.Scale(active, c.Groups[i], programs, req.Lazy)
+		if one.Empty() {
+			continue
+		}
+		u.Plans = append(u.Plans, one)
+		for _, ch := range one.Changes {
+			p := &scaling.Programs[slices.Index(programs, ch.Spec.Program)]
+			name := active.Name + ":" + ch.Name
+			switch {
+			case ch.Action != plan.RemoveProcess:
+				p.Start = append(p.Start, name)
+			case ch.Lazy:
+				p.Leave = append(p.Leave, name)
+			default:
+				p.Stop = append(p.Stop, name)
 			}
 		}
 	}
-	return u, scaling, c, nil
+	return u, scaling, sources, nil
 }
 
 // members returns the processes of a program. A group's name will do when all its members are of one program.
@@ -216,10 +231,12 @@ func (d *Daemon) members(program string) ([]process.Status, error) {
 	return out, nil
 }
 
-// wantedNums says which processes a program is to have.
-func wantedNums(t control.ScaleTarget, present, inFile []int, members []process.Status, victim func(a, b process.Status) int) ([]int, error) {
+// wantedNums says which processes a program is to have. Those that are held stay.
+func wantedNums(t control.ScaleTarget, present, held, inFile []int, members []process.Status, victim func(a, b process.Status) int) ([]int, error) {
 	if t.To == control.ScaleToFile {
-		return inFile, nil
+		want := slices.Concat(inFile, held)
+		slices.Sort(want)
+		return slices.Compact(want), nil
 	}
 	text, relative := t.To, 0
 	if strings.HasPrefix(text, "+") || strings.HasPrefix(text, "-") {
@@ -227,7 +244,7 @@ func wantedNums(t control.ScaleTarget, present, inFile []int, members []process.
 	}
 	n, err := strconv.Atoi(text)
 	n += relative
-	const most = 1_000_000
+	const most = 10_000 // more is a typing error, and can still be written into the file
 	if err != nil || n < 0 || n > most {
 		return nil, control.Fault(control.IncorrectParameters, fmt.Sprintf("%s=%s: write a number of processes up to %d, +N, -N or file", t.Program, t.To, most))
 	}
@@ -246,9 +263,12 @@ func wantedNums(t control.ScaleTarget, present, inFile []int, members []process.
 		slices.SortStableFunc(leaving, highest)
 		slices.SortStableFunc(leaving, victim)
 		for _, m := range leaving {
-			if i := slices.Index(want, m.Spec.Num); i >= 0 && len(want) > n {
+			if i := slices.Index(want, m.Spec.Num); i >= 0 && len(want) > n && !slices.Contains(held, m.Spec.Num) {
 				want = slices.Delete(want, i, i+1)
 			}
+		}
+		if len(want) > n {
+			return nil, control.Fault(control.IncorrectParameters, fmt.Sprintf("%s=%s: %d processes of it are held: gracectl enable them first", t.Program, t.To, len(held)))
 		}
 	}
 	slices.Sort(want)

@@ -280,7 +280,7 @@ func TestScale(t *testing.T) {
 			{"4", control.ScaleRequest{}, "+start web:web_2\n+start web:web_3\n=start web:web_2\n=start web:web_3\ndone ", "db:db_0 web:web_0 web:web_1 web:web_2 web:web_3"},
 			{"-1", control.ScaleRequest{Victim: "newest"}, "+stop web:web_3\n=stop web:web_3\ndone ", "db:db_0 web:web_0 web:web_1 web:web_2"},
 			{"3", control.ScaleRequest{}, "nothing ", "db:db_0 web:web_0 web:web_1 web:web_2"},
-			{"-5", control.ScaleRequest{}, "INCORRECT_PARAMETERS: web=-5: write a number of processes up to 1000000, +N, -N or file", "db:db_0 web:web_0 web:web_1 web:web_2"},
+			{"-5", control.ScaleRequest{}, "INCORRECT_PARAMETERS: web=-5: write a number of processes up to 10000, +N, -N or file", "db:db_0 web:web_0 web:web_1 web:web_2"},
 			{"2", control.ScaleRequest{Victim: "who"}, `INCORRECT_PARAMETERS: victim "who" is none of highest, oldest, newest`, "db:db_0 web:web_0 web:web_1 web:web_2"},
 		} {
 			if got := scale(c.to, c.req); got != c.want || members() != c.members {
@@ -339,6 +339,97 @@ func TestPlanWarns(t *testing.T) {
 		p, err := w.d.Plan(ctx, control.PlanRequest{})
 		if err != nil || p.Totals.Replace != 2 || len(p.Notes) != 1 || p.Notes[0].Code != "W180" || p.Notes[0].Line == 0 ||
 			p.Notes[0].Message != "environment of web holds %(numprocs)d: another number of processes changes it for each of them" {
+			t.Errorf("plan %+v, %v", p, err)
+		}
+	})
+}
+
+// TestScaleBase gives new members what the others of their group run with, whatever has been read since, and refuses what makes no sense.
+func TestScaleBase(t *testing.T) {
+	inWorld(t, program("web", 1, "")+program("db", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		scale := func(targets ...control.ScaleTarget) string {
+			t.Helper()
+			s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: targets})
+			if err != nil {
+				return err.Error()
+			}
+			return w.settle(ctx, *s.Operation)
+		}
+		left := func() string {
+			t.Helper()
+			p, err := w.d.Plan(ctx, control.PlanRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(p.Totals.Replace, p.Totals.Start, p.Totals.Stop)
+		}
+		// The files of one group are taken over, then it is scaled.
+		w.write(program("web", 1, "environment=A=2") + program("db", 1, "environment=A=2"))
+		w.update(ctx, control.UpdateRequest{Groups: []string{"web"}})
+		if got := scale(control.ScaleTarget{Program: "web", To: "2"}); got != "+start web:web_1\n=start web:web_1\ndone " || left() != "1 0 0" {
+			t.Errorf("after an update of the group: %s, left %s", got, left())
+		}
+		// The files are read and not taken over.
+		if _, err := w.d.Reread(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := scale(control.ScaleTarget{Program: "db", To: "2"}); got != "+start db:db_1\n=start db:db_1\ndone " || left() != "2 0 0" {
+			t.Errorf("after a reread: %s, left %s", got, left())
+		}
+		if got := scale(control.ScaleTarget{Program: "web", To: "3"}, control.ScaleTarget{Program: "web", To: "5"}); got != "INCORRECT_PARAMETERS: web is named twice" {
+			t.Errorf("twice: %s", got)
+		}
+		// What is held stays, or the wish is refused.
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_1"}, Mark: control.MarkHold, Note: "a\x1bb"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := scale(control.ScaleTarget{Program: "web", To: "1"}); got != "+stop web:web_0\n=stop web:web_0\ndone " {
+			t.Errorf("held: %s", got)
+		}
+		if got := scale(control.ScaleTarget{Program: "web", To: "0"}); got != "INCORRECT_PARAMETERS: web=0: 1 processes of it are held: gracectl enable them first" {
+			t.Errorf("all held: %s", got)
+		}
+		if s, err := w.d.Standing(ctx); err != nil || s.Marks[0].Note != "a?b" {
+			t.Errorf("%+v, %v", s.Marks, err)
+		}
+		// Lazy surplus is left alone by the next update.
+		w.write(program("web", 1, "") + program("db", 1, ""))
+		if _, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "db", To: "1"}}, Lazy: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.update(ctx, control.UpdateRequest{Groups: []string{"db"}})
+		if pids := w.pids(ctx); pids["db:db_1"] == 0 {
+			t.Errorf("an update stopped what was to leave by itself: %v", pids)
+		}
+	})
+}
+
+// TestScaleOfOneGroup changes two programs of one group at once.
+func TestScaleOfOneGroup(t *testing.T) {
+	inWorld(t, program("a", 1, "")+program("b", 1, "")+"[group:x]\nprograms=a,b\n", func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "a", To: "2"}, {Program: "b", To: "3"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, *s.Operation)
+		if got, want := w.states(ctx), "x:a_0 RUNNING\nx:a_1 RUNNING\nx:b_0 RUNNING\nx:b_1 RUNNING\nx:b_2 RUNNING\n"; got != want {
+			t.Errorf("after it:\n%s", got)
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || !p.Empty() || len(p.Overrides) != 2 {
+			t.Errorf("left: %+v, %v", p, err)
+		}
+	})
+}
+
+// TestPlanOfTheDaemon tells of sections that an update does not take over.
+func TestPlanOfTheDaemon(t *testing.T) {
+	inWorld(t, program("a", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("a", 1, "") + "[inet_http_server]\nport=127.0.0.1:9001\npassword=x\nusername=y\n")
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil || !p.Empty() || len(p.Notes) != 1 || p.Notes[0].Code != "W181" || !strings.HasPrefix(p.Notes[0].Message, "[unix_http_server] or [inet_http_server] has changed") {
 			t.Errorf("plan %+v, %v", p, err)
 		}
 	})

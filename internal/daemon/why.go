@@ -12,6 +12,7 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -143,7 +144,7 @@ func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
 		return control.Why{}, err
 	}
 	out := control.Why{
-		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), PID: m.PID, Command: m.Spec.Command,
+		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), PID: m.PID, Command: plan.MaskURLs(m.Spec.Command),
 		Timeline: []control.Moment{}, LooksLike: []string{},
 	}
 	ok := d.do(ctx, func(core.Now) {

@@ -22,6 +22,7 @@ type Manifest struct {
 type Group struct {
 	process.GroupSpec
 	Leaving map[string]bool
+	Lazy    map[string]bool // leaving members that go when they end by themselves
 	Held    map[string]bool // members that are to be left as they are
 	Down    map[string]Rest // members that do not run and will not by themselves
 }
@@ -124,7 +125,7 @@ func (g Group) Hash() string {
 		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
 	}
 	for _, p := range g.Processes {
-		fmt.Fprintf(h, "%q %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
+		fmt.Fprintf(h, "%q %v %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Lazy[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
 		for _, f := range process.Fields {
 			fmt.Fprintf(h, " %q", f.Text(p))
 		}

@@ -6,16 +6,16 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// Scale plans that a program has other processes, and nothing else: desired is its group with them, as the configuration in force has it. Members
-// of the program that desired does not have go; with lazy those that run go when they end by themselves. Everything else is kept as it is,
-// whatever desired says of it.
-func Scale(active Group, desired process.GroupSpec, program string, lazy bool) Plan {
+// Scale plans that programs have other processes, and nothing else: desired is their group with them, as the configuration in force has it.
+// Members of the programs that desired does not have go; with lazy those that run go when they end by themselves. Everything else is kept as it
+// is, whatever desired says of it.
+func Scale(active Group, desired process.GroupSpec, programs []string, lazy bool) Plan {
 	p := Plan{Group: active.Name, Base: active.Hash(), Desired: active.GroupSpec}
 	p.Desired.Processes = nil
 	for _, now := range active.Processes {
 		_, stays := desired.Process(now.Name)
 		switch {
-		case now.Program == program && !stays:
+		case slices.Contains(programs, now.Program) && !stays:
 			down := active.Down[now.Name] != Up
 			p.Changes = append(p.Changes, Change{Action: RemoveProcess, Group: active.Name, Name: now.Name, Spec: now, Down: down, Lazy: lazy && !down})
 			continue
@@ -27,7 +27,7 @@ func Scale(active Group, desired process.GroupSpec, program string, lazy bool) P
 		p.Desired.Processes = append(p.Desired.Processes, now)
 	}
 	for _, next := range desired.Processes {
-		if _, ok := active.Process(next.Name); !ok && next.Program == program {
+		if _, ok := active.Process(next.Name); !ok && slices.Contains(programs, next.Program) {
 			p.Changes = append(p.Changes, Change{Action: AddProcess, Group: active.Name, Name: next.Name, Spec: next})
 			p.Desired.Processes = append(p.Desired.Processes, next)
 		}

@@ -30,12 +30,12 @@ func (d Difference) Mask() (before, after string, hidden bool) {
 		}
 		return hide(d.Old), hide(d.New), true
 	}
-	before, after = maskURLs(d.Old), maskURLs(d.New)
+	before, after = MaskURLs(d.Old), MaskURLs(d.New)
 	return before, after, before != d.Old || after != d.New
 }
 
-// maskURLs hides the passwords of scheme://user:password@host.
-func maskURLs(s string) string {
+// MaskURLs hides the passwords of scheme://user:password@host.
+func MaskURLs(s string) string {
 	var b strings.Builder
 	for {
 		head, rest, found := strings.Cut(s, "://")

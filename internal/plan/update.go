@@ -192,6 +192,10 @@ func minimal(active Group, desired process.GroupSpec) Plan {
 	}
 	for _, now := range active.Processes {
 		if _, ok := desired.Process(now.Name); !ok && renamed[now.Name] == "" {
+			if active.Lazy[now.Name] {
+				p.Kept = append(p.Kept, now.Name)
+				continue
+			}
 			p.Changes = append(p.Changes, Change{
 				Action: RemoveProcess, Group: active.Name, Name: now.Name, Spec: now, Down: active.Down[now.Name] != Up,
 			})

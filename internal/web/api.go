@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/user"
 	"strconv"
 	"strings"
@@ -36,24 +37,28 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 	case path == "plan":
 		var req control.PlanRequest
 		if decode(w, r, &req) {
+			if req.File != "" && !own(r) { // the daemon reads it with its own rights
+				problem(w, http.StatusForbidden, control.Fault(control.Failed, "another file is compared for the daemon's own user and root alone, on its unix socket"))
+				return
+			}
 			answer(w)(h.svc.Plan(r.Context(), req))
 		}
 	case path == "update":
 		var req control.UpdateRequest
 		if decode(w, r, &req) {
-			req.Who = who(r)
+			req.Who = who(r, h.username != "")
 			answer(w)(h.svc.Update(r.Context(), req))
 		}
 	case path == "scale":
 		var req control.ScaleRequest
 		if decode(w, r, &req) {
-			req.Who = who(r)
+			req.Who = who(r, h.username != "")
 			answer(w)(h.svc.Scale(r.Context(), req))
 		}
 	case path == "mark":
 		var req control.MarkRequest
 		if decode(w, r, &req) {
-			req.Who = who(r)
+			req.Who = who(r, h.username != "")
 			list, err := h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
 			answer(w)(struct {
 				Marks []control.Marked `json:"marks"`
@@ -185,11 +190,12 @@ func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
 // connKey is the key of a request's connection in its context.
 type connKey struct{}
 
-// who names whoever sent a request: the user of the credentials, the user at the other end of the unix socket, or the address.
-func who(r *http.Request) string {
+// who names whoever sent a request: the user of the credentials, if they are known to be right, the user at the other end of the unix socket, or the address.
+func who(r *http.Request, known bool) string {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	name := peerUser(c)
-	if given, _, ok := r.BasicAuth(); ok && given != "" {
+	if given, _, ok := r.BasicAuth(); ok && given != "" && known {
+		given = control.Printable(given)
 		if name != "" {
 			return given + " (" + name + ")"
 		}
@@ -201,18 +207,34 @@ func who(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// peerUser names the user at the other end of a unix socket; "" for other connections.
-func peerUser(c net.Conn) string {
-	unixConn, ok := c.(*net.UnixConn)
+// own reports whether the daemon's own user, or root, is at the other end of a unix socket.
+func own(r *http.Request) bool {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	cred := peer(c)
+	return cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+}
+
+// peer returns who is at the other end of a unix socket; nil for other connections.
+func peer(c net.Conn) *unix.Ucred {
+	socket, ok := c.(*net.UnixConn)
 	if !ok {
-		return ""
+		return nil
 	}
-	raw, err := unixConn.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
-		return ""
+		return nil
 	}
 	var cred *unix.Ucred
-	if err := raw.Control(func(fd uintptr) { cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil || cred == nil {
+	if err := raw.Control(func(fd uintptr) { cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return nil
+	}
+	return cred
+}
+
+// peerUser names the user at the other end of a unix socket; "" for other connections.
+func peerUser(c net.Conn) string {
+	cred := peer(c)
+	if cred == nil {
 		return ""
 	}
 	uid := strconv.FormatUint(uint64(cred.Uid), 10)

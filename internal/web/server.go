@@ -208,7 +208,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := linger(h.running, r.Context())
 	defer cancel()
-	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return who(r) }), body)
+	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return who(r, h.username != "") }), body)
 	if status != http.StatusOK {
 		fail(w, status)
 		return
