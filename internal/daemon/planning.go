@@ -281,12 +281,26 @@ func countChanges(active, desired process.GroupSpec, c *config.Config) []control
 func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
 	out := []control.PlanNote{}
 	was := d.opts.Config
+	servers := func(list []config.Server) []config.Server {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Origin = process.Origin{} // where it stands is not what it is
+		}
+		return list
+	}
+	plugins := func(list []config.Plugin) []config.Plugin {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Origin = process.Origin{}
+		}
+		return list
+	}
 	for _, part := range []struct {
 		name string
 		same bool
 	}{
-		{"[supervisord]", reflect.DeepEqual(was.Supervisord, c.Supervisord)}, {"[unix_http_server] or [inet_http_server]", reflect.DeepEqual(was.Servers, c.Servers)},
-		{"[rpcinterface:x]", reflect.DeepEqual(was.RPCInterfaces, c.RPCInterfaces)}, {"[graced]", reflect.DeepEqual(was.Graced, c.Graced)},
+		{"[supervisord]", reflect.DeepEqual(was.Supervisord, c.Supervisord)}, {"[unix_http_server] or [inet_http_server]", reflect.DeepEqual(servers(was.Servers), servers(c.Servers))},
+		{"[rpcinterface:x]", reflect.DeepEqual(plugins(was.RPCInterfaces), plugins(c.RPCInterfaces))}, {"[graced]", reflect.DeepEqual(was.Graced, c.Graced)},
 	} {
 		if !part.same {
 			out = append(out, control.PlanNote{Code: "W181", File: c.Path, Message: part.name + " has changed: only a restart of the daemon takes it over (gracectl reload)"})
