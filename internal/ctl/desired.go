@@ -90,15 +90,14 @@ func (s *Session) markNames(ctx context.Context, server Proxy, c *call) ([]strin
 		return nil, err
 	}
 	for _, u := range units {
-		switch {
-		case u.whole == nil:
-			for _, p := range u.members {
-				names = append(names, fullName(p))
-			}
-		default:
+		if u.whole != nil {
 			for _, g := range groupNames(u.members) {
 				names = append(names, g+":*")
 			}
+			continue
+		}
+		for _, p := range u.members {
+			names = append(names, fullName(p))
 		}
 	}
 	return names, nil
