@@ -25,11 +25,11 @@ func isLocal(serverURL string) bool {
 // started when it says is believed; anything else is reported as not known.
 func usageOf(pid, daemon int, start time.Time) (procUsage, bool) {
 	// The layout is that of proc(5); the name in parentheses may hold anything.
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	text, err := readProc("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return procUsage{}, false
 	}
-	behind := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
+	behind := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	const ppid, utime, stime, starttime, rss = 1, 11, 12, 19, 21 // fields 4, 14, 15, 22, 24
 	if len(behind) <= rss {
 		return procUsage{}, false
