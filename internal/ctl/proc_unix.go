@@ -2,7 +2,10 @@
 
 package ctl
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // readProc reads a small file of /proc in as few calls as can be: package os prepares each file for waiting, which a hundred of them make slow.
 func readProc(path string) (string, error) {
@@ -10,8 +13,7 @@ func readProc(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer syscall.Close(fd)
 	var buf [1024]byte
 	n, err := syscall.Read(fd, buf[:])
-	return string(buf[:max(n, 0)]), err
+	return string(buf[:max(n, 0)]), errors.Join(err, syscall.Close(fd))
 }
