@@ -59,7 +59,7 @@ func TestCompletion(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			path, err := exec.LookPath(shell)
 			if err != nil {
-				t.Skip(shell + " is not installed")
+				t.Skipf("hidden: completion in %s, because %s is not installed", shell, shell)
 			}
 			cmd := exec.Command(path, start.args...)
 			cmd.Dir = dir

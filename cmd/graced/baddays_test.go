@@ -145,10 +145,10 @@ func TestLogDirectoryRemoved(t *testing.T) {
 // TestLogDiskFull fills the disk that the main log is on, and makes room again.
 func TestLogDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root to mount a small disk")
+		t.Skip("hidden: a main log on a full disk, because only root can mount a small disk")
 	}
 	if out, err := exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("needs the privilege to mount a small disk: %s", out)
+		t.Skipf("hidden: a main log on a full disk, because this needs the privilege to mount a small disk: %s", out)
 	}
 	t.Parallel()
 	bin, err := binaries()

@@ -14,13 +14,13 @@ import (
 // init script do what they did.
 func TestInstalled(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root for a root directory of its own")
+		t.Skip("hidden: Debian's unit and init commands with our programs, because only root can have a root directory of its own")
 	}
 	if _, err := os.Stat("/etc/init.d/supervisor"); err != nil {
-		t.Skip("reference: Debian's supervisor is not installed")
+		t.Skip("hidden: Debian's unit and init commands with our programs, because Debian's supervisor is not installed")
 	}
 	if out, err := exec.Command("unshare", "-mpf", "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("needs the privilege to mount: %s", out)
+		t.Skipf("hidden: Debian's unit and init commands with our programs, because this needs the privilege to mount: %s", out)
 	}
 	t.Parallel()
 	bin, err := binaries()

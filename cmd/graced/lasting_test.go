@@ -226,7 +226,7 @@ func TestRereadOfDaemonOptions(t *testing.T) {
 // child").
 func TestUserEnvironment(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can start processes as another user")
+		t.Skip("hidden: the environment of a process with another user, because only root can start processes as another user")
 	}
 	if _, err := binaries(); err != nil { // before HOME changes, below which the compiler has its cache
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestUserEnvironment(t *testing.T) {
 // TestSearchAsRoot checks that root is warned when the configuration file is looked for, since anybody may have put one where it works.
 func TestSearchAsRoot(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root is warned")
+		t.Skip("hidden: the warning of root that the file was looked for, because only root is warned")
 	}
 	bin, err := binaries()
 	if err != nil {

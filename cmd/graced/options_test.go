@@ -866,7 +866,7 @@ func TestOptions(t *testing.T) {
 			t.Run(k.group, func(t *testing.T) {
 				if k.skip != nil {
 					if reason := k.skip(); reason != "" {
-						t.Skip(reason)
+						t.Skipf("hidden: what %s does to a real process, because %s", k.option, reason)
 					}
 				}
 				k.rig = r.within(t)
@@ -881,7 +881,7 @@ func TestOptions(t *testing.T) {
 	var text strings.Builder
 	for _, k := range runs {
 		if k.show.Len() == 0 {
-			t.Skipf("%s was skipped: what is printed is not compared", k.group)
+			t.Skipf("hidden: the comparison of what plan and update print with its recording, because the case %s was skipped", k.group)
 		}
 		fmt.Fprintf(&text, "# %s\n%s\n", strings.TrimSpace(k.option+" "+k.about), k.masked())
 	}

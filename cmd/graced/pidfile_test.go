@@ -143,13 +143,13 @@ func TestPidfileAtTheEnd(t *testing.T) {
 
 	// A device is written to and stays: as root, Supervisor removes even /dev/null.
 	if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
-		t.Skipf("needs root to make a device: %v", err)
+		t.Skipf("hidden: that a pid file which is a device stays, because only root can make a device: %v", err)
 	}
 	var both []*pidfile
 	for range 2 {
 		p, err := createPidfile(path)
 		if err != nil {
-			t.Skipf("needs a file system with devices: %v", err)
+			t.Skipf("hidden: that a pid file which is a device stays, because this file system has no device: %v", err)
 		}
 		both = append(both, p)
 	}

@@ -52,7 +52,7 @@ func TestSample(t *testing.T) {
 	// What is in force is what the original's sample has in force.
 	const original = "/usr/bin/echo_supervisord_conf"
 	if _, err := os.Stat(original); err != nil {
-		t.Skip("reference: Debian's supervisor is not installed")
+		t.Skip("hidden: whether our sample file is in force as Supervisor's, because Debian's supervisor is not installed")
 	}
 	inForce := func(text string) string {
 		out := ""

@@ -69,7 +69,7 @@ func bothSides(t *testing.T, story func(s *side) string) {
 	}
 	own := play(filepath.Join(bin, "supervisord"))
 	if _, err := os.Stat(referenceBin); err != nil {
-		t.Skip("reference: Debian's supervisor is not installed")
+		t.Skip("hidden: the comparison of this story with Supervisor's, because Debian's supervisor is not installed")
 	}
 	if reference := play(referenceBin); own != reference {
 		t.Errorf("ours:\n%s\nSupervisor's:\n%s", own, reference)

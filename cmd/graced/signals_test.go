@@ -256,10 +256,10 @@ func TestSigpipeAfterRestart(t *testing.T) {
 // TestPidOne runs the daemon as process 1 of a pid namespace: it takes in strangers, passes nothing on to them, and ends in order.
 func TestPidOne(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root for a pid namespace")
+		t.Skip("hidden: the daemon as process 1, because only root can have a pid namespace")
 	}
 	if out, err := exec.Command("unshare", "-pf", "--mount-proc", "true").CombinedOutput(); err != nil {
-		t.Skipf("needs the privilege to make a pid namespace: %s", out)
+		t.Skipf("hidden: the daemon as process 1, because this needs the privilege to make a pid namespace: %s", out)
 	}
 	t.Parallel()
 	bothSides(t, func(s *side) string {

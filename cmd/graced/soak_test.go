@@ -432,7 +432,7 @@ func (s *soak) hangUp(r *rand.Rand) {
 // TestSoak churns through 200 processes, and looks now and then whether anything grows (make soak does so for an hour).
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short: the soak test takes a minute")
+		t.Skip("hidden: a minute of churn in which nothing may grow, because -short is given")
 	}
 	t.Parallel()
 	seed := cmp.Or(*soakSeed, rand.Uint64())

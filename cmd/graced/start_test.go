@@ -41,7 +41,7 @@ func TestStartErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Getuid() != 0 {
-				t.Skip("needs root to become another user")
+				t.Skip("hidden: this refused start, because only root can become another user")
 			}
 			t.Parallel() // most of the time is waiting
 			bothSides(t, func(s *side) string {
@@ -124,7 +124,7 @@ func TestStartLines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Getuid() != 0 {
-				t.Skip("needs root to become another user")
+				t.Skip("hidden: this start, because only root can become another user")
 			}
 			t.Parallel() // most of the time is waiting
 			bothSides(t, func(s *side) string {

@@ -732,7 +732,7 @@ func TestInterface(t *testing.T) {
 func TestOtherDaemon(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(referenceBin); err != nil {
-		t.Skip("reference: Debian's supervisor is not installed")
+		t.Skip("hidden: what gracectl says to a Supervisor that has no plans, because Debian's supervisor is not installed")
 	}
 	bin, err := binaries()
 	if err != nil {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // log line is there, every child starts and restarts), not at speed.
 func TestQuick(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: takes half a minute")
+		t.Skip("hidden: every measurement of make bench in small, because -short is given")
 	}
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/graced", "../../cmd/gracectl")

@@ -173,7 +173,7 @@ func TestCleanAutoSpares(t *testing.T) {
 	}
 	defer reader.Close()
 	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
-		t.Skipf("this file system does not tell who writes: %v", err)
+		t.Skipf("hidden: that a log which somebody writes is not cleaned up, because this file system does not tell who writes: %v", err)
 	}
 	if failed, err := CleanAuto(dir, "x"); err != nil || len(failed) > 0 {
 		t.Errorf("failed %q, %v", failed, err)

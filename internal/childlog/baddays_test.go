@@ -27,7 +27,7 @@ func TestFullDisk(t *testing.T) {
 		// One of our own, so that a mistake here breaks nothing but itself.
 		full := filepath.Join(t.TempDir(), "full")
 		if os.Getuid() != 0 || unix.Mknod(full, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 7))) != nil || unix.Access(full, unix.W_OK) != nil {
-			t.Skip("cannot make a device here")
+			t.Skip("hidden: a log on a device that is full, because only root can make a device, where the file system has any")
 		}
 		c := opened(t, Config{Path: full, MaxBytes: 10, Backups: 1})
 		c.say("one\n")
@@ -45,11 +45,11 @@ func TestFullDisk(t *testing.T) {
 	})
 	eachWay(t, func(t *testing.T, cfg Config) {
 		if os.Getuid() != 0 {
-			t.Skip("only root can mount a small file system")
+			t.Skip("hidden: a log on a full disk, because only root can mount a small file system")
 		}
 		dir := t.TempDir()
 		if err := unix.Mount("small", dir, "tmpfs", 0, "size=64k"); err != nil {
-			t.Skipf("cannot mount a tmpfs here: %v", err)
+			t.Skipf("hidden: a log on a full disk, because this needs the privilege to mount a tmpfs: %v", err)
 		}
 		defer unix.Unmount(dir, unix.MNT_DETACH)
 		path := filepath.Join(dir, "log")
@@ -144,7 +144,7 @@ func TestCopyTruncate(t *testing.T) {
 // TestNotPermitted takes the permission to open the log away while it is closed: the output goes on, and so does the log later.
 func TestNotPermitted(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else for a while")
+		t.Skip("hidden: a log that may not be opened for a while, because only root can become somebody else")
 	}
 	eachWay(t, func(t *testing.T, cfg Config) {
 		cfg.Path = filepath.Join(t.TempDir(), "log")
@@ -309,7 +309,7 @@ func TestNotAFile(t *testing.T) {
 	terminal := func(t *testing.T) (r, w int) {
 		master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			t.Skipf("no terminals here: %v", err)
+			t.Skipf("hidden: a log that is a terminal, because there are no terminals here: %v", err)
 		}
 		n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 		if err == nil {
@@ -320,7 +320,7 @@ func TestNotAFile(t *testing.T) {
 		}
 		if err != nil {
 			unix.Close(master)
-			t.Skipf("no terminals here: %v", err)
+			t.Skipf("hidden: a log that is a terminal, because there are no terminals here: %v", err)
 		}
 		return master, w
 	}

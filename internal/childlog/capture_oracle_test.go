@@ -143,7 +143,7 @@ func TestCaptureLive(t *testing.T) {
 	}
 	answers, ok := ask(t, "testdata/capture.py", cases)
 	if !ok {
-		t.Skip("Supervisor is not installed; the recorded answers are compared by TestCaptureRecorded")
+		t.Skip("hidden: random captures against Supervisor's, because Supervisor is not installed; recorded answers are compared by TestCaptureRecorded")
 	}
 	for _, c := range answers {
 		c.check(t)

@@ -193,7 +193,7 @@ func TestRotationLive(t *testing.T) {
 	}
 	answers, ok := ask(t, "testdata/rotate.py", cases)
 	if !ok {
-		t.Skip("Supervisor is not installed; the recorded answers are compared by TestRotationRecorded")
+		t.Skip("hidden: random rotations against Supervisor's, because Supervisor is not installed; recorded answers are compared by TestRotationRecorded")
 	}
 	for _, c := range answers {
 		if got := c.play(t); !reflect.DeepEqual(got, c.Files) {
@@ -248,7 +248,7 @@ func TestReadRecorded(t *testing.T) {
 func TestReadLive(t *testing.T) {
 	answers, ok := ask(t, "testdata/read.py", readings())
 	if !ok {
-		t.Skip("Supervisor is not installed; the recorded answers are compared by TestReadRecorded")
+		t.Skip("hidden: random reads against Supervisor's, because Supervisor is not installed; recorded answers are compared by TestReadRecorded")
 	}
 	path := filepath.Join(t.TempDir(), "log")
 	for _, c := range answers {

@@ -373,7 +373,7 @@ func TestClientOfReference(t *testing.T) {
 	t.Parallel()
 	ref := startReference(t)
 	if ref == nil {
-		t.Skip("needs Supervisor 4.2.5 as the other side")
+		t.Skip("hidden: our client with a real Supervisor, because Supervisor 4.2.5 is not installed")
 	}
 	c := connect(t, ref.url, "user", "password")
 	d, err := c.Daemon(background)

@@ -128,10 +128,10 @@ func TestSessions(t *testing.T) {
 func (p pairing) needsDebian(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("-short: our pair alone")
+		t.Skip("hidden: this session in the pairings with the original, because -short is given: our pair alone is played")
 	}
 	if !installed(debianDaemon) || !installed(debianCtl) {
-		t.Skip("Debian's supervisor is not installed: only the recorded answers are compared")
+		t.Skip("hidden: this session in the pairings with the original, because Debian's supervisor is not installed: only its recorded answers are compared")
 	}
 }
 

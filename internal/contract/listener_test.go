@@ -297,7 +297,7 @@ func (s *station) live() (all, ticks []string) {
 func TestListener(t *testing.T) {
 	t.Parallel()
 	if !installed(debianDaemon) {
-		t.Skip("no reference: Supervisor is not installed")
+		t.Skip("hidden: a listener made with childutils in both daemons, because Supervisor is not installed")
 	}
 	ours, err := build(t.TempDir(), "supervisord", "graced")
 	if err != nil {

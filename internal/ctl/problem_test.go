@@ -79,7 +79,7 @@ func TestForbidden(t *testing.T) {
 // TestUsage checks that only a child of the daemon that began when it says is believed.
 func TestUsage(t *testing.T) {
 	if _, ok := bootTime(); !ok {
-		t.Skip("no /proc/stat")
+		t.Skip("hidden: which figures of /proc are believed, because there is no /proc/stat")
 	}
 	pid, parent := os.Getpid(), os.Getppid()
 	began := processStart(t, pid)

@@ -9,6 +9,7 @@ import (
 // TestEager: a pipe of a dialogue is waited for hotly after the process was spoken to, no longer than a spell, and more and more seldom while no
 // answer comes by then.
 func TestEager(t *testing.T) {
+	pass := func(d time.Duration) { <-time.After(d) } // virtual time: the bubble's clock jumps to the next timer
 	synctest.Test(t, func(t *testing.T) {
 		out := discard{}
 		p := &proc{req: SpawnRequest{Stdout: out}}
@@ -28,11 +29,11 @@ func TestEager(t *testing.T) {
 			if most := 1 << min(want, 6); want == 0 && skipped != 0 || want > 0 && skipped != most {
 				t.Errorf("after %d spells in vain %d answers are not waited for, want %d", want, skipped, most)
 			}
-			time.Sleep(spell - time.Nanosecond)
+			pass(spell - time.Nanosecond)
 			if w.silent(0) {
 				t.Error("given up within the spell")
 			}
-			time.Sleep(time.Nanosecond)
+			pass(time.Nanosecond)
 			if !w.silent(0) {
 				t.Error("not given up after the spell")
 			}
@@ -40,15 +41,15 @@ func TestEager(t *testing.T) {
 		for !speak() {
 		}
 		p.spokenTo.Store(true)
-		time.Sleep(spell / 2)
+		pass(spell / 2)
 		if w.silent(20) {
 			t.Error("given up at an answer that was followed by more to say")
 		}
-		time.Sleep(spell * 3 / 4)
+		pass(spell * 3 / 4)
 		if w.silent(20) {
 			t.Error("the spell did not begin anew")
 		}
-		time.Sleep(spell)
+		pass(spell)
 		if !w.silent(20) {
 			t.Error("not given up with nothing more said")
 		}

@@ -91,11 +91,11 @@ func TestSigpipeIgnored(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can start processes as another user")
+		t.Skip("hidden: processes of another user, because only root can start processes as another user")
 	}
 	nobody, ok := (&userDB{}).lookup(65534)
 	if !ok {
-		t.Skip("no user 65534 here")
+		t.Skip("hidden: processes of another user, because there is no user 65534")
 	}
 	bothTables(t, func(t *testing.T) {
 		r := newRig(t, Options{})
@@ -173,7 +173,7 @@ func TestStartFailures(t *testing.T) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				if c.root && os.Getuid() != 0 {
-					t.Skip("only root can start processes as another user")
+					t.Skip("hidden: this failed start of another user, because only root can start processes as another user")
 				}
 				for _, redirect := range []bool{false, true} {
 					sp := spec("say never")

@@ -261,7 +261,7 @@ func TestSocketProperties(t *testing.T) {
 
 		most, err := os.ReadFile("/proc/sys/net/core/somaxconn")
 		if err != nil {
-			t.Skip("/proc/sys/net is not there: the default backlog is not known")
+			t.Skip("hidden: the default backlog of a socket, because /proc/sys/net is not there")
 		}
 		for backlog, want := range map[int]string{0: strings.TrimSpace(string(most)), 5: "5"} {
 			url, _, _ := freeTCP(t)

@@ -226,7 +226,7 @@ func (r *run) pid() int {
 func TestAsSupervisors(t *testing.T) {
 	const reference = "/usr/bin/pidproxy"
 	if _, err := os.Stat(reference); err != nil {
-		t.Skip("reference: Debian's supervisor is not installed")
+		t.Skip("hidden: the comparison of pidproxy's words with the original's, because Debian's supervisor is not installed")
 	}
 	usageOf := func(cmd *exec.Cmd) (line string, code int) {
 		out, _ := cmd.Output() // the code says it

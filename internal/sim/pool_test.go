@@ -166,7 +166,7 @@ func playPool(sc poolScenario) []string {
 // TestPoolOracle plays random stories with the core and with Supervisor's own classes.
 func TestPoolOracle(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/supervisord"); err != nil {
-		t.Skip("no reference: Supervisor is not installed")
+		t.Skip("hidden: random stories of pools against Supervisor's own classes, because Supervisor is not installed")
 	}
 	seeds := []uint64{*poolSeed}
 	if *poolSeed == 0 {

@@ -386,7 +386,7 @@ var ourHeaders = regexp.MustCompile(`(?m)^(Content-Security-Policy|X-Frame-Optio
 func TestReference(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("starts real daemons")
+		t.Skip("hidden: the comparison of every page with Supervisor's, because -short is given")
 	}
 	bin := filepath.Join(t.TempDir(), "graced")
 	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/graced").CombinedOutput(); err != nil {
@@ -403,7 +403,7 @@ func TestReference(t *testing.T) {
 		})
 		t.Run("supervisord", func(t *testing.T) {
 			if !installed {
-				t.Skip("needs Supervisor 4.2.5 as the other side")
+				t.Skip("hidden: the comparison of every page with Supervisor's, because Supervisor 4.2.5 is not installed")
 			}
 			t.Parallel()
 			live = startServer(t, original).answers()
