@@ -76,7 +76,7 @@ type Daemon struct {
 	state      *State
 	bootConfig *config.Config
 	booted     sync.Once      // its generation has been entered
-	noting     sync.WaitGroup // generations that are being entered
+	noting     sync.Mutex     // held while a generation is being entered
 	changing   sync.WaitGroup // operations that are seen through
 }
 

@@ -55,7 +55,8 @@ func showMark(m store.Mark) control.Marked {
 
 // History implements control.Desired.
 func (d *Daemon) History(context.Context) ([]control.Generation, error) {
-	d.noting.Wait()
+	d.noting.Lock()
+	defer d.noting.Unlock()
 	d.noteBoot()
 	out := []control.Generation{}
 	for _, g := range d.state.read().Generations() {

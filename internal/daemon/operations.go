@@ -409,8 +409,11 @@ func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	case cancelled > 0:
 		state, text = control.OperationCancelled, fmt.Sprintf("%d of %d processes were left as they were", cancelled, len(reply.Updated))
 	}
-	d.noting.Add(1) // History waits; whoever watches the operation need not wait for the disk
-	defer d.noting.Done()
+	// What it has brought is looked at before anybody knows that it is over, and entered after: who watches need not wait for the disk, but the next
+	// operation and History do.
+	d.noting.Lock()
+	defer d.noting.Unlock()
+	enter := d.nextGeneration(op, state)
 	d.conclude(op, state, text)
-	d.noteGeneration(op, state)
+	enter()
 }

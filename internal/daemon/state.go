@@ -157,8 +157,8 @@ func (d *Daemon) noteBoot() {
 	})
 }
 
-// noteGeneration enters what an operation has brought, if it is something new.
-func (d *Daemon) noteGeneration(op *operation, result control.OperationState) {
+// nextGeneration looks at what an operation has brought, and returns the function that enters it if it is something new.
+func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (enter func()) {
 	var c *config.Config
 	var groups []process.GroupSpec
 	if !d.do(d.life, func(core.Now) {
@@ -167,11 +167,13 @@ func (d *Daemon) noteGeneration(op *operation, result control.OperationState) {
 			groups = append(groups, g.GroupSpec)
 		}
 	}) {
-		return
+		return func() {}
 	}
-	d.noteBoot()
 	about, _ := d.operations.show(op, 0)
-	d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+	return func() {
+		d.noteBoot()
+		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+	}
 }
 
 // enter adds a generation, unless it is the last that was in force.
