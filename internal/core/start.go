@@ -34,14 +34,17 @@ func sortAscending(list []*proc) {
 	slices.SortStableFunc(list, ascending)
 }
 
-func ascending(a, b *proc) int {
+func ascending(a, b *proc) int { return inOrder(a, b, 1) }
+
+// inOrder compares by priority of the group, then of the process, up (1) or down (-1). Groups of one priority keep their order either way.
+func inOrder(a, b *proc, up int) int {
 	if c := cmp.Compare(a.group.spec.Priority, b.group.spec.Priority); c != 0 {
-		return c
+		return c * up
 	}
 	if a.group != b.group {
 		return cmp.Compare(a.group.rank, b.group.rank)
 	}
-	return cmp.Compare(a.spec.Priority, b.spec.Priority)
+	return cmp.Compare(a.spec.Priority, b.spec.Priority) * up
 }
 
 // sortDescending is the order of stopping: the highest priority first; what is equal keeps its place.
@@ -49,15 +52,7 @@ func sortDescending(list []*proc) {
 	slices.SortStableFunc(list, descending)
 }
 
-func descending(a, b *proc) int {
-	if c := cmp.Compare(b.group.spec.Priority, a.group.spec.Priority); c != 0 {
-		return c
-	}
-	if a.group != b.group {
-		return cmp.Compare(a.group.rank, b.group.rank)
-	}
-	return cmp.Compare(b.spec.Priority, a.spec.Priority)
-}
+func descending(a, b *proc) int { return inOrder(a, b, -1) }
 
 // start carries out a Start. Of several processes those that do not count as running are touched.
 func (s *Supervisor) start(id Req, do Start) {

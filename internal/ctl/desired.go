@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
@@ -118,20 +119,13 @@ func (r generationRecord) Line() string   { return "" }
 func (a *historyAnswer) Schema() string           { return "graced.history/v1" }
 func (a *historyAnswer) Records() []format.Record { return records(a.Generations) }
 
-func (a *historyAnswer) Text(format.Style) string {
-	rows := [][]string{{"REV", "WHEN", "WHO", "OP", "RESULT", "WHAT"}}
+func (a *historyAnswer) Text(style format.Style) string {
+	var rows [][]format.Cell
 	for i := len(a.Generations) - 1; i >= 0; i-- {
 		g := a.Generations[i]
-		rows = append(rows, []string{"r" + strconv.Itoa(g.Rev), g.When.Local().Format("2006-01-02 15:04:05"), dash(g.Who), dash(g.Op), g.Result, g.Summary})
+		rows = append(rows, cells(g.Name(), g.When.Local().Format(time.DateTime), g.Who, g.Op, g.Result, g.Summary))
 	}
-	return tabular(rows)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return format.Table(style, []string{"REV", "WHEN", "WHO", "OP", "RESULT", "WHAT"}, rows)
 }
 
 // diffAnswer answers history with one or two generations.

@@ -380,18 +380,25 @@ type operationsAnswer struct {
 func (a *operationsAnswer) Schema() string           { return "graced.operations/v1" }
 func (a *operationsAnswer) Records() []format.Record { return records(a.Operations) }
 
-func (a *operationsAnswer) Text(format.Style) string {
+func (a *operationsAnswer) Text(style format.Style) string {
 	if len(a.Operations) == 0 {
 		return "no operations yet\n"
 	}
-	rows := [][]string{{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}}
+	var rows [][]format.Cell
 	for i := len(a.Operations) - 1; i >= 0; i-- {
 		op := a.Operations[i]
-		rows = append(rows, []string{
-			op.ID, op.Began.Local().Format("2006-01-02 15:04:05"), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text,
-		})
+		rows = append(rows, cells(op.ID, op.Began.Local().Format(time.DateTime), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text))
 	}
-	return tabular(rows)
+	return format.Table(style, []string{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}, rows)
+}
+
+// cells is a row of a table without colours.
+func cells(texts ...string) []format.Cell {
+	row := make([]format.Cell, len(texts))
+	for i, text := range texts {
+		row[i].Text = text
+	}
+	return row
 }
 
 // answerOperations lists the operations, for people the latest first.
@@ -409,28 +416,6 @@ func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (
 		a.Operations = append(a.Operations, &operationAnswer{Operation: op})
 	}
 	return a, nil
-}
-
-// tabular aligns rows in columns two blanks apart.
-func tabular(rows [][]string) string {
-	var widths []int
-	for _, r := range rows {
-		for i, cell := range r {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b strings.Builder
-	for _, r := range rows {
-		var line strings.Builder
-		for i, cell := range r {
-			line.WriteString(pad(cell, widths[i]) + "  ")
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-	return b.String()
 }
 
 // operationNamed is the word of a verb that takes one operation.

@@ -299,13 +299,9 @@ func (s *stage) live(ctx context.Context) (string, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	infos, err := s.infos(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	kept, keptErr := s.untouched(infos)
+	kept, keptErr := s.still(ctx)
 	change := plan.Groups[0].Changes[0]
-	return change.Option + " " + change.Old + " -> " + change.New + " applied live", kept, errors.Join(keptErr, s.lively(ctx, infos),
+	return change.Option + " " + change.Old + " -> " + change.New + " applied live", kept, errors.Join(keptErr,
 		expect("what the plan says of the change", fmt.Sprint(change.Option, change.Old, change.New, change.Class), fmt.Sprint("priority", "999", "5", "live")),
 		expect("what the plan says of processes", plan.Totals, control.PlanTotals{Keep: 2, Live: 1}), expect("the operation", op.State, control.OperationDone))
 }
@@ -315,12 +311,8 @@ func (s *stage) nothing(ctx context.Context) (string, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	infos, err := s.infos(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	kept, keptErr := s.untouched(infos)
-	return "nothing to do", kept, errors.Join(keptErr, s.lively(ctx, infos), expect("the operation", op.State, control.OperationNothing))
+	kept, keptErr := s.still(ctx)
+	return "nothing to do", kept, errors.Join(keptErr, expect("the operation", op.State, control.OperationNothing))
 }
 
 // scale changes the number of workers and checks which there are then.
@@ -374,12 +366,8 @@ func (s *stage) stale(ctx context.Context) (string, string, error) {
 	if !errors.As(err, &fault) || fault.Code != control.StalePlan {
 		return "", "", fmt.Errorf("an update by a plan that is stale\n  expected that it is refused\n  got      %v", err)
 	}
-	infos, err := s.infos(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	kept, keptErr := s.untouched(infos)
-	return "refused: the plan is stale", kept, errors.Join(keptErr, s.lively(ctx, infos))
+	kept, keptErr := s.still(ctx)
+	return "refused: the plan is stale", kept, keptErr
 }
 
 func (s *stage) broken(ctx context.Context) (string, string, error) {
@@ -388,11 +376,7 @@ func (s *stage) broken(ctx context.Context) (string, string, error) {
 	if !errors.As(err, &fault) {
 		return "", "", fmt.Errorf("a broken file\n  expected fault %d (CANT_REREAD)\n  got      %v", control.CantReread, err)
 	}
-	infos, err := s.infos(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	kept, keptErr := s.untouched(infos)
+	kept, keptErr := s.still(ctx)
 	return "refused: fault " + fmt.Sprint(int(fault.Code)) + " names file and value", kept, errors.Join(keptErr,
 		expect("fault", fault.Code, control.CantReread), expect("the text names the value", strings.Contains(fault.Text, "'soon'"), true))
 }
@@ -416,6 +400,16 @@ func (s *stage) infos(ctx context.Context) (map[string]control.ProcessInfo, erro
 		out[p.Name] = p
 	}
 	return out, nil
+}
+
+// still checks that the first two workers are who they were, and that all that are there work.
+func (s *stage) still(ctx context.Context) (kept string, err error) {
+	infos, err := s.infos(ctx)
+	if err != nil {
+		return "", err
+	}
+	kept, err = s.untouched(infos)
+	return kept, errors.Join(err, s.lively(ctx, infos))
 }
 
 // untouched checks that the first two workers still are the processes they were at the start.

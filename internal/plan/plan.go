@@ -201,11 +201,6 @@ func RefusalText(active Group, desired process.GroupSpec) string {
 	}
 }
 
-// MixedRefusal is the text of the old wire protocol for a plan that both adds and removes, which its answer cannot express.
-func MixedRefusal(active Group, desired process.GroupSpec) string {
-	return RefusalText(active, desired)
-}
-
 func fieldRank(name string) int {
 	i := slices.IndexFunc(process.Fields, func(f process.Field) bool { return f.Name == name })
 	if name == "priority" || name == "kind" || slices.Contains(listenerOptions, name) {
@@ -219,20 +214,9 @@ var listenerOptions = []string{"events", "buffer_size", "result_handler", "paylo
 
 // listenerDiff names the options of an event listener's group that differ. A group that is none of the two kinds has none.
 func listenerDiff(active, desired *process.ListenerSpec) []string {
-	var a, d process.ListenerSpec
-	if active != nil {
-		a = *active
-	}
-	if desired != nil {
-		d = *desired
-	}
 	var names []string
-	for i, same := range []bool{
-		slices.Equal(a.Events, d.Events), a.BufferSize == d.BufferSize, a.ResultHandler == d.ResultHandler, a.CountBytes == d.CountBytes,
-	} {
-		if !same {
-			names = append(names, listenerOptions[i])
-		}
+	for _, d := range listenerDifferences(active, desired) {
+		names = append(names, d.Option)
 	}
 	return names
 }

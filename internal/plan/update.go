@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/graced/graced/internal/process"
@@ -236,33 +237,37 @@ func renames(active Group, desired process.GroupSpec) map[string]string {
 // groupDifferences are those of the options of a group itself, sockets of FastCGI programs included.
 func groupDifferences(active, desired process.GroupSpec) []Difference {
 	var out []Difference
-	add := func(option string, class process.Class, before, after string) {
-		if before != after {
-			out = append(out, Difference{Option: option, Class: class, Old: before, New: after})
-		}
-	}
 	if !sameKind(active.Kind, desired.Kind) {
-		add("kind", process.GroupWide, active.Kind.String(), desired.Kind.String())
+		out = append(out, Difference{Option: "kind", Class: process.GroupWide, Old: active.Kind.String(), New: desired.Kind.String()})
 	}
-	add("priority", process.Live, fmt.Sprint(active.Priority), fmt.Sprint(desired.Priority))
-	var a, d process.ListenerSpec
-	if active.Listener != nil {
-		a = *active.Listener
+	if active.Priority != desired.Priority {
+		out = append(out, Difference{Option: "priority", Class: process.Live, Old: strconv.Itoa(active.Priority), New: strconv.Itoa(desired.Priority)})
 	}
-	if desired.Listener != nil {
-		d = *desired.Listener
-	}
-	unit := func(bytes bool) string {
-		if bytes {
-			return "bytes"
+	return slices.Concat(out, listenerDifferences(active.Listener, desired.Listener), socketDifferences(active, desired))
+}
+
+// listenerDifferences are those of the options that an event listener's group has besides those of its processes, in the order of
+// listenerOptions; nil stands for a group of another kind.
+func listenerDifferences(active, desired *process.ListenerSpec) []Difference {
+	texts := func(l *process.ListenerSpec) []string {
+		if l == nil {
+			l = &process.ListenerSpec{}
 		}
-		return "characters"
+		unit := "characters"
+		if l.CountBytes {
+			unit = "bytes"
+		}
+		return []string{strings.Join(l.Events, ","), strconv.Itoa(l.BufferSize), l.ResultHandler, unit}
 	}
-	add("events", process.Live, strings.Join(a.Events, ","), strings.Join(d.Events, ","))
-	add("buffer_size", process.Live, fmt.Sprint(a.BufferSize), fmt.Sprint(d.BufferSize))
-	add("result_handler", process.GroupWide, a.ResultHandler, d.ResultHandler)
-	add("payload_length", process.GroupWide, unit(a.CountBytes), unit(d.CountBytes))
-	return append(out, socketDifferences(active, desired)...)
+	classes := []process.Class{process.Live, process.Live, process.GroupWide, process.GroupWide}
+	before, after := texts(active), texts(desired)
+	var out []Difference
+	for i, option := range listenerOptions {
+		if before[i] != after[i] {
+			out = append(out, Difference{Option: option, Class: classes[i], Old: before[i], New: after[i]})
+		}
+	}
+	return out
 }
 
 // socketDifferences are those of the sockets that members of FastCGI programs share. A member that does not stay is compared with another of its
