@@ -20,7 +20,10 @@ const bunch = 8
 
 // forkJob is a prepared process on its way to the fork.
 type forkJob struct {
-	p         *proc
+	p         *proc // whose it is; nil in a keeper
+	life      life
+	name      string // for texts
+	uid       int    // the configured user, for texts
 	failure   string // not to be forked: why
 	file      string
 	argv      []string
@@ -30,6 +33,12 @@ type forkJob struct {
 	cred      *syscall.Credential
 	userError string // the user cannot be become: why
 	child     [3]int // the child's stdin, stdout, stderr; -1 = none (stderr shares stdout)
+}
+
+// life names one incarnation of one process.
+type life struct {
+	id          process.ID
+	incarnation process.Incarnation
 }
 
 // closeChild closes the child's ends.
@@ -44,7 +53,7 @@ func (j *forkJob) closeChild() {
 
 // forkResult is what became of a job.
 type forkResult struct {
-	p       *proc
+	job     *forkJob
 	pid     int
 	failure string // no process: why
 }
@@ -60,7 +69,7 @@ type forkResult struct {
 //
 // Where unshare(2) is forbidden (containers' default filters) everything happens in the common table.
 type forker struct {
-	h       *Local
+	born    func(j *forkJob, pid int) // registers a pid
 	jobs    chan []*forkJob
 	results chan []forkResult
 	shared  bool // no own table
@@ -74,8 +83,8 @@ type forker struct {
 // noUnshare makes tests take the way of containers.
 var noUnshare = false
 
-func startForker(h *Local) (*forker, error) {
-	f := &forker{h: h, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
+func startForker(born func(j *forkJob, pid int)) (*forker, error) {
+	f := &forker{born: born, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
 	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make socket: %w", err)
@@ -203,11 +212,11 @@ func (f *forker) run() {
 	for jobs := range f.jobs {
 		results := make([]forkResult, len(jobs))
 		for i, j := range jobs {
-			r := forkResult{p: j.p, failure: j.failure}
+			r := forkResult{job: j, failure: j.failure}
 			if r.failure == "" {
 				r.pid, r.failure = f.start(j)
 			}
-			j.p.req.Environ = nil // of no more use, and a few KiB each
+			j.env = nil // of no more use, and a few KiB each
 			results[i] = r
 		}
 		f.results <- results
@@ -216,23 +225,19 @@ func (f *forker) run() {
 
 // start forks. Its failure is Supervisor's spawnerr.
 func (f *forker) start(j *forkJob) (pid int, failure string) {
-	name := j.p.req.Spec.Name
 	err := f.receive(j)
 	defer j.closeChild()
 	if err != nil {
-		return 0, fmt.Sprintf("unknown error making dispatchers for '%s': %s", name, errnoName(err))
+		return 0, fmt.Sprintf("unknown error making dispatchers for '%s': %s", j.name, errnoName(err))
 	}
 
 	f.forking.Lock()
 	defer f.forking.Unlock()
 	pid, err = f.fork(j)
 	if err != nil {
-		return 0, forkFailure(name, err)
+		return 0, forkFailure(j.name, err)
 	}
-	j.p.born(pid)
-	f.h.mu.Lock()
-	f.h.byPID[pid] = j.p
-	f.h.mu.Unlock()
+	f.born(j, pid)
 	return pid, ""
 }
 
@@ -316,7 +321,7 @@ func (f *forker) diagnose(j *forkJob, err error) string {
 }
 
 func (j *forkJob) setuidText(why string) string {
-	return fmt.Sprintf("couldn't setuid to %d: %s\n", j.p.req.Spec.UID, why)
+	return fmt.Sprintf("couldn't setuid to %d: %s\n", j.uid, why)
 }
 
 // userStep says which part of becoming the user fails.

@@ -47,10 +47,10 @@ type Local struct {
 	shards []*shard
 	// The last two of them are for output that is told of, and for dialogues: these never wait for a flood of the others.
 	told, dialogue *shard
-	forker         *forker
-	reaper         *reaper
+	parent         parent
 	ready          *prepareQueue
 	sockets        *sockets
+	preparing      sync.WaitGroup // the preparer
 	wg             sync.WaitGroup
 	closing        sync.Once
 	closed         chan struct{}
@@ -59,7 +59,6 @@ type Local struct {
 
 	mu    sync.Mutex
 	procs map[process.ID]*proc // the current incarnation of each process
-	byPID map[int]*proc        // what has been forked and not reaped
 }
 
 var _ Host = (*Local)(nil)
@@ -81,7 +80,6 @@ func NewLocal(o Options) (*Local, error) {
 		emit:   o.Events,
 		closed: make(chan struct{}),
 		procs:  map[process.ID]*proc{},
-		byPID:  map[int]*proc{},
 		ready:  newPrepareQueue(),
 	}
 	h.sockets = newSockets(h.emit)
@@ -101,16 +99,13 @@ func NewLocal(o Options) (*Local, error) {
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)
 	}
-	f, err := startForker(h)
+	children, err := newOwnChildren(h)
 	if err != nil {
 		_ = h.Close()
 		return nil, fmt.Errorf("cannot start host: %w", err)
 	}
-	h.forker = f
-	h.reaper = newReaper(h)
-	h.wg.Go(h.prepareAll)
-	h.wg.Go(h.finishAll)
-	h.wg.Go(h.reaper.run)
+	h.parent = children
+	h.preparing.Go(h.prepareAll)
 	return h, nil
 }
 
@@ -120,11 +115,9 @@ func (h *Local) Close() error {
 		close(h.closed)
 		h.ready.close()
 		h.sockets.end()
-		if h.reaper != nil {
-			h.reaper.stop()
-		}
-		if h.forker != nil {
-			h.forker.wait()
+		h.preparing.Wait()
+		if h.parent != nil {
+			h.parent.end()
 		}
 		for _, s := range h.shards {
 			s.post(command{quit: true})
@@ -173,10 +166,14 @@ func (h *Local) Signal(req SignalRequest) {
 
 // signal sends to p, nil = gone, and reports.
 func (h *Local) signal(p *proc, req SignalRequest) {
-	var err error
-	if p != nil {
-		err = p.kill(req)
+	if p == nil {
+		h.signalled(req, nil)
+		return
 	}
+	h.parent.kill(p, req)
+}
+
+func (h *Local) signalled(req SignalRequest, err error) {
 	h.emit(Signalled{ID: req.ID, Incarnation: req.Incarnation, Token: req.Token, Err: err})
 }
 
@@ -218,24 +215,15 @@ func (h *Local) fail(p *proc, text string) {
 	}
 }
 
-// finishAll reports what the forker did, in its order.
-func (h *Local) finishAll() {
-	for results := range h.forker.results {
-		for _, r := range results {
-			h.finish(r)
-		}
-	}
-}
-
 // finish reports what became of one process.
-func (h *Local) finish(r forkResult) {
-	p := r.p
-	if r.failure != "" {
+func (h *Local) finish(p *proc, pid int, failure string) {
+	p.req.Environ = nil // of no more use, and a few KiB each
+	if failure != "" {
 		p.closePipes()
-		h.fail(p, r.failure)
+		h.fail(p, failure)
 		return
 	}
-	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
+	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: pid})
 	// Only now may the shard report the exit.
 	p.shard.post(command{started: p})
 	early, status := p.announce()

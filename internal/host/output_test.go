@@ -144,9 +144,10 @@ func TestExitBeforeSpawnedIsReported(t *testing.T) {
 		<-ready
 		if s, ok := e.(Spawned); ok {
 			for known := true; known; {
-				h.mu.Lock()
-				_, known = h.byPID[s.PID]
-				h.mu.Unlock()
+				children := h.parent.(*ownChildren)
+				children.mu.Lock()
+				_, known = children.byPID[s.PID]
+				children.mu.Unlock()
 				runtime.Gosched()
 			}
 			events <- e

@@ -59,18 +59,17 @@ func (q *prepareQueue) close() {
 
 // prepareAll does for each process what Supervisor does before its fork.
 func (h *Local) prepareAll() {
-	defer close(h.forker.jobs)
 	for next := h.ready.pop(bunch); next != nil; next = h.ready.pop(bunch) {
 		jobs := make([]*forkJob, len(next))
 		for i, p := range next {
 			job, text := h.prepare(p)
 			if text != "" {
-				// By way of the forker, so that outcomes are reported in the order of the requests.
-				job = &forkJob{p: p, failure: text}
+				// By way of the parent, so that outcomes are reported in the order of the requests.
+				job = &forkJob{p: p, life: p.life(), failure: text}
 			}
 			jobs[i] = job
 		}
-		h.forker.jobs <- jobs
+		h.parent.fork(jobs)
 	}
 }
 
@@ -89,13 +88,16 @@ func (h *Local) prepare(p *proc) (*forkJob, string) {
 	if cerr != nil {
 		return nil, cerr.Text
 	}
-	job := &forkJob{p: p, file: file, argv: argv, env: p.req.Environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1}}
+	job := &forkJob{
+		p: p, life: p.life(), name: spec.Name, uid: spec.UID,
+		file: file, argv: argv, env: p.req.Environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1},
+	}
 	if spec.UID != process.UnsetID {
 		job.setUser(spec.UID, &h.users)
 	}
 	err := h.makePipes(p, job)
 	if err == nil {
-		err = h.forker.send(job)
+		err = h.parent.hand(job)
 	}
 	if err == nil {
 		return job, ""

@@ -57,6 +57,9 @@ type stdin struct {
 	closed bool
 }
 
+// life names the incarnation.
+func (p *proc) life() life { return life{p.req.ID, p.req.Incarnation} }
+
 // postpone keeps the signal until the fork; it reports false when there is nothing to wait for.
 func (p *proc) postpone(req SignalRequest) bool {
 	p.mu.Lock()
@@ -68,22 +71,14 @@ func (p *proc) postpone(req SignalRequest) bool {
 	return true
 }
 
-// kill sends the signal. A process that is gone is no error: reaping settles it. The lock makes sure that the pid is still the process's
-// own.
-func (p *proc) kill(req SignalRequest) error {
+// whileAlive calls do with the pid unless the process has been reaped: the lock makes sure that the pid is still the process's own.
+func (p *proc) whileAlive(do func(pid int) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.phase != forked {
 		return nil
 	}
-	pid := p.pid
-	if req.ToGroup {
-		pid = -pid
-	}
-	if err := unix.Kill(pid, unix.Signal(req.Signal)); err != nil && err != unix.ESRCH {
-		return err
-	}
-	return nil
+	return do(p.pid)
 }
 
 // born records the pid.

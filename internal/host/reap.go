@@ -1,10 +1,9 @@
 package host
 
 import (
-	"time"
-
 	"os"
 	"os/signal"
+	"sync"
 	"unsafe"
 
 	"github.com/graced/graced/internal/process"
@@ -14,13 +13,15 @@ import (
 // reaper learns of exits. It looks before it reaps: the pid of a child stays its own until everything that could signal it knows of its
 // end.
 type reaper struct {
-	h      *Local
-	signal chan os.Signal
-	quit   chan struct{}
+	owner   func(pid int) (reap func()) // what takes the end of a child; nil = it is nobody's
+	orphan  func(OrphanReaped)
+	forking sync.Locker // held while there may be a child that owner does not know yet
+	signal  chan os.Signal
+	quit    chan struct{}
 }
 
-func newReaper(h *Local) *reaper {
-	r := &reaper{h: h, signal: make(chan os.Signal, 1), quit: make(chan struct{})}
+func newReaper(owner func(pid int) func(), orphan func(OrphanReaped), forking sync.Locker) *reaper {
+	r := &reaper{owner: owner, orphan: orphan, forking: forking, signal: make(chan os.Signal, 1), quit: make(chan struct{})}
 	signal.Notify(r.signal, unix.SIGCHLD)
 	return r
 }
@@ -48,36 +49,19 @@ func (r *reaper) one() bool {
 	if pid == 0 {
 		return false
 	}
-	p := r.owner(pid)
-	if p == nil {
+	reap := r.owner(pid)
+	if reap == nil {
 		// Perhaps a newborn whose pid is not registered yet: wait for the fork under way.
-		r.h.forker.forking.Lock()
-		p = r.owner(pid)
-		r.h.forker.forking.Unlock()
+		r.forking.Lock()
+		reap = r.owner(pid)
+		r.forking.Unlock()
 	}
-	if p == nil {
-		if status, ok := waitFor(pid); ok {
-			r.h.emit(OrphanReaped{PID: pid, Status: status})
-		}
-		return true
-	}
-	status, report, done := p.reap()
-	if !done {
-		return true
-	}
-	r.h.mu.Lock()
-	delete(r.h.byPID, pid)
-	r.h.mu.Unlock()
-	if report {
-		p.shard.post(command{ended: p, status: status, at: time.Now()})
+	if reap != nil {
+		reap()
+	} else if status, ok := waitFor(pid); ok {
+		r.orphan(OrphanReaped{PID: pid, Status: status})
 	}
 	return true
-}
-
-func (r *reaper) owner(pid int) *proc {
-	r.h.mu.Lock()
-	defer r.h.mu.Unlock()
-	return r.h.byPID[pid]
 }
 
 // ended returns the pid of a child that has ended and is not reaped, 0 if there is none.

@@ -1,0 +1,114 @@
+package host
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// parent is whoever forks, signals and reaps for a Local: this process itself, or a keeper.
+type parent interface {
+	// hand takes the child's pipe ends of a prepared job over. An error fails the job.
+	hand(j *forkJob) error
+	// fork starts the jobs, and hands what becomes of each to Local.finish in the same order. A job with a failure only passes through.
+	fork(jobs []*forkJob)
+	// kill sends a signal to a process that has been announced, and sees to the Signalled event.
+	kill(p *proc, req SignalRequest)
+	// settle says that the end of a life needs to be told to nobody any more.
+	settle(l life)
+	// end ends it, after the last fork.
+	end()
+}
+
+// ownChildren is the parent that forks in this process.
+type ownChildren struct {
+	h      *Local
+	forker *forker
+	reaper *reaper
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	byPID map[int]*proc // what has been forked and not reaped
+}
+
+func newOwnChildren(h *Local) (*ownChildren, error) {
+	c := &ownChildren{h: h, byPID: map[int]*proc{}}
+	var err error
+	if c.forker, err = startForker(c.born); err != nil {
+		return nil, err
+	}
+	c.reaper = newReaper(c.owner, func(o OrphanReaped) { h.emit(o) }, &c.forker.forking)
+	c.wg.Go(c.finishAll)
+	c.wg.Go(c.reaper.run)
+	return c, nil
+}
+
+func (c *ownChildren) hand(j *forkJob) error { return c.forker.send(j) }
+
+func (c *ownChildren) fork(jobs []*forkJob) { c.forker.jobs <- jobs }
+
+// kill sends the signal. A process that is gone is no error: reaping settles it. The lock makes sure that the pid is still the process's
+// own.
+func (c *ownChildren) kill(p *proc, req SignalRequest) {
+	c.h.signalled(req, p.whileAlive(func(pid int) error { return kill(pid, req) }))
+}
+
+// kill sends a signal to a process that may have ended and is not reaped.
+func kill(pid int, req SignalRequest) error {
+	if req.ToGroup {
+		pid = -pid
+	}
+	if err := unix.Kill(pid, syscall.Signal(req.Signal)); err != nil && err != unix.ESRCH {
+		return err
+	}
+	return nil
+}
+
+func (c *ownChildren) settle(life) {}
+
+func (c *ownChildren) end() {
+	c.reaper.stop()
+	close(c.forker.jobs)
+	c.forker.wait()
+	c.wg.Wait()
+}
+
+// finishAll reports what the forker did, in its order.
+func (c *ownChildren) finishAll() {
+	for results := range c.forker.results {
+		for _, r := range results {
+			c.h.finish(r.job.p, r.pid, r.failure)
+		}
+	}
+}
+
+func (c *ownChildren) born(j *forkJob, pid int) {
+	j.p.born(pid)
+	c.mu.Lock()
+	c.byPID[pid] = j.p
+	c.mu.Unlock()
+}
+
+// owner returns what takes the end of a child of ours.
+func (c *ownChildren) owner(pid int) func() {
+	c.mu.Lock()
+	p := c.byPID[pid]
+	c.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	return func() {
+		status, report, done := p.reap()
+		if !done {
+			return
+		}
+		c.mu.Lock()
+		delete(c.byPID, pid)
+		c.mu.Unlock()
+		if report {
+			p.shard.post(command{ended: p, status: status, at: time.Now()})
+		}
+	}
+}
