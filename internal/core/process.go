@@ -1,7 +1,6 @@
 package core
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -227,7 +226,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	p.ended = s.now.Wall
 	end := ProcessEnded{
 		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
-		Expected: status.Signal == 0 && slices.Contains(p.spec.ExitCodes, status.Code),
+		Expected: status.Clean(p.spec.ExitCodes),
 	}
 	lived := s.momentOf(p, in) - p.started
 	switch p.state {
@@ -279,7 +278,7 @@ func (s *Supervisor) revives(p *proc) bool {
 	case process.RestartAlways:
 		return true
 	case process.RestartUnexpected:
-		return p.exit.Signal != 0 || !slices.Contains(p.spec.ExitCodes, p.exit.Code)
+		return !p.exit.Clean(p.spec.ExitCodes)
 	default:
 		return false
 	}

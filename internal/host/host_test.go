@@ -25,14 +25,14 @@ import (
 func TestMain(m *testing.M) {
 	Init()
 	if script := os.Getenv("HOST_TEST_CHILD"); script != "" {
-		child(script)
+		helperChild(script)
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// child carries out a script of words separated by blanks.
-func child(script string) {
+// helperChild carries out a script of words separated by blanks.
+func helperChild(script string) {
 	words := strings.Fields(script)
 	next := func() string {
 		w := words[0]

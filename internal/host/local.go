@@ -20,6 +20,8 @@ type Options struct {
 	Events func(Event)
 	// Sigpipe "default" starts children with the default action of SIGPIPE; otherwise they ignore it, as under Supervisor (quirk C9).
 	Sigpipe string
+	// Link leads to the keeper that forks; nil: this process does.
+	Link *Link
 	// Shards is the number of goroutines that move output, besides two for output that is waited for; zero means min(4, GOMAXPROCS).
 	Shards int
 }
@@ -68,7 +70,7 @@ func NewLocal(o Options) (*Local, error) {
 	if o.Events == nil {
 		return nil, errors.New("cannot start host: no receiver of events")
 	}
-	if o.Sigpipe != "default" {
+	if o.Link == nil && o.Sigpipe != "default" {
 		// compat: CPython ignores both, and its children inherit that (quirk C9).
 		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	}
@@ -83,6 +85,7 @@ func NewLocal(o Options) (*Local, error) {
 		ready:  newPrepareQueue(),
 	}
 	h.sockets = newSockets(h.emit)
+	var err error
 	for i := range n + 2 {
 		s, err := newShard(h)
 		if err != nil {
@@ -99,12 +102,14 @@ func NewLocal(o Options) (*Local, error) {
 		h.shards = append(h.shards, s)
 		h.wg.Go(s.run)
 	}
-	children, err := newOwnChildren(h)
-	if err != nil {
+	if o.Link != nil {
+		h.parent = newKeptChildren(h, o.Link)
+	} else if h.parent, err = newOwnChildren(h); err != nil {
+		h.parent = nil
 		_ = h.Close()
 		return nil, fmt.Errorf("cannot start host: %w", err)
 	}
-	h.parent = children
+	h.sockets.parent = h.parent
 	h.preparing.Go(h.prepareAll)
 	return h, nil
 }
@@ -129,8 +134,10 @@ func (h *Local) Close() error {
 }
 
 // Spawn queues the request.
-func (h *Local) Spawn(req SpawnRequest) {
-	p := &proc{req: req, stdin: stdin{fd: -1}}
+func (h *Local) Spawn(req SpawnRequest) { h.enqueue(req, 0) }
+
+func (h *Local) enqueue(req SpawnRequest, known int) {
+	p := &proc{req: req, known: known, pidfd: -1, stdin: stdin{fd: -1}}
 	switch req.Pace {
 	case Told:
 		p.shard = h.told

@@ -18,6 +18,13 @@ type parent interface {
 	kill(p *proc, req SignalRequest)
 	// settle says that the end of a life needs to be told to nobody any more.
 	settle(l life)
+	// take returns what is known of a life that a daemon before has begun, nil if there is none; taken says that it is taken up, and how it is now.
+	take(l life) *record
+	taken(l life) record
+	// inherit returns a descriptor that a daemon before has left under a key, -1 if there is none; keep leaves one to those that come.
+	inherit(key string) int
+	keep(key string, fd int)
+	drop(key string)
 	// end ends it, after the last fork.
 	end()
 }
@@ -67,6 +74,14 @@ func kill(pid int, req SignalRequest) error {
 }
 
 func (c *ownChildren) settle(life) {}
+
+// There is no daemon before or after this one.
+
+func (c *ownChildren) take(life) *record  { return nil }
+func (c *ownChildren) taken(life) record  { return record{} }
+func (c *ownChildren) inherit(string) int { return -1 }
+func (c *ownChildren) keep(string, int)   {}
+func (c *ownChildren) drop(string)        {}
 
 func (c *ownChildren) end() {
 	c.reaper.stop()

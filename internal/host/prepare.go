@@ -60,29 +60,47 @@ func (q *prepareQueue) close() {
 // prepareAll does for each process what Supervisor does before its fork.
 func (h *Local) prepareAll() {
 	for next := h.ready.pop(bunch); next != nil; next = h.ready.pop(bunch) {
-		jobs := make([]*forkJob, len(next))
-		for i, p := range next {
-			job, text := h.prepare(p)
-			if text != "" {
+		jobs := make([]*forkJob, 0, len(next))
+		for _, p := range next {
+			r := h.parent.take(p.life())
+			if r == nil && p.known != 0 {
+				h.untold(p)
+				continue
+			}
+			job, text := h.prepare(p, r)
+			switch {
+			case text != "":
 				// By way of the parent, so that outcomes are reported in the order of the requests.
 				job = &forkJob{p: p, life: p.life(), failure: text}
+			case r != nil:
+				h.takeUp(p, r)
+				continue
 			}
-			jobs[i] = job
+			jobs = append(jobs, job)
 		}
-		h.parent.fork(jobs)
+		if len(jobs) > 0 {
+			h.parent.fork(jobs)
+		}
 	}
 }
 
-// prepare resolves the command, opens the outputs and makes the pipes. The text is Supervisor's spawnerr.
-func (h *Local) prepare(p *proc) (*forkJob, string) {
+// prepare resolves the command, opens the outputs and makes the pipes; of a process that is there only the socket is wanted. The text is
+// Supervisor's spawnerr.
+func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
 	spec := p.req.Spec
 	if spec.Socket.URL != "" {
 		socket, err := h.sockets.acquire(spec.Program, spec.Socket)
-		if err != nil {
+		switch {
+		case err != nil && there != nil:
+			h.emit(Trouble{Text: socketText(spec.Socket, err)})
+		case err != nil:
 			return nil, socketText(spec.Socket, err)
 		}
 		p.socket = socket
+	}
+	if there != nil {
+		return nil, ""
 	}
 	file, argv, cerr := resolve(spec.Command, environPath(p.req.Environ))
 	if cerr != nil {

@@ -32,7 +32,11 @@ type proc struct {
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
 
+	known    int         // its pid, where a daemon before has told it; 0 = it is new
 	spokenTo atomic.Bool // something was written to it
+
+	pidfd     int // -1 = none
+	startTime uint64
 
 	mu        sync.Mutex
 	phase     phase
@@ -85,6 +89,13 @@ func (p *proc) whileAlive(do func(pid int) error) error {
 func (p *proc) born(pid int) {
 	p.mu.Lock()
 	p.phase, p.pid = forked, pid
+	p.mu.Unlock()
+}
+
+// gone records that it has ended and that its pid may be another's.
+func (p *proc) gone() {
+	p.mu.Lock()
+	p.phase = reaped
 	p.mu.Unlock()
 }
 
@@ -201,6 +212,15 @@ func (p *proc) closePipes() {
 	}
 	p.closeOutputs()
 	p.closeStdin()
+	p.closePidfd()
+}
+
+// closePidfd closes the descriptor that stands for the process.
+func (p *proc) closePidfd() {
+	if p.pidfd >= 0 {
+		unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
 }
 
 // closeOutputs ends the incarnation for its outputs.

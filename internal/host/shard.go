@@ -523,6 +523,7 @@ func (s *shard) drain(f *finish) {
 	}
 	p := f.p
 	p.closeOutputs()
+	p.closePidfd()
 	s.h.forget(p)
 	s.h.sockets.release(p.socket, func(closed string) {
 		s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at, Closed: closed})
@@ -589,6 +590,7 @@ func (s *shard) close() {
 		if w.p != nil {
 			w.p.closeStdin()
 			w.p.closeOutputs()
+			w.p.closePidfd()
 		}
 	}
 	s.epoll.Close()

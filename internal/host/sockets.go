@@ -22,9 +22,10 @@ const resolvePatience = 5 * time.Second
 // process that needs it and closed with the last one, so it outlives the restarts of single processes while others run: connections that
 // wait in it are not lost.
 type sockets struct {
-	emit func(Event)
-	life context.Context // ends when the host is closed
-	end  context.CancelFunc
+	emit   func(Event)
+	parent parent          // holds them for the daemons to come
+	life   context.Context // ends when the host is closed
+	end    context.CancelFunc
 
 	mu   sync.Mutex // held while events are emitted, so that these come in the order of what happened
 	open map[string]*sharedSocket
@@ -38,8 +39,11 @@ type sharedSocket struct {
 	users   int // processes, prepared or running
 }
 
+// heldSocket begins the key under which a keeper holds such a socket.
+const heldSocket = "socket "
+
 func newSockets(emit func(Event)) *sockets {
-	k := &sockets{emit: emit, open: map[string]*sharedSocket{}}
+	k := &sockets{emit: emit, parent: (*ownChildren)(nil), open: map[string]*sharedSocket{}}
 	k.life, k.end = context.WithCancel(context.Background())
 	return k
 }
@@ -56,13 +60,16 @@ func (k *sockets) acquire(program string, spec process.SocketSpec) (*sharedSocke
 	if s, err := k.joinLocked(program, spec.URL); s != nil || err != nil {
 		return s, err
 	}
-	k.emit(SocketOpening{URL: spec.URL})
-	fd := -1
-	if err == nil {
-		fd, err = listen(address, spec)
-	}
-	if err != nil {
-		return nil, err
+	fd := k.parent.inherit(heldSocket + spec.URL)
+	if fd < 0 {
+		k.emit(SocketOpening{URL: spec.URL})
+		if err == nil {
+			fd, err = listen(address, spec)
+		}
+		if err != nil {
+			return nil, err
+		}
+		k.parent.keep(heldSocket+spec.URL, fd)
 	}
 	s := &sharedSocket{url: spec.URL, program: program, fd: fd, users: 1}
 	k.open[spec.URL] = s
@@ -101,6 +108,7 @@ func (k *sockets) release(s *sharedSocket, tell func(closed string)) {
 	if s.users--; s.users == 0 {
 		// Before it is told: a process that starts because of it gets a new socket, always.
 		unix.Close(s.fd)
+		k.parent.drop(heldSocket + s.url)
 		delete(k.open, s.url)
 		closed = s.url
 	}

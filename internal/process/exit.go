@@ -1,6 +1,9 @@
 package process
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Signal is a signal number of Linux. Its name follows Python's signal module, as Supervisor prints it.
 type Signal int
@@ -35,11 +38,17 @@ type ExitStatus struct {
 	Code       int    // exit code 0..255; meaningless when Signal is set
 	Signal     Signal // the signal that ended it, or 0
 	CoreDumped bool
+	Unknown    bool // nobody can tell how it ended; the rest is meaningless
 }
 
-// Wire returns the exitstatus that Supervisor reports: the code, or -1 for a process ended by a signal.
+// Clean reports whether the process ended by itself with one of the codes.
+func (e ExitStatus) Clean(codes []int) bool {
+	return !e.Unknown && e.Signal == 0 && slices.Contains(codes, e.Code)
+}
+
+// Wire returns the exitstatus that Supervisor reports: the code, or -1 for a process ended by a signal, and where it is not known.
 func (e ExitStatus) Wire() int {
-	if e.Signal != 0 {
+	if e.Signal != 0 || e.Unknown {
 		return -1
 	}
 	return e.Code
@@ -47,6 +56,9 @@ func (e ExitStatus) Wire() int {
 
 // String describes the end as Supervisor's log does, e.g. "exit status 1" or "terminated by SIGSEGV (core dumped)".
 func (e ExitStatus) String() string {
+	if e.Unknown {
+		return "exit status unknown"
+	}
 	if e.Signal == 0 {
 		return "exit status " + strconv.Itoa(e.Code)
 	}

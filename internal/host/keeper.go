@@ -1,0 +1,677 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// linkEnv names the environment variable that tells a daemon which descriptor leads to its keeper.
+const linkEnv = "GRACED_LINK"
+
+// KeeperOptions say which daemon a keeper runs.
+type KeeperOptions struct {
+	Argv, Environ []string
+	// Extra are descriptors that the first daemon gets from 3 on. They are the keeper's to close.
+	Extra []*os.File
+	// Patience is how long a daemon that takes over may take until it is ready.
+	Patience time.Duration
+	// Trouble takes what cannot be told to a daemon.
+	Trouble func(text string)
+}
+
+// Keeper is the parent of all children. It forks, signals and reaps, and holds what must outlive a daemon: it knows nothing of configuration,
+// clients or logs. It starts the daemon, and another one whenever that dies.
+//
+// Everything that it knows of a child it tells to each new daemon, and a child's end until the daemon has settled it.
+type Keeper struct {
+	o      KeeperOptions
+	dir    string
+	binary *os.File // what daemons are started from
+	quit   chan os.Signal
+
+	forker *forker // nil before the first setup
+	reaper *reaper
+	forks  sync.WaitGroup // jobs on their way
+	born   sync.Mutex     // held while there may be a child whose pid nobody knows
+
+	mu         sync.Mutex
+	wire       *wire // to the daemon; nil = there is none
+	children   map[life]*child
+	byPID      map[int]*child
+	held       map[string]holding
+	generation int
+	daemon     *generation
+	asked      []int // signals that no daemon has been told of
+}
+
+// child is one process.
+type child struct {
+	life
+	pid       int
+	start     uint64 // of /proc/PID/stat: with the pid it is a process's identity until the machine is started again
+	pidfd     int
+	fds       [3]int // standard input to write, output and error to read; -1 = none
+	announced bool   // the daemon that asked knows the pid
+	foreign   bool   // it is another's child, or nobody's
+	token     uint64 // of the last signal
+	ended     bool
+	status    process.ExitStatus
+	at        time.Duration
+}
+
+// holding is what is held under a key.
+type holding struct {
+	note string
+	fds  []int
+}
+
+// generation is one daemon.
+type generation struct {
+	pid     int
+	started time.Time
+	ended   chan unix.WaitStatus
+	ready   chan struct{}
+	left    *Leave
+}
+
+// NewKeeper makes a keeper. Nothing is started before Run.
+func NewKeeper(o KeeperOptions) (*Keeper, error) {
+	binary, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("cannot open this program: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "/"
+	}
+	k := &Keeper{
+		o: o, dir: dir, binary: binary, quit: make(chan os.Signal, 16),
+		children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{},
+	}
+	k.reaper = newReaper(k.owner, k.orphan, &k.born)
+	return k, nil
+}
+
+// Run runs daemons until one of them says that all is over, and returns the exit code and how it ended.
+func (k *Keeper) Run() (code int, how LeaveHow) {
+	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
+	go k.reaper.run()
+	previous, failures := (*os.File)(nil), 0
+	for {
+		d, err := k.startDaemon()
+		if err != nil {
+			k.o.Trouble(fmt.Sprintf("cannot start the daemon: %v", err))
+			if k.generationNumber() == 1 {
+				return 1, Over
+			}
+		} else {
+			wasReady, status := k.watch(d, previous != nil)
+			switch {
+			case d.left != nil && d.left.How != Replaced:
+				return d.left.Code, d.left.How
+			case !wasReady && k.generationNumber() == 1:
+				return exitCode(status), Over
+			case d.left != nil:
+				previous, failures = k.binary, 0
+				if k.binary, err = openBinary(d.left.Binary); err != nil {
+					k.o.Trouble(err.Error())
+					k.binary, previous = previous, nil
+				}
+				continue
+			case wasReady:
+				if time.Since(d.started) > time.Second {
+					failures = 0
+				}
+				previous = nil
+			case previous != nil: // the new one does not come up
+				k.binary, previous = previous, nil
+				continue
+			}
+		}
+		failures++
+		if k.rest(failures) {
+			return 1, Over
+		}
+	}
+}
+
+func (k *Keeper) generationNumber() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.generation
+}
+
+// openBinary opens the program of the next daemon.
+func openBinary(path string) (*os.File, error) {
+	if path == "" {
+		var err error
+		if path, err = os.Executable(); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(path)
+}
+
+// exitCode is how a shell would tell the end of a process.
+func exitCode(s unix.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}
+
+// rest waits before the next try to start a daemon. It reports true when it was told to stop meanwhile and has ended the children itself.
+func (k *Keeper) rest(failures int) (over bool) {
+	if failures < 2 {
+		return false
+	}
+	timer := time.NewTimer(min(10*time.Second, 50*time.Millisecond<<min(failures, 10)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return false
+		case s := <-k.quit:
+			if s == unix.SIGHUP || s == unix.SIGUSR2 {
+				continue // nobody is there to obey
+			}
+			k.endChildren()
+			return true
+		}
+	}
+}
+
+// endChildren ends the children without a daemon, as a last resort.
+func (k *Keeper) endChildren() {
+	const grace, look = 10 * time.Second, 20 * time.Millisecond
+	deadline := time.Now().Add(grace)
+	for sig := unix.SIGTERM; ; sig = 0 {
+		if time.Now().After(deadline) {
+			sig = unix.SIGKILL
+		}
+		if k.signalAll(sig) == 0 || sig == unix.SIGKILL {
+			return
+		}
+		time.Sleep(look)
+	}
+}
+
+// signalAll sends a signal to every child and returns how many live.
+func (k *Keeper) signalAll(sig syscall.Signal) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.children {
+		if !c.ended {
+			n++
+			_ = unix.Kill(c.pid, sig) // nothing else can be done
+		}
+	}
+	return n
+}
+
+// startDaemon starts a daemon and tells it what there is.
+func (k *Keeper) startDaemon() (*generation, error) {
+	k.forks.Wait() // no outcome of a fork for the daemon before may come later
+	w, other, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(other)
+	files := []uintptr{0, 1, 2}
+	for _, f := range k.o.Extra {
+		files = append(files, f.Fd())
+	}
+	env := append(withoutLink(k.o.Environ), linkEnv+"="+strconv.Itoa(len(files)))
+	files = append(files, uintptr(other))
+
+	k.born.Lock()
+	k.mu.Lock()
+	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", k.binary.Fd()), k.o.Argv, &syscall.ProcAttr{
+		Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	k.generation++
+	d := &generation{pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), ready: make(chan struct{})}
+	if err == nil {
+		k.daemon = d
+	}
+	k.mu.Unlock()
+	k.born.Unlock()
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	for _, f := range k.o.Extra {
+		_ = f.Close() // the daemon has it
+	}
+	k.o.Extra = nil
+	k.greet(w)
+	go k.serve(w, d)
+	return d, nil
+}
+
+func withoutLink(environ []string) []string {
+	out := make([]string, 0, len(environ)+1)
+	for _, e := range environ {
+		if len(e) < len(linkEnv) || e[:len(linkEnv)] != linkEnv {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// greet tells a new daemon everything, and from then on the news.
+func (k *Keeper) greet(w *wire) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation})
+	for _, c := range k.children {
+		fds := dupAll(c.fds[:])
+		e, out := join([6]int{-1, -1, -1, fds[0], fds[1], fds[2]})
+		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at}
+		if fd := dup(c.pidfd); fd >= 0 {
+			m.hasFD = true
+			out = append([]int{fd}, out...)
+		}
+		c.announced = true
+		w.send(m, out...)
+	}
+	for key, h := range k.held {
+		w.send(&held{key: key, note: h.note}, dupAll(h.fds)...)
+	}
+	w.send(&complete{})
+	for _, s := range k.asked {
+		w.send(&gotSignal{s})
+	}
+	k.asked = nil
+	k.wire = w
+}
+
+// tell sends news to the daemon, if there is one. The mutex is held.
+func (k *Keeper) tell(m message, fds ...int) {
+	if k.wire == nil {
+		closeAll(fds)
+		return
+	}
+	k.wire.send(m, fds...)
+}
+
+// dup copies a descriptor; -1 stays -1.
+func dup(fd int) int {
+	if fd < 0 {
+		return -1
+	}
+	copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1
+	}
+	return copied
+}
+
+func dupAll(fds []int) []int {
+	out := make([]int, len(fds))
+	for i, fd := range fds {
+		out[i] = dup(fd)
+	}
+	return out
+}
+
+// watch follows a daemon to its end. One that replaces another and is not ready in time is ended.
+func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.WaitStatus) {
+	var late <-chan time.Time
+	if replaces {
+		timer := time.NewTimer(k.o.Patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	isReady := d.ready
+	for {
+		select {
+		case <-isReady:
+			ready, isReady, late = true, nil, nil
+		case <-late:
+			_ = unix.Kill(d.pid, unix.SIGKILL) // it is our child, and not reaped before ended tells so
+		case s := <-k.quit:
+			k.mu.Lock()
+			if sig := int(s.(syscall.Signal)); k.wire != nil {
+				k.tell(&gotSignal{sig})
+			} else {
+				k.asked = append(k.asked, sig)
+			}
+			k.mu.Unlock()
+		case status = <-d.ended:
+			select {
+			case <-d.ready:
+				ready = true
+			default:
+			}
+			return ready, status
+		}
+	}
+}
+
+// serve obeys one daemon.
+func (k *Keeper) serve(w *wire, d *generation) {
+	err := w.receive(func(m message, fds []int) { k.obey(w, d, m, fds) })
+	if err != nil {
+		k.o.Trouble(err.Error())
+	}
+	k.mu.Lock()
+	if k.wire == w {
+		k.wire = nil
+	}
+	k.mu.Unlock()
+	w.close()
+	_ = unix.Kill(d.pid, unix.SIGKILL) // one that cannot be spoken to is of no use; most have ended
+}
+
+// obey does what a daemon says.
+func (k *Keeper) obey(w *wire, d *generation, m message, fds []int) {
+	switch m := m.(type) {
+	case *setup:
+		w.send(k.setup(m.Setup))
+	case *spawnChild:
+		k.spawn(m, fds)
+		return
+	case *signalChild:
+		k.signal(m)
+	case *settleChild:
+		k.settle(m.life)
+	case *adoptChild:
+		k.adopt(m, fds)
+		return
+	case *keep:
+		k.keep(m, fds)
+		return
+	case *ready:
+		close(d.ready)
+	case *leave:
+		k.mu.Lock()
+		d.left = &m.Leave
+		k.mu.Unlock()
+	}
+	closeAll(fds)
+}
+
+// setup makes the keeper such that children begin as they are to.
+func (k *Keeper) setup(s Setup) *setupDone {
+	if err := s.apply(); err != nil {
+		return err
+	}
+	if k.forker != nil {
+		k.forks.Wait()
+		close(k.forker.jobs)
+		k.forker.wait()
+	}
+	// The forker's thread takes umask and directory from the process; the keeper's own stay what they are.
+	mask := -1
+	if s.Umask != process.UnsetMask {
+		mask = unix.Umask(s.Umask)
+	}
+	text := ""
+	if s.Dir != "" {
+		if err := os.Chdir(s.Dir); err != nil {
+			text = err.Error()
+		}
+	}
+	f, err := startForker(k.bornChild)
+	if mask >= 0 && (err != nil || !f.shared) {
+		unix.Umask(mask)
+	}
+	if err == nil && !f.shared {
+		_ = os.Chdir(k.dir) // it was there before
+	}
+	if err != nil {
+		return &setupDone{errno: errnoName(err), text: err.Error()}
+	}
+	k.forker = f
+	go k.report(f)
+	return &setupDone{text: text}
+}
+
+// apply makes this process what Setup says, apart from directory and umask.
+func (s Setup) apply() *setupDone {
+	failed := func(what string, err error) *setupDone {
+		return &setupDone{errno: errnoName(err), text: fmt.Sprintf("%s: %v", what, err)}
+	}
+	for _, l := range s.Limits {
+		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Soft, Max: l.Hard}); err != nil {
+			return failed("setrlimit", err)
+		}
+	}
+	if s.UID != process.UnsetID && os.Getuid() != s.UID {
+		if err := syscall.Setgroups(s.Groups); err != nil {
+			return failed("setgroups", err)
+		}
+		if err := syscall.Setgid(s.GID); err != nil {
+			return failed("setgid", err)
+		}
+		if err := syscall.Setuid(s.UID); err != nil {
+			return failed("setuid", err)
+		}
+	}
+	if s.IgnoreSigpipe {
+		// compat: CPython ignores both, and its children inherit that (quirk C9).
+		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
+	} else {
+		signal.Reset(syscall.SIGPIPE, syscall.SIGXFSZ)
+		signal.Notify(unheard, syscall.SIGPIPE, syscall.SIGXFSZ)
+	}
+	if s.Detach {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			return failed("open", err)
+		}
+		defer func() { _ = null.Close() }() // its copies stay
+		for fd := range 3 {
+			if err := syscall.Dup3(int(null.Fd()), fd, 0); err != nil {
+				return failed("dup", err)
+			}
+		}
+	}
+	return nil
+}
+
+// unheard takes signals that have no effect.
+var unheard = make(chan os.Signal, 1)
+
+// spawn forks a child, unless that was done before.
+func (k *Keeper) spawn(m *spawnChild, fds []int) {
+	at := m.ends.split(fds)
+	c := &child{life: m.life, pidfd: -1, fds: [3]int{at[3], at[4], at[5]}}
+	j := &forkJob{
+		life: m.life, name: m.name, uid: m.uid, file: m.file, argv: m.argv, env: m.env, dir: m.dir, umask: m.umask,
+		userError: m.userError, child: [3]int{at[0], at[1], at[2]},
+	}
+	if m.cred {
+		j.cred = &syscall.Credential{Uid: uint32(m.asUID), Gid: uint32(m.asGID)}
+		for _, g := range m.groups {
+			j.cred.Groups = append(j.cred.Groups, uint32(g))
+		}
+	}
+	j.failure = m.failure
+	k.mu.Lock()
+	if k.forker == nil || k.children[m.life] != nil {
+		k.tell(&failedChild{m.life, "the keeper was not set up, or has this process"})
+		k.mu.Unlock()
+		closeAll(fds)
+		return
+	}
+	k.children[m.life] = c
+	k.mu.Unlock()
+	if j.failure == "" {
+		if err := k.forker.send(j); err != nil {
+			j.failure = fmt.Sprintf("unknown error making dispatchers for '%s': %s", j.name, errnoName(err))
+			j.closeChild()
+		}
+	}
+	k.forks.Add(1)
+	k.forker.jobs <- []*forkJob{j}
+}
+
+// bornChild registers a pid.
+func (k *Keeper) bornChild(j *forkJob, pid int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.children[j.life]
+	c.pid = pid
+	k.byPID[pid] = c
+}
+
+// report tells the daemon what the forker did.
+func (k *Keeper) report(f *forker) {
+	for results := range f.results {
+		for _, r := range results {
+			k.outcome(r)
+			k.forks.Done()
+		}
+	}
+}
+
+func (k *Keeper) outcome(r forkResult) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.children[r.job.life]
+	if r.failure != "" {
+		k.forget(c)
+		k.tell(&failedChild{r.job.life, r.failure})
+		return
+	}
+	c.start = startTime(c.pid)
+	c.pidfd = openPidfd(c.pid)
+	c.announced = true
+	m := &forkedChild{c.life, c.pid, c.start}
+	if fd := dup(c.pidfd); fd >= 0 {
+		k.tell(m, fd)
+	} else {
+		k.tell(m)
+	}
+	if c.ended {
+		k.tellEnd(c)
+	}
+}
+
+// openPidfd returns a pidfd of a child that is not reaped, -1 if there is none to be had.
+func openPidfd(pid int) int {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// forget drops a child.
+func (k *Keeper) forget(c *child) {
+	closeAll(c.fds[:])
+	closeAll([]int{c.pidfd})
+	delete(k.children, c.life)
+}
+
+// signal sends a signal, once for each token.
+func (k *Keeper) signal(m *signalChild) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.children[m.life]
+	var err error
+	if c != nil && !c.ended && (m.token == 0 || m.token > c.token) {
+		c.token = max(c.token, m.token)
+		req := SignalRequest{Signal: process.Signal(m.signal), ToGroup: m.toGroup}
+		if c.foreign {
+			err = c.signalForeign(req)
+		} else {
+			err = kill(c.pid, req)
+		}
+	}
+	errno, _ := err.(unix.Errno) //nolint:errorlint // it is what the system call returned
+	k.tell(&signalledChild{m.life, m.token, int(errno)})
+}
+
+// settle drops a child whose end is known where it has to be.
+func (k *Keeper) settle(l life) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c := k.children[l]; c != nil && c.ended {
+		k.forget(c)
+	}
+}
+
+// keep holds descriptors for the next daemons.
+func (k *Keeper) keep(m *keep, fds []int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	closeAll(k.held[m.key].fds)
+	if len(fds) == 0 {
+		delete(k.held, m.key)
+		return
+	}
+	k.held[m.key] = holding{m.note, fds}
+}
+
+// owner returns what takes the end of a child.
+func (k *Keeper) owner(pid int) func() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if d := k.daemon; d != nil && d.pid == pid {
+		return func() { k.daemonEnded(d) }
+	}
+	if k.byPID[pid] == nil {
+		return nil
+	}
+	return func() { k.childEnded(pid) }
+}
+
+func (k *Keeper) daemonEnded(d *generation) {
+	var ws unix.WaitStatus
+	for {
+		_, err := unix.Wait4(d.pid, &ws, 0, nil)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	k.mu.Lock()
+	if k.daemon == d {
+		k.daemon = nil
+	}
+	k.mu.Unlock()
+	d.ended <- ws
+}
+
+func (k *Keeper) childEnded(pid int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	status, ok := waitFor(pid)
+	if !ok {
+		return
+	}
+	c := k.byPID[pid]
+	delete(k.byPID, pid)
+	c.ended, c.status, c.at = true, status, mono()
+	if c.announced {
+		k.tellEnd(c)
+	}
+}
+
+func (k *Keeper) tellEnd(c *child) {
+	k.tell(&exitedChild{c.life, c.pid, c.status, c.at})
+}
+
+func (k *Keeper) orphan(o OrphanReaped) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tell(&orphanEnded{o.PID, o.Status})
+}
+
+// mono returns CLOCK_MONOTONIC.
+func mono() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // it cannot fail
+	return time.Duration(ts.Nano())
+}

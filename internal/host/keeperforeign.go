@@ -1,0 +1,97 @@
+package host
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// adopt takes a process into care that this keeper did not fork.
+func (k *Keeper) adopt(m *adoptChild, fds []int) {
+	if len(fds) == 0 {
+		return
+	}
+	at := m.ends.split(fds[1:])
+	c := &child{
+		life: m.life, pid: m.pid, start: m.start, pidfd: fds[0], fds: [3]int{at[3], at[4], at[5]}, announced: true, foreign: true,
+	}
+	k.mu.Lock()
+	if k.children[m.life] != nil {
+		k.mu.Unlock()
+		closeAll(fds)
+		return
+	}
+	k.children[m.life] = c
+	k.mu.Unlock()
+	if err := k.watchForeign(c); err != nil {
+		k.mu.Lock()
+		k.tell(&trouble{fmt.Sprintf("cannot watch process %d: %v", m.pid, err)})
+		k.mu.Unlock()
+	}
+}
+
+// asForeign is the process as package-wide code knows it.
+func (c *child) asForeign() *Foreign {
+	return &Foreign{Identity: Identity{BootID: bootID(), PID: c.pid, StartTime: c.start}, Pidfd: c.pidfd}
+}
+
+func (c *child) signalForeign(req SignalRequest) error {
+	if err := c.asForeign().Signal(req.Signal, req.ToGroup); err != nil && err != unix.ESRCH {
+		return err
+	}
+	return nil
+}
+
+// watchForeign waits for the end of a process in Go's poller, and tells it.
+func (k *Keeper) watchForeign(c *child) error {
+	own := dup(c.pidfd)
+	if own < 0 {
+		return unix.EMFILE
+	}
+	if err := unix.SetNonblock(own, true); err != nil {
+		unix.Close(own)
+		return err
+	}
+	f := os.NewFile(uintptr(own), "pidfd")
+	raw, err := f.SyscallConn()
+	if err != nil {
+		_ = f.Close() // only a copy
+		return err
+	}
+	go func() {
+		defer func() { _ = f.Close() }() // likewise
+		var status process.ExitStatus
+		err := raw.Read(func(uintptr) bool {
+			s, how := c.asForeign().Ended()
+			switch how {
+			case Ended:
+				status = s
+			case Untold:
+				status = process.ExitStatus{Unknown: true}
+			default:
+				return false
+			}
+			return true
+		})
+		if err != nil {
+			status = process.ExitStatus{Unknown: true} // it cannot be waited for
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		c.ended, c.status, c.at = true, status, mono()
+		k.tellEnd(c)
+	}()
+	return nil
+}
+
+// startTime returns the start time of a process, 0 if there is none.
+func startTime(pid int) uint64 {
+	stat, err := ReadStat(pid)
+	if err != nil {
+		return 0
+	}
+	return stat.StartTime
+}

@@ -1,0 +1,384 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// Link is a daemon's end of the socket to its keeper.
+type Link struct {
+	// Generation is 1 for the first daemon of a keeper; a later one finds what those before it have left.
+	Generation int
+
+	w       *wire
+	done    chan *setupDone
+	signals chan syscall.Signal
+
+	mu      sync.Mutex
+	keeper  int // its pid
+	records map[life]*record
+	held    map[string]holding // that a daemon before has left, until somebody takes it
+	local   *Local             // who gets news of children; nil = nobody yet
+}
+
+// record is what a keeper says of a process.
+type record struct {
+	pid    int
+	start  uint64
+	pidfd  int
+	fds    [3]int // standard input to write, output and error to read; -1 = none
+	ended  bool
+	status process.ExitStatus
+	at     time.Time
+}
+
+func (r *record) close() {
+	closeAll(r.fds[:])
+	closeAll([]int{r.pidfd})
+}
+
+// Dial takes up the link to the keeper that has started this daemon. It returns nil when none has.
+func Dial() (*Link, error) {
+	text, ok := os.LookupEnv(linkEnv)
+	if !ok {
+		return nil, nil
+	}
+	fd, err := strconv.Atoi(text)
+	if err == nil {
+		err = os.Unsetenv(linkEnv)
+	}
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(fd)
+	w, err := newWire(fd)
+	if err != nil {
+		return nil, err
+	}
+	return newLink(w)
+}
+
+// newLink listens to what the keeper has to say at first.
+func newLink(w *wire) (*Link, error) {
+	l := &Link{
+		w: w, done: make(chan *setupDone, 1), signals: make(chan syscall.Signal, 16), records: map[life]*record{}, held: map[string]holding{},
+	}
+	greeted := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
+		close(l.signals)
+	}()
+	select {
+	case <-greeted:
+		return l, nil
+	case err := <-ended:
+		return nil, errors.Join(errors.New("the keeper ended before it said anything"), err)
+	}
+}
+
+// Keeper returns the pid of the keeper: the one by which the whole is known.
+func (l *Link) Keeper() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keeper
+}
+
+// Signals returns the signals that the keeper got. The channel is closed when the keeper is gone.
+func (l *Link) Signals() <-chan syscall.Signal { return l.signals }
+
+// Setup tells the keeper how children begin. It must come before the first Spawn.
+func (l *Link) Setup(s Setup) error {
+	l.w.send(&setup{s})
+	done := <-l.done
+	if done.errno != "" {
+		return &SetupError{Errno: done.errno, Text: done.text}
+	}
+	if done.text != "" {
+		return errors.New(done.text)
+	}
+	return nil
+}
+
+// SetupError says that the keeper could not become what it is to be.
+type SetupError struct{ Errno, Text string }
+
+func (e *SetupError) Error() string { return e.Text }
+
+// Ready says that this daemon is at work: the one before is not needed any more.
+func (l *Link) Ready() { l.w.send(&ready{}) }
+
+// Leave says what comes after this daemon, which ends now.
+func (l *Link) Leave(how Leave) { l.w.send(&leave{how}) }
+
+// Keep has descriptors held under a key, with a note, for the daemons to come; what was held there is let go.
+func (l *Link) Keep(key, note string, fds ...int) {
+	l.w.send(&keep{key, note}, dupAll(fds)...)
+}
+
+// Drop lets go what is held under a key.
+func (l *Link) Drop(key string) { l.w.send(&keep{key: key}) }
+
+// Take hands out what a daemon before has left under a key. The descriptors are the caller's; the keeper goes on to hold its own.
+func (l *Link) Take(key string) (note string, fds []int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h, ok := l.held[key]
+	delete(l.held, key)
+	return h.note, h.fds, ok
+}
+
+// DropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
+func (l *Link) DropRest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, h := range l.held {
+		closeAll(h.fds)
+		l.Drop(key)
+	}
+	clear(l.held)
+	for lf, r := range l.records {
+		r.close()
+		if r.ended {
+			l.w.send(&settleChild{lf})
+		}
+	}
+	clear(l.records)
+}
+
+// hear takes what the keeper says.
+func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
+	switch m := m.(type) {
+	case *welcome:
+		l.mu.Lock()
+		l.keeper, l.Generation = m.pid, m.generation
+		l.mu.Unlock()
+	case *kept:
+		l.remember(m, fds)
+		return
+	case *held:
+		l.mu.Lock()
+		l.held[m.key] = holding{m.note, fds}
+		l.mu.Unlock()
+		return
+	case *complete:
+		close(greeted)
+	case *setupDone:
+		l.done <- m
+	case *gotSignal:
+		select {
+		case l.signals <- syscall.Signal(m.signal):
+		default: // so many of them cannot all matter
+		}
+	default:
+		l.pass(m, fds)
+		return
+	}
+	closeAll(fds)
+}
+
+// remember notes what is said of a process of an earlier daemon.
+func (l *Link) remember(m *kept, fds []int) {
+	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at)}
+	if m.hasFD && len(fds) > 0 {
+		r.pidfd, fds = fds[0], fds[1:]
+	}
+	at := m.ends.split(fds)
+	r.fds = [3]int{at[3], at[4], at[5]}
+	l.mu.Lock()
+	l.records[m.life] = r
+	l.mu.Unlock()
+}
+
+// momentOf turns a moment of CLOCK_MONOTONIC into one of ours.
+func momentOf(at time.Duration) time.Time { return time.Now().Add(at - mono()) }
+
+// pass hands news of children to the Local.
+func (l *Link) pass(m message, fds []int) {
+	l.mu.Lock()
+	h := l.local
+	if e, ok := m.(*exitedChild); ok {
+		if r := l.records[e.life]; r != nil { // nobody has taken it yet
+			r.ended, r.status, r.at = true, e.status, momentOf(e.at)
+			h = nil
+		}
+	}
+	l.mu.Unlock()
+	if h == nil {
+		closeAll(fds)
+		return
+	}
+	switch m := m.(type) {
+	case *forkedChild:
+		if p := h.find(m.id, m.incarnation); p != nil {
+			if len(fds) > 0 {
+				p.pidfd, fds = fds[0], fds[1:]
+			}
+			p.startTime = m.start
+			p.born(m.pid)
+			h.finish(p, m.pid, "")
+		}
+	case *failedChild:
+		if p := h.find(m.id, m.incarnation); p != nil {
+			h.finish(p, 0, m.text)
+		}
+	case *exitedChild:
+		if p := h.find(m.id, m.incarnation); p != nil {
+			p.gone()
+			p.shard.post(command{ended: p, status: m.status, at: momentOf(m.at)})
+		}
+	case *signalledChild:
+		var err error
+		if m.errno != 0 {
+			err = unix.Errno(m.errno)
+		}
+		h.signalled(SignalRequest{ID: m.id, Incarnation: m.incarnation, Token: Token(m.token)}, err)
+	case *orphanEnded:
+		h.emit(OrphanReaped{PID: m.pid, Status: m.status})
+	case *trouble:
+		h.emit(Trouble{Text: m.text})
+	}
+	closeAll(fds)
+}
+
+// keptChildren is the parent that has a keeper fork.
+type keptChildren struct {
+	h *Local
+	l *Link
+}
+
+func newKeptChildren(h *Local, l *Link) *keptChildren {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.local = h
+	return &keptChildren{h, l}
+}
+
+func (c *keptChildren) hand(*forkJob) error { return nil }
+
+// fork sends the jobs in one piece.
+func (c *keptChildren) fork(jobs []*forkJob) {
+	var p piece
+	for _, j := range jobs {
+		m := &spawnChild{life: j.life, failure: j.failure}
+		var fds []int
+		if j.failure == "" {
+			m.name, m.uid, m.file, m.argv, m.env, m.dir, m.umask, m.userError = j.name, j.uid, j.file, j.argv, j.env, j.dir, j.umask, j.userError
+			if j.cred != nil {
+				m.cred, m.asUID, m.asGID = true, int(j.cred.Uid), int(j.cred.Gid)
+				for _, g := range j.cred.Groups {
+					m.groups = append(m.groups, int(g))
+				}
+			}
+			m.ends, fds = join([6]int{j.child[0], j.child[1], j.child[2], j.p.stdin.fd, j.p.pipes[0].fd, j.p.pipes[1].fd})
+		}
+		for _, fd := range j.child {
+			if j.failure == "" && fd >= 0 {
+				p.give = append(p.give, fd)
+			}
+		}
+		p.data = frame(p.data, m, len(fds))
+		p.fds = append(p.fds, fds...)
+	}
+	c.l.w.put(p)
+}
+
+func (c *keptChildren) kill(p *proc, req SignalRequest) {
+	c.l.w.send(&signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token)})
+}
+
+func (c *keptChildren) settle(l life) { c.l.w.send(&settleChild{l}) }
+
+// take returns what the keeper has said of a life, once.
+func (c *keptChildren) take(lf life) *record {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	r := c.l.records[lf]
+	return r
+}
+
+// taken says that a process has been taken up: from now on its end is news. It returns how it ended if it has already.
+func (c *keptChildren) taken(lf life) (r record) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	r = *c.l.records[lf]
+	delete(c.l.records, lf)
+	return r
+}
+
+func (c *keptChildren) end() {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.l.local == c.h {
+		c.l.local = nil
+	}
+}
+
+// inherit returns a descriptor that a daemon before has left, -1 if there is none.
+func (c *keptChildren) inherit(key string) int {
+	_, fds, ok := c.l.Take(key)
+	if !ok || len(fds) == 0 {
+		return -1
+	}
+	closeAll(fds[1:])
+	return fds[0]
+}
+
+func (c *keptChildren) keep(key string, fd int) { c.l.Keep(key, "", fd) }
+func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
+
+// Resume goes on with a process that a daemon before has started. It is like Spawn, but for one thing: what is known already, that the process is
+// there (pid not 0), is not told again. If the keeper knows nothing of it, its end is told: nobody can say how.
+func (h *Local) Resume(req SpawnRequest, pid int) { h.enqueue(req, pid) }
+
+// Settle says that the end of a life has been noted where it cannot be forgotten: it needs not be told to another daemon.
+func (h *Local) Settle(id process.ID, inc process.Incarnation) { h.parent.settle(life{id, inc}) }
+
+// takeUp goes on with a process that is there.
+func (h *Local) takeUp(p *proc, r *record) {
+	spec := p.req.Spec
+	p.pidfd, p.startTime = r.pidfd, r.start
+	p.setStdin(r.fds[0])
+	outputs := [2]Output{p.req.Stdout, p.req.Stderr}
+	for i, fd := range []int{r.fds[1], r.fds[2]} {
+		p.pipes[i] = outPipe{fd: fd, out: discard{}}
+		if fd < 0 || outputs[i] == nil {
+			continue
+		}
+		if err := outputs[i].Open(); err != nil {
+			h.emit(Trouble{Text: fmt.Sprintf("cannot go on with the log of %s: %v", spec.Name, err)})
+			continue
+		}
+		p.opened[i], p.pipes[i].out = true, outputs[i]
+	}
+	p.born(r.pid)
+	if p.known == 0 {
+		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
+	}
+	p.shard.post(command{started: p})
+	early, _ := p.announce()
+	for _, req := range early {
+		h.signal(p, req)
+	}
+	if now := h.parent.taken(p.life()); now.ended {
+		p.gone()
+		p.shard.post(command{ended: p, status: now.status, at: now.at})
+	}
+}
+
+// untold reports the end of a process that nobody knows of any more.
+func (h *Local) untold(p *proc) {
+	h.forget(p)
+	h.emit(Exited{
+		ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.known, Status: process.ExitStatus{Unknown: true}, At: time.Now(),
+	})
+}
