@@ -11,6 +11,7 @@ import (
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
+	"github.com/graced/graced/internal/host"
 )
 
 // backgroundFD is the descriptor on which a daemon that was sent to the background tells its parent that it is up. Its number travels in
@@ -23,7 +24,7 @@ const (
 // upWord is what the parent is told when all is well; anything else is why not.
 const upWord = "up"
 
-// isBackground reports whether this process was started by daemonize and has not announced itself yet.
+// isBackground reports whether this process was started by daemonize, or is the first daemon of a keeper that was, and has not announced itself yet.
 func isBackground() bool { return os.Getenv(backgroundEnv) != "" }
 
 // daemonize starts this binary once more as the leader of a session of its own, and waits until it holds its sockets and log (a Go
@@ -83,6 +84,15 @@ func settle(c config.Supervisord) (report func(logFunc)) {
 	}
 }
 
+// settledDir is the directory of children that name none.
+func settledDir(c config.Supervisord) string {
+	dir, err := os.Getwd()
+	if c.Directory == "" || err != nil {
+		return ""
+	}
+	return dir
+}
+
 // detach cuts the ties to the terminal. It must come before the host starts, whose forking thread keeps the descriptors it finds. From here
 // on only announce reaches the user.
 func detach() error {
@@ -112,11 +122,11 @@ func announce(word string) error {
 	return errors.Join(err, parent.Close())
 }
 
-// childEnviron is the environment that children inherit: ours without the private variable.
+// childEnviron is the environment that children inherit: ours without the private variables.
 func childEnviron(environ []string) []string {
 	var out []string
 	for _, e := range environ {
-		if !strings.HasPrefix(e, backgroundEnv+"=") {
+		if !strings.HasPrefix(e, backgroundEnv+"=") && !strings.HasPrefix(e, host.LinkEnv+"=") {
 			out = append(out, e)
 		}
 	}

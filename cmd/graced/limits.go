@@ -23,7 +23,7 @@ func (s *supervisor) becomeUser(c config.Supervisord) error {
 		return nil
 	}
 	if os.Getuid() != c.UID {
-		if err := changeUser(c.UID); err != nil {
+		if err := s.changeUser(c.UID); err != nil {
 			return err
 		}
 	}
@@ -31,7 +31,7 @@ func (s *supervisor) becomeUser(c config.Supervisord) error {
 	return nil
 }
 
-func changeUser(uid int) error {
+func (s *supervisor) changeUser(uid int) error {
 	if os.Getuid() != 0 {
 		return errNonroot
 	}
@@ -48,6 +48,7 @@ func changeUser(uid int) error {
 	if err := syscall.Setuid(uid); err != nil {
 		return &usageError{fmt.Sprintf("Could not set user id to %d: %v", uid, err)}
 	}
+	s.setup.UID, s.setup.GID, s.setup.Groups = uid, gid, groups
 	return nil
 }
 
@@ -89,6 +90,7 @@ func (s *supervisor) raiseLimits(c config.Supervisord) error {
 		if err != nil {
 			return fmt.Errorf("cannot raise %s: %v", l.name, err)
 		}
+		s.setup.Limits = append(s.setup.Limits, host.Limit{Resource: l.resource, Soft: want, Hard: max(hard, want)})
 		s.infos = append(s.infos, fmt.Sprintf("Increased %s limit to %d", l.name, least))
 	}
 	return nil

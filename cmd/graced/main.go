@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/demo"
@@ -121,21 +122,61 @@ func run(argv []string) int {
 			return usage(argv[0], err)
 		}
 	}
-	m.Environ = childEnviron(m.Environ)
 	if isBackground() {
 		syscall.CloseOnExec(backgroundFD)
 	}
-	s := &supervisor{machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced"}
-	err = s.start()
-	if err == nil {
-		return 0
+	link, err := host.Dial()
+	if err != nil {
+		return usage(argv[0], err)
 	}
-	if s.detached {
+	if link == nil {
+		return keep(argv)
+	}
+	m.Environ = childEnviron(m.Environ)
+	s := &supervisor{link: link, machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced"}
+	code := s.exitCode(argv[0], s.start())
+	link.Leave(host.Leave{How: s.after, Code: code})
+	return code
+}
+
+// keep is the keeper, the process that was started first: it has this program run once more as the daemon.
+func keep(argv []string) int {
+	o := host.KeeperOptions{
+		Argv: argv, Environ: childEnviron(os.Environ()), Patience: takeoverPatience,
+		Trouble: func(text string) { fmt.Fprintln(os.Stderr, "graced: keeper:", text) },
+	}
+	if isBackground() {
+		o.First = []string{backgroundEnv + "=1"}
+		o.Extra = []*os.File{os.NewFile(backgroundFD, "parent")}
+	}
+	k, err := host.NewKeeper(o)
+	if err != nil {
+		return usage(argv[0], err)
+	}
+	code, how := k.Run()
+	if how != host.Background {
+		return code
+	}
+	if err := daemonize(); err != nil {
+		return usage(argv[0], err)
+	}
+	return 0
+}
+
+// takeoverPatience is how long a daemon that takes the place of another may take until it is at work.
+const takeoverPatience = 10 * time.Second
+
+// exitCode tells how the start, or everything, ended.
+func (s *supervisor) exitCode(argv0 string, err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case s.detached:
 		// Nobody reads standard error any more; a parent that still waits prints it.
 		_ = announce(err.Error()) // the exit code says it too
 		return 2
 	}
-	return usage(argv[0], err)
+	return usage(argv0, err)
 }
 
 // usage prints an error of the start as Supervisor does, and what our own name can add to it.

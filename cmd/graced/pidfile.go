@@ -19,6 +19,7 @@ import (
 // removed: a device belongs to everybody.
 type pidfile struct {
 	path    string
+	pid     int // what it says
 	file    *os.File
 	regular bool
 }
@@ -68,7 +69,7 @@ func pidIn(file io.ReaderAt) int {
 }
 
 // createPidfile writes the pid file and keeps it locked. The error is a *pidfileTaken when another daemon holds it.
-func createPidfile(path string) (*pidfile, error) {
+func createPidfile(path string, pid int) (*pidfile, error) {
 	path, _ = filepath.Abs(path) // fails only without a working directory; the path is then as good as before
 	for {
 		p, stale, err := lockPidfile(path)
@@ -78,7 +79,8 @@ func createPidfile(path string) (*pidfile, error) {
 		if stale {
 			continue // its daemon removed it while it ended
 		}
-		_, err = io.WriteString(p.file, strconv.Itoa(os.Getpid())+"\n")
+		p.pid = pid
+		_, err = io.WriteString(p.file, strconv.Itoa(pid)+"\n")
 		if err != nil {
 			return nil, errors.Join(err, p.file.Close())
 		}
@@ -105,7 +107,7 @@ func lockPidfile(path string) (p *pidfile, stale bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	p = &pidfile{path, file, info.Mode().IsRegular()}
+	p = &pidfile{path: path, file: file, regular: info.Mode().IsRegular()}
 	if !p.regular {
 		return p, false, nil
 	}
@@ -135,7 +137,7 @@ func (p *pidfile) remove() {
 		return
 	}
 	if p.regular && p.ours() {
-		if pid := pidIn(p.file); pid == os.Getpid() || pid == 0 { // 0: it may not be read, or was emptied
+		if pid := pidIn(p.file); pid == p.pid || pid == 0 { // 0: it may not be read, or was emptied
 			_ = os.Remove(p.path) // nothing else can be done about it
 		}
 	}
@@ -144,8 +146,8 @@ func (p *pidfile) remove() {
 
 // writePidfile writes the pid file of a run. A file that cannot be written is only told, and so is one that a running daemon holds: that
 // daemon keeps it.
-func writePidfile(path string, logf logFunc) *pidfile {
-	p, err := createPidfile(path)
+func writePidfile(path string, pid int, logf logFunc) *pidfile {
+	p, err := createPidfile(path, pid)
 	var taken *pidfileTaken
 	switch {
 	case errors.As(err, &taken):
@@ -154,6 +156,6 @@ func writePidfile(path string, logf logFunc) *pidfile {
 		logf(daemon.LevelCritical, "could not write pidfile %s", path)
 		return nil
 	}
-	logf(daemon.LevelInfo, "supervisord started with pid %d", os.Getpid())
+	logf(daemon.LevelInfo, "supervisord started with pid %d", pid)
 	return p
 }

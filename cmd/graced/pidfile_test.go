@@ -77,7 +77,7 @@ func TestPidfileAtTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	create := func() *pidfile {
 		t.Helper()
-		p, err := createPidfile(path)
+		p, err := createPidfile(path, os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestPidfileAtTheEnd(t *testing.T) {
 		t.Errorf("held: %v", taken)
 	}
 	var log bytes.Buffer
-	if writePidfile(path, func(_ slog.Level, format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) }) != nil {
+	if writePidfile(path, os.Getpid(), func(_ slog.Level, format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) }) != nil {
 		t.Error("two hold one file")
 	}
 	p.remove()
@@ -147,7 +147,7 @@ func TestPidfileAtTheEnd(t *testing.T) {
 	}
 	var both []*pidfile
 	for range 2 {
-		p, err := createPidfile(path)
+		p, err := createPidfile(path, os.Getpid())
 		if err != nil {
 			t.Skipf("hidden: that a pid file which is a device stays, because this file system has no device: %v", err)
 		}

@@ -44,6 +44,8 @@ func (s *supervisor) obey(d *daemon.Daemon, debug bool, logf logFunc, done <-cha
 			logf(daemon.LevelDebug, "received SIGCHLD indicating a child quit")
 		case sig := <-s.signals:
 			obeyOne(d, sig, logf)
+		case sig := <-s.link.Signals():
+			obeyOne(d, sig, logf)
 		}
 	}
 }

@@ -21,6 +21,9 @@ import (
 
 // supervisor wires the packages together for one process: the runs between soft restarts.
 type supervisor struct {
+	link      *host.Link
+	after     host.LeaveHow // what comes when this process ends
+	setup     host.Setup    // of the keeper
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
@@ -62,9 +65,11 @@ func (s *supervisor) start() error {
 	if path, err := filepath.Abs(s.path); err == nil {
 		s.path = path
 	}
-	if !c.Supervisord.Nodaemon && !isBackground() {
-		return daemonize()
+	if !c.Supervisord.Nodaemon && !isBackground() && s.link.Generation == 1 {
+		s.after = host.Background
+		return nil
 	}
+	s.setup = host.Setup{Umask: process.UnsetMask, UID: process.UnsetID}
 	for first := true; ; first = false {
 		restart, err := s.runOnce(c, first)
 		if err != nil || !restart {
@@ -106,11 +111,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	var pid *pidfile
 	defer func() { pid.remove() }() // last of all: who waits for that finds the sockets free
 
-	listeners, err := web.Listen(serverConfigs(c.Servers))
+	listeners, err := s.openServers(c)
 	if err != nil {
-		return false, &usageError{err.Error()}
+		return false, err
 	}
-	defer listeners.Close()
+	defer s.closeServers(listeners)
 	for _, notice := range listeners.Notices {
 		fmt.Fprintln(os.Stderr, notice)
 	}
@@ -126,6 +131,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 			return false, err
 		}
 		s.detached = true
+		s.setup.Dir, s.setup.Umask, s.setup.Detach = settledDir(c.Supervisord), c.Supervisord.Umask, true
+	}
+	s.setup.IgnoreSigpipe = sigpipe(c.Graced) != "default"
+	if err := s.link.Setup(s.setup); err != nil {
+		return false, err
 	}
 	s.logf = logf
 	if err := s.openState(c); err != nil {
@@ -136,9 +146,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		Config: c, Load: s.load, LoadFile: s.loadOther,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: os.Getpid(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
+		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
 		Host: func(events func(host.Event)) (host.Host, error) {
-			return host.NewLocal(host.Options{Events: events, Sigpipe: sigpipe(c.Graced)})
+			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},
 	})
 	if err != nil {
@@ -163,6 +173,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if err := announce(upWord); err != nil {
 		return false, err
 	}
+	s.link.Ready()
 
 	done := make(chan struct{})
 	defer close(done)
@@ -229,7 +240,33 @@ func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile
 	if taken := pidfileHolder(path); taken != nil && first && s.strict {
 		return nil, &usageError{taken.Error()}
 	}
-	return writePidfile(path, logf), nil
+	return writePidfile(path, s.link.Keeper(), logf), nil
+}
+
+// openServers opens the sockets, or goes on with those that a daemon before has left, and has the keeper hold them.
+func (s *supervisor) openServers(c *config.Config) (*web.Listeners, error) {
+	listeners, err := web.Resume(serverConfigs(c.Servers), func(key string) (int, bool) {
+		_, fds, ok := s.link.Take(key)
+		if !ok || len(fds) != 1 {
+			return -1, false
+		}
+		return fds[0], true
+	})
+	if err != nil {
+		return nil, &usageError{err.Error()}
+	}
+	if err := listeners.Each(func(key string, fd int) { s.link.Keep(key, "", fd) }); err != nil {
+		listeners.Close()
+		return nil, err
+	}
+	return listeners, nil
+}
+
+// closeServers closes the sockets for good: when it returns their addresses are free.
+func (s *supervisor) closeServers(l *web.Listeners) {
+	_ = l.Each(func(key string, _ int) { s.link.Drop(key) }) // fails for those that are closed
+	l.Close()
+	s.link.Sync()
 }
 
 // checkRestart looks for whatever would end the daemon between the stop and the new start of a soft restart: the restart is then refused

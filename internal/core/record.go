@@ -60,7 +60,7 @@ func AppendInput(buf []byte, now Now, in Input) ([]byte, error) {
 		b.life(in.ID, in.Incarnation)
 		b.int(int64(in.Status.Code))
 		b.int(int64(in.Status.Signal))
-		b.flags(in.Status.CoreDumped, false)
+		b.flags(in.Status.CoreDumped, in.Status.Unknown)
 		b.int(int64(in.At))
 	case Signalled:
 		b.begin(recordSignalled, now)
@@ -203,7 +203,7 @@ func (d *InputDecoder) input() (now Now, in Input) {
 	case recordExited:
 		e := Exited{ID: d.id(), Incarnation: d.incarnation()}
 		e.Status.Code, e.Status.Signal = int(d.int()), process.Signal(d.int())
-		e.Status.CoreDumped, _ = d.flags()
+		e.Status.CoreDumped, e.Status.Unknown = d.flags()
 		e.At = time.Duration(d.int())
 		in = e
 	case recordSignalled:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -14,12 +15,14 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// linkEnv names the environment variable that tells a daemon which descriptor leads to its keeper.
-const linkEnv = "GRACED_LINK"
+// LinkEnv names the environment variable that tells a daemon which descriptor leads to its keeper.
+const LinkEnv = "GRACED_LINK"
 
 // KeeperOptions say which daemon a keeper runs.
 type KeeperOptions struct {
 	Argv, Environ []string
+	// First is added to the environment of the first daemon.
+	First []string
 	// Extra are descriptors that the first daemon gets from 3 on. They are the keeper's to close.
 	Extra []*os.File
 	// Patience is how long a daemon that takes over may take until it is ready.
@@ -230,7 +233,8 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	for _, f := range k.o.Extra {
 		files = append(files, f.Fd())
 	}
-	env := append(withoutLink(k.o.Environ), linkEnv+"="+strconv.Itoa(len(files)))
+	env := append(slices.Clone(k.o.Environ), LinkEnv+"="+strconv.Itoa(len(files)))
+	env = append(env, k.o.First...)
 	files = append(files, uintptr(other))
 
 	k.born.Lock()
@@ -252,20 +256,10 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	for _, f := range k.o.Extra {
 		_ = f.Close() // the daemon has it
 	}
-	k.o.Extra = nil
+	k.o.Extra, k.o.First = nil, nil
 	k.greet(w)
 	go k.serve(w, d)
 	return d, nil
-}
-
-func withoutLink(environ []string) []string {
-	out := make([]string, 0, len(environ)+1)
-	for _, e := range environ {
-		if len(e) < len(linkEnv) || e[:len(linkEnv)] != linkEnv {
-			out = append(out, e)
-		}
-	}
-	return out
 }
 
 // greet tells a new daemon everything, and from then on the news.
@@ -391,6 +385,8 @@ func (k *Keeper) obey(w *wire, d *generation, m message, fds []int) {
 	case *keep:
 		k.keep(m, fds)
 		return
+	case *syncAll:
+		w.send(&synced{})
 	case *ready:
 		close(d.ready)
 	case *leave:

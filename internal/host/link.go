@@ -21,6 +21,7 @@ type Link struct {
 
 	w       *wire
 	done    chan *setupDone
+	synced  chan struct{}
 	signals chan syscall.Signal
 
 	mu      sync.Mutex
@@ -48,13 +49,13 @@ func (r *record) close() {
 
 // Dial takes up the link to the keeper that has started this daemon. It returns nil when none has.
 func Dial() (*Link, error) {
-	text, ok := os.LookupEnv(linkEnv)
+	text, ok := os.LookupEnv(LinkEnv)
 	if !ok {
 		return nil, nil
 	}
 	fd, err := strconv.Atoi(text)
 	if err == nil {
-		err = os.Unsetenv(linkEnv)
+		err = os.Unsetenv(LinkEnv)
 	}
 	if err != nil {
 		return nil, err
@@ -70,13 +71,12 @@ func Dial() (*Link, error) {
 // newLink listens to what the keeper has to say at first.
 func newLink(w *wire) (*Link, error) {
 	l := &Link{
-		w: w, done: make(chan *setupDone, 1), signals: make(chan syscall.Signal, 16), records: map[life]*record{}, held: map[string]holding{},
+		w: w, done: make(chan *setupDone, 1), synced: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16), records: map[life]*record{}, held: map[string]holding{},
 	}
 	greeted := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
 		ended <- w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
-		close(l.signals)
 	}()
 	select {
 	case <-greeted:
@@ -93,7 +93,7 @@ func (l *Link) Keeper() int {
 	return l.keeper
 }
 
-// Signals returns the signals that the keeper got. The channel is closed when the keeper is gone.
+// Signals returns the signals that the keeper got.
 func (l *Link) Signals() <-chan syscall.Signal { return l.signals }
 
 // Setup tells the keeper how children begin. It must come before the first Spawn.
@@ -114,7 +114,7 @@ type SetupError struct{ Errno, Text string }
 
 func (e *SetupError) Error() string { return e.Text }
 
-// Ready says that this daemon is at work: the one before is not needed any more.
+// Ready says that this daemon is at work. If it ends from now on without a Leave, another takes its place.
 func (l *Link) Ready() { l.w.send(&ready{}) }
 
 // Leave says what comes after this daemon, which ends now.
@@ -127,6 +127,12 @@ func (l *Link) Keep(key, note string, fds ...int) {
 
 // Drop lets go what is held under a key.
 func (l *Link) Drop(key string) { l.w.send(&keep{key: key}) }
+
+// Sync waits until the keeper has done everything that it was told.
+func (l *Link) Sync() {
+	l.w.send(&syncAll{})
+	<-l.synced
+}
 
 // Take hands out what a daemon before has left under a key. The descriptors are the caller's; the keeper goes on to hold its own.
 func (l *Link) Take(key string) (note string, fds []int, ok bool) {
@@ -174,6 +180,8 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 		close(greeted)
 	case *setupDone:
 		l.done <- m
+	case *synced:
+		l.synced <- struct{}{}
 	case *gotSignal:
 		select {
 		case l.signals <- syscall.Signal(m.signal):

@@ -53,6 +53,8 @@ type (
 	keep struct {
 		key, note string
 	}
+	// sync is answered by synced when everything before it has been done.
+	syncAll struct{}
 	// ready says that this daemon is at work.
 	ready struct{}
 	// leave says that the daemon is about to end, and what follows.
@@ -85,6 +87,7 @@ type (
 	// complete ends the welcome.
 	complete  struct{}
 	setupDone struct{ errno, text string }
+	synced    struct{}
 	// forked reports a process. Descriptor: its pidfd, unless it is gone already.
 	forkedChild struct {
 		life
@@ -134,11 +137,13 @@ var messages = [...]func() message{
 	1: func() message { return &setup{} }, 2: func() message { return &spawnChild{} }, 3: func() message { return &signalChild{} },
 	4: func() message { return &settleChild{} }, 5: func() message { return &adoptChild{} }, 6: func() message { return &keep{} },
 	7: func() message { return &ready{} }, 8: func() message { return &leave{} },
+	9: func() message { return &syncAll{} },
 
 	32: func() message { return &welcome{} }, 33: func() message { return &kept{} }, 34: func() message { return &held{} },
 	35: func() message { return &complete{} }, 36: func() message { return &setupDone{} }, 37: func() message { return &forkedChild{} },
 	38: func() message { return &failedChild{} }, 39: func() message { return &signalledChild{} }, 40: func() message { return &exitedChild{} },
 	41: func() message { return &orphanEnded{} }, 42: func() message { return &gotSignal{} }, 43: func() message { return &trouble{} },
+	44: func() message { return &synced{} },
 }
 
 func (*setup) kind() byte          { return 1 }
@@ -149,6 +154,7 @@ func (*adoptChild) kind() byte     { return 5 }
 func (*keep) kind() byte           { return 6 }
 func (*ready) kind() byte          { return 7 }
 func (*leave) kind() byte          { return 8 }
+func (*syncAll) kind() byte        { return 9 }
 func (*welcome) kind() byte        { return 32 }
 func (*kept) kind() byte           { return 33 }
 func (*held) kind() byte           { return 34 }
@@ -161,6 +167,7 @@ func (*exitedChild) kind() byte    { return 40 }
 func (*orphanEnded) kind() byte    { return 41 }
 func (*gotSignal) kind() byte      { return 42 }
 func (*trouble) kind() byte        { return 43 }
+func (*synced) kind() byte         { return 44 }
 
 func (l *life) code(c *coder) { number(c, &l.id); number(c, &l.incarnation) }
 
@@ -210,7 +217,9 @@ func (m *adoptChild) code(c *coder) {
 
 func (m *keep) code(c *coder) { c.string(&m.key); c.string(&m.note) }
 
-func (*ready) code(*coder) {}
+func (*ready) code(*coder)   {}
+func (*syncAll) code(*coder) {}
+func (*synced) code(*coder)  {}
 
 func (m *leave) code(c *coder) {
 	number(c, &m.Leave.How)
