@@ -121,6 +121,15 @@ func lockPidfile(path string) (p *pidfile, stale bool, err error) {
 	return p, false, file.Truncate(0)
 }
 
+// resumePidfile goes on with the pid file of a daemon before, which is locked and says the same.
+func resumePidfile(path string, pid, fd int) *pidfile {
+	path, _ = filepath.Abs(path) // as createPidfile did
+	p := &pidfile{path: path, pid: pid, file: os.NewFile(uintptr(fd), path)}
+	info, err := p.file.Stat()
+	p.regular = err == nil && info.Mode().IsRegular()
+	return p
+}
+
 // ours reports whether the path still names our file.
 func (p *pidfile) ours() bool {
 	now, err := os.Stat(p.path)

@@ -15,6 +15,7 @@ import (
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
 )
@@ -24,6 +25,8 @@ type supervisor struct {
 	link      *host.Link
 	after     host.LeaveHow // what comes when this process ends
 	setup     host.Setup    // of the keeper
+	ledger    *store.Ledger
+	left      *daemon.Left // what a daemon before has left; nil = this run begins with the files
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
@@ -56,6 +59,16 @@ func (s *supervisor) loadOther(path string) (*config.Config, error) {
 
 // start goes through the sequence of a first start (contract: daemon, "Start sequence"), then supervises until the end.
 func (s *supervisor) start() error {
+	s.setup = host.Setup{Umask: process.UnsetMask, UID: process.UnsetID}
+	ledger, left, err := s.openLedger()
+	if err != nil {
+		return err
+	}
+	s.ledger, s.left = ledger, left
+	if left != nil {
+		s.path = left.Config().Path
+		return s.run(left.Config())
+	}
 	c, err := s.load()
 	if err != nil {
 		return err
@@ -69,12 +82,17 @@ func (s *supervisor) start() error {
 		s.after = host.Background
 		return nil
 	}
-	s.setup = host.Setup{Umask: process.UnsetMask, UID: process.UnsetID}
+	return s.run(c)
+}
+
+// run supervises until the end, one run after another.
+func (s *supervisor) run(c *config.Config) error {
 	for first := true; ; first = false {
 		restart, err := s.runOnce(c, first)
 		if err != nil || !restart {
 			return err
 		}
+		s.left = nil
 		// They were good when the restart was asked for, but stopping may have taken a while. Ending now would leave nothing running.
 		if next, err := s.load(); err != nil {
 			s.trouble = append(s.trouble, fmt.Sprintf("the files cannot be used any more, going on with what they said before: %v", err))
@@ -95,7 +113,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 			return false, err
 		}
 	}
-	if taken := pidfileHolder(c.Supervisord.Pidfile); taken != nil && first && s.strict {
+	if taken := pidfileHolder(c.Supervisord.Pidfile); taken != nil && first && s.strict && s.left == nil {
 		return false, &usageError{taken.Error()}
 	}
 	logs, err := openMainLog(c.Supervisord)
@@ -106,10 +124,19 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	logf := func(level slog.Level, format string, args ...any) {
 		logs.logger.Log(context.Background(), level, fmt.Sprintf(format, args...))
 	}
-	daemon.LogWarnings(logs.logger, s.withRemarks(c))
+	if s.left == nil {
+		daemon.LogWarnings(logs.logger, s.withRemarks(c))
+	}
 
 	var pid *pidfile
-	defer func() { pid.remove() }() // last of all: who waits for that finds the sockets free
+	// Last of all: who waits for that finds the sockets free.
+	defer func() {
+		if pid != nil {
+			s.link.Drop(heldPidfile)
+			s.link.Sync()
+		}
+		pid.remove()
+	}()
 
 	listeners, err := s.openServers(c)
 	if err != nil {
@@ -120,12 +147,12 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		fmt.Fprintln(os.Stderr, notice)
 	}
 	// Only after the sockets are ours: another daemon that holds them keeps its logs (quirk F2).
-	if !c.Supervisord.Nocleanup {
+	if !c.Supervisord.Nocleanup && s.left == nil {
 		cleanAutoLogs(c.Supervisord, logf)
 	}
 	// Before the host starts: children inherit directory and umask from it.
 	reportBackground := func(logFunc) {}
-	if first && isBackground() {
+	if first && (isBackground() || s.left != nil && !c.Supervisord.Nodaemon) {
 		reportBackground = settle(c.Supervisord)
 		if err := detach(); err != nil {
 			return false, err
@@ -147,6 +174,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
+		Ledger: s.ledger, Left: s.left,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},
@@ -161,8 +189,10 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if err != nil {
 		return false, &usageError{err.Error()}
 	}
-	logServers(c, logf)
-	reportBackground(logf)
+	if s.left == nil {
+		logServers(c, logf)
+		reportBackground(logf)
+	}
 	server := web.Serve(listeners, d, handler)
 	defer server.Close()
 
@@ -237,10 +267,17 @@ func logServers(c *config.Config, logf logFunc) {
 
 // ownPidfile writes the pid file. Where we are strict, a first start does not go on beside another daemon.
 func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile, error) {
+	if _, fds, ok := s.link.Take(heldPidfile); ok && len(fds) == 1 && s.left != nil {
+		return resumePidfile(path, s.link.Keeper(), fds[0]), nil
+	}
 	if taken := pidfileHolder(path); taken != nil && first && s.strict {
 		return nil, &usageError{taken.Error()}
 	}
-	return writePidfile(path, s.link.Keeper(), logf), nil
+	p := writePidfile(path, s.link.Keeper(), logf)
+	if p != nil {
+		s.link.Keep(heldPidfile, "", int(p.file.Fd()))
+	}
+	return p, nil
 }
 
 // openServers opens the sockets, or goes on with those that a daemon before has left, and has the keeper hold them.

@@ -18,6 +18,7 @@ type Config struct {
 	Graced        Graced
 	Servers       []Server            // inet servers first, then unix, each in the order of the files
 	Groups        []process.GroupSpec // sorted by priority and name; names are unique
+	Answers       *Answers            // what the machine said meanwhile
 	RPCInterfaces []Plugin            // in the order of the files
 	Warnings      []Warning           // in the order they came up
 	IncludedFiles []string            // absolute; those that could be read
@@ -52,6 +53,7 @@ type loader struct {
 // Load reads the configuration of the daemon: the file path, which may be relative to m.Dir, and what it includes (contract: config,
 // "Validation order"). The error is an *Error. Nothing is read but files; cli beats [supervisord], nil is none.
 func Load(m Machine, path string, cli Overrides) (*Config, error) {
+	m, answers := record(m)
 	l, failure := newLoader(m, path)
 	if failure != nil {
 		return nil, failure
@@ -63,7 +65,7 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 	if !ok {
 		return nil, noDaemonSection(path)
 	}
-	c := &Config{Path: m.abspath(path), loader: l}
+	c := &Config{Path: m.abspath(path), Answers: answers, loader: l}
 	var err error
 	// What follows is ordered: the first error found is the one reported.
 	if c.Supervisord, err = l.supervisord(sec, cli); err != nil {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
 )
 
 // Options are what a Daemon stands on.
@@ -42,7 +44,11 @@ type Options struct {
 	EventSerial uint64
 	// State is what earlier daemons have left, and where the next will find it; nil: everything is forgotten.
 	State *State
-	// PID is the daemon's process id.
+	// Ledger is where everything is written down for a daemon that comes after this one; nil: nothing is. Left is what one before has left there;
+	// nil: this one is the first.
+	Ledger *store.Ledger
+	Left   *Left
+	// PID is the process id of the whole, the keeper's.
 	PID int
 	// Environ is the daemon's own environment, which children inherit.
 	Environ []string
@@ -90,6 +96,10 @@ func New(opts Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
+	if opts.Ledger != nil {
+		// Moments have to mean the same to the daemon that comes next: they are those of CLOCK_MONOTONIC.
+		d.origin = d.origin.Add(-host.Mono())
+	}
 	d.life, d.die = context.WithCancel(context.Background())
 	h, err := opts.Host(func(e host.Event) { d.inbox.putEvent(e, d.now()) })
 	if err != nil {
@@ -103,24 +113,39 @@ func New(opts Options) (*Daemon, error) {
 		d.state, _ = OpenState("", opts.Wall, func(string) {}) // there is nobody to share memory with
 	}
 	d.counts.nums = countsOf(d.state.read())
+	d.loop = loop{
+		replies: map[core.Req]chan<- core.Reply{},
+		logs:    map[process.ID]*processLogs{},
+		times:   map[process.ID]*timeline{},
+		source:  map[string]*config.Config{},
+		lives:   map[process.ID]SavedLife{},
+		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
+	}
+	d.mood.Store(int64(control.MoodRunning))
+	if opts.Left != nil {
+		if err := d.takeUp(opts.Left); err != nil {
+			d.files.close()
+			return nil, errors.Join(err, h.Close())
+		}
+		d.booted.Do(func() {}) // by the daemon before
+		d.inbox.putWish(wish{do: func(core.Now) { d.goOn() }})
+		return d, nil
+	}
+	d.boot(c)
+	return d, nil
+}
+
+// boot makes the loop begin with what a configuration says.
+func (d *Daemon) boot(c *config.Config) {
 	if scaled, err := d.scaled(c); err != nil {
 		d.logf(LevelCritical, "%v", err)
 		d.counts.nums = nil
 	} else {
 		c = scaled
 	}
-	d.loop = loop{
-		core: core.New(core.Options{
-			Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending,
-			Identifier: c.Supervisord.Identifier, EventSerial: opts.EventSerial, Marks: marksOf(d.state.read()),
-		}),
-		replies: map[core.Req]chan<- core.Reply{},
-		logs:    map[process.ID]*processLogs{},
-		times:   map[process.ID]*timeline{},
-		source:  map[string]*config.Config{},
-		desired: desire(c),
-	}
-	d.mood.Store(int64(control.MoodRunning))
+	o := coreOptions(c)
+	o.EventSerial, o.Marks = d.opts.EventSerial, marksOf(d.state.read())
+	d.loop.core, d.loop.desired = core.New(o), desire(c)
 	d.ident.Store(&c.Supervisord.Identifier)
 	for _, g := range c.Groups {
 		d.loop.desired.taken[g.Name] = true
@@ -135,7 +160,6 @@ func New(opts Options) (*Daemon, error) {
 		d.probe(boot.Groups)
 		d.step(now, core.Command{Do: boot})
 	}})
-	return d, nil
 }
 
 // EventSerial returns the number of the next event, once Run has returned.

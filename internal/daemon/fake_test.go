@@ -72,6 +72,20 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 	h.names[r.ID] = r.Spec.Name
 }
 
+// Resume finds nothing of a process that is not alive.
+func (h *fakeHost) Resume(r host.SpawnRequest, pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e, ok := h.alive[r.ID]; ok && e.PID == pid {
+		return
+	}
+	h.events(host.Exited{ID: r.ID, Incarnation: r.Incarnation, PID: pid, Status: process.ExitStatus{Unknown: true}, At: time.Now()})
+}
+
+func (h *fakeHost) Resumed() {}
+
+func (h *fakeHost) Settle(process.ID, process.Incarnation) {}
+
 func (h *fakeHost) Signal(r host.SignalRequest) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

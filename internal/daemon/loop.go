@@ -180,6 +180,8 @@ type loop struct {
 	times   map[process.ID]*timeline
 	source  map[string]*config.Config // what the settings of a group come from; nil = from the last-read files
 	desired desired
+	lives   map[process.ID]SavedLife // the last one of each process
+	ledger  ledger
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
 	restart bool
@@ -254,6 +256,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 		if in := d.inputOf(e); in != nil {
 			d.step(e.at, in)
 		}
+		d.noteLife(e.Event)
 		d.noteSocket(e.Event)
 	}
 	now := d.now()
@@ -269,6 +272,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 			d.command(now, w)
 		}
 	}
+	d.commit()
 	d.revision.Store(d.loop.core.Revision())
 	d.wanted.Store(uint32(d.loop.core.Wanted()))
 	for i := 0; i < len(d.effects); i++ {
@@ -307,11 +311,37 @@ func (d *Daemon) command(now core.Now, w wish) {
 // step runs the core and keeps the effects for the end of the turn. Effects that later steps of the same turn depend on, the logs of a new
 // process, take hold here.
 func (d *Daemon) step(now core.Now, in core.Input) {
+	_, tick := in.(core.Tick)
+	idle := tick && !d.loop.core.Due(now)
 	for _, e := range d.loop.core.Step(now, in) {
 		if open, ok := e.(core.OpenLogs); ok {
-			d.loop.logs[open.ID] = d.newLogs(open)
+			logs := d.newLogs(open)
+			d.loop.logs[open.ID] = logs
+			d.noteLogs(logs)
 		}
 		d.effects = append(d.effects, e)
+	}
+	if !idle {
+		d.inscribe(in)
+	}
+}
+
+// noteLogs writes down which files are the AUTO logs of a process.
+func (d *Daemon) noteLogs(logs *processLogs) {
+	if logs.auto.stdout != "" || logs.auto.stderr != "" {
+		d.frame(frameLogs, savedLogs{logs.id, logs.auto.stdout, logs.auto.stderr})
+	}
+}
+
+// noteLife writes down what it takes to find a process again, and that its end is known.
+func (d *Daemon) noteLife(e host.Event) {
+	switch e := e.(type) {
+	case host.Spawned:
+		saved := SavedLife{e.ID, e.Incarnation, e.PID, e.Traits}
+		d.loop.lives[e.ID] = saved
+		d.frame(frameLife, saved)
+	case host.Exited:
+		d.loop.ledger.settles = append(d.loop.ledger.settles, life{e.ID, e.Incarnation})
 	}
 }
 
@@ -351,16 +381,8 @@ func (d *Daemon) act(e core.Effect) {
 	switch e := e.(type) {
 	case core.Spawn:
 		logs := d.loop.logs[e.ID]
-		logs.incarnation.Store(uint64(e.Incarnation))
 		logs.spawned = true
-		req := host.SpawnRequest{
-			ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
-			Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
-			Pace: logs.pace,
-		}
-		if !e.Spec.RedirectStderr {
-			req.Stderr = logs.stderr
-		}
+		req := d.spawnRequest(e, logs)
 		d.files.put(func() { d.host.Spawn(req) })
 	case core.Signal:
 		d.host.Signal(host.SignalRequest{
@@ -376,12 +398,15 @@ func (d *Daemon) act(e core.Effect) {
 		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
 		delete(d.loop.times, e.ID)
+		delete(d.loop.lives, e.ID)
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
 		if to, ok := d.loop.replies[e.Req]; ok {
 			delete(d.loop.replies, e.Req)
 			to <- e
 		}
+	case resumed:
+		d.files.put(d.host.Resumed)
 	case note:
 		d.logf(e.level, "%s", e.text)
 	case core.Publish:
@@ -389,6 +414,20 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Halt:
 		d.loop.halted, d.loop.restart = true, e.Restart
 	}
+}
+
+// spawnRequest describes the start of a life, which writes to logs from now on.
+func (d *Daemon) spawnRequest(e core.Spawn, logs *processLogs) host.SpawnRequest {
+	logs.incarnation.Store(uint64(e.Incarnation))
+	req := host.SpawnRequest{
+		ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
+		Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
+		Pace: logs.pace,
+	}
+	if !e.Spec.RedirectStderr {
+		req.Stderr = logs.stderr
+	}
+	return req
 }
 
 // cleared returns s empty for another turn, and does not keep the room that a large turn took.

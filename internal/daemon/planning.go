@@ -85,6 +85,7 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 			continue
 		}
 		d.loop.desired.groups = slices.DeleteFunc(slices.Clone(d.loop.desired.groups), func(g process.GroupSpec) bool { return g.Name == name })
+		d.loop.desired.changed = true
 	}
 }
 

@@ -22,12 +22,14 @@ type desired struct {
 	config *config.Config
 	groups []process.GroupSpec // names are unique
 	// taken names the groups that were activated from this very reading: Configs shows their AUTO logs by path (quirk D8).
-	taken map[string]bool
-	read  time.Time // when the files were read
+	taken   map[string]bool
+	own     map[string]bool // groups that were set by themselves
+	read    time.Time       // when the files were read
+	changed bool            // since it was written down
 }
 
 func desire(c *config.Config) desired {
-	return desired{config: c, groups: c.Groups, taken: map[string]bool{}, read: time.Now()}
+	return desired{config: c, groups: c.Groups, taken: map[string]bool{}, own: map[string]bool{}, read: time.Now(), changed: true}
 }
 
 func (w *desired) group(name string) (process.GroupSpec, bool) {
@@ -39,6 +41,7 @@ func (w *desired) group(name string) (process.GroupSpec, bool) {
 }
 
 func (w *desired) set(g process.GroupSpec) {
+	w.own[g.Name], w.changed = true, true
 	i := slices.IndexFunc(w.groups, func(o process.GroupSpec) bool { return o.Name == g.Name })
 	if i < 0 {
 		w.groups = append(w.groups, g)
@@ -114,6 +117,7 @@ func (d *Daemon) AddGroup(ctx context.Context, name string) error {
 		if !slices.Contains(d.loop.core.Groups(), name) {
 			d.loop.desired.taken[name] = true
 			d.loop.source[name] = d.loop.desired.config
+			d.loop.desired.changed = true
 			d.probe([]process.GroupSpec{g})
 		}
 		return core.AddGroups{Groups: []process.GroupSpec{g}}, nil

@@ -15,6 +15,12 @@ import (
 type Host interface {
 	// Spawn starts a process. The outcome is a Spawned or a SpawnFailed event. Spawns happen in the order of the calls.
 	Spawn(SpawnRequest)
+	// Resume goes on with a process that a daemon before this one has started; see Local.Resume.
+	Resume(req SpawnRequest, pid int)
+	// Resumed says that all were resumed that are to be.
+	Resumed()
+	// Settle says that the end of a life has been noted for good: no daemon after this one has to hear of it.
+	Settle(process.ID, process.Incarnation)
 	// Signal sends a signal. The outcome is a Signalled event.
 	Signal(SignalRequest)
 	// WriteStdin queues data for the standard input of a process. The outcome is a StdinWritten event.
@@ -92,6 +98,13 @@ type Spawned struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	PID         int
+	Traits      Traits
+}
+
+// Traits are what a process can be found again by when nobody holds anything of it any more.
+type Traits struct {
+	Start uint64    // of /proc/PID/stat; 0 = unknown
+	Pipes [3]uint64 // the inodes of standard input, output and error; 0 = none
 }
 
 // SpawnFailed reports that no process came to be. Text is Supervisor's spawnerr (contract: process, "Spawn").

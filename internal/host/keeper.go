@@ -239,7 +239,7 @@ func (k *Keeper) startDaemon() (*generation, error) {
 
 	k.born.Lock()
 	k.mu.Lock()
-	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", k.binary.Fd()), k.o.Argv, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(k.program(), k.o.Argv, &syscall.ProcAttr{
 		Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	k.generation++
@@ -260,6 +260,23 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	k.greet(w)
 	go k.serve(w, d)
 	return d, nil
+}
+
+// program names the file of the program that is held open: by its name while that is the same file, so that it is seen under that name.
+func (k *Keeper) program() string {
+	path := fmt.Sprintf("/proc/self/fd/%d", k.binary.Fd())
+	name, err := os.Readlink(path)
+	if err != nil {
+		return path
+	}
+	now, err := os.Stat(name)
+	if err != nil {
+		return path
+	}
+	if own, err := k.binary.Stat(); err != nil || !os.SameFile(now, own) {
+		return path
+	}
+	return name
 }
 
 // greet tells a new daemon everything, and from then on the news.
@@ -649,7 +666,7 @@ func (k *Keeper) childEnded(pid int) {
 	}
 	c := k.byPID[pid]
 	delete(k.byPID, pid)
-	c.ended, c.status, c.at = true, status, mono()
+	c.ended, c.status, c.at = true, status, Mono()
 	if c.announced {
 		k.tellEnd(c)
 	}
@@ -665,8 +682,8 @@ func (k *Keeper) orphan(o OrphanReaped) {
 	k.tell(&orphanEnded{o.PID, o.Status})
 }
 
-// mono returns CLOCK_MONOTONIC.
-func mono() time.Duration {
+// Mono returns CLOCK_MONOTONIC, which keeper and daemons share.
+func Mono() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // it cannot fail
 	return time.Duration(ts.Nano())

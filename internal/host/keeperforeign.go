@@ -81,7 +81,7 @@ func (k *Keeper) watchForeign(c *child) error {
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		c.ended, c.status, c.at = true, status, mono()
+		c.ended, c.status, c.at = true, status, Mono()
 		k.tellEnd(c)
 	}()
 	return nil

@@ -143,8 +143,8 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	return h.note, h.fds, ok
 }
 
-// DropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
-func (l *Link) DropRest() {
+// dropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
+func (l *Link) dropRest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, h := range l.held {
@@ -208,7 +208,7 @@ func (l *Link) remember(m *kept, fds []int) {
 }
 
 // momentOf turns a moment of CLOCK_MONOTONIC into one of ours.
-func momentOf(at time.Duration) time.Time { return time.Now().Add(at - mono()) }
+func momentOf(at time.Duration) time.Time { return time.Now().Add(at - Mono()) }
 
 // pass hands news of children to the Local.
 func (l *Link) pass(m message, fds []int) {
@@ -331,6 +331,8 @@ func (c *keptChildren) end() {
 	}
 }
 
+func (c *keptChildren) dropRest() { c.l.dropRest() }
+
 // inherit returns a descriptor that a daemon before has left, -1 if there is none.
 func (c *keptChildren) inherit(key string) int {
 	_, fds, ok := c.l.Take(key)
@@ -347,6 +349,9 @@ func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
 // Resume goes on with a process that a daemon before has started. It is like Spawn, but for one thing: what is known already, that the process is
 // there (pid not 0), is not told again. If the keeper knows nothing of it, its end is told: nobody can say how.
 func (h *Local) Resume(req SpawnRequest, pid int) { h.enqueue(req, pid) }
+
+// Resumed says that all were resumed that are to be: what else a daemon before has left is let go.
+func (h *Local) Resumed() { h.ready.push(&proc{last: true}) }
 
 // Settle says that the end of a life has been noted where it cannot be forgotten: it needs not be told to another daemon.
 func (h *Local) Settle(id process.ID, inc process.Incarnation) { h.parent.settle(life{id, inc}) }
@@ -370,7 +375,7 @@ func (h *Local) takeUp(p *proc, r *record) {
 	}
 	p.born(r.pid)
 	if p.known == 0 {
-		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid})
+		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid, Traits: p.traits()})
 	}
 	p.shard.post(command{started: p})
 	early, _ := p.announce()

@@ -230,7 +230,7 @@ func (h *Local) finish(p *proc, pid int, failure string) {
 		h.fail(p, failure)
 		return
 	}
-	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: pid})
+	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: pid, Traits: p.traits()})
 	// Only now may the shard report the exit.
 	p.shard.post(command{started: p})
 	early, status := p.announce()

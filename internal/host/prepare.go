@@ -62,6 +62,10 @@ func (h *Local) prepareAll() {
 	for next := h.ready.pop(bunch); next != nil; next = h.ready.pop(bunch) {
 		jobs := make([]*forkJob, 0, len(next))
 		for _, p := range next {
+			if p.last {
+				h.parent.dropRest()
+				continue
+			}
 			r := h.parent.take(p.life())
 			if r == nil && p.known != 0 {
 				h.untold(p)

@@ -32,6 +32,7 @@ type proc struct {
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
 
+	last     bool        // it is none: no more are to be resumed
 	known    int         // its pid, where a daemon before has told it; 0 = it is new
 	spokenTo atomic.Bool // something was written to it
 
@@ -59,6 +60,23 @@ type stdin struct {
 	queue  []byte
 	armed  bool // the shard waits for room
 	closed bool
+}
+
+// traits returns what the process can be found again by. Without a keeper nobody looks for it.
+func (p *proc) traits() Traits {
+	if p.startTime == 0 {
+		return Traits{}
+	}
+	return Traits{Start: p.startTime, Pipes: [3]uint64{inode(p.stdin.fd), inode(p.pipes[0].fd), inode(p.pipes[1].fd)}}
+}
+
+// inode returns the inode of a descriptor, 0 if there is none.
+func inode(fd int) uint64 {
+	var st unix.Stat_t
+	if fd < 0 || unix.Fstat(fd, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }
 
 // life names the incarnation.

@@ -1,0 +1,435 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/graced/graced/internal/childlog"
+	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
+)
+
+// The kinds of frames in the ledger. What is written once keeps its letter.
+const (
+	frameCore    byte = 'C' // savedCore
+	frameInputs  byte = 'I' // the inputs of one turn (core.AppendInput)
+	frameConfig  byte = 'F' // savedConfig
+	frameDesired byte = 'D' // savedDesired
+	frameLogs    byte = 'N' // savedLogs
+	frameLife    byte = 'L' // SavedLife
+)
+
+// The payloads, written by encoding/gob.
+type (
+	savedCore struct {
+		Machine core.Snapshot
+		LastReq core.Req
+	}
+	// savedConfig is what the files said in one reading. Number names it.
+	savedConfig struct {
+		Number  int
+		Path    string
+		Answers *config.Answers
+	}
+	// savedDesired is the daemon's idea of the files, by the numbers of readings.
+	savedDesired struct {
+		Config int
+		Source map[string]int // by group
+		Own    []string       // groups of which desired says what their source does
+		Gone   []string       // groups that its config has and it does not
+		Taken  []string
+	}
+	// savedLogs are the AUTO logs of a process.
+	savedLogs struct {
+		ID             process.ID
+		Stdout, Stderr string
+	}
+)
+
+// SavedLife is a process that was started, and what it takes to find it again: its start time and the inodes of its pipes.
+type SavedLife struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	PID         int
+	Traits      host.Traits
+}
+
+// Left is what a daemon before has left, read from its ledger.
+type Left struct {
+	core    *core.Supervisor
+	lastReq core.Req
+	configs map[int]*config.Config
+	desired savedDesired
+	logs    map[process.ID]savedLogs
+	lives   map[process.ID]SavedLife
+}
+
+// Lives returns the processes that were there, as far as the daemon had heard.
+func (l *Left) Lives() []SavedLife {
+	var out []SavedLife
+	for _, s := range l.core.Statuses() {
+		if life, ok := l.lives[s.ID]; ok && s.PID == life.PID && s.Incarnation == life.Incarnation {
+			out = append(out, life)
+		}
+	}
+	return out
+}
+
+// Config is what the files said when the daemon read them last.
+func (l *Left) Config() *config.Config { return l.configs[l.desired.Config] }
+
+// ReadLeft makes sense of a ledger. load makes the Config that a reading made. It returns nil when the ledger is empty.
+func ReadLeft(frames []store.Frame, load func(*config.Answers, string) (*config.Config, error)) (left *Left, err error) {
+	defer func() {
+		if r := recover(); r != nil { // another version may have written it
+			left, err = nil, fmt.Errorf("cannot go on from what a daemon before has left: %v", r)
+		}
+	}()
+	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}}
+	for _, f := range frames {
+		if err := left.take(f, load); err != nil {
+			return nil, fmt.Errorf("cannot go on from what a daemon before has left: %w", err)
+		}
+	}
+	if left.core == nil || left.Config() == nil {
+		return nil, nil
+	}
+	return left, nil
+}
+
+func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.Config, error)) error {
+	decode := func(v any) error { return gob.NewDecoder(bytes.NewReader(f.Payload)).Decode(v) }
+	switch f.Kind {
+	case frameConfig:
+		var saved savedConfig
+		if err := decode(&saved); err != nil {
+			return err
+		}
+		c, err := load(saved.Answers, saved.Path)
+		l.configs[saved.Number] = c
+		return err
+	case frameDesired:
+		l.desired = savedDesired{}
+		return decode(&l.desired)
+	case frameLogs:
+		var saved savedLogs
+		err := decode(&saved)
+		l.logs[saved.ID] = saved
+		return err
+	case frameLife:
+		var saved SavedLife
+		err := decode(&saved)
+		l.lives[saved.ID] = saved
+		return err
+	case frameCore:
+		var saved savedCore
+		if err := decode(&saved); err != nil {
+			return err
+		}
+		c := l.Config()
+		if c == nil {
+			return fmt.Errorf("the configuration is missing")
+		}
+		l.core, l.lastReq = core.Restore(coreOptions(c), saved.Machine), saved.LastReq
+	case frameInputs:
+		return l.replay(f.Payload)
+	}
+	return nil
+}
+
+// replay steps the machine through what it was told. Everything that followed from it was done, or is asked for again.
+func (l *Left) replay(inputs []byte) error {
+	if l.core == nil {
+		return fmt.Errorf("the state is missing")
+	}
+	d := core.NewInputDecoder(inputs)
+	for len(d.Rest()) > 0 {
+		now, in, err := d.Next()
+		if err != nil {
+			return err
+		}
+		if c, ok := in.(core.Command); ok {
+			l.lastReq = max(l.lastReq, c.Req)
+		}
+		l.core.Step(now, in)
+	}
+	return nil
+}
+
+// coreOptions are the choices of the machine that a configuration makes.
+func coreOptions(c *config.Config) core.Options {
+	return core.Options{
+		Quirks: core.Quirks(c.Graced.Quirks), StopAscending: c.Graced.StopAscending, Identifier: c.Supervisord.Identifier,
+	}
+}
+
+// ledger is what the loop writes down before it acts.
+type ledger struct {
+	to      *store.Ledger // nil: nothing is written down
+	inputs  []byte        // of this turn
+	frames  []byte        // other news of this turn
+	settles []life        // ends that are known for good once this turn is written
+	anew    bool          // it has to begin anew: something could not be written
+	numbers map[*config.Config]int
+	last    int
+	written savedDesired // what it says of desired
+	broken  bool         // told already that it cannot be written
+}
+
+type life struct {
+	id          process.ID
+	incarnation process.Incarnation
+}
+
+// input notes what the machine was told, after it was.
+func (d *Daemon) inscribe(in core.Input) {
+	l := &d.loop.ledger
+	if l.to == nil {
+		return
+	}
+	var err error
+	if l.inputs, err = core.AppendInput(l.inputs, d.loop.core.Now(), in); err != nil {
+		l.anew = true
+	}
+}
+
+// frame notes something else.
+func (d *Daemon) frame(kind byte, v any) {
+	l := &d.loop.ledger
+	if l.to == nil {
+		return
+	}
+	payload, err := encoded(v)
+	if err != nil {
+		l.anew = true
+		return
+	}
+	l.frames = store.AppendFrame(l.frames, kind, payload)
+}
+
+func encoded(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	err := gob.NewEncoder(&buf).Encode(v)
+	return buf.Bytes(), err
+}
+
+// commit writes down what this turn has brought. Nothing that follows from it may be done before.
+func (d *Daemon) commit() {
+	l := &d.loop.ledger
+	if l.to == nil {
+		l.settles = l.settles[:0]
+		return
+	}
+	d.noteDesired()
+	if len(l.inputs) > 0 {
+		l.frames = store.AppendFrame(l.frames, frameInputs, l.inputs)
+	}
+	var err error
+	switch {
+	case l.anew || l.to.Long():
+		err = d.beginLedger()
+	case len(l.frames) > 0:
+		if err = l.to.Append(l.frames); err != nil {
+			err = d.beginLedger() // there may be room again
+		}
+	}
+	if l.anew = err != nil; l.anew != l.broken {
+		if l.broken = l.anew; err != nil {
+			d.logf(LevelCritical, "cannot write down what happens: if this daemon is killed now its processes are lost to the next one: %v", err)
+		}
+	}
+	l.inputs, l.frames = emptied(l.inputs), emptied(l.frames)
+	for _, s := range l.settles {
+		d.host.Settle(s.id, s.incarnation)
+	}
+	l.settles = l.settles[:0]
+}
+
+// emptied returns b empty, and does not keep the room that a large turn took.
+func emptied(b []byte) []byte {
+	if cap(b) > 1<<20 {
+		return nil
+	}
+	return b[:0]
+}
+
+// beginLedger writes everything down anew.
+func (d *Daemon) beginLedger() error {
+	l := &d.loop.ledger
+	frames, err := d.everything()
+	if err != nil {
+		return err
+	}
+	return l.to.Begin(frames)
+}
+
+// everything is what a daemon that comes after has to know.
+func (d *Daemon) everything() (frames []byte, err error) {
+	l := &d.loop.ledger
+	add := func(kind byte, v any) {
+		payload, e := encoded(v)
+		if e != nil && err == nil {
+			err = e
+		}
+		frames = store.AppendFrame(frames, kind, payload)
+	}
+	l.written = d.savedDesired()
+	used := map[int]bool{l.written.Config: true}
+	for _, n := range l.written.Source {
+		used[n] = true
+	}
+	for c, n := range l.numbers {
+		if !used[n] {
+			delete(l.numbers, c)
+			continue
+		}
+		add(frameConfig, savedConfig{n, c.Path, c.Answers})
+	}
+	add(frameDesired, l.written)
+	add(frameCore, savedCore{d.loop.core.Snapshot(), d.loop.lastReq})
+	for _, logs := range d.loop.logs {
+		if logs.auto.stdout != "" || logs.auto.stderr != "" {
+			add(frameLogs, savedLogs{logs.id, logs.auto.stdout, logs.auto.stderr})
+		}
+	}
+	for _, saved := range d.loop.lives {
+		add(frameLife, saved)
+	}
+	return frames, err
+}
+
+// number names a configuration in the ledger.
+func (d *Daemon) number(c *config.Config) int {
+	l := &d.loop.ledger
+	n, ok := l.numbers[c]
+	if !ok {
+		l.last++
+		n = l.last
+		l.numbers[c] = n
+		d.frame(frameConfig, savedConfig{n, c.Path, c.Answers})
+	}
+	return n
+}
+
+// savedDesired describes the daemon's idea of the files.
+func (d *Daemon) savedDesired() savedDesired {
+	w := &d.loop.desired
+	out := savedDesired{Config: d.number(w.config), Source: map[string]int{}, Taken: slices.Sorted(maps.Keys(w.taken))}
+	for name, c := range d.loop.source {
+		out.Source[name] = d.number(c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.own)) {
+		out.Own = append(out.Own, name)
+	}
+	for _, g := range w.config.Groups {
+		if _, ok := w.group(g.Name); !ok {
+			out.Gone = append(out.Gone, g.Name)
+		}
+	}
+	return out
+}
+
+// noteDesired writes the daemon's idea of the files down if it has changed.
+func (d *Daemon) noteDesired() {
+	if !d.loop.desired.changed {
+		return
+	}
+	d.loop.desired.changed = false
+	d.loop.ledger.written = d.savedDesired()
+	d.frame(frameDesired, d.loop.ledger.written)
+}
+
+// takeUp makes the loop what it was when a daemon before died: the processes go on.
+func (d *Daemon) takeUp(left *Left) error {
+	scaled := map[int]*config.Config{}
+	for n, c := range left.configs {
+		var err error
+		if scaled[n], err = d.scaled(c); err != nil {
+			return err
+		}
+		d.loop.ledger.numbers[scaled[n]] = n
+		d.loop.ledger.last = max(d.loop.ledger.last, n)
+	}
+	saved := left.desired
+	d.loop.desired = desire(scaled[saved.Config])
+	w := &d.loop.desired
+	for name, n := range saved.Source {
+		d.loop.source[name] = scaled[n]
+	}
+	for _, name := range saved.Own {
+		if c := d.loop.source[name]; c != nil {
+			if i := slices.IndexFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == name }); i >= 0 {
+				w.set(c.Groups[i])
+			}
+		}
+	}
+	for _, name := range saved.Gone {
+		w.groups = slices.DeleteFunc(slices.Clone(w.groups), func(g process.GroupSpec) bool { return g.Name == name })
+	}
+	for _, name := range saved.Taken {
+		w.taken[name] = true
+	}
+	d.loop.core, d.loop.lastReq, d.loop.lives = left.core, left.lastReq, left.lives
+	d.ident.Store(&w.config.Supervisord.Identifier)
+	for _, open := range d.loop.core.Logs() {
+		logs := d.newLogs(open)
+		if own, ok := left.logs[open.ID]; ok {
+			d.keepLogs(logs, own, open)
+		}
+		logs.spawned = true
+		d.loop.logs[open.ID] = logs
+	}
+	return nil
+}
+
+// keepLogs makes a process's AUTO logs the files that they were.
+func (d *Daemon) keepLogs(logs *processLogs, own savedLogs, open core.OpenLogs) {
+	stdout, stderr := d.logConfigs(logs, open.Spec, open.Listener)
+	report := func(text string) { d.logf(LevelCritical, "%s", text) }
+	for _, ch := range []struct {
+		stream **childlog.Stream
+		config childlog.Config
+		path   string
+		own    *string
+	}{{&logs.stdout, stdout, own.Stdout, &logs.auto.stdout}, {&logs.stderr, stderr, own.Stderr, &logs.auto.stderr}} {
+		if ch.path != "" {
+			ch.config.Path, ch.config.Auto = ch.path, false
+			*ch.stream, *ch.own = childlog.NewStream(ch.config, report), ch.path
+		}
+	}
+}
+
+// goOn asks the world for what a daemon before may not have come to ask for, and takes its processes up. It runs in the loop.
+func (d *Daemon) goOn() {
+	statuses := d.loop.core.Statuses()
+	alive := 0
+	for _, s := range statuses {
+		if s.PID == 0 {
+			continue
+		}
+		alive++
+		d.resume(s)
+	}
+	if restart, quitting := d.loop.core.Quitting(); quitting {
+		d.report(core.Quitting{Restart: restart})
+	}
+	d.logf(LevelInfo, "a daemon before this one has ended; going on with %d of %d processes, none is restarted", alive, len(statuses))
+	d.effects = append(d.effects, d.loop.core.Pending()...)
+	d.effects = append(d.effects, resumed{})
+}
+
+// resumed is an effect of our own: nothing more is taken up.
+type resumed struct{ core.Effect }
+
+// resume takes up one process.
+func (d *Daemon) resume(s process.Status) {
+	logs := d.loop.logs[s.ID]
+	req := d.spawnRequest(core.Spawn{ID: s.ID, Incarnation: s.Incarnation, Group: s.Group, Spec: s.Spec}, logs)
+	d.files.put(func() { d.host.Resume(req, s.PID) })
+}
