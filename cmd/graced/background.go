@@ -126,7 +126,7 @@ func announce(word string) error {
 func childEnviron(environ []string) []string {
 	var out []string
 	for _, e := range environ {
-		if !strings.HasPrefix(e, backgroundEnv+"=") && !strings.HasPrefix(e, host.LinkEnv+"=") {
+		if !strings.HasPrefix(e, backgroundEnv+"=") && !host.PrivateEnviron(e) {
 			out = append(out, e)
 		}
 	}

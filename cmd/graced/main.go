@@ -99,6 +99,13 @@ func (e *usageError) Error() string { return e.text }
 // run is the daemon: it reads the command line and the files, and supervises until it is told to stop.
 func run(argv []string) int {
 	defaultActions()
+	if host.IsKeeper() {
+		return keep(argv)
+	}
+	link, err := host.Dial()
+	if err != nil {
+		return usage(argv[0], err)
+	}
 	m, err := machine.New()
 	if err != nil {
 		return usage(argv[0], err)
@@ -117,17 +124,13 @@ func run(argv []string) int {
 	case args.Profile:
 		fmt.Fprintln(os.Stderr, "warning: --profile_options belongs to Python's profiler and has no effect here")
 	}
-	if !args.HasPath {
+	if !args.HasPath && (link == nil || link.Generation == 1) {
 		if args.Path, err = findConfig(argv[0], m); err != nil {
 			return usage(argv[0], err)
 		}
 	}
 	if isBackground() {
 		syscall.CloseOnExec(backgroundFD)
-	}
-	link, err := host.Dial()
-	if err != nil {
-		return usage(argv[0], err)
 	}
 	if link == nil {
 		return keep(argv)

@@ -130,6 +130,20 @@ func resumePidfile(path string, pid, fd int) *pidfile {
 	return p
 }
 
+// rename makes the file say another pid.
+func (p *pidfile) rename(pid int) error {
+	if p == nil {
+		return nil
+	}
+	p.pid = pid
+	text := []byte(strconv.Itoa(pid) + "\n")
+	_, err := p.file.WriteAt(text, 0)
+	if err == nil && p.regular {
+		err = p.file.Truncate(int64(len(text)))
+	}
+	return err
+}
+
 // ours reports whether the path still names our file.
 func (p *pidfile) ours() bool {
 	now, err := os.Stat(p.path)

@@ -173,7 +173,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		Config: c, Load: s.load, LoadFile: s.loadOther,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper(), Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
+		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
 		Ledger: s.ledger, Left: s.left,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
@@ -200,6 +200,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
 		return false, err
 	}
+	s.link.Renewed(func(keeper int) {
+		if err := pid.rename(keeper); err != nil {
+			logf(daemon.LevelCritical, "cannot write the pid file anew: %v", err)
+		}
+	})
 	if err := announce(upWord); err != nil {
 		return false, err
 	}

@@ -48,8 +48,8 @@ type Options struct {
 	// nil: this one is the first.
 	Ledger *store.Ledger
 	Left   *Left
-	// PID is the process id of the whole, the keeper's.
-	PID int
+	// PID returns the process id of the whole, the keeper's.
+	PID func() int
 	// Environ is the daemon's own environment, which children inherit.
 	Environ []string
 	// Wall is the time of day, which is reported and decides nothing; nil: the machine's.

@@ -187,7 +187,7 @@ func inWorldWith(t *testing.T, conf string, state *State, f func(ctx context.Con
 		}
 		w.writer = NewLogWriter(w.log)
 		w.d, err = New(Options{
-			Config: c, Load: w.load, State: state, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: 4711,
+			Config: c, Load: w.load, State: state, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: func() int { return 4711 },
 			ServerURL: "unix:///run/s.sock", Environ: []string{"PATH=/bin", "HOME=/root"},
 			Wall: func() time.Time { return time.Now().Add(time.Duration(w.step.Load())) },
 			Host: func(events func(host.Event)) (host.Host, error) { w.host.events = events; return w.host, nil },

@@ -14,7 +14,7 @@ import (
 // Daemon implements control.Info.
 func (d *Daemon) Daemon(context.Context) (control.Daemon, error) {
 	return control.Daemon{
-		Identifier: *d.ident.Load(), Version: d.opts.Version, PID: d.opts.PID, Mood: control.Mood(d.mood.Load()),
+		Identifier: *d.ident.Load(), Version: d.opts.Version, PID: d.opts.PID(), Mood: control.Mood(d.mood.Load()),
 	}, nil
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// LinkEnv names the environment variable that tells a daemon which descriptor leads to its keeper.
-const LinkEnv = "GRACED_LINK"
+// linkEnv names the environment variable that tells a daemon which descriptor leads to its keeper.
+const linkEnv = "GRACED_LINK"
 
 // KeeperOptions say which daemon a keeper runs.
 type KeeperOptions struct {
@@ -82,7 +82,9 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
-	ready   chan struct{}
+	ready   chan struct{} // closed when it has said so
+	isReady sync.Once
+	foreign *Foreign // not our child: it was there before this keeper
 	left    *Leave
 }
 
@@ -109,8 +111,15 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
 	go k.reaper.run()
 	previous, failures := (*os.File)(nil), 0
-	for {
-		d, err := k.startDaemon()
+	d, err := k.keepDaemon()
+	if err != nil {
+		k.o.Trouble(err.Error())
+		return 1, Over
+	}
+	for ; ; d = nil {
+		if d == nil {
+			d, err = k.startDaemon()
+		}
 		if err != nil {
 			k.o.Trouble(fmt.Sprintf("cannot start the daemon: %v", err))
 			if k.generationNumber() == 1 {
@@ -233,7 +242,7 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	for _, f := range k.o.Extra {
 		files = append(files, f.Fd())
 	}
-	env := append(slices.Clone(k.o.Environ), LinkEnv+"="+strconv.Itoa(len(files)))
+	env := append(slices.Clone(k.o.Environ), linkEnv+"="+strconv.Itoa(len(files)))
 	env = append(env, k.o.First...)
 	files = append(files, uintptr(other))
 
@@ -349,7 +358,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 		case <-isReady:
 			ready, isReady, late = true, nil, nil
 		case <-late:
-			_ = unix.Kill(d.pid, unix.SIGKILL) // it is our child, and not reaped before ended tells so
+			k.end(d)
 		case s := <-k.quit:
 			k.mu.Lock()
 			if sig := int(s.(syscall.Signal)); k.wire != nil {
@@ -381,7 +390,20 @@ func (k *Keeper) serve(w *wire, d *generation) {
 	}
 	k.mu.Unlock()
 	w.close()
-	_ = unix.Kill(d.pid, unix.SIGKILL) // one that cannot be spoken to is of no use; most have ended
+	k.end(d) // one that cannot be spoken to is of no use; most have ended
+}
+
+// end kills a daemon.
+func (k *Keeper) end(d *generation) {
+	if d.foreign != nil {
+		_ = unix.PidfdSendSignal(d.foreign.Pidfd, unix.SIGKILL, nil, 0) // it may have ended
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.daemon == d { // not reaped yet
+		_ = unix.Kill(d.pid, unix.SIGKILL)
+	}
 }
 
 // obey does what a daemon says.
@@ -405,7 +427,7 @@ func (k *Keeper) obey(w *wire, d *generation, m message, fds []int) {
 	case *syncAll:
 		w.send(&synced{})
 	case *ready:
-		close(d.ready)
+		d.isReady.Do(func() { close(d.ready) })
 	case *leave:
 		k.mu.Lock()
 		d.left = &m.Leave
@@ -642,6 +664,8 @@ func (k *Keeper) owner(pid int) func() {
 }
 
 func (k *Keeper) daemonEnded(d *generation) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	var ws unix.WaitStatus
 	for {
 		_, err := unix.Wait4(d.pid, &ws, 0, nil)
@@ -649,11 +673,9 @@ func (k *Keeper) daemonEnded(d *generation) {
 			break
 		}
 	}
-	k.mu.Lock()
 	if k.daemon == d {
 		k.daemon = nil
 	}
-	k.mu.Unlock()
 	d.ended <- ws
 }
 

@@ -45,9 +45,19 @@ func (c *child) signalForeign(req SignalRequest) error {
 	return nil
 }
 
-// watchForeign waits for the end of a process in Go's poller, and tells it.
+// watchForeign waits for the end of a process, and tells it.
 func (k *Keeper) watchForeign(c *child) error {
-	own := dup(c.pidfd)
+	return awaitEnd(c.asForeign(), func(s process.ExitStatus) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		c.ended, c.status, c.at = true, s, Mono()
+		k.tellEnd(c)
+	})
+}
+
+// awaitEnd waits for the end of a process in Go's poller, and calls ended from a goroutine.
+func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
+	own := dup(f.Pidfd)
 	if own < 0 {
 		return unix.EMFILE
 	}
@@ -55,34 +65,23 @@ func (k *Keeper) watchForeign(c *child) error {
 		unix.Close(own)
 		return err
 	}
-	f := os.NewFile(uintptr(own), "pidfd")
-	raw, err := f.SyscallConn()
+	file := os.NewFile(uintptr(own), "pidfd")
+	raw, err := file.SyscallConn()
 	if err != nil {
-		_ = f.Close() // only a copy
+		_ = file.Close() // only a copy
 		return err
 	}
 	go func() {
-		defer func() { _ = f.Close() }() // likewise
-		var status process.ExitStatus
-		err := raw.Read(func(uintptr) bool {
-			s, how := c.asForeign().Ended()
-			switch how {
-			case Ended:
+		defer func() { _ = file.Close() }() // likewise
+		status := process.ExitStatus{Unknown: true}
+		_ = raw.Read(func(uintptr) bool { // if it cannot be waited for nobody can tell how it ends
+			s, how := f.Ended()
+			if how == Ended {
 				status = s
-			case Untold:
-				status = process.ExitStatus{Unknown: true}
-			default:
-				return false
 			}
-			return true
+			return how == Ended || how == Untold
 		})
-		if err != nil {
-			status = process.ExitStatus{Unknown: true} // it cannot be waited for
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		c.ended, c.status, c.at = true, status, Mono()
-		k.tellEnd(c)
+		ended(status)
 	}()
 	return nil
 }

@@ -19,16 +19,25 @@ type Link struct {
 	// Generation is 1 for the first daemon of a keeper; a later one finds what those before it have left.
 	Generation int
 
-	w       *wire
+	environ []string // of this process at its start, and its directory
+	dir     string
 	done    chan *setupDone
 	synced  chan struct{}
 	signals chan syscall.Signal
 
-	mu      sync.Mutex
-	keeper  int // its pid
-	records map[life]*record
-	held    map[string]holding // that a daemon before has left, until somebody takes it
-	local   *Local             // who gets news of children; nil = nobody yet
+	mu         sync.Mutex
+	w          *wire
+	keeper     int // its pid
+	leaving    bool
+	renewed    func(pid int)
+	setUp      *Setup                 // what it was told last
+	keeps      map[string]holding     // what it was told to keep
+	signalling map[Token]*signalChild // without an outcome yet
+	syncing    bool
+	settingUp  bool
+	records    map[life]*record
+	held       map[string]holding // that a daemon before has left, until somebody takes it
+	local      *Local             // who gets news of children; nil = nobody yet
 }
 
 // record is what a keeper says of a process.
@@ -49,13 +58,13 @@ func (r *record) close() {
 
 // Dial takes up the link to the keeper that has started this daemon. It returns nil when none has.
 func Dial() (*Link, error) {
-	text, ok := os.LookupEnv(LinkEnv)
+	text, ok := os.LookupEnv(linkEnv)
 	if !ok {
 		return nil, nil
 	}
 	fd, err := strconv.Atoi(text)
 	if err == nil {
-		err = os.Unsetenv(LinkEnv)
+		err = os.Unsetenv(linkEnv)
 	}
 	if err != nil {
 		return nil, err
@@ -71,19 +80,39 @@ func Dial() (*Link, error) {
 // newLink listens to what the keeper has to say at first.
 func newLink(w *wire) (*Link, error) {
 	l := &Link{
-		w: w, done: make(chan *setupDone, 1), synced: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16), records: map[life]*record{}, held: map[string]holding{},
+		w: w, done: make(chan *setupDone, 1), synced: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16),
+		records: map[life]*record{}, held: map[string]holding{}, keeps: map[string]holding{}, signalling: map[Token]*signalChild{},
+		environ: os.Environ(),
+	}
+	var err error
+	if l.dir, err = os.Getwd(); err != nil {
+		l.dir = "/"
 	}
 	greeted := make(chan struct{})
-	ended := make(chan error, 1)
-	go func() {
-		ended <- w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
-	}()
-	select {
-	case <-greeted:
-		return l, nil
-	case err := <-ended:
-		return nil, errors.Join(errors.New("the keeper ended before it said anything"), err)
+	go l.listen(w, greeted)
+	<-greeted
+	return l, nil
+}
+
+// listen takes what a keeper says until its end, and then sees to another one.
+func (l *Link) listen(w *wire, greeted chan struct{}) {
+	err := w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
+	if err != nil {
+		l.warn(fmt.Sprintf("cannot understand the keeper: %v", err))
 	}
+	l.mu.Lock()
+	leaving := l.leaving
+	l.mu.Unlock()
+	if !leaving {
+		l.lost()
+	}
+}
+
+// say sends a message to the present keeper.
+func (l *Link) say(m message, fds ...int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.w.send(m, fds...)
 }
 
 // Keeper returns the pid of the keeper: the one by which the whole is known.
@@ -98,7 +127,10 @@ func (l *Link) Signals() <-chan syscall.Signal { return l.signals }
 
 // Setup tells the keeper how children begin. It must come before the first Spawn.
 func (l *Link) Setup(s Setup) error {
+	l.mu.Lock()
+	l.setUp, l.settingUp = &s, true
 	l.w.send(&setup{s})
+	l.mu.Unlock()
 	done := <-l.done
 	if done.errno != "" {
 		return &SetupError{Errno: done.errno, Text: done.text}
@@ -115,22 +147,44 @@ type SetupError struct{ Errno, Text string }
 func (e *SetupError) Error() string { return e.Text }
 
 // Ready says that this daemon is at work. If it ends from now on without a Leave, another takes its place.
-func (l *Link) Ready() { l.w.send(&ready{}) }
+func (l *Link) Ready() { l.say(&ready{}) }
 
 // Leave says what comes after this daemon, which ends now.
-func (l *Link) Leave(how Leave) { l.w.send(&leave{how}) }
+func (l *Link) Leave(how Leave) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaving = true
+	l.w.send(&leave{how})
+}
 
 // Keep has descriptors held under a key, with a note, for the daemons to come; what was held there is let go.
 func (l *Link) Keep(key, note string, fds ...int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	closeAll(l.keeps[key].fds)
+	l.keeps[key] = holding{note, dupAll(fds)}
 	l.w.send(&keep{key, note}, dupAll(fds)...)
 }
 
 // Drop lets go what is held under a key.
-func (l *Link) Drop(key string) { l.w.send(&keep{key: key}) }
+func (l *Link) Drop(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(key)
+}
+
+func (l *Link) drop(key string) {
+	closeAll(l.keeps[key].fds)
+	delete(l.keeps, key)
+	l.w.send(&keep{key: key})
+}
 
 // Sync waits until the keeper has done everything that it was told.
 func (l *Link) Sync() {
+	l.mu.Lock()
+	l.syncing = true
 	l.w.send(&syncAll{})
+	l.mu.Unlock()
 	<-l.synced
 }
 
@@ -140,6 +194,9 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	defer l.mu.Unlock()
 	h, ok := l.held[key]
 	delete(l.held, key)
+	if ok {
+		l.keeps[key] = holding{h.note, dupAll(h.fds)}
+	}
 	return h.note, h.fds, ok
 }
 
@@ -149,7 +206,7 @@ func (l *Link) dropRest() {
 	defer l.mu.Unlock()
 	for key, h := range l.held {
 		closeAll(h.fds)
-		l.Drop(key)
+		l.drop(key)
 	}
 	clear(l.held)
 	for lf, r := range l.records {
@@ -179,9 +236,21 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	case *complete:
 		close(greeted)
 	case *setupDone:
-		l.done <- m
+		l.mu.Lock()
+		waits := l.settingUp // else it is a keeper that was told again what the one before knew
+		l.settingUp = false
+		l.mu.Unlock()
+		if waits {
+			l.done <- m
+		}
 	case *synced:
-		l.synced <- struct{}{}
+		l.mu.Lock()
+		waits := l.syncing
+		l.syncing = false
+		l.mu.Unlock()
+		if waits {
+			l.synced <- struct{}{}
+		}
 	case *gotSignal:
 		select {
 		case l.signals <- syscall.Signal(m.signal):
@@ -232,6 +301,7 @@ func (l *Link) pass(m message, fds []int) {
 				p.pidfd, fds = fds[0], fds[1:]
 			}
 			p.startTime = m.start
+			p.sent.Store(false)
 			p.born(m.pid)
 			h.finish(p, m.pid, "")
 		}
@@ -245,6 +315,9 @@ func (l *Link) pass(m message, fds []int) {
 			p.shard.post(command{ended: p, status: m.status, at: momentOf(m.at)})
 		}
 	case *signalledChild:
+		l.mu.Lock()
+		delete(l.signalling, Token(m.token))
+		l.mu.Unlock()
 		var err error
 		if m.errno != 0 {
 			err = unix.Errno(m.errno)
@@ -289,6 +362,7 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 			}
 			m.ends, fds = join([6]int{j.child[0], j.child[1], j.child[2], j.p.stdin.fd, j.p.pipes[0].fd, j.p.pipes[1].fd})
 		}
+		j.p.sent.Store(j.failure == "")
 		for _, fd := range j.child {
 			if j.failure == "" && fd >= 0 {
 				p.give = append(p.give, fd)
@@ -297,14 +371,20 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 		p.data = frame(p.data, m, len(fds))
 		p.fds = append(p.fds, fds...)
 	}
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
 	c.l.w.put(p)
 }
 
 func (c *keptChildren) kill(p *proc, req SignalRequest) {
-	c.l.w.send(&signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token)})
+	m := &signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token)}
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.l.signalling[req.Token] = m
+	c.l.w.send(m)
 }
 
-func (c *keptChildren) settle(l life) { c.l.w.send(&settleChild{l}) }
+func (c *keptChildren) settle(l life) { c.l.say(&settleChild{l}) }
 
 // take returns what the keeper has said of a life, once.
 func (c *keptChildren) take(lf life) *record {

@@ -34,6 +34,7 @@ type proc struct {
 
 	last     bool        // it is none: no more are to be resumed
 	known    int         // its pid, where a daemon before has told it; 0 = it is new
+	sent     atomic.Bool // a keeper was asked for it
 	spokenTo atomic.Bool // something was written to it
 
 	pidfd     int // -1 = none

@@ -441,7 +441,9 @@ func (s *shard) unwatch(w *watch) {
 func (s *shard) drop(w *watch, closing bool) {
 	s.unwatch(w)
 	delete(s.watches, w.key)
-	if closing {
+	if closing && w.p != nil {
+		w.p.closePipe(w.fd)
+	} else if closing {
 		unix.Close(w.fd)
 	}
 	if w.p == nil {

@@ -1,0 +1,259 @@
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// keepEnv names the environment variable that makes a process the keeper of the daemon that has started it: it names the descriptor that leads
+// there, and the daemon's generation.
+const keepEnv = "GRACED_KEEP"
+
+// IsKeeper reports whether this process was started to be the keeper of a daemon that is at work.
+func IsKeeper() bool { return os.Getenv(keepEnv) != "" }
+
+// PrivateEnviron reports whether a line of an environment is between keeper and daemon alone.
+func PrivateEnviron(line string) bool {
+	return strings.HasPrefix(line, keepEnv+"=") || strings.HasPrefix(line, linkEnv+"=")
+}
+
+// Renewed is called with the pid of each keeper that had to be started in the place of one that died.
+func (l *Link) Renewed(f func(pid int)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.renewed = f
+}
+
+// lost starts another keeper after the death of ours. Children live on as nobody's: the new keeper gets what stands for them, since the next
+// daemon needs one.
+func (l *Link) lost() {
+	const patience = time.Second
+	for pause := time.Millisecond; ; pause = min(2*pause, patience) {
+		err := l.renew()
+		if err == nil {
+			return
+		}
+		l.warn(fmt.Sprintf("the keeper has died, and no other can be started: %v", err))
+		time.Sleep(pause)
+	}
+}
+
+func (l *Link) warn(text string) {
+	l.mu.Lock()
+	h := l.local
+	l.mu.Unlock()
+	if h != nil {
+		h.emit(Trouble{Text: text})
+	}
+}
+
+func (l *Link) renew() error {
+	w, other, err := pair()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(other)
+	env := append(append([]string(nil), l.environ...), keepEnv+"=3,"+strconv.Itoa(l.Generation))
+	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
+		Dir: l.dir, Env: env, Files: []uintptr{0, 1, 2, uintptr(other)}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		w.close()
+		return err
+	}
+	go func() { _, _ = syscall.Wait4(pid, nil, 0, nil) }() // should it end it is seen at the socket
+	l.mu.Lock()
+	l.w.close()
+	l.w = w
+	l.mu.Unlock()
+	greeted := make(chan struct{})
+	go l.listen(w, greeted)
+	<-greeted
+	l.handOver(w)
+	return nil
+}
+
+// handOver tells a new keeper everything.
+func (l *Link) handOver(w *wire) {
+	l.mu.Lock()
+	setUp, local, renewed, pid := l.setUp, l.local, l.renewed, l.keeper
+	for key, h := range l.keeps {
+		w.send(&keep{key, h.note}, dupAll(h.fds)...)
+	}
+	l.mu.Unlock()
+	if setUp != nil {
+		w.send(&setup{*setUp})
+	}
+	if local != nil {
+		local.emit(Trouble{Text: fmt.Sprintf("the keeper was killed; its place is taken by pid %d, and no process was restarted", pid)})
+		local.handOver(w)
+	}
+	l.mu.Lock()
+	for _, m := range l.signalling {
+		w.send(m)
+	}
+	if l.syncing {
+		w.send(&syncAll{})
+	}
+	l.mu.Unlock()
+	if renewed != nil {
+		renewed(pid)
+	}
+}
+
+// handOver gives a new keeper what stands for each process, and starts again what the one before may not have come to.
+func (h *Local) handOver(w *wire) {
+	h.mu.Lock()
+	var there, asked []*proc
+	for _, p := range h.procs {
+		switch at, _ := p.where(); {
+		case at == forked:
+			there = append(there, p)
+		case at == preparing && p.sent.Load():
+			asked = append(asked, p)
+		}
+	}
+	h.mu.Unlock()
+	for _, p := range there {
+		p.handOver(w)
+	}
+	for _, p := range asked {
+		h.seek(p, w)
+	}
+}
+
+// seek looks for a process that the keeper before was asked for and has not told of. It holds the pipes that were made for it.
+func (h *Local) seek(p *proc, w *wire) {
+	pid := holder([]uint64{inode(p.pipes[0].fd), inode(p.pipes[1].fd)})
+	if pid == 0 {
+		p.sent.Store(false)
+		p.closePipes()
+		if p.socket != nil {
+			h.sockets.release(p.socket, func(string) {})
+			p.socket = nil
+		}
+		h.ready.push(p)
+		return
+	}
+	p.pidfd, p.startTime = openPidfd(pid), startTime(pid)
+	p.born(pid)
+	p.handOver(w)
+	h.finish(p, pid, "")
+}
+
+// handOver gives a keeper what stands for the process.
+func (p *proc) handOver(w *wire) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase != forked {
+		return
+	}
+	e, fds := join([6]int{-1, -1, -1, dup(p.stdin.fd), dup(p.pipes[0].fd), dup(p.pipes[1].fd)})
+	fd := dup(p.pidfd)
+	if fd < 0 {
+		closeAll(fds)
+		return // it has ended, and that is on its way
+	}
+	w.send(&adoptChild{life: p.life(), pid: p.pid, start: p.startTime, ends: e}, append([]int{fd}, fds...)...)
+}
+
+// where tells how far the process has come.
+func (p *proc) where() (phase, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.phase, p.pid
+}
+
+// closePipe closes the read end of an output pipe.
+func (p *proc) closePipe(fd int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.pipes {
+		if p.pipes[i].fd == fd {
+			p.pipes[i].fd = -1
+		}
+	}
+	unix.Close(fd)
+}
+
+// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
+func holder(inodes []uint64) int {
+	names := map[string]bool{}
+	for _, n := range inodes {
+		if n != 0 {
+			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
+		}
+	}
+	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		if pid == os.Getpid() {
+			continue
+		}
+		fds, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it has ended, or is another user's
+		}
+		for _, fd := range fds {
+			if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && names[to] {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// keepDaemon takes a daemon that is at work into care, if this process was started for that; otherwise it returns nil.
+func (k *Keeper) keepDaemon() (*generation, error) {
+	text, ok := os.LookupEnv(keepEnv)
+	if !ok {
+		return nil, nil
+	}
+	if err := os.Unsetenv(keepEnv); err != nil {
+		return nil, err
+	}
+	var fd, number int
+	if _, err := fmt.Fscanf(bytes.NewReader([]byte(text)), "%d,%d", &fd, &number); err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", keepEnv, text, err)
+	}
+	unix.CloseOnExec(fd)
+	w, err := newWire(fd)
+	if err != nil {
+		return nil, err
+	}
+	pid := os.Getppid()
+	d := &generation{pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), ready: make(chan struct{})}
+	d.isReady.Do(func() { close(d.ready) })
+	id, err := Identify(pid)
+	if err != nil {
+		return nil, err
+	}
+	own, err := OpenForeign(id)
+	if err != nil {
+		return nil, err
+	}
+	d.foreign = own
+	k.mu.Lock()
+	k.generation = number
+	k.mu.Unlock()
+	err = awaitEnd(own, func(process.ExitStatus) {
+		own.Close()
+		d.ended <- 0
+	})
+	if err != nil {
+		return nil, err
+	}
+	k.greet(w)
+	go k.serve(w, d)
+	return d, nil
+}
