@@ -73,7 +73,7 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 }
 
 // Resume finds nothing of a process that is not alive.
-func (h *fakeHost) Resume(r host.SpawnRequest, pid int) {
+func (h *fakeHost) Resume(r host.SpawnRequest, pid int, _ *host.There) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if e, ok := h.alive[r.ID]; ok && e.PID == pid {

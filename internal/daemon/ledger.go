@@ -431,5 +431,5 @@ type resumed struct{ core.Effect }
 func (d *Daemon) resume(s process.Status) {
 	logs := d.loop.logs[s.ID]
 	req := d.spawnRequest(core.Spawn{ID: s.ID, Incarnation: s.Incarnation, Group: s.Group, Spec: s.Spec}, logs)
-	d.files.put(func() { d.host.Resume(req, s.PID) })
+	d.files.put(func() { d.host.Resume(req, s.PID, nil) })
 }

@@ -15,8 +15,8 @@ import (
 type Host interface {
 	// Spawn starts a process. The outcome is a Spawned or a SpawnFailed event. Spawns happen in the order of the calls.
 	Spawn(SpawnRequest)
-	// Resume goes on with a process that a daemon before this one has started; see Local.Resume.
-	Resume(req SpawnRequest, pid int)
+	// Resume goes on with a process that this daemon has not started; see Local.Resume.
+	Resume(req SpawnRequest, pid int, there *There)
 	// Resumed says that all were resumed that are to be.
 	Resumed()
 	// Settle says that the end of a life has been noted for good: no daemon after this one has to hear of it.

@@ -200,6 +200,16 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	return h.note, h.fds, ok
 }
 
+// adopt makes a process known to the keeper, as if it had been there before.
+func (c *keptChildren) adopt(lf life, t *There) {
+	e, fds := join([6]int{-1, -1, -1, dup(t.Fds[0]), dup(t.Fds[1]), dup(t.Fds[2])})
+	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e}
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds}
+	c.l.w.send(m, append([]int{dup(t.Pidfd)}, fds...)...)
+}
+
 // dropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
 func (l *Link) dropRest() {
 	l.mu.Lock()
@@ -427,8 +437,14 @@ func (c *keptChildren) keep(key string, fd int) { c.l.Keep(key, "", fd) }
 func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
 
 // Resume goes on with a process that a daemon before has started. It is like Spawn, but for one thing: what is known already, that the process is
-// there (pid not 0), is not told again. If the keeper knows nothing of it, its end is told: nobody can say how.
-func (h *Local) Resume(req SpawnRequest, pid int) { h.enqueue(req, pid) }
+// there (pid not 0), is not told again. If the keeper knows nothing of it, and there is nil, its end is told: nobody can say how. there becomes the
+// host's.
+func (h *Local) Resume(req SpawnRequest, pid int, there *There) {
+	if there != nil {
+		h.parent.adopt(life{req.ID, req.Incarnation}, there)
+	}
+	h.enqueue(req, pid)
+}
 
 // Resumed says that all were resumed that are to be: what else a daemon before has left is let go.
 func (h *Local) Resumed() { h.ready.push(&proc{last: true}) }

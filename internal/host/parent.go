@@ -21,6 +21,8 @@ type parent interface {
 	// take returns what is known of a life that a daemon before has begun, nil if there is none; taken says that it is taken up, and how it is now.
 	take(l life) *record
 	taken(l life) record
+	// adopt takes a process into care that this daemon has not started.
+	adopt(l life, t *There)
 	// dropRest lets go what a daemon before has left and nobody has taken.
 	dropRest()
 	// inherit returns a descriptor that a daemon before has left under a key, -1 if there is none; keep leaves one to those that come.
@@ -79,12 +81,13 @@ func (c *ownChildren) settle(life) {}
 
 // There is no daemon before or after this one.
 
-func (c *ownChildren) take(life) *record  { return nil }
-func (c *ownChildren) taken(life) record  { return record{} }
-func (c *ownChildren) dropRest()          {}
-func (c *ownChildren) inherit(string) int { return -1 }
-func (c *ownChildren) keep(string, int)   {}
-func (c *ownChildren) drop(string)        {}
+func (c *ownChildren) take(life) *record      { return nil }
+func (c *ownChildren) taken(life) record      { return record{} }
+func (c *ownChildren) adopt(_ life, t *There) { t.Close() }
+func (c *ownChildren) dropRest()              {}
+func (c *ownChildren) inherit(string) int     { return -1 }
+func (c *ownChildren) keep(string, int)       {}
+func (c *ownChildren) drop(string)            {}
 
 func (c *ownChildren) end() {
 	c.reaper.stop()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -184,33 +183,6 @@ func (p *proc) closePipe(fd int) {
 		}
 	}
 	unix.Close(fd)
-}
-
-// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
-func holder(inodes []uint64) int {
-	names := map[string]bool{}
-	for _, n := range inodes {
-		if n != 0 {
-			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
-		}
-	}
-	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
-	for _, dir := range dirs {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
-		if pid == os.Getpid() {
-			continue
-		}
-		fds, err := os.ReadDir(dir)
-		if err != nil {
-			continue // it has ended, or is another user's
-		}
-		for _, fd := range fds {
-			if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && names[to] {
-				return pid
-			}
-		}
-	}
-	return 0
 }
 
 // keepDaemon takes a daemon that is at work into care, if this process was started for that; otherwise it returns nil.

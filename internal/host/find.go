@@ -1,0 +1,109 @@
+package host
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// There is a process that nobody's daemon cares for, and this daemon's ends of its pipes: of one that has lost its keeper and daemon at once, or
+// of another supervisor. Whoever makes one closes it, unless it is given to Resume.
+type There struct {
+	Identity
+	Pidfd int
+	// Standard input to write, output and error to read; -1 = none.
+	Fds [3]int
+}
+
+// Close closes what it holds.
+func (t *There) Close() {
+	closeAll(t.Fds[:])
+	closeAll([]int{t.Pidfd})
+}
+
+// Find looks for a process that was started with these traits, and opens its pipes anew. The error is ErrGone when there is none any more.
+func Find(pid int, is Traits) (*There, error) {
+	id, err := Identify(pid)
+	if err != nil {
+		return nil, err
+	}
+	if is.Start == 0 || id.StartTime != is.Start {
+		return nil, ErrGone
+	}
+	f, err := OpenForeign(id)
+	if err != nil {
+		return nil, err
+	}
+	t := &There{Identity: id, Pidfd: f.Pidfd, Fds: [3]int{-1, -1, -1}}
+	for i, n := range is.Pipes {
+		if n == 0 {
+			continue
+		}
+		flags := unix.O_RDONLY
+		if i == 0 {
+			flags = unix.O_WRONLY
+		}
+		// What it does not hold any more it has closed: nothing can come or go there.
+		if fd, err := openPipe(pid, n, flags); err == nil {
+			t.Fds[i] = fd
+		} else if !errors.Is(err, os.ErrNotExist) {
+			t.Close()
+			return nil, err
+		}
+	}
+	if _, how := f.Ended(); how != Alive {
+		t.Close()
+		return nil, ErrGone
+	}
+	return t, nil
+}
+
+// openPipe opens a pipe that a process holds, whatever the number is there.
+func openPipe(pid int, inode uint64, flags int) (int, error) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return -1, err
+	}
+	name := "pipe:[" + strconv.FormatUint(inode, 10) + "]"
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if to, err := os.Readlink(path); err != nil || to != name {
+			continue
+		}
+		return unix.Open(path, flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
+	return -1, os.ErrNotExist
+}
+
+// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
+func holder(inodes []uint64) int {
+	names := map[string]bool{}
+	for _, n := range inodes {
+		if n != 0 {
+			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
+		}
+	}
+	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		if pid == os.Getpid() {
+			continue
+		}
+		fds, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it has ended, or is another user's
+		}
+		for _, fd := range fds {
+			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
+			if err == nil && strings.HasPrefix(to, "pipe:") && names[to] {
+				return pid
+			}
+		}
+	}
+	return 0
+}
