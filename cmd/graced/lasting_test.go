@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/graced/graced/internal/control"
@@ -118,55 +117,6 @@ func TestNocleanup(t *testing.T) {
 	after := r.files("a-std*---supervisor-????????.log")
 	if len(before) != 2 || len(after) != 4 || !slices.Contains(after, before[0]) || !slices.Contains(after, before[1]) {
 		t.Errorf("%q became %q", before, after)
-	}
-}
-
-// TestKilledDaemon checks that children survive a daemon that is killed, also those that write, which are told that nobody reads any more; and that
-// the next one starts its own (quirk F15).
-func TestKilledDaemon(t *testing.T) {
-	r := newRig(t, `[program:a]
-command=/bin/sleep 1000
-startsecs=0
-[program:writes]
-command=/bin/sh -c "trap 'exit 1' TERM; while echo line; do :; done; echo told > %(here)s/told; sleep 1000"
-startsecs=0
-stopasgroup=true
-stdout_logfile=NONE
-`)
-	old := r.runs("a", process.Running).PID
-	writer := r.runs("writes", process.Running).PID
-	t.Cleanup(func() { _ = syscall.Kill(-writer, syscall.SIGKILL) })
-	t.Cleanup(func() { _ = syscall.Kill(old, syscall.SIGKILL) }) // a child of this test's; it may have ended
-	if err := r.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	err := <-r.exited
-	r.exited <- err
-	if err := syscall.Kill(old, 0); err != nil {
-		t.Errorf("the child is gone: %v", err)
-	}
-	cmd := exec.Command(filepath.Join(r.bin, "supervisord"), "-n", "-s", "-c", filepath.Join(r.dir, "s.conf"))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	r.cmd, r.exited = cmd, exited
-	r.until("the next daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
-	r.until("the old writer goes on", func() bool { return len(r.files("told")) == 1 })
-	if now := r.runs("a", process.Running).PID; now == old {
-		t.Errorf("the next daemon has adopted %d", old)
-	}
-	if err := syscall.Kill(old, 0); err != nil {
-		t.Errorf("the child of the killed daemon is gone: %v", err)
-	}
-	if err := r.end(); err != nil {
-		t.Errorf("%v\n%s", err, &out)
-	}
-	if !strings.Contains(out.String(), "Unlinking stale socket "+filepath.Join(r.dir, "s.sock")) {
-		t.Errorf("printed %q", out.String())
 	}
 }
 

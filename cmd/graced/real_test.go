@@ -100,14 +100,24 @@ func (r *rig) launch(wrap []string, conf string) {
 
 // end shuts the daemon down, once.
 func (r *rig) end() error {
-	_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	select {
-	case err := <-r.exited:
-		r.exited <- err
-		return err
-	case <-time.After(30 * time.Second):
-		_ = r.cmd.Process.Kill()
-		return errors.New("the daemon did not end within 30 s of TERM")
+	if pid := r.keeperPID(); pid != 0 {
+		_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended
+	}
+	_ = r.cmd.Process.Signal(syscall.SIGTERM) // likewise
+	defer killMates(r.dir)                    // if the keeper was killed there was another
+	deadline := time.After(30 * time.Second)
+	for tick := time.Tick(10 * time.Millisecond); ; {
+		select {
+		case <-tick:
+			if len(mates(r.dir)) > 0 {
+				continue
+			}
+			err := <-r.exited
+			r.exited <- err
+			return err
+		case <-deadline:
+			return errors.New("the daemon did not end within 30 s of TERM")
+		}
 	}
 }
 
@@ -134,6 +144,10 @@ func (r *rig) until(what string, ok func() bool) {
 			r.t.Fatalf("waited 60 s in vain: %s", what)
 		case err := <-r.exited:
 			r.exited <- err
+			if len(mates(r.dir)) > 0 {
+				<-tick.C // another keeper has taken its place
+				continue
+			}
 			r.t.Fatalf("the daemon ended while this was waited for: %s: %v", what, err)
 		case <-tick.C:
 		}

@@ -91,6 +91,18 @@ func (s *side) write(name, text string) {
 	}
 }
 
+// own reports whether the daemon is ours.
+func (s *side) own() bool { return s.bin != referenceBin }
+
+// killMates kills what has taken the place of our keeper when that was killed: it works in the story's directory.
+func (s *side) killMates() {
+	s.Helper()
+	killAll(func(pid int, _ []string) bool {
+		dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+		return err == nil && dir == s.dir
+	})
+}
+
 func (s *side) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *side) read(name string) string {

@@ -38,7 +38,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestDefaultActions sends what ends any process: the files stay, as after any sudden death.
+// TestDefaultActions sends what ends any process: it ends, and the files stay, as after any sudden death. Ours lives on all the same.
 func TestDefaultActions(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGALRM, syscall.SIGVTALRM, 40, syscall.SIGKILL} {
 		t.Run(sig.String(), func(t *testing.T) {
@@ -47,6 +47,10 @@ func TestDefaultActions(t *testing.T) {
 				s.conf("")
 				s.foreground("-s")
 				s.signal(sig)
+				if s.own() {
+					s.until("another keeper", func() bool { pid := s.pidOf("s.pid"); return pid != 0 && pid != s.pid })
+					defer s.killMates()
+				}
 				return fmt.Sprintln(s.ended()) + s.files()
 			})
 		})

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/process"
+)
+
+// mates returns the keepers and daemons, of whatever generation, that have a word with the prefix in their command line: a path of the test's own.
+func mates(prefix string) []int { return find(withWord(prefix)) }
+
+// killMates kills keeper and daemon at the same moment, as far as that is possible.
+func killMates(prefix string) { killAll(withWord(prefix)) }
+
+func withWord(prefix string) func(int, []string) bool {
+	return func(_ int, words []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, prefix) })
+	}
+}
+
+// find returns the keepers and daemons that a test has started, by their command lines.
+func find(mine func(pid int, words []string) bool) (pids []int) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
+	for _, dir := range dirs {
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil {
+			continue // it has ended
+		}
+		words := strings.Split(string(line), "\x00")
+		if name := filepath.Base(words[0]); name != "graced" && name != "supervisord" {
+			continue
+		}
+		if pid, _ := strconv.Atoi(filepath.Base(dir)); mine(pid, words) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// killAll kills them all.
+func killAll(mine func(pid int, words []string) bool) {
+	for {
+		list := find(mine)
+		if len(list) == 0 {
+			return
+		}
+		for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} { // none of them shall start another
+			for _, pid := range list {
+				_ = syscall.Kill(pid, sig) // it may have ended
+			}
+		}
+	}
+}
+
+// daemonPID returns the pid of the daemon, whose keeper is in the pid file.
+func (r *rig) daemonPID() int {
+	r.t.Helper()
+	keeper := r.keeperPID()
+	for _, pid := range mates(r.dir) {
+		if pid != keeper {
+			return pid
+		}
+	}
+	return 0
+}
+
+func (r *rig) keeperPID() int {
+	text, err := os.ReadFile(filepath.Join(r.dir, "s.pid"))
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
+}
+
+// killDaemon kills the daemon and waits for the next one.
+func (r *rig) killDaemon() {
+	r.t.Helper()
+	old := 0
+	r.until("there is a daemon", func() bool { old = r.daemonPID(); return old != 0 })
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		r.t.Fatal(err)
+	}
+	r.until("another daemon answers", func() bool {
+		if now := r.daemonPID(); now == 0 || now == old {
+			return false
+		}
+		_, err := r.Daemon(r.t.Context())
+		return err == nil
+	})
+}
+
+// killKeeper kills the keeper and waits for the next one.
+func (r *rig) killKeeper() {
+	r.t.Helper()
+	old := r.keeperPID()
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		r.t.Fatal(err)
+	}
+	r.until("another keeper is there", func() bool { now := r.keeperPID(); return now != 0 && now != old })
+	info, err := r.Daemon(r.t.Context())
+	if err != nil || info.PID != r.keeperPID() {
+		r.t.Errorf("the daemon says pid %d, the file %d: %v", info.PID, r.keeperPID(), err)
+	}
+}
+
+// lines is a program that writes numbered lines as fast as a shell does.
+const lines = `[program:lines]
+command=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo line $i; done'
+stopasgroup=true
+stdout_logfile=%(here)s/lines.log
+stdout_logfile_maxbytes=0
+startsecs=0
+`
+
+// countLines checks that a log has the numbered lines from 1 on, each once, the last perhaps torn, and returns how many.
+func countLines(t *testing.T, path string) int {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) {
+		n++
+		if want := fmt.Sprintf("line %d", n); string(line) != want && !strings.HasPrefix(want, string(line)) {
+			t.Fatalf("line %d is %q", n, line)
+		}
+	}
+	return n
+}
+
+// TestKilledDaemon kills the daemon again and again, and the keeper: no process is restarted, none is lost sight of, no line of output is lost
+// or doubled, and what ends meanwhile is known.
+func TestKilledDaemon(t *testing.T) {
+	r := newRig(t, lines+"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=5\nprocess_name=a_%(process_num)d\n"+
+		"[program:once]\ncommand=/bin/sh -c 'read go; exit 7'\nautorestart=false\nstartsecs=0\n"+
+		"[program:stopped]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	pids := func() map[string]int {
+		out := map[string]int{}
+		list, _ := r.Processes(t.Context()) // a daemon that is killed answers nobody
+		for _, p := range list {
+			if p.State == process.Running {
+				out[p.Name] = p.PID
+			}
+		}
+		return out
+	}
+	r.until("all run", func() bool { return len(pids()) == 8 })
+	if _, err := r.Stop(t.Context(), control.Target{Name: "stopped"}, true); err != nil {
+		t.Fatal(err)
+	}
+	before := pids()
+	same := func(when string) {
+		t.Helper()
+		now := pids()
+		for name, pid := range before {
+			if now[name] != pid {
+				t.Errorf("%s: %s had pid %d and has %d", when, name, pid, now[name])
+			}
+		}
+		if s := r.infos()["stopped"].State; s != process.Stopped {
+			t.Errorf("%s: what was stopped is %v", when, s)
+		}
+	}
+	for range 3 {
+		r.killDaemon()
+	}
+	same("after three daemons")
+	r.killKeeper()
+	same("after a keeper")
+	r.killDaemon()
+	same("after the daemon that had lost its keeper")
+
+	if err := r.WriteStdin(t.Context(), "once", []byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	r.until("once has ended", func() bool { return r.infos()["once"].State == process.Exited })
+	if got := r.infos()["once"].ExitStatus; got != 7 {
+		t.Errorf("once ended with %d", got)
+	}
+	delete(before, "once")
+
+	old := r.daemonPID()
+	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before["a_0"], syscall.SIGTERM); err != nil { // nobody looks
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.until("a_0 lives again", func() bool { pid := pids()["a_0"]; return pid != 0 && pid != before["a_0"] })
+	delete(before, "a_0")
+	same("after a death that nobody saw")
+	if n := countLines(t, filepath.Join(r.dir, "lines.log")); n < 1000 {
+		t.Errorf("%d lines", n)
+	}
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+}
