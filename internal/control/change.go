@@ -16,7 +16,7 @@ type Change interface {
 	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
 	// survive a restart. BadName, IncorrectParameters.
 	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
-	// Operations lists the operations of this life of the daemon, the latest last; old ones are forgotten.
+	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
 	// Operation describes one, with what happened after the first so many events. It waits until there is something
 	// to tell, unless after is negative: then it tells everything. BadName.
@@ -144,6 +144,8 @@ const (
 	OperationFailed    OperationState = "failed"    // some of it: see the events
 	OperationCancelled OperationState = "cancelled" // some of it, or nothing
 	OperationStale     OperationState = "stale"     // nothing: the plan was not the present one any more
+
+	OperationInterrupted OperationState = "interrupted" // some of it: the daemon ended
 )
 
 // Over reports whether nothing follows.
@@ -223,13 +225,15 @@ type Operation struct {
 	Plan   string         `json:"plan"` // its identifier; "" while it waits
 	State  OperationState `json:"state"`
 	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
-	Text   string         `json:"text,omitempty"`   // with failed and stale: why
+	Text   string         `json:"text,omitempty"`   // with failed, stale, interrupted: why, or how far it came
 	Began  time.Time      `json:"began"`
-	Ended  *time.Time     `json:"ended,omitempty"`
-	Steps  int            `json:"steps"` // processes that it touches
+	Ended  *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
+	Steps  int            `json:"steps"`           // processes that it touches
 	Done   int            `json:"done"`
 	Events []ProgressLine `json:"events"` // from the asked one on
 	Count  int            `json:"count"`  // of all events so far
+	// Earlier: it was over before this daemon began. Of these the events are known only if they were interrupted.
+	Earlier bool `json:"earlier,omitempty"`
 }
 
 // ProgressLine is one thing that happened in an operation.

@@ -133,7 +133,9 @@ func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
 	}
 	op := d.changes.op
 	op.Events = []control.ProgressLine{}
-	return []control.Operation{op}, nil
+	cut := op
+	cut.ID, cut.State, cut.Ended, cut.Earlier = "op-0", control.OperationInterrupted, nil, true
+	return []control.Operation{cut, op}, nil
 }
 
 func (d *daemon) Operation(_ context.Context, id string, after int) (control.Operation, error) {

@@ -182,6 +182,7 @@ func TestForms(t *testing.T) {
 		}},
 		{line: "cancel op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
 		{line: "ops", setup: withChanges, schema: "operations", records: 1, record: "operation", names: "op-1"},
+		{line: "ops --all", setup: withChanges, schema: "operations", records: 2, record: "operation", names: "op-0 op-1"},
 		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
 		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},

@@ -44,7 +44,7 @@ var ownCommands = []command{
 	},
 	{
 		name: "ops", args: "",
-		brief: "list the operations: what was changed, by whom, with what result",
+		brief: "list what was changed since the daemon began, by whom, with what result",
 	},
 	{
 		name: "attach", args: "<operation>",
@@ -175,15 +175,15 @@ func (a *operationAnswer) Text(format.Style) string {
 	case a.State == control.OperationNothing:
 		return "nothing to do: what runs is what the files say\n"
 	}
-	took := 0.0
+	text := fmt.Sprintf("%s  %s", a.ID, a.State)
 	if a.Ended != nil {
-		took = a.Ended.Sub(a.Began).Seconds()
+		text += fmt.Sprintf(" in %.1f s", a.Ended.Sub(a.Began).Seconds())
 	}
-	text := fmt.Sprintf("%s  %s in %.1f s", a.ID, a.State, took)
 	if a.Operation.Text != "" {
 		text += ": " + a.Operation.Text
 	}
-	if a.State == control.OperationFailed || a.State == control.OperationCancelled {
+	switch a.State {
+	case control.OperationFailed, control.OperationCancelled, control.OperationInterrupted:
 		text += "\n  what is left: gracectl plan"
 	}
 	return text + "\n"
@@ -401,7 +401,7 @@ func cells(texts ...string) []format.Cell {
 	return row
 }
 
-// answerOperations lists the operations, for people the latest first.
+// answerOperations lists the operations, for people the latest first: those of this daemon, what the end of the last one interrupted, or all.
 func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	if err := c.noWords(); err != nil {
 		return nil, err
@@ -412,6 +412,9 @@ func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (
 	}
 	a := &operationsAnswer{Operations: []*operationAnswer{}}
 	for _, op := range list {
+		if op.Earlier && !c.all {
+			continue
+		}
 		op.Schema = ""
 		a.Operations = append(a.Operations, &operationAnswer{Operation: op})
 	}

@@ -43,6 +43,7 @@ type call struct {
 	lazy     bool            // scale: surplus leaves when it ends
 	write    bool            // scale: into the file
 	note     string          // hold, disable, enable: why
+	all      bool            // ops: also those of earlier daemons
 
 	*format.Printer
 }
@@ -282,6 +283,8 @@ func (c *call) set(o option) error {
 		c.lazy = true
 	case "--note":
 		c.note = o.arg
+	case "--all":
+		c.all = true
 	case "--write":
 		c.write = true
 	}

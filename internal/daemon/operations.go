@@ -22,6 +22,7 @@ type operations struct {
 	mu   sync.Mutex
 	last uint64
 	list []*operation // the latest last
+	cut  []*operation // of these: those that the end of an earlier daemon cut off
 }
 
 // operation is one of them. Its description is guarded by the mutex of the set.
@@ -39,7 +40,7 @@ func (o *operations) add(kind, who string, now time.Time) *operation {
 	o.last++
 	op := &operation{number: o.last, changed: make(chan struct{}), over: make(chan struct{})}
 	op.about = control.Operation{
-		Schema: control.OperationSchema, ID: fmt.Sprintf("op-%d", o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
+		Schema: control.OperationSchema, ID: operationName(o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
 		Events: []control.ProgressLine{},
 	}
 	o.list = append(o.list, op)
@@ -265,16 +266,18 @@ func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (<-chan
 	case err := <-told:
 		if err != nil {
 			d.operations.forget(op)
+		}
+		if err != nil && !errors.Is(err, errNoChange) {
 			return control.Operation{}, err
 		}
 	case <-ctx.Done(): // the caller has gone; the operation has not
 	}
 	about, _ := d.operations.show(op, 0)
-	if about.State == control.OperationNothing {
-		d.operations.forget(op) // it has done nothing, for nobody to ask about
-	}
 	return about, nil
 }
+
+// errNoChange tells that an operation has nothing to do: nobody has to know of it.
+var errNoChange = errors.New("nothing to do")
 
 // forget removes an operation.
 func (o *operations) forget(op *operation) {
@@ -286,8 +289,14 @@ func (o *operations) forget(op *operation) {
 	}
 }
 
-// see sees an operation through. It tells the caller once whether there is such an operation at all.
+// see sees an operation through and writes down how it goes. It tells the caller once whether there is such an operation at all.
 func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, error), told chan<- error) {
+	kept, known := 0, false
+	defer func() {
+		if known {
+			d.keepOperation(op, kept)
+		}
+	}()
 	for {
 		done, behind, err := start()
 		switch {
@@ -301,7 +310,7 @@ func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, err
 			return
 		case done == nil && behind == 0:
 			d.conclude(op, control.OperationNothing, "")
-			inform(told, nil)
+			inform(told, errNoChange)
 			return
 		case behind != 0:
 			first := d.operations.numbered(behind)
@@ -310,6 +319,8 @@ func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, err
 			}
 			d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
 			inform(told, nil)
+			known = true
+			d.keepOperation(op, kept)
 			select {
 			case <-first.over:
 			case <-op.over: // cancelled
@@ -320,17 +331,30 @@ func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, err
 			continue
 		}
 		inform(told, nil)
+		known = true
+		kept = d.follow(op, done)
+		return
+	}
+}
+
+// follow writes down the events of an operation until its end. It returns how many it has written.
+func (d *Daemon) follow(op *operation, done <-chan core.Reply) (kept int) {
+	for {
+		var changed <-chan struct{}
+		kept, changed = d.keepOperation(op, kept)
 		select {
 		case reply := <-done:
 			d.concludeUpdate(op, reply)
+			return kept
 		case <-d.life.Done():
 			select {
 			case reply := <-done: // the last turn answered it
 				d.concludeUpdate(op, reply)
 			default:
 			}
+			return kept
+		case <-changed:
 		}
-		return
 	}
 }
 

@@ -107,3 +107,84 @@ func TestState(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+// TestOperationsKept kills a daemon within an update: the next one goes on with the numbers, and tells how far the update came.
+func TestOperationsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	left := filepath.Join(t.TempDir(), "left") // what is on the disk when the daemon is killed
+	open := func(dir string) *State {
+		s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before, after := program("web", 3, ""), program("web", 3, "environment=A=1")
+	first := open(dir)
+	inWorldWith(t, before, first, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " { // no number for that
+			t.Error(got)
+		}
+		w.write(after)
+		op, err := w.d.Update(ctx, control.UpdateRequest{Who: "anna"})
+		if err != nil || op.ID != "op-1" {
+			t.Fatal(op, err)
+		}
+		behind, err := w.d.Update(ctx, control.UpdateRequest{Who: "bert"})
+		if err != nil || behind.ID != "op-2" || behind.Behind != "op-1" {
+			t.Fatal(behind, err)
+		}
+		pass(1500 * time.Millisecond) // web_0 is replaced, web_1 has begun
+		synctest.Wait()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, op)
+		synctest.Wait()
+		if list := first.read().Operations(); len(list) != 2 || list[0].Result != "done" || list[0].Done != 3 || list[1].Result != "nothing" || len(first.read().Lines(1)) > 0 {
+			t.Errorf("kept %+v", list)
+		}
+	})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open(left)
+	inWorldWith(t, after, second, func(ctx context.Context, w *world) {
+		list, err := w.d.Operations(ctx)
+		if err != nil || len(list) != 2 || list[0].State != control.OperationInterrupted || list[0].Who != "anna" || list[0].Earlier || list[0].Ended != nil ||
+			list[0].Text != "the daemon ended after 1 of 3 processes, within web:web_1" || list[1].Text != "the daemon ended before it began" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if got := w.settle(ctx, list[0]); !strings.HasPrefix(got, "interrupted ") {
+			t.Error(got)
+		}
+		if op, err := w.d.Operation(ctx, "op-1", 0); err != nil || op.Count != 3 || op.Events[1].Process != "web:web_0" || op.Events[1].PID == 0 {
+			t.Errorf("its events %+v, %v", op, err)
+		}
+		history, err := w.d.History(ctx)
+		if err != nil || len(history) != 2 || history[1].Op != "op-1" || history[1].Result != "interrupted" || history[1].Who != "anna" ||
+			history[1].Summary != "web ~1; the daemon ended after 1 of 3 processes, within web:web_1" {
+			t.Errorf("%+v, %v", history, err)
+		}
+		w.write(before)
+		if op, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil || op.ID != "op-3" {
+			t.Errorf("%+v, %v", op, err)
+		}
+	})
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	third := open(left)
+	inWorldWith(t, after, third, func(ctx context.Context, w *world) {
+		list, err := w.d.Operations(ctx)
+		if err != nil || len(list) != 3 || !list[0].Earlier || list[0].State != control.OperationInterrupted || list[0].Count != 3 || !list[1].Earlier {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+	if err := third.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

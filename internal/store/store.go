@@ -35,7 +35,7 @@ var (
 	ErrNotKept = errors.New("in force, but not kept on disk")
 	// ErrInvalid is that of a setter that did nothing because of what it was given.
 	ErrInvalid = errors.New("invalid")
-	// ErrUnknown says that there is no operation or generation of that number.
+	// ErrUnknown says that there is no generation of that number.
 	ErrUnknown = errors.New("unknown")
 	// ErrClosed is that of a setter after Close.
 	ErrClosed = errors.New("the store is closed")
@@ -90,8 +90,8 @@ type Store struct {
 	opaque     map[[2]string]record
 	overrides  *table[Override]
 	marks      *table[Mark]
-	stopped    *table[Stopped]
 	operations *table[Operation]
+	lines      *table[storedLine]
 	groups     *table[storedGroup]
 	history    *table[storedGeneration]
 }
@@ -114,14 +114,14 @@ func newStore(d disk, now func() time.Time) *Store {
 		now: now, disk: d, opaque: map[[2]string]record{},
 		overrides:  newTable("override", 1, Override.key),
 		marks:      newTable("mark", 1, Mark.key),
-		stopped:    newTable("stopped", 1, Stopped.key),
 		operations: newTable("operation", 1, Operation.key),
+		lines:      newTable("line", 1, storedLine.key),
 		groups:     newTable("group", 1, storedGroup.key),
 		history:    newTable("generation", 1, storedGeneration.key),
 	}
 	// Of a damaged snapshot the beginning is kept: what says how things shall be comes before what says how they were, and a generation after the
 	// groups that it consists of.
-	s.tables = []tabler{s.overrides, s.marks, s.stopped, s.operations, s.groups, s.history}
+	s.tables = []tabler{s.overrides, s.marks, s.operations, s.lines, s.groups, s.history}
 	s.limits = Limits{}.withDefaults()
 	return s
 }
