@@ -67,3 +67,32 @@ environment=A=` + env + "\n"
 		}
 	}
 }
+
+// TestStateThatIsNotKept has a file where the state directory is to be: changes are made all the same, and everybody is told.
+func TestStateThatIsNotKept(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("file", "")
+	conf := "[graced]\nstatedir=%(here)s/file/state\n[program:web]\ncommand=/bin/sleep 1000\nnumprocs=2\nprocess_name=web_%(process_num)d\nstartsecs=0\n"
+	r.launch(nil, conf)
+	r.runs("web_1", process.Running)
+	if out := r.gracectl(0, []string{"status"}); strings.Contains(out, "kept") {
+		t.Errorf("status before any change: %s", out)
+	}
+	const lost = "warning: applied, but not kept: stat "
+	r.gracectl(0, []string{"hold", "web:web_0"}, "web:web_0: held", lost)
+	r.gracectl(0, []string{"scale", "web=3"}, "2 -> 3 processes", lost)
+	r.gracectl(0, []string{"status"}, "changes cannot be kept on disk: stat "+r.path("file/state")+": not a directory")
+	r.write(strings.Replace(conf, "startsecs=0", "startsecs=0\nstopwaitsecs=5", 1))
+	r.gracectl(0, []string{"update"}, "op-2  done", lost)
+	if out := r.gracectl(0, []string{"update"}, "nothing to do"); strings.Contains(out, lost) {
+		t.Errorf("nothing was applied: %s", out)
+	}
+	r.must(os.Remove(r.path("file")))
+	if out := r.gracectl(0, []string{"hold", "web:web_0"}); strings.Contains(out, "kept") {
+		t.Errorf("with a place for it: %s", out)
+	}
+	if text := r.read("file/state/state.json"); !strings.Contains(text, `"op-2"`) || !strings.Contains(text, `"kind":"override"`) {
+		t.Errorf("kept:\n%s", text)
+	}
+}

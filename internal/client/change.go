@@ -65,10 +65,10 @@ func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
 }
 
 // Mark implements control.Desired.
-func (c *Client) Mark(ctx context.Context, req control.MarkRequest) ([]control.Marked, error) {
-	var out struct{ Marks []control.Marked }
+func (c *Client) Mark(ctx context.Context, req control.MarkRequest) (control.Marking, error) {
+	var out control.Marking
 	err := c.ask(ctx, "POST", "mark", req, &out)
-	return out.Marks, err
+	return out, err
 }
 
 // History implements control.Desired.

@@ -149,7 +149,7 @@ func TestService(t *testing.T) {
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
 		{"Mark", func(c *Client) (any, error) {
 			return c.Mark(background, control.MarkRequest{Names: []string{"g:p"}, Mark: control.MarkHold, Note: "n"})
-		}, []control.Marked{{Name: "g:p", Mark: "hold"}}, ""},
+		}, control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{{Name: "g:p", Mark: "hold"}}, NotKept: "full"}, ""},
 		{"History", func(c *Client) (any, error) { return c.History(background) }, []control.Generation{{Rev: 1, Result: "done"}}, "History()"},
 		{"HistoryDiff", func(c *Client) (any, error) { return c.HistoryDiff(background, 1, 2) }, []control.GenerationChange{{Group: "g", Action: "added"}}, "HistoryDiff(1, 2)"},
 		{"Standing", func(c *Client) (any, error) { return c.Standing(background) }, control.Standing{Rev: 3, Newer: []string{"/f"}}, "Standing()"},

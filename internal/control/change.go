@@ -232,6 +232,8 @@ type Operation struct {
 	Done   int            `json:"done"`
 	Events []ProgressLine `json:"events"` // from the asked one on
 	Count  int            `json:"count"`  // of all events so far
+	// NotKept is why the next daemon may not know what it changed: the disk did not take it.
+	NotKept string `json:"not_kept,omitempty"`
 	// Earlier: it was over before this daemon began. Of these the events are known only if they were interrupted.
 	Earlier bool `json:"earlier,omitempty"`
 }

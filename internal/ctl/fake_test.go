@@ -75,9 +75,10 @@ func (d *daemon) Close() error { d.closed++; return nil }
 
 // changes is what a graced says to plans and operations. An operation tells its events in two parts.
 type changes struct {
-	plan control.Plan
-	op   control.Operation
-	why  control.Why
+	plan    control.Plan
+	op      control.Operation
+	why     control.Why
+	notKept string
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -104,11 +105,13 @@ func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.O
 // part is the operation with the events from one on, up to the first half if that is less.
 func (d *daemon) part(after int) control.Operation {
 	op := d.changes.op
+	op.NotKept = d.changes.notKept
 	half := len(op.Events) / 2
 	if after >= half {
 		op.Events, op.Count = op.Events[after:], len(op.Events)
 		return op
 	}
+	op.NotKept = ""
 	op.Events, op.Count, op.State, op.Ended = op.Events[after:half], half, control.OperationRunning, nil
 	return op
 }
@@ -149,13 +152,13 @@ func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
 
-func (d *daemon) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
+func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
 	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
-		return nil, err
+		return control.Marking{}, err
 	}
-	var out []control.Marked
+	out := control.Marking{Verb: req.Mark, NotKept: d.changes.notKept}
 	for _, name := range req.Names {
-		out = append(out, control.Marked{Name: name, Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note})
+		out.Marks = append(out.Marks, control.Marked{Name: name, Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note})
 	}
 	return out, nil
 }

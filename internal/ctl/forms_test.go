@@ -117,6 +117,12 @@ func withChanges(f *fixture) {
 	}
 }
 
+// notKept makes it one whose disk is full.
+func notKept(f *fixture) {
+	withChanges(f)
+	f.d.changes.notKept = "disk full"
+}
+
 // group is what a plan says of a group, with every list there is.
 func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
@@ -143,6 +149,7 @@ func TestForms(t *testing.T) {
 		last    string // that of the last of them, where it differs
 		names   string
 		failed  string // the code of the error
+		warned  bool   // of what could not be kept
 	}{
 		{line: "status", setup: timed, schema: "status", records: 4, record: "process", names: "sad:sad solo:solo web:web_0 web:web_1"},
 		{line: "status web:* nope", schema: "status", records: 2, record: "process", names: "web:web_0 web:web_1", failed: "E310"},
@@ -193,6 +200,10 @@ func TestForms(t *testing.T) {
 		{line: "enable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo:solo"},
 		{line: "enable solo --dry-run", setup: withChanges, schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo --dry-run", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "disable solo", setup: notKept, schema: "marks", records: 1, record: "mark", names: "solo:solo", warned: true},
+		{line: "update -y", setup: notKept, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
+		{line: "scale web=3", setup: notKept, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
+		{line: "status", setup: notKept, schema: "status", records: 4, record: "process", names: "sad:sad solo:solo web:web_0 web:web_1"},
 		{line: "history", setup: withChanges, schema: "history", records: 2, record: "generation", names: "r1 r2"},
 		{line: "history r2", setup: withChanges, schema: "history_diff", records: 2, record: "generation_change", names: "web:web_0 db:*"},
 		{line: "history r9", setup: func(f *fixture) {
@@ -235,7 +246,12 @@ func TestForms(t *testing.T) {
 		} else if out != "" {
 			t.Errorf("%s: a document, and should have none: %s", tt.line, out)
 		}
-		if tt.failed != "" {
+		if tt.warned {
+			name, _ := validate(t, known, problems)
+			if seen[name] = true; name != "graced.warning/v1" || !strings.Contains(problems, `"applied, but not kept: disk full"`) || !strings.Contains(out, `"not_kept": "disk full"`) {
+				t.Errorf("%s: warned %s, %s", tt.line, problems, out)
+			}
+		} else if tt.failed != "" {
 			name, problem := validate(t, known, problems)
 			seen[name] = true
 			if code := problem.(map[string]any)["code"]; code != tt.failed || name != "graced.error/v1" {

@@ -38,6 +38,13 @@ func (a *scaleAnswer) exit(c *call) int {
 	return a.done.exit(c)
 }
 
+func (a *scaleAnswer) lost() string {
+	if a.Operation == nil {
+		return ""
+	}
+	return a.Operation.NotKept
+}
+
 func (a *scaleAnswer) Text(style format.Style) string {
 	var b strings.Builder
 	if a.done != nil && (a.done.State != control.OperationNothing || a.done.left != "") {

@@ -205,6 +205,8 @@ func (a *operationAnswer) exit(*call) int {
 	return exitFailed
 }
 
+func (a *operationAnswer) lost() string { return a.NotKept }
+
 // watch shows an operation to its end. Ctrl-C, or the end of the time given, ends the watching only.
 func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation, c *call) (*operationAnswer, error) {
 	op.Schema = ""

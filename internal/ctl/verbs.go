@@ -70,6 +70,12 @@ type failing interface {
 	exit(c *call) int
 }
 
+// losing is an answer to a change that the next daemon may not know of.
+type losing interface {
+	// lost returns why it could not be kept on disk; "" = it is.
+	lost() string
+}
+
 // ownLine carries out a line of gracectl's shell. Words are quoted as in a shell.
 func (s *Session) ownLine(ctx context.Context, line string) error {
 	verb, arg, clean := parseLine(line)
@@ -120,6 +126,9 @@ func (s *Session) perform(ctx context.Context, verb string, words []string) erro
 		}
 		if answer != nil {
 			c.Finish(answer)
+			if l, ok := answer.(losing); ok && l.lost() != "" {
+				c.Warn("applied, but not kept: " + l.lost())
+			}
 			if f, ok := answer.(failing); ok {
 				if code := f.exit(c); code != 0 {
 					s.status = code

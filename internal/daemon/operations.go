@@ -155,6 +155,9 @@ func (d *Daemon) conclude(op *operation, state control.OperationState, text stri
 	return d.operations.change(op, func(about *control.Operation) {
 		now := d.opts.Wall()
 		about.State, about.Text, about.Behind, about.Ended = state, text, "", &now
+		if state != control.OperationNothing {
+			about.NotKept = d.state.lag()
+		}
 	})
 }
 

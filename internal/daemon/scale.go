@@ -106,6 +106,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 		})
 		if err == nil && behind == 0 {
 			d.state.write(func(s *store.Store) error { return keepCounts(s, out, req.Who) })
+			d.operations.change(op, func(about *control.Operation) { about.NotKept = d.state.lag() })
 		}
 		return done, behind, err
 	}

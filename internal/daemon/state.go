@@ -26,8 +26,10 @@ type State struct {
 	kept atomic.Pointer[store.Store]
 	disk atomic.Bool // it is on disk
 
-	writing sync.Mutex // held by who waits for the disk
-	dir     string     // "" = nothing is kept; guarded by writing
+	writing sync.Mutex  // held by who waits for the disk
+	dir     string      // "" = nothing is kept; guarded by writing
+	told    string      // the last trouble that was told; likewise
+	lost    atomic.Bool // nothing can be kept: another daemon has the directory
 
 	mu   sync.Mutex
 	next []func(*store.Store) error // changes that come before any other; guarded by mu
@@ -48,6 +50,7 @@ func OpenState(dir string, now func() time.Time, tell func(text string)) (*State
 	}
 	s.kept.Store(kept)
 	s.report(notices)
+	s.told = s.lag() // a notice has said it
 	return s, nil
 }
 
@@ -93,10 +96,28 @@ func (s *State) change(last func(*store.Store) error) {
 	s.next = nil
 	s.mu.Unlock()
 	for _, f := range list {
-		if err := f(s.read()); err != nil && !errors.Is(err, store.ErrClosed) {
+		if err := f(s.read()); err != nil && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrNotKept) {
 			s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
 		}
 	}
+	if lag := s.lag(); lag != s.told { // told once, however much is lost
+		s.told = lag
+		if lag == "" {
+			lag = "is kept on disk again"
+		}
+		s.tell(fmt.Sprintf("the state of the daemon in %s: %s", s.dir, lag))
+	}
+}
+
+// lag says why the disk does not have what is in force; "" = it has, or is not to.
+func (s *State) lag() string {
+	if s.lost.Load() {
+		return store.ErrInUse.Error()
+	}
+	if err := s.read().Lag(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // move takes what is in memory to the disk.
@@ -105,18 +126,20 @@ func (s *State) move() {
 	s.report(notices)
 	if err != nil {
 		s.tell(fmt.Sprintf("%s: %v: nothing is kept", s.dir, err))
-		s.dir = ""
+		s.dir, s.told = "", store.ErrInUse.Error()
+		s.lost.Store(true)
 		return
 	}
 	for _, g := range s.read().Generations() {
 		if whole, err := s.read().Generation(g.Rev); err == nil {
-			if _, err := kept.AddGeneration(whole); err != nil {
+			if _, err := kept.AddGeneration(whole); err != nil && !errors.Is(err, store.ErrNotKept) {
 				s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
 			}
 		}
 	}
 	s.kept.Store(kept)
 	s.disk.Store(true)
+	s.told = s.lag() // a notice has said it
 }
 
 // Close ends the use of the directory.

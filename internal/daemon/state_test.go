@@ -35,7 +35,7 @@ func TestState(t *testing.T) {
 			t.Error("the directory is there before anything is kept")
 		}
 		marks, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0", "db:*"}, Mark: control.MarkDisable, Note: "n", Who: "anna"})
-		if err != nil || len(marks) != 2 || marks[1].Name != "db:*" || marks[0].Who != "anna" {
+		if err != nil || len(marks.Marks) != 2 || marks.Marks[1].Name != "db:*" || marks.Marks[0].Who != "anna" || marks.NotKept != "" {
 			t.Errorf("marks %+v, %v", marks, err)
 		}
 		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"nope"}, Mark: control.MarkHold}); err == nil {
@@ -187,4 +187,69 @@ func TestOperationsKept(t *testing.T) {
 	if err := third.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestNotKept has no place for the state directory at first: whoever changes something is told, status tells everybody, the main log once; and
+// when there is a place, everything gets there.
+func TestNotKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	state, err := OpenState(filepath.Join(file, "state"), time.Now, func(text string) { told = append(told, text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	inWorldWith(t, program("web", 2, ""), state, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		reason := "stat " + file + "/state: not a directory"
+		standing := func(want string) {
+			t.Helper()
+			if s, err := w.d.Standing(ctx); err != nil || s.NotKept != want {
+				t.Errorf("standing %+v, %v", s, err)
+			}
+		}
+		mark := func(want string) {
+			t.Helper()
+			m, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0"}, Mark: control.MarkHold})
+			if err != nil || m.NotKept != want {
+				t.Errorf("mark %+v, %v", m, err)
+			}
+		}
+		standing("")
+		mark(reason)
+		mark(reason)
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
+		if err != nil || s.Operation.NotKept != reason {
+			t.Errorf("scale %+v, %v", s, err)
+		}
+		w.settle(ctx, *s.Operation)
+		w.write(program("web", 2, "stopwaitsecs=20"))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, op)
+		if op, err = w.d.Operation(ctx, op.ID, 0); err != nil || op.State != control.OperationDone || op.NotKept != reason {
+			t.Errorf("update %+v, %v", op, err)
+		}
+		standing(reason)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		mark("")
+		standing("")
+	})
+	if err := state.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || !strings.HasSuffix(told[1], "is kept on disk again") {
+		t.Errorf("told %q", told)
+	}
+	again, err := OpenState(filepath.Join(file, "state"), time.Now, func(text string) { t.Error(text) })
+	if err != nil || len(again.read().Marks()) != 1 || len(again.read().Operations()) != 2 || len(again.read().Generations()) < 2 || again.read().Overrides()[0].Count != 3 {
+		t.Errorf("%v, kept %+v", err, again.read().Operations())
+	}
+	_ = again.Close() // the test is over
 }

@@ -136,9 +136,14 @@ func open(d disk, now func() time.Time) (*Store, []Notice, error) {
 		}
 		notices = append(notices, n)
 	}
-	if warning, err := d.prepare(); err != nil {
-		note("", 0, "cannot make the state directory: %v", err)
-	} else if warning != "" {
+	warning, err := d.prepare()
+	if err != nil {
+		// Whatever may turn out to be in it is not ours to write over.
+		s.badSnapshot, s.badJournal, s.lag = true, true, err
+		note("", 0, "there is no state directory, changes cannot be kept on disk: %v", err)
+		return s, notices, nil
+	}
+	if warning != "" {
 		note("", 0, "state directory: %s", warning)
 	}
 	if err := s.takeLock(); errors.Is(err, ErrInUse) {
@@ -149,7 +154,6 @@ func open(d disk, now func() time.Time) (*Store, []Notice, error) {
 
 	sound := s.load(note)
 	s.dropOrphans()
-	var err error
 	if sound {
 		err = s.openJournal()
 	} else {
@@ -419,6 +423,9 @@ func (s *Store) rewrite(aside func(from, to string)) error {
 	if aside == nil {
 		aside = func(string, string) {}
 	}
+	if _, err := s.disk.prepare(); err != nil {
+		return err
+	}
 	if err := s.claim(); err != nil {
 		return err
 	}
@@ -441,7 +448,7 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 	if size, err = s.writeSnapshot(); err != nil {
 		return 0, err
 	}
-	if s.badSnapshot {
+	if s.badSnapshot && s.disk.exists(snapshotName) {
 		// A second name first, so that there is a snapshot at any moment; some file systems have no second names.
 		to := s.badName(snapshotName)
 		if err := s.disk.link(snapshotName, to); err != nil {
@@ -449,9 +456,9 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 				return 0, err
 			}
 		}
-		s.badSnapshot = false
 		aside(snapshotName, to)
 	}
+	s.badSnapshot = false
 	if err := s.disk.rename(tempName, snapshotName); err != nil {
 		return 0, err
 	}
@@ -460,14 +467,14 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 
 // emptyJournal leaves an open journal without a line.
 func (s *Store) emptyJournal(aside func(from, to string)) error {
-	if s.badJournal {
+	if s.badJournal && s.disk.exists(journalName) {
 		to := s.badName(journalName)
 		if err := s.disk.rename(journalName, to); err != nil {
 			return err
 		}
-		s.badJournal = false
 		aside(journalName, to)
 	}
+	s.badJournal = false
 	if s.log == nil {
 		log, err := s.disk.journal(journalName)
 		if err != nil {

@@ -568,3 +568,36 @@ func TestNotices(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectoryLater has no way to its directory at first. What is found there later is not written over.
+func TestDirectoryLater(t *testing.T) {
+	top := t.TempDir()
+	file := filepath.Join(top, "file")
+	write(t, file, "")
+	s, notices, err := Open(filepath.Join(file, "state"), clock())
+	if err != nil || len(notices) != 1 || s.Lag() == nil || !strings.HasPrefix(notices[0].Text, "there is no state directory") {
+		t.Fatalf("%v %v %v", err, notices, s.Lag())
+	}
+	if err := s.SetMark(Mark{Group: "ours", Kind: Hold}); !errors.Is(err, ErrNotKept) {
+		t.Error(err)
+	}
+	must(t, os.Remove(file))
+	other, _, err := Open(filepath.Join(file, "state"), clock())
+	must(t, err)
+	must(t, other.SetMark(Mark{Group: "theirs", Kind: Hold}))
+	if err := s.SetMark(Mark{Group: "ours", Kind: Hold}); !errors.Is(err, ErrInUse) {
+		t.Error(err)
+	}
+	must(t, other.Close())
+	must(t, s.SetMark(Mark{Group: "ours", Kind: Hold}))
+	must(t, s.Close())
+	names, err := filepath.Glob(filepath.Join(file, "state", "*"+badMark+"*"))
+	if err != nil || len(names) != 2 || !strings.Contains(readFile(t, names[0]), "theirs") {
+		t.Errorf("%q %v", names, err)
+	}
+	again, notices, err := Open(filepath.Join(file, "state"), clock())
+	if err != nil || len(notices) != 0 || len(again.Marks()) != 1 {
+		t.Errorf("%v %v %v", err, notices, again.Marks())
+	}
+	must(t, again.Close())
+}

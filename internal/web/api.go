@@ -59,16 +59,14 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 		var req control.MarkRequest
 		if decode(w, r, &req) {
 			req.Who = who(r, h.username != "")
-			list, err := h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
-			answer(w)(struct {
-				Marks []control.Marked `json:"marks"`
-			}{list}, err)
+			answer(w)(h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req))
 		}
 	case path == "history" && r.Method == http.MethodGet:
 		list, err := h.svc.History(r.Context())
 		answer(w)(struct {
+			Schema      string               `json:"schema"`
 			Generations []control.Generation `json:"generations"`
-		}{list}, err)
+		}{control.HistorySchema, list}, err)
 	case path == "history/diff" && r.Method == http.MethodGet:
 		from, err1 := strconv.Atoi(r.URL.Query().Get("from"))
 		to, err2 := strconv.Atoi(r.URL.Query().Get("to"))
@@ -78,8 +76,11 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 		}
 		list, err := h.svc.HistoryDiff(r.Context(), from, to)
 		answer(w)(struct {
+			Schema  string                     `json:"schema"`
+			From    int                        `json:"from"`
+			To      int                        `json:"to"`
 			Changes []control.GenerationChange `json:"changes"`
-		}{list}, err)
+		}{control.HistoryDiffSchema, from, to, list}, err)
 	case path == "standing" && r.Method == http.MethodGet:
 		answer(w)(h.svc.Standing(r.Context()))
 	case path == "why" && r.Method == http.MethodGet:

@@ -204,8 +204,8 @@ func (f *Fake) Operation(_ context.Context, id string, after int) (control.Opera
 }
 
 // Mark implements control.Service.
-func (f *Fake) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
-	return ask[[]control.Marked](f, "Mark", req)
+func (f *Fake) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
+	return ask[control.Marking](f, "Mark", req)
 }
 
 // History implements control.Service.
