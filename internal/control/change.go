@@ -14,7 +14,8 @@ type Change interface {
 	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
 	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
-	// survive a restart. BadName, IncorrectParameters.
+	// survive a restart. Where it has to wait, it counts anew when its turn comes. BadName, IncorrectParameters; Failed for a program whose group
+	// is not active.
 	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
 	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
@@ -232,6 +233,8 @@ type Operation struct {
 	Done   int            `json:"done"`
 	Events []ProgressLine `json:"events"` // from the asked one on
 	Count  int            `json:"count"`  // of all events so far
+	// Scaled is, of a scaling, what happens to each program; while it waits, what would happen now.
+	Scaled []ScaledProgram `json:"scaled,omitempty"`
 	// NotKept is why the next daemon may not know what it changed: the disk did not take it.
 	NotKept string `json:"not_kept,omitempty"`
 	// Earlier: it was over before this daemon began. Of these the events are known only if they were interrupted.

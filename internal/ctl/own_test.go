@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
 // TestPlanText renders every kind of change.
@@ -135,5 +136,27 @@ func TestWriteCountElsewhere(t *testing.T) {
 	_, _, err := writeCount(path, "00", 1, 5)
 	if got, _ := os.ReadFile(path); err == nil || !strings.HasSuffix(err.Error(), "the file that the daemon has read") || string(got) != "[program:a]\n" {
 		t.Errorf("%v, %q", err, got)
+	}
+}
+
+// TestScaleText tells numbers once they are known to be true.
+func TestScaleText(t *testing.T) {
+	answer := func(state control.OperationState, plan, left string) string {
+		return (&scaleAnswer{
+			Scaling: control.Scaling{Programs: []control.ScaledProgram{{Program: "web", Before: 2, After: 3, InFile: 3}}},
+			done:    &operationAnswer{Operation: control.Operation{ID: "op-2", State: state, Plan: plan}, left: left},
+		}).Text(format.Style{})
+	}
+	const numbers = "web   2 -> 3 processes\n"
+	for want, got := range map[string]string{
+		"op-2  done\n" + numbers: answer(control.OperationDone, "8c1f", ""),
+		numbers:                  answer(control.OperationNothing, "", ""),
+		"still running as op-2: gracectl attach op-2\n":           answer(control.OperationWaiting, "", "timeout"),
+		"op-2  cancelled\n  what is left: gracectl plan\n":        answer(control.OperationCancelled, "", ""),
+		"still running as op-2: gracectl attach op-2\n" + numbers: answer(control.OperationRunning, "8c1f", "timeout"),
+	} {
+		if got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
 	}
 }

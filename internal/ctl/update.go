@@ -205,6 +205,9 @@ func (a *operationAnswer) exit(*call) int {
 	return exitFailed
 }
 
+// begun reports whether it has come to its turn: only then it is known what it does.
+func (a *operationAnswer) begun() bool { return a.Plan != "" || a.State == control.OperationNothing }
+
 func (a *operationAnswer) lost() string { return a.NotKept }
 
 // watch shows an operation to its end. Ctrl-C, or the end of the time given, ends the watching only.

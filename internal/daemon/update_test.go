@@ -423,6 +423,108 @@ func TestScaleOfOneGroup(t *testing.T) {
 	})
 }
 
+// TestScaleWaits counts anew when its turn comes: by the processes that there are then, and by what the file says then.
+func TestScaleWaits(t *testing.T) {
+	inWorld(t, program("web", 2, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 2, "environment=A=1"))
+		first, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scale := func(to string) control.Scaling {
+			t.Helper()
+			s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: to}}})
+			if err != nil || s.Operation.Behind != first.ID {
+				t.Fatalf("%+v, %v", s.Operation, err)
+			}
+			return s
+		}
+		second, third := scale("+1"), scale("+1")
+		if p := third.Programs[0]; p.Before != 2 || p.After != 3 || p.InFile != 2 {
+			t.Errorf("while it waits: %+v", p)
+		}
+		w.write(program("web", 1, "environment=A=1"))
+		var ran []string // one of them before the other
+		for _, waited := range []control.Scaling{second, third} {
+			w.settle(ctx, *waited.Operation)
+			op, err := w.d.Operation(ctx, waited.Operation.ID, -1)
+			if err != nil || len(op.Scaled) != 1 {
+				t.Fatalf("%+v, %v", op, err)
+			}
+			p := op.Scaled[0]
+			ran = append(ran, fmt.Sprintf("%d to %d, %d in file: %v", p.Before, p.After, p.InFile, p.Start))
+		}
+		slices.Sort(ran)
+		if want := []string{"2 to 3, 1 in file: [web:web_2]", "3 to 4, 1 in file: [web:web_3]"}; !slices.Equal(ran, want) || len(w.pids(ctx)) != 4 {
+			t.Errorf("when they ran: %q", ran)
+		}
+	})
+}
+
+// TestScaleOfNothing scales a group without processes, one that was removed, and one that the files have no more.
+func TestScaleOfNothing(t *testing.T) {
+	conf := program("web", 2, "") + program("db", 0, "")
+	inWorld(t, conf, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		scale := func(program, to string) string {
+			t.Helper()
+			s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: program, To: to}}})
+			if err != nil {
+				return err.Error()
+			}
+			return w.settle(ctx, *s.Operation)
+		}
+		const none = "FAILED: the group of web is not active: gracectl update adds it"
+		for _, c := range []struct{ program, to, want string }{
+			{"db", "2", "+start db:db_0\n+start db:db_1\n=start db:db_0\n=start db:db_1\ndone "},
+			{"db", "0", "+stop db:db_0\n+stop db:db_1\n=stop db:db_0\n=stop db:db_1\ndone "},
+			{"db", "0", "nothing "},
+			{"db", "1", "+start db:db_0\n=start db:db_0\ndone "},
+		} {
+			if got := scale(c.program, c.to); sorted(got) != sorted(c.want) {
+				t.Errorf("%s=%s: %s", c.program, c.to, got)
+			}
+		}
+		if _, err := w.d.Stop(ctx, control.Target{Name: "web", Group: true}, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.d.RemoveGroup(ctx, "web"); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []string{"3", "2", "+1"} {
+			if got := scale("web", to); got != none {
+				t.Errorf("removed, %s: %s", to, got)
+			}
+		}
+		if got := fmt.Sprint(countsOf(w.d.state.read())); got != "map[db:[0]]" || len(w.d.counts.get()) != 1 {
+			t.Errorf("counts %s", got)
+		}
+		w.write(program("db", 2, "environment=A=1"))
+		first, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "db", To: "+2"}}})
+		if err != nil || s.Operation.Behind != first.ID {
+			t.Fatalf("%+v, %v", s.Operation, err)
+		}
+		w.settle(ctx, *s.Operation)
+		w.write("")
+		w.update(ctx, control.UpdateRequest{})
+		if got := scale("db", "5"); got != "FAILED: the group of db is not active: gracectl update adds it" {
+			t.Errorf("gone from the files: %s", got)
+		}
+		// What was said about it can be taken back.
+		if got := scale("db", "file"); got != "nothing " || len(w.d.counts.get()) != 0 || len(countsOf(w.d.state.read())) != 0 {
+			t.Errorf("taken back: %s, %v", got, w.d.counts.get())
+		}
+		if got := scale("db", "1"); got != "BAD_NAME: db" {
+			t.Errorf("after that: %s", got)
+		}
+	})
+}
+
 // TestPlanOfTheDaemon tells of sections that an update does not take over.
 func TestPlanOfTheDaemon(t *testing.T) {
 	inWorld(t, program("a", 1, ""), func(ctx context.Context, w *world) {
