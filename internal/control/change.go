@@ -58,6 +58,15 @@ type Plan struct {
 	Notes  []PlanNote  `json:"warnings"`
 
 	Overrides []Override `json:"overrides"`
+	// Failing are the processes of these groups that do not run although nobody stopped them, and that the update leaves as they are.
+	Failing []FailingProcess `json:"failing"`
+}
+
+// FailingProcess is one that could not be started, or did not stay up.
+type FailingProcess struct {
+	Process string `json:"process"` // "group:process"
+	State   string `json:"state"`   // FATAL, or BACKOFF: it is tried again
+	Text    string `json:"text"`    // why, as far as it is known
 }
 
 // Empty reports whether there is nothing to do.

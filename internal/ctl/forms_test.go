@@ -103,6 +103,7 @@ func withChanges(f *fixture) {
 		plan: control.Plan{
 			Schema: control.PlanSchema, ID: "8c1f", Files: []control.PlanFile{{Path: "/s.conf", SHA256: "00"}}, Notes: []control.PlanNote{{Code: "W1", Message: "m"}},
 			Overrides: []control.Override{{Program: "web", Count: 3, InFile: 2, File: "/s.conf", Line: 3}},
+			Failing:   []control.FailingProcess{{Process: "solo:solo", State: "FATAL", Text: "no"}},
 			Groups:    []control.PlanGroup{group("web", "change"), group("solo", "keep")},
 		},
 		op: control.Operation{Schema: control.OperationSchema, ID: "op-1", Kind: "update", Who: "anna", Plan: "8c1f", State: control.OperationFailed, Text: "half",

@@ -3,6 +3,7 @@ package ctl
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,31 @@ func TestPlanText(t *testing.T) {
 `
 	if got := planText(p, "/etc/s", false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestFailingText names what does not run, and how it is started.
+func TestFailingText(t *testing.T) {
+	p := control.Plan{ID: "1", Failing: []control.FailingProcess{
+		{Process: "a:a", State: "FATAL", Text: "no such file"}, {Process: "b:b", State: "BACKOFF"}, {Process: "c:c", State: "FATAL"},
+	}}
+	if got, want := planText(p, "", false), `plan 1   
+
+  nothing to do: what runs is what the files say
+  a:a c:c are FATAL: no such file
+    try again: gracectl start a:a c:c        why: gracectl why a:a
+  b:b is BACKOFF
+    it is tried again by itself        why: gracectl why b:b
+`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.Failing = nil
+	for n := range 7 {
+		p.Failing = append(p.Failing, control.FailingProcess{Process: fmt.Sprint("a:", n), State: "FATAL"})
+	}
+	p.Groups = []control.PlanGroup{{Name: "new", Action: "add", Start: []string{"new:new"}}}
+	if got, want := planText(p, "", false), "  a:0 a:1 a:2 a:3 a:4 and 2 more are FATAL\n    try again: gracectl start --state FATAL        why: gracectl why a:0\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%s", got)
 	}
 }
 

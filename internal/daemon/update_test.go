@@ -331,6 +331,55 @@ func TestScale(t *testing.T) {
 	})
 }
 
+// TestPlanOfFailures tells what does not run and is no change: what was given up, and what is tried again.
+func TestPlanOfFailures(t *testing.T) {
+	inWorld(t, program("web", 2, "startretries=0")+program("db", 1, "startretries=9\nautostart=false")+program("ok", 1, ""), func(ctx context.Context, w *world) {
+		fail := func(name, then string) { // within startsecs, again and again, until it is in that state
+			t.Helper()
+			v, _ := w.d.current(ctx)
+			s, err := v.find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 50 {
+				switch states := w.states(ctx); {
+				case strings.Contains(states, name+" "+then):
+					return
+				case strings.Contains(states, name+" STARTING"):
+					w.host.die(s.ID, 1)
+				}
+				pass(100 * time.Millisecond)
+			}
+			t.Fatalf("%s is not %s", name, then)
+		}
+		pass(10 * time.Millisecond)
+		fail("web:web_1", "FATAL")
+		if _, err := w.d.Start(ctx, control.Target{Name: "db:db_0"}, false); err != nil {
+			t.Fatal(err)
+		}
+		fail("db:db_0", "BACKOFF")
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		const text = "Exited too quickly (process log may have details)"
+		want := []control.FailingProcess{{Process: "web:web_1", State: "FATAL", Text: text}, {Process: "db:db_0", State: "BACKOFF", Text: text}}
+		if err != nil || !p.Empty() || p.Totals.Replace+p.Totals.Start+p.Totals.Stop != 0 || len(p.Failing) != 2 {
+			t.Errorf("plan %+v, %v\n%s", p, err, w.states(ctx))
+		}
+		for _, f := range want {
+			if !slices.Contains(p.Failing, f) {
+				t.Errorf("failing %+v, want %+v", p.Failing, f)
+			}
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{Groups: []string{"ok"}}); err != nil || len(p.Failing) != 0 {
+			t.Errorf("another group: %+v, %v", p.Failing, err)
+		}
+		// An update that changes it tries it again: it is part of the plan then.
+		w.write(program("web", 2, "startretries=0\nenvironment=A=1") + program("db", 1, "startretries=9\nautostart=false") + program("ok", 1, ""))
+		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || len(p.Failing) != 1 || p.Failing[0].Process != "db:db_0" {
+			t.Errorf("with a change: %+v, %v", p.Failing, err)
+		}
+	})
+}
+
 // TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
 func TestPlanWarns(t *testing.T) {
 	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
