@@ -703,10 +703,10 @@ func TestInterface(t *testing.T) {
 		{method: "GET", path: "operations/op-7", status: 404, detail: "op-7"},
 		{method: "GET", path: "operations/", status: 404},
 		{method: "POST", path: "operations/op-7/cancel", body: "{}", status: 404, detail: "op-7"},
-		{method: "GET", path: "operations/op-7/cancel", status: 404},
+		{method: "GET", path: "operations/op-7/cancel", status: 405},
 		{method: "GET", path: "", status: 404},
 		{method: "GET", path: "nothing", status: 404, detail: "/api/v1/nothing"},
-		{method: "DELETE", path: "operations", status: 404},
+		{method: "DELETE", path: "operations", status: 405, detail: "use GET"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, "http://x/api/v1/"+c.path, strings.NewReader(c.body))
 		r.must(err)

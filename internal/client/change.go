@@ -117,7 +117,7 @@ func (c *Client) ask(ctx context.Context, verb, path string, in, out any) error 
 		return nil
 	}
 	var p control.Problem
-	if json.Unmarshal(body, &p) == nil && p.Schema == control.ErrorSchema {
+	if resp.status != statusUnauthorized && json.Unmarshal(body, &p) == nil && p.Schema == control.ErrorSchema {
 		return control.Fault(control.Code(p.FaultCode), p.Detail)
 	}
 	switch resp.status {

@@ -489,3 +489,13 @@ func TestFollowLog(t *testing.T) {
 		t.Errorf("an unknown process: %v", err)
 	}
 }
+
+// TestUnauthorizedJSON: wrong credentials are the same error on every path of the daemon, whatever the answer's body says.
+func TestUnauthorizedJSON(t *testing.T) {
+	unix, _ := serve(t, running(), "anna", "secret")
+	_, err := connect(t, unix, "anna", "wrong").Plan(background, control.PlanRequest{})
+	var p *ProtocolError
+	if !errors.As(err, &p) || p.Code != 401 {
+		t.Errorf("%v", err)
+	}
+}

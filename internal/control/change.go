@@ -44,8 +44,9 @@ type UpdateRequest struct {
 
 // The schemas of the answers below.
 const (
-	PlanSchema      = "graced.plan/v1"
-	OperationSchema = "graced.operation/v1"
+	PlanSchema       = "graced.plan/v1"
+	OperationSchema  = "graced.operation/v1"
+	OperationsSchema = "graced.operations/v1"
 )
 
 // Plan is what an update would do now.

@@ -1,11 +1,8 @@
 package ctl
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,87 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 )
-
-const schemaDir = "../../docs/reference/schemas"
-
-// schemas compiles the published schemas, closed: a member that is not documented is an error here, and none for those who read the answers.
-func schemas(t *testing.T) map[string]*jsonschema.Schema {
-	t.Helper()
-	files, err := filepath.Glob(schemaDir + "/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no schemas: %v", err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if id := doc.(map[string]any)["$id"]; id != filepath.Base(path) {
-			t.Errorf("%s calls itself %v", path, id)
-		}
-		closeObjects(doc)
-		if err := compiler.AddResource(filepath.Base(path), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out := map[string]*jsonschema.Schema{}
-	for _, path := range files {
-		compiled, err := compiler.Compile(filepath.Base(path))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		name, _ := strings.CutSuffix(filepath.Base(path), ".v1.json")
-		out["graced."+name+"/v1"] = compiled
-	}
-	return out
-}
-
-func closeObjects(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, member := range v {
-			closeObjects(member)
-		}
-		if _, ok := v["properties"].(map[string]any); ok && v["type"] == "object" {
-			v["additionalProperties"] = false
-		}
-	case []any:
-		for _, e := range v {
-			closeObjects(e)
-		}
-	}
-}
-
-// validate checks a document against the schema that it names, and returns that name.
-func validate(t *testing.T, known map[string]*jsonschema.Schema, text string) (string, any) {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		t.Fatalf("no JSON: %v\n%s", err, text)
-	}
-	name, _ := doc.(map[string]any)["schema"].(string)
-	if known[name] == nil {
-		t.Fatalf("schema %q is not published:\n%s", name, text)
-	}
-	if !strings.HasPrefix(strings.Join(strings.Fields(text), ""), `{"schema":`) {
-		t.Errorf("the schema does not come first:\n%s", text)
-	}
-	if err := known[name].Validate(doc); err != nil {
-		t.Errorf("%v\n%s", err, text)
-	}
-	return name, doc
-}
 
 // withChanges makes the daemon a graced that has something to do, of which half fails.
 func withChanges(f *fixture) {
@@ -136,7 +57,7 @@ func group(name, action string) control.PlanGroup {
 
 // TestForms runs every verb in every form: documents keep their schemas, YAML says what JSON says, and the names can be acted on.
 func TestForms(t *testing.T) {
-	known := schemas(t)
+	known := controltest.Schemas(t)
 	grace := func(f *fixture) {
 		f.d.grace = control.GraceResult{Added: []string{"web:web_2"}, Stopped: []string{"web:web_1"}, Removed: []string{"web:web_1"},
 			Failed: []control.Result{{Group: "web", Name: "web_3", Code: control.StillRunning, Text: "no"}}}
@@ -240,7 +161,7 @@ func TestForms(t *testing.T) {
 		var doc any
 		if tt.schema != "" {
 			var name string
-			if name, doc = validate(t, known, out); name != "graced."+tt.schema+"/v1" {
+			if name, doc = controltest.Validate(t, known, out); name != "graced."+tt.schema+"/v1" {
 				t.Errorf("%s: the document is a %s", tt.line, name)
 			}
 			seen[name] = true
@@ -248,12 +169,12 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s: a document, and should have none: %s", tt.line, out)
 		}
 		if tt.warned {
-			name, _ := validate(t, known, problems)
+			name, _ := controltest.Validate(t, known, problems)
 			if seen[name] = true; name != "graced.warning/v1" || !strings.Contains(problems, `"applied, but not kept: disk full"`) || !strings.Contains(out, `"not_kept": "disk full"`) {
 				t.Errorf("%s: warned %s, %s", tt.line, problems, out)
 			}
 		} else if tt.failed != "" {
-			name, problem := validate(t, known, problems)
+			name, problem := controltest.Validate(t, known, problems)
 			seen[name] = true
 			if code := problem.(map[string]any)["code"]; code != tt.failed || name != "graced.error/v1" {
 				t.Errorf("%s: %s %v, want %s", tt.line, name, code, tt.failed)
@@ -265,7 +186,7 @@ func TestForms(t *testing.T) {
 		out, _ = run("jsonl")
 		count := 0
 		for line := range strings.Lines(out) {
-			name, _ := validate(t, known, line)
+			name, _ := controltest.Validate(t, known, line)
 			seen[name] = true
 			want := tt.record
 			if count++; count == tt.records && tt.last != "" {
@@ -293,8 +214,8 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name := range known {
-		if name == "graced.check/v1" || name == "graced.explain/v1" {
-			continue // package report makes and tests them
+		if name == "graced.check/v1" || name == "graced.explain/v1" || name == control.StandingSchema {
+			continue // packages report and web make and test them
 		}
 		if !seen[name] {
 			t.Errorf("no test sees a %s", name)

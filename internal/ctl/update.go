@@ -382,7 +382,7 @@ type operationsAnswer struct {
 	Operations []*operationAnswer `json:"operations"`
 }
 
-func (a *operationsAnswer) Schema() string           { return "graced.operations/v1" }
+func (a *operationsAnswer) Schema() string           { return control.OperationsSchema }
 func (a *operationsAnswer) Records() []format.Record { return records(a.Operations) }
 
 func (a *operationsAnswer) Text(style format.Style) string {
