@@ -64,6 +64,13 @@ func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
 	return out, err
 }
 
+// Doctor implements control.Examine.
+func (c *Client) Doctor(ctx context.Context) (control.Doctor, error) {
+	var out control.Doctor
+	err := c.ask(ctx, "GET", "doctor", nil, &out)
+	return out, err
+}
+
 // Mark implements control.Desired.
 func (c *Client) Mark(ctx context.Context, req control.MarkRequest) (control.Marking, error) {
 	var out control.Marking

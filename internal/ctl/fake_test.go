@@ -152,6 +152,15 @@ func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
 
+func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
+	if err := d.changed("Doctor"); err != nil {
+		return control.Doctor{}, err
+	}
+	return control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "pidfd_open", Disabled: true, Detail: "taken away", Use: "takeover", Instead: "no takeover"},
+	}}, nil
+}
+
 func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
 	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
 		return control.Marking{}, err

@@ -133,6 +133,9 @@ func TestForms(t *testing.T) {
 			f.d.errs["HistoryDiff"] = bad(control.BadName, "r9")
 		}, failed: "E318"},
 		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
+		{line: "doctor", setup: withChanges, schema: "doctor", records: 2, record: "feature"},
+		{line: "doctor", failed: "E306"},
+		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
 			setup: func(f *fixture) {

@@ -27,6 +27,10 @@ var ownCommands = []command{
 		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
 	},
 	{
+		name: "doctor", args: "",
+		brief: "tell what kernel and rights offer the daemon, and what it does without",
+	},
+	{
 		name: "hold", args: "<name ...>",
 		brief: "leave processes as they are: no start by themselves, no change by an update",
 	},

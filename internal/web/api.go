@@ -79,6 +79,9 @@ var routes = []route{
 	{"GET", "why", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		return h.svc.Why(r.Context(), r.URL.Query().Get("name"))
 	}},
+	{"GET", "doctor", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		return h.svc.Doctor(r.Context())
+	}},
 	{"GET", "operations", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		list, err := h.svc.Operations(r.Context())
 		return struct {

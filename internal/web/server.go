@@ -35,6 +35,7 @@ type Service interface {
 	control.Change
 	control.Explain
 	control.Desired
+	control.Examine
 }
 
 // Dated is a control.Follower that knows when its log was last written.

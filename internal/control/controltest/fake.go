@@ -223,6 +223,11 @@ func (f *Fake) Standing(context.Context) (control.Standing, error) {
 	return ask[control.Standing](f, "Standing")
 }
 
+// Doctor implements control.Service.
+func (f *Fake) Doctor(context.Context) (control.Doctor, error) {
+	return ask[control.Doctor](f, "Doctor")
+}
+
 // Why implements control.Service.
 func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
 	return ask[control.Why](f, "Why", name)
