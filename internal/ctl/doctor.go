@@ -32,9 +32,9 @@ func (a *doctorAnswer) Records() []format.Record {
 // Text is a table, and below it what happens instead of what there is not.
 func (a *doctorAnswer) Text(style format.Style) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "daemon %d", a.DaemonPID)
+	fmt.Fprintf(&b, "daemon pid %d", a.DaemonPID)
 	if a.KeeperPID != 0 {
-		fmt.Fprintf(&b, ", keeper %d", a.KeeperPID)
+		fmt.Fprintf(&b, ", keeper pid %d", a.KeeperPID)
 	}
 	fmt.Fprintf(&b, ", Linux %s\n\n", a.Kernel)
 	var rows [][]format.Cell

@@ -186,3 +186,23 @@ func TestScaleText(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorText shows what there is, and what happens without the rest.
+func TestDoctorText(t *testing.T) {
+	d := control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "ptrace", Detail: "none", Use: "takeover", Instead: "no takeover"},
+	}}
+	want := `daemon pid 7, keeper pid 6, Linux 6.1
+
+FEATURE   THERE   DETAIL   FOR
+splice    yes     -        logs
+ptrace    no      none     takeover
+
+without ptrace: no takeover
+
+GRACED_DISABLE has no meaning for what
+`
+	if got := (&doctorAnswer{d}).Text(format.Style{}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
