@@ -85,8 +85,8 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 		return out, err
 	}
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
-	begin := func() (<-chan core.Reply, uint64, error) {
-		done, behind, err := d.begin(op, prepare, func() error {
+	begin := func() (<-chan core.Reply, <-chan struct{}, error) {
+		done, wait, err := d.begin(op, prepare, func() error {
 			for _, p := range out.Programs {
 				if p.Override {
 					d.counts.set(p.Program, p.Nums)
@@ -104,10 +104,10 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 			}
 			return nil
 		})
-		if err == nil && behind == 0 {
+		if err == nil && wait == nil {
 			d.state.write(func(s *store.Store) error { return keepCounts(s, out, req.Who) })
 		}
-		return done, behind, err
+		return done, wait, err
 	}
 	about, err := d.launch(ctx, op, begin)
 	if err != nil {

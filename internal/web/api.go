@@ -55,6 +55,12 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 			req.Who = who(r, h.username != "")
 			answer(w)(h.svc.Scale(r.Context(), req))
 		}
+	case path == "act":
+		var req control.ActRequest
+		if decode(w, r, &req) {
+			req.Who = who(r, h.username != "")
+			answer(w)(h.svc.Act(r.Context(), req))
+		}
 	case path == "mark":
 		var req control.MarkRequest
 		if decode(w, r, &req) {
