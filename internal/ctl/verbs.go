@@ -152,7 +152,8 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 		return nil, err
 	}
 	answer, err := answered[c.verb](s, ctx, server, c)
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) {
+	var known *format.Problem
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) && !errors.As(err, &known) {
 		err = ctx.Err() // whatever the broken connection said
 	}
 	return answer, err

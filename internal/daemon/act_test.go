@@ -52,6 +52,11 @@ func TestAct(t *testing.T) {
 				t.Errorf("%s %s:\n%s\nwant\n%s", c.verb, c.names, got, c.want)
 			}
 		}
+		for range 20 { // also when it is over before anybody can look
+			if op, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"db:db_0"}}); err != nil || op.State != control.OperationNothing || len(op.Events) != 1 {
+				t.Fatalf("nothing to do: %+v, %v", op, err)
+			}
+		}
 		list, err := w.d.Operations(ctx)
 		if err != nil || len(list) != 4 { // what has done nothing has left no trace
 			t.Fatalf("operations %+v, %v", list, err)
