@@ -37,7 +37,7 @@ type call struct {
 	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
-	dryRun   bool            // update, scale: show what would be done
+	dryRun   bool            // show what would be done
 	yes      bool            // update, scale: don't ask
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
