@@ -270,13 +270,14 @@ func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operat
 			return op, "", nil
 		}
 		next, err := server.Operation(ctx, op.ID, seen)
-		switch {
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return op, leftTimeout, nil
-		case ctx.Err() != nil:
+		if gone := ctx.Err(); gone != nil { // whatever the broken connection said
+			if errors.Is(gone, context.DeadlineExceeded) {
+				return op, leftTimeout, nil
+			}
 			s.caught = true
 			return op, leftInterrupted, nil
-		case err != nil:
+		}
+		if err != nil {
 			return op, "", err
 		}
 		op = next
