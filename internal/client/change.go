@@ -38,6 +38,13 @@ func (c *Client) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	return out, err
 }
 
+// Act implements control.Change.
+func (c *Client) Act(ctx context.Context, req control.ActRequest) (control.Operation, error) {
+	var out control.Operation
+	err := c.ask(ctx, "POST", "act", req, &out)
+	return out, err
+}
+
 // Operations implements control.Change.
 func (c *Client) Operations(ctx context.Context) ([]control.Operation, error) {
 	var out struct{ Operations []control.Operation }

@@ -145,6 +145,9 @@ func TestService(t *testing.T) {
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})
 		}, control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}, ""},
+		{"Act", func(c *Client) (any, error) {
+			return c.Act(background, control.ActRequest{Verb: "stop", Names: []string{"g:*"}, AtOnce: 2})
+		}, op, ""},
 		{"Operations", func(c *Client) (any, error) { return c.Operations(background) }, []control.Operation{op}, "Operations()"},
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
 		{"Mark", func(c *Client) (any, error) {

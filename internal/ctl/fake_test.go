@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -26,10 +27,11 @@ type daemon struct {
 	diff      control.Reread
 	grace     control.GraceResult
 	numprocs  control.Numprocs
-	logs      map[string]string // "name channel", or "main"
-	streams   map[string]string // path -> text; the stream stays open behind it
-	answers   map[string]any    // of Call
-	changes   *changes          // nil: this is no graced
+	logs      map[string]string  // "name channel", or "main"
+	streams   map[string]string  // path -> text; the stream stays open behind it
+	answers   map[string]any     // of Call
+	changes   *changes           // nil: this is no graced
+	acting    *control.Operation // that Act begins; nil: it does not know that
 	errs      map[string]error
 	results   map[string][]control.Result
 
@@ -40,7 +42,7 @@ type daemon struct {
 	typed   string        // what WriteStdin got
 	opened  chan struct{} // receives for every stream that has shown its text
 	onStdin func()
-	waiting func(ctx context.Context, call string) error // in Start and Stop of one process, when set
+	waiting func(ctx context.Context, call string) error // in Start and Stop of one process and in Operation, when set
 	closed  int
 }
 
@@ -102,6 +104,21 @@ func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.O
 	return d.part(0), nil
 }
 
+func (d *daemon) Act(_ context.Context, req control.ActRequest) (control.Operation, error) {
+	words := append([]string{req.Verb}, req.Names...)
+	if req.AtOnce > 0 {
+		words = append(words, fmt.Sprint(req.AtOnce))
+	}
+	if d.acting == nil {
+		return control.Operation{}, control.Fault(control.UnknownMethod, "Act")
+	}
+	if err := d.did("Act", words...); err != nil {
+		return control.Operation{}, err
+	}
+	d.changes = &changes{op: *d.acting}
+	return d.part(0), nil
+}
+
 // part is the operation with the events from one on, up to the first half if that is less.
 func (d *daemon) part(after int) control.Operation {
 	op := d.changes.op
@@ -141,9 +158,14 @@ func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
 	return []control.Operation{cut, op}, nil
 }
 
-func (d *daemon) Operation(_ context.Context, id string, after int) (control.Operation, error) {
+func (d *daemon) Operation(ctx context.Context, id string, after int) (control.Operation, error) {
 	if err := d.changed("Operation", id); err != nil {
 		return control.Operation{}, err
+	}
+	if d.waiting != nil {
+		if err := d.waiting(ctx, "Operation "+id); err != nil {
+			return control.Operation{}, err
+		}
 	}
 	return d.part(max(after, 0)), nil
 }

@@ -37,7 +37,7 @@ type call struct {
 	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
-	dryRun   bool            // update, scale: show what would be done
+	dryRun   bool            // show what would be done
 	yes      bool            // update, scale: don't ask
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
@@ -162,7 +162,8 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 		return nil, err
 	}
 	answer, err := answered[c.verb](s, ctx, server, c)
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) {
+	var known *format.Problem
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) && !errors.As(err, &known) {
 		err = ctx.Err() // whatever the broken connection said
 	}
 	return answer, err

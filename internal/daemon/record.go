@@ -22,7 +22,10 @@ func (o *operations) recall(kept *store.Store) {
 			about.Ended = &was.Ended
 		}
 		for _, l := range kept.Lines(was.ID) {
-			about.Events = append(about.Events, control.ProgressLine(l))
+			about.Events = append(about.Events, control.ProgressLine{
+				Time: l.Time, Type: l.Type, Process: l.Process, From: l.From, Action: l.Action, OldPID: l.OldPID, PID: l.PID,
+				Error: l.Error, Skipped: l.Skipped, FaultCode: control.Code(l.FaultCode),
+			})
 		}
 		op := &operation{number: uint64(was.ID), about: about, changed: make(chan struct{}), over: make(chan struct{})}
 		if was.Result == "" {
@@ -79,7 +82,10 @@ func (d *Daemon) keepOperation(op *operation, after int) (count int, changed <-c
 	}
 	lines := make([]store.Line, len(about.Events))
 	for i, e := range about.Events {
-		lines[i] = store.Line(e)
+		lines[i] = store.Line{
+			Time: e.Time, Type: e.Type, Process: e.Process, From: e.From, Action: e.Action, OldPID: e.OldPID, PID: e.PID,
+			Error: e.Error, Skipped: e.Skipped, FaultCode: int(e.FaultCode),
+		}
 	}
 	d.state.write(func(s *store.Store) error { return s.SetOperation(o, lines...) })
 	return about.Count, changed

@@ -78,7 +78,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 		return out, err
 	}
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
-	about, err := d.launch(ctx, op, func() (<-chan core.Reply, uint64, error) { return d.beginScale(op, req, victim) })
+	about, err := d.launch(ctx, op, func() (<-chan core.Reply, <-chan struct{}, error) { return d.beginScale(op, req, victim) })
 	if err != nil {
 		return control.Scaling{}, err
 	}
@@ -88,14 +88,14 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 }
 
 // beginScale plans new numbers by what the files and the processes are now, and begins with them.
-func (d *Daemon) beginScale(op *operation, req control.ScaleRequest, victim victim) (<-chan core.Reply, uint64, error) {
+func (d *Daemon) beginScale(op *operation, req control.ScaleRequest, victim victim) (<-chan core.Reply, <-chan struct{}, error) {
 	file, err := d.opts.Load()
 	if err != nil {
-		return nil, 0, cantReread(err)
+		return nil, nil, cantReread(err)
 	}
 	var programs []control.ScaledProgram
 	var sources map[string]*config.Config // of the groups that change, with the new numbers
-	done, behind, err := d.begin(op, func(core.Now) (u plan.Update, err error) {
+	done, wait, err := d.begin(op, func(core.Now) (u plan.Update, err error) {
 		u, programs, sources, err = d.planScale(file, req, victim)
 		d.operations.change(op, func(about *control.Operation) { about.Scaled = programs })
 		return u, err
@@ -117,11 +117,11 @@ func (d *Daemon) beginScale(op *operation, req control.ScaleRequest, victim vict
 		}
 		return nil
 	})
-	if err == nil && behind == 0 {
+	if err == nil && wait == nil {
 		d.state.write(func(s *store.Store) error { return keepCounts(s, programs, req.Who) })
 		d.operations.change(op, func(about *control.Operation) { about.NotKept = d.state.lag() })
 	}
-	return done, behind, err
+	return done, wait, err
 }
 
 // keepCounts notes numbers of processes in the store.

@@ -52,6 +52,8 @@ type Line struct {
 	PID     int       `json:"pid,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Skipped bool      `json:"skipped,omitempty"`
+	// FaultCode is the number of the error in the control protocol; 0 = it has none.
+	FaultCode int `json:"fault_code,omitempty"`
 }
 
 // storedLine is a line with its place: the number of its operation, and its own in that, from 1.

@@ -48,6 +48,10 @@ var routes = []route{
 		req.Who = h.who(r)
 		return h.svc.Scale(r.Context(), req)
 	})},
+	{"POST", "act", posted(func(h *handler, r *http.Request, req control.ActRequest) (any, error) {
+		req.Who = h.who(r)
+		return h.svc.Act(r.Context(), req)
+	})},
 	{"POST", "mark", posted(func(h *handler, r *http.Request, req control.MarkRequest) (any, error) {
 		req.Who = h.who(r)
 		return h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)

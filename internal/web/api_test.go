@@ -35,6 +35,7 @@ func answers() map[string]struct {
 			Failing: []control.FailingProcess{{Process: "a:a", State: "FATAL"}},
 		}, control.PlanSchema},
 		"POST update":      {op, control.OperationSchema},
+		"POST act":         {op, control.OperationSchema},
 		"POST scale":       {control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{scaled}, Operation: &scaling}, control.ScalingSchema},
 		"POST mark":        {control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{mark}, NotKept: "full"}, control.MarksSchema},
 		"GET history":      {[]control.Generation{{Rev: 1, When: at, Who: "w", Op: "op-1", Result: "done", Summary: "s"}}, control.HistorySchema},

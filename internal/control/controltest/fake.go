@@ -193,6 +193,11 @@ func (f *Fake) Scale(_ context.Context, req control.ScaleRequest) (control.Scali
 	return ask[control.Scaling](f, "Scale", req)
 }
 
+// Act implements control.Service.
+func (f *Fake) Act(_ context.Context, req control.ActRequest) (control.Operation, error) {
+	return ask[control.Operation](f, "Act", req)
+}
+
 // Operations implements control.Service.
 func (f *Fake) Operations(context.Context) ([]control.Operation, error) {
 	return ask[[]control.Operation](f, "Operations")
