@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/demo"
 	"github.com/graced/graced/internal/host"
@@ -106,6 +107,7 @@ func run(argv []string) int {
 	if err != nil {
 		return usage(argv[0], err)
 	}
+	childlog.Copies = host.Disabled("splice")
 	m, err := machine.New()
 	if err != nil {
 		return usage(argv[0], err)

@@ -29,19 +29,11 @@ func (s *supervisor) listen() {
 }
 
 // obey turns signals into requests until done.
-func (s *supervisor) obey(d *daemon.Daemon, debug bool, logf logFunc, done <-chan struct{}) {
-	var children chan os.Signal // nil: nobody wants to read about them
-	if debug {
-		children = make(chan os.Signal, 1)
-		signal.Notify(children, syscall.SIGCHLD)
-		defer signal.Stop(children)
-	}
+func (s *supervisor) obey(d *daemon.Daemon, logf logFunc, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
 			return
-		case <-children:
-			logf(daemon.LevelDebug, "received SIGCHLD indicating a child quit")
 		case sig := <-s.signals:
 			obeyOne(d, sig, logf)
 		case sig := <-s.link.Signals():

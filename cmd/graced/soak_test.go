@@ -47,6 +47,9 @@ type innards struct {
 
 // soakDaemon is the daemon with a socket beside it.
 func soakDaemon(socket string) int {
+	if _, ok := os.LookupEnv("GRACED_LINK"); !ok {
+		return run(os.Args) // this is the keeper
+	}
 	_ = os.Unsetenv(soakEnv) // children are none of it
 	l, err := net.Listen("unix", socket)
 	if err != nil {

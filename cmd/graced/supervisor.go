@@ -212,7 +212,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 
 	done := make(chan struct{})
 	defer close(done)
-	go s.obey(d, logs.logger.Enabled(context.Background(), daemon.LevelDebug), logf, done)
+	go s.obey(d, logf, done)
 	restart = d.Run(context.Background())
 	s.serial = d.EventSerial()
 	return restart, nil

@@ -112,6 +112,7 @@ func New(opts Options) (*Daemon, error) {
 	if d.state == nil {
 		d.state, _ = OpenState("", opts.Wall, func(string) {}) // there is nobody to share memory with
 	}
+	d.operations.recall(d.state.read())
 	d.counts.nums = countsOf(d.state.read())
 	d.loop = loop{
 		replies: map[core.Req]chan<- core.Reply{},
@@ -152,8 +153,11 @@ func (d *Daemon) boot(c *config.Config) {
 		d.loop.source[g.Name] = c
 	}
 	d.bootConfig = c
-	if d.state.onDisk() {
-		d.changing.Go(d.noteBoot)
+	if d.state.onDisk() || len(d.operations.cut) > 0 {
+		d.changing.Go(func() {
+			d.noteCut()
+			d.noteBoot()
+		})
 	}
 	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {

@@ -359,6 +359,7 @@ func (d *Daemon) inputOf(n news) core.Input {
 		}
 		return core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: e.Text}
 	case host.Exited:
+		d.logf(LevelDebug, "received SIGCHLD indicating a child quit")
 		return core.Exited{ID: e.ID, Incarnation: e.Incarnation, Status: e.Status, At: e.At.Sub(d.origin)}
 	case host.Signalled:
 		text := ""
@@ -369,6 +370,7 @@ func (d *Daemon) inputOf(n news) core.Input {
 	case host.StdinWritten:
 		return core.StdinWritten{Token: core.Token(e.Token), Fault: stdinFault(e.Err)}
 	case host.OrphanReaped:
+		d.logf(LevelDebug, "received SIGCHLD indicating a child quit")
 		d.logf(LevelInfo, "reaped unknown pid %d (%s)", e.PID, e.Status)
 	case host.Trouble:
 		d.logf(LevelError, "%s", e.Text)

@@ -105,8 +105,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	}
 	var u plan.Update
 	var manifest plan.Manifest
+	var statuses []process.Status
 	ok := d.do(ctx, func(core.Now) {
-		manifest = d.loop.core.Manifest()
+		manifest, statuses = d.loop.core.Manifest(), d.loop.core.Statuses()
 		u, err = d.planUpdate(c, req.Groups)
 	})
 	switch {
@@ -123,7 +124,25 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
 	}
 	out.Overrides = d.overrides(file)
+	out.Failing = failing(out.Groups, statuses)
 	return out, nil
+}
+
+// failing lists the processes that are down against everybody's will and that a plan does not touch.
+func failing(groups []control.PlanGroup, statuses []process.Status) []control.FailingProcess {
+	left := map[string]bool{}
+	for _, g := range groups {
+		for _, name := range slices.Concat(g.Untouched, g.Live, g.Down) {
+			left[name] = true
+		}
+	}
+	out := []control.FailingProcess{}
+	for _, s := range statuses {
+		if name := s.Group + ":" + s.Name; left[name] && (s.State == process.Fatal || s.State == process.Backoff) {
+			out = append(out, control.FailingProcess{Process: name, State: s.State.String(), Text: s.SpawnErr})
+		}
+	}
+	return out
 }
 
 // showPlan puts a plan into the shape that users see.

@@ -294,18 +294,17 @@ func (k *Keeper) greet(w *wire) {
 	defer k.mu.Unlock()
 	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation})
 	for _, c := range k.children {
-		fds := dupAll(c.fds[:])
-		e, out := join([6]int{-1, -1, -1, fds[0], fds[1], fds[2]})
+		e, out := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
 		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at}
-		if fd := dup(c.pidfd); fd >= 0 {
+		if c.pidfd >= 0 {
 			m.hasFD = true
-			out = append([]int{fd}, out...)
+			out = append([]int{c.pidfd}, out...)
 		}
 		c.announced = true
-		w.send(m, out...)
+		w.lend(m, out...)
 	}
 	for key, h := range k.held {
-		w.send(&held{key: key, note: h.note}, dupAll(h.fds)...)
+		w.lend(&held{key: key, note: h.note}, h.fds...)
 	}
 	w.send(&complete{})
 	for _, s := range k.asked {
@@ -316,12 +315,10 @@ func (k *Keeper) greet(w *wire) {
 }
 
 // tell sends news to the daemon, if there is one. The mutex is held.
-func (k *Keeper) tell(m message, fds ...int) {
-	if k.wire == nil {
-		closeAll(fds)
-		return
+func (k *Keeper) tell(m message) {
+	if k.wire != nil {
+		k.wire.send(m)
 	}
-	k.wire.send(m, fds...)
 }
 
 // dup copies a descriptor; -1 stays -1.
@@ -446,10 +443,9 @@ func (k *Keeper) setup(s Setup) *setupDone {
 		close(k.forker.jobs)
 		k.forker.wait()
 	}
-	// The forker's thread takes umask and directory from the process; the keeper's own stay what they are.
-	mask := -1
+	// The forker's thread takes umask and directory from the process.
 	if s.Umask != process.UnsetMask {
-		mask = unix.Umask(s.Umask)
+		unix.Umask(s.Umask)
 	}
 	text := ""
 	if s.Dir != "" {
@@ -458,12 +454,6 @@ func (k *Keeper) setup(s Setup) *setupDone {
 		}
 	}
 	f, err := startForker(k.bornChild)
-	if mask >= 0 && (err != nil || !f.shared) {
-		unix.Umask(mask)
-	}
-	if err == nil && !f.shared {
-		_ = os.Chdir(k.dir) // it was there before
-	}
 	if err != nil {
 		return &setupDone{errno: errnoName(err), text: err.Error()}
 	}
@@ -533,6 +523,11 @@ func (k *Keeper) spawn(m *spawnChild, fds []int) {
 		}
 	}
 	j.failure = m.failure
+	if j.failure == "" && slices.Contains(fds, -1) {
+		j.failure = fmt.Sprintf("too many open files to spawn '%s'", m.name)
+		closeAll(fds)
+		c.fds = [3]int{-1, -1, -1}
+	}
 	k.mu.Lock()
 	if k.forker == nil || k.children[m.life] != nil {
 		k.tell(&failedChild{m.life, "the keeper was not set up, or has this process"})
@@ -584,10 +579,12 @@ func (k *Keeper) outcome(r forkResult) {
 	c.pidfd = openPidfd(c.pid)
 	c.announced = true
 	m := &forkedChild{c.life, c.pid, c.start}
-	if fd := dup(c.pidfd); fd >= 0 {
-		k.tell(m, fd)
-	} else {
-		k.tell(m)
+	switch {
+	case k.wire == nil:
+	case c.pidfd >= 0:
+		k.wire.lend(m, c.pidfd) // it is not settled before the daemon has heard of it
+	default:
+		k.wire.send(m)
 	}
 	if c.ended {
 		k.tellEnd(c)

@@ -63,6 +63,12 @@ type (
 	}
 )
 
+// rights says how many descriptors come with the piece that it begins: some of them may get lost on the way.
+type rights struct{ n int }
+
+func (*rights) kind() byte      { return 63 }
+func (m *rights) code(c *coder) { integer(c, &m.n) }
+
 // What a keeper says to its daemon.
 type (
 	// welcome is the first word.
@@ -144,6 +150,7 @@ var messages = [...]func() message{
 	38: func() message { return &failedChild{} }, 39: func() message { return &signalledChild{} }, 40: func() message { return &exitedChild{} },
 	41: func() message { return &orphanEnded{} }, 42: func() message { return &gotSignal{} }, 43: func() message { return &trouble{} },
 	44: func() message { return &synced{} },
+	63: func() message { return &rights{} },
 }
 
 func (*setup) kind() byte          { return 1 }
@@ -169,50 +176,50 @@ func (*gotSignal) kind() byte      { return 42 }
 func (*trouble) kind() byte        { return 43 }
 func (*synced) kind() byte         { return 44 }
 
-func (l *life) code(c *coder) { number(c, &l.id); number(c, &l.incarnation) }
+func (l *life) code(c *coder) { integer(c, &l.id); integer(c, &l.incarnation) }
 
 func (m *setup) code(c *coder) {
 	s := &m.Setup
 	c.string(&s.Dir)
-	number(c, &s.Umask)
+	integer(c, &s.Umask)
 	c.bool(&s.IgnoreSigpipe)
 	c.bool(&s.Detach)
-	number(c, &s.UID)
-	number(c, &s.GID)
-	list(c, &s.Groups, func(v *int) { number(c, v) })
-	list(c, &s.Limits, func(v *Limit) { number(c, &v.Resource); number(c, &v.Soft); number(c, &v.Hard) })
+	integer(c, &s.UID)
+	integer(c, &s.GID)
+	list(c, &s.Groups, func(v *int) { integer(c, v) })
+	list(c, &s.Limits, func(v *Limit) { integer(c, &v.Resource); integer(c, &v.Soft); integer(c, &v.Hard) })
 }
 
 func (m *spawnChild) code(c *coder) {
 	m.life.code(c)
 	c.string(&m.name)
-	number(c, &m.uid)
+	integer(c, &m.uid)
 	c.string(&m.file)
 	c.strings(&m.argv)
 	c.strings(&m.env)
 	c.string(&m.dir)
-	number(c, &m.umask)
+	integer(c, &m.umask)
 	c.bool(&m.cred)
-	number(c, &m.asUID)
-	number(c, &m.asGID)
-	list(c, &m.groups, func(v *int) { number(c, v) })
+	integer(c, &m.asUID)
+	integer(c, &m.asGID)
+	list(c, &m.groups, func(v *int) { integer(c, v) })
 	c.string(&m.userError)
 	c.string(&m.failure)
-	number(c, &m.ends)
+	integer(c, &m.ends)
 }
 
 func (m *signalChild) code(c *coder) {
 	m.life.code(c)
-	number(c, &m.signal)
+	integer(c, &m.signal)
 	c.bool(&m.toGroup)
-	number(c, &m.token)
+	integer(c, &m.token)
 }
 
 func (m *adoptChild) code(c *coder) {
 	m.life.code(c)
-	number(c, &m.pid)
-	number(c, &m.start)
-	number(c, &m.ends)
+	integer(c, &m.pid)
+	integer(c, &m.start)
+	integer(c, &m.ends)
 }
 
 func (m *keep) code(c *coder) { c.string(&m.key); c.string(&m.note) }
@@ -222,27 +229,31 @@ func (*syncAll) code(*coder) {}
 func (*synced) code(*coder)  {}
 
 func (m *leave) code(c *coder) {
-	number(c, &m.Leave.How)
-	number(c, &m.Leave.Code)
+	integer(c, &m.Leave.How)
+	integer(c, &m.Leave.Code)
 	c.string(&m.Leave.Binary)
 }
 
-func (m *welcome) code(c *coder) { number(c, &m.version); number(c, &m.pid); number(c, &m.generation) }
+func (m *welcome) code(c *coder) {
+	integer(c, &m.version)
+	integer(c, &m.pid)
+	integer(c, &m.generation)
+}
 
 func (m *kept) code(c *coder) {
 	m.life.code(c)
-	number(c, &m.pid)
-	number(c, &m.start)
+	integer(c, &m.pid)
+	integer(c, &m.start)
 	c.bool(&m.hasFD)
-	number(c, &m.ends)
+	integer(c, &m.ends)
 	c.bool(&m.ended)
 	codeStatus(c, &m.status)
-	number(c, &m.at)
+	integer(c, &m.at)
 }
 
 func codeStatus(c *coder, s *process.ExitStatus) {
-	number(c, &s.Code)
-	number(c, &s.Signal)
+	integer(c, &s.Code)
+	integer(c, &s.Signal)
 	c.bool(&s.CoreDumped)
 	c.bool(&s.Unknown)
 }
@@ -251,20 +262,20 @@ func (m *held) code(c *coder)      { c.string(&m.key); c.string(&m.note) }
 func (*complete) code(*coder)      {}
 func (m *setupDone) code(c *coder) { c.string(&m.errno); c.string(&m.text) }
 
-func (m *forkedChild) code(c *coder) { m.life.code(c); number(c, &m.pid); number(c, &m.start) }
+func (m *forkedChild) code(c *coder) { m.life.code(c); integer(c, &m.pid); integer(c, &m.start) }
 func (m *failedChild) code(c *coder) { m.life.code(c); c.string(&m.text) }
 
-func (m *signalledChild) code(c *coder) { m.life.code(c); number(c, &m.token); number(c, &m.errno) }
+func (m *signalledChild) code(c *coder) { m.life.code(c); integer(c, &m.token); integer(c, &m.errno) }
 
 func (m *exitedChild) code(c *coder) {
 	m.life.code(c)
-	number(c, &m.pid)
+	integer(c, &m.pid)
 	codeStatus(c, &m.status)
-	number(c, &m.at)
+	integer(c, &m.at)
 }
 
-func (m *orphanEnded) code(c *coder) { number(c, &m.pid); codeStatus(c, &m.status) }
-func (m *gotSignal) code(c *coder)   { number(c, &m.signal) }
+func (m *orphanEnded) code(c *coder) { integer(c, &m.pid); codeStatus(c, &m.status) }
+func (m *gotSignal) code(c *coder)   { integer(c, &m.signal) }
 func (m *trouble) code(c *coder)     { c.string(&m.text) }
 
 // ends says which descriptors go with a child: bits, in this order.

@@ -37,8 +37,8 @@ type coder struct {
 	bad     bool
 }
 
-// number codes an integer.
-func number[T ~int | ~int32 | ~int64 | ~uint8 | ~uint32 | ~uint64](c *coder, v *T) {
+// integer codes an integer.
+func integer[T ~int | ~int32 | ~int64 | ~uint8 | ~uint32 | ~uint64](c *coder, v *T) {
 	if !c.reading {
 		c.buf = binary.AppendVarint(c.buf, int64(*v))
 		return
@@ -62,13 +62,13 @@ func (c *coder) bool(v *bool) {
 	if *v {
 		n = 1
 	}
-	number(c, &n)
+	integer(c, &n)
 	*v = n != 0
 }
 
 func (c *coder) string(v *string) {
 	n := len(*v)
-	number(c, &n)
+	integer(c, &n)
 	if !c.reading {
 		c.buf = append(c.buf, *v...)
 		return
@@ -83,7 +83,7 @@ func (c *coder) string(v *string) {
 // list codes any number of things.
 func list[T any](c *coder, v *[]T, one func(*T)) {
 	n := len(*v)
-	number(c, &n)
+	integer(c, &n)
 	if c.reading {
 		if n < 0 || n > len(c.buf) { // each takes a byte at least
 			c.fail()
@@ -191,6 +191,11 @@ func (w *wire) send(m message, fds ...int) {
 	w.put(piece{frame(nil, m, len(fds)), fds, fds})
 }
 
+// lend sends a message with descriptors that stay the caller's. He does not close them before the other side has taken note of them.
+func (w *wire) lend(m message, fds ...int) {
+	w.put(piece{data: frame(nil, m, len(fds)), fds: fds})
+}
+
 // put sends a piece now if there is room, or as soon as there is.
 func (w *wire) put(p piece) {
 	w.mu.Lock()
@@ -198,6 +203,9 @@ func (w *wire) put(p piece) {
 	if w.closed {
 		closeAll(p.give)
 		return
+	}
+	if len(p.fds) > 0 {
+		p.data = append(frame(nil, &rights{len(p.fds)}, 0), p.data...)
 	}
 	if !w.writing {
 		done := false
@@ -277,10 +285,16 @@ func (w *wire) receive(take func(m message, fds []int)) error {
 			if m == nil {
 				break
 			}
-			if nfds > len(fds) {
-				return errBadFrame // descriptors come with the first byte of their frame; they were lost for want of room in the table
-			}
 			data = rest
+			if r, ok := m.(*rights); ok {
+				for len(fds) < r.n {
+					fds = append(fds, -1) // there was no room for it in the table of descriptors
+				}
+				continue
+			}
+			if nfds > len(fds) {
+				return errBadFrame
+			}
 			take(m, fds[:nfds:nfds])
 			fds = fds[nfds:]
 		}
