@@ -22,8 +22,8 @@ import (
 // next (an unfinished escape sequence, a capture) is kept in a journal behind the chunks.
 //
 // A Stage serves one chunk at a time, of any number of streams: one for each goroutine that drains is best; that a goroutine waits in a
-// function of Config holds up all streams of its stage. A stream that is silent costs nothing; one that holds something back costs about as
-// much as it holds back. Its memory is 200 KiB, and some more while much is held back.
+// function of Config holds up all streams of its stage. A stream that is silent costs nothing; one that holds something back costs a few times
+// what it holds back. A stage has 200 KiB, and more only while much is held back.
 type Stage struct {
 	mu   sync.Mutex // held during a transaction
 	fd   int
@@ -145,8 +145,8 @@ func (g *Stage) load() error {
 		return errDamaged
 	}
 	g.from, g.to = int(from), int(to)
-	var err error
-	if g.states, err = readJournal(g.room[from:to]); err != nil {
+	g.states = map[uint64]state{}
+	if err := readJournal(g.states, g.room[from:to]); err != nil {
 		return err
 	}
 	g.saved = map[uint64]int64{}
@@ -399,11 +399,13 @@ func (g *Stage) save(key uint64, st state) error {
 // compact writes the journal anew, with entry at its end, to where it does not overwrite the old one: in front of it, or behind it, with as much
 // room again to grow.
 func (g *Stage) compact(entry []byte) error {
-	states, err := readJournal(append(append([]byte(nil), g.room[g.from:g.to]...), entry...))
-	if err != nil {
-		return err
+	states := map[uint64]state{}
+	for _, journal := range [...][]byte{g.room[g.from:g.to], entry} {
+		if err := readJournal(states, journal); err != nil {
+			return err
+		}
 	}
-	var journal []byte
+	journal := make([]byte, 0, g.to-g.from+len(entry))
 	for key, st := range states {
 		journal = st.appendTo(journal, key)
 	}
@@ -429,10 +431,10 @@ func (g *Stage) grow(room int) error {
 	return g.remap(room)
 }
 
-// shrink gives memory back that the journal no longer needs.
+// shrink gives memory back that the journal no longer needs; one that stays as large as it is keeps its room.
 func (g *Stage) shrink() {
 	room := max(stageLeast, 2*(g.to-g.from))
-	if g.from == 0 && len(g.room) > 2*room && g.remap(room) == nil {
+	if g.from == 0 && len(g.room) > 3*room && g.remap(room) == nil {
 		_ = unix.Ftruncate(g.fd, int64(stageJournal+room))
 	}
 }

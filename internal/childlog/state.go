@@ -98,9 +98,8 @@ func (st *state) appendTo(journal []byte, key uint64) []byte {
 
 var errDamaged = errors.New("it is damaged")
 
-// readJournal returns the states that a journal leaves its streams in, by key. It keeps none of the journal's bytes.
-func readJournal(journal []byte) (map[uint64]state, error) {
-	states := map[uint64]state{}
+// readJournal makes states, which are by key, those that a journal leaves its streams in. It keeps none of the journal's bytes.
+func readJournal(states map[uint64]state, journal []byte) error {
 	whole := true
 	number := func() uint64 {
 		n, size := binary.Uvarint(journal)
@@ -118,7 +117,7 @@ func readJournal(journal []byte) (map[uint64]state, error) {
 		for _, text := range [...]*[]byte{&st.pending, &st.outside, &st.within, &st.part, &st.held, &st.captured} {
 			n := number()
 			if !whole || n > uint64(len(journal)) {
-				return nil, errDamaged
+				return errDamaged
 			}
 			*text = append([]byte(nil), journal[:n]...)
 			journal = journal[n:]
@@ -132,5 +131,5 @@ func readJournal(journal []byte) (map[uint64]state, error) {
 			states[key] = st
 		}
 	}
-	return states, nil
+	return nil
 }
