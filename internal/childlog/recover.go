@@ -108,9 +108,8 @@ func (g *Stage) handOut(stream func(key uint64) *Stream) error {
 			s.restore(st)
 			s.io.Unlock()
 			continue
-		case s.stage != nil && s.stage.knows(key):
-			// A crash came between the two halves of the move below.
 		default:
+			// It moves. A crash between the two halves leaves it in both, where it is the same.
 			s.io.Lock()
 			s.restore(st)
 			s.stage.begin(key, stageSave)
@@ -122,14 +121,6 @@ func (g *Stage) handOut(stream func(key uint64) *Stream) error {
 	}
 	g.states = nil
 	return errors.Join(errs...)
-}
-
-// knows reports whether the journal has a state of the stream called key.
-func (g *Stage) knows(key uint64) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_, ok := g.saved[key]
-	return ok
 }
 
 // advance gives the transactions from now on numbers behind last: a stream that changes its stage has positions that grow.

@@ -28,6 +28,7 @@ type life struct {
 	memfds  []int
 	stages  []*Stage
 	reports reports
+	syslog  string // the socket
 
 	steps  int // until it dies; negative: never
 	passed int // steps, in all lives
@@ -125,6 +126,7 @@ func (l *life) restart() {
 			p.stream.UseStage(l.stages[p.stage(p.lives)], uint64(i))
 		}
 		p.lives++
+		p.stream.syslog.path = l.syslog
 		if err := p.stream.Continue(); err != nil {
 			l.t.Fatal(err)
 		}
@@ -284,7 +286,7 @@ func TestKilledAnywhere(t *testing.T) {
 	if len(want[0]) < 500 || !strings.Contains(want[1], "captured") || !strings.Contains(want[2], "captured") {
 		t.Fatalf("the scenario is a poor one: %q", want)
 	}
-	const every = 8 // of the steps in one run
+	const every = 16 // of the steps in one run
 	for first := r.IntN(every); first < l.passed; first += every {
 		got, _ := play(first)
 		for i := range want {
@@ -295,27 +297,60 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestKilledInWrite kills between the write to a file and its being noted, with a part of it written.
+// TestKilledMoving kills a daemon at each step of Recover while it moves what a stream holds back to another stage, and lets the next one have a
+// configuration that holds nothing back.
+func TestKilledMoving(t *testing.T) {
+	for steps := 0; ; steps++ {
+		p := &pipeline{cfg: Config{Path: filepath.Join(t.TempDir(), "log"), StripANSI: true}, stage: func(lives int) int { return min(lives, 1) }}
+		l := newLife(t, 2, p)
+		l.begin()
+		l.say(p, "one\x1b[1")
+		l.bury()
+		p.cfg.StripANSI = false
+		l.steps = steps
+		died := !l.survive(l.restart)
+		if died {
+			l.begin()
+		}
+		l.steps = -1
+		l.say(p, "mtwo\n")
+		wantFile(t, p.cfg.Path, "one\x1b[1mtwo\n")
+		l.end(p)
+		l.stop()
+		if !died {
+			if steps < 7 {
+				t.Errorf("Recover had %d steps", steps)
+			}
+			return
+		}
+	}
+}
+
+// TestKilledInWrite kills between the write to a file and its being noted, with a part of it written. Somebody else rotates or writes the file
+// meanwhile.
 func TestKilledInWrite(t *testing.T) {
-	text := "some\x1b[0m text\n"
-	for written := 0; written <= len("some text\n"); written++ {
+	const text = "some text\n"
+	for written := range len(text) + 1 {
 		path := filepath.Join(t.TempDir(), "log")
-		p := &pipeline{cfg: Config{Path: path, StripANSI: true}, stage: func(int) int { return 0 }}
+		p := &pipeline{cfg: Config{Path: path, StripANSI: true, CaptureMaxBytes: 10}, stage: func(int) int { return 0 }}
 		l := newLife(t, 1, p)
 		l.begin()
 		l.say(p, "before\n")
-		unix.Write(p.w, []byte(text))
+		unix.Write(p.w, []byte("some\x1b[0m text\n"+captureBegin+captureEnd+"more\n"))
 		g := l.stages[0]
-		step := g.step
+		foreign := ""
 		g.step = func() {
 			if h := g.head; h.base.Load() != h.written.Load() || g.size == 0 {
 				return
 			}
 			// Announced: the rest of this write does not come about.
-			if err := os.WriteFile(path, []byte("before\nsome text\n")[:len("before\n")+written], 0o600); err != nil {
+			if written == len(text) {
+				foreign = "foreign\n"
+			}
+			if err := os.WriteFile(path, []byte("before\n"+text[:written]+foreign), 0o600); err != nil {
 				t.Error(err)
 			}
-			if written == 5 { // somebody else rotates it meanwhile
+			if written == 5 {
 				os.Rename(path, path+".1")
 			}
 			panic(killed{})
@@ -323,13 +358,70 @@ func TestKilledInWrite(t *testing.T) {
 		if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
 			t.Fatal("there was no write")
 		}
-		g.step = step
 		l.begin()
 		l.say(p, "after\n")
 		l.end(p)
 		l.stop()
-		if got := rotated(t, path); got != "before\nsome text\nafter\n" {
+		if got := rotated(t, path); got != "before\n"+text+foreign+"more\nafter\n" {
 			t.Errorf("%d bytes were written before: %q", written, got)
+		}
+	}
+}
+
+// TestKilledAfterLoss kills a daemon in a chunk of which the log did not take the beginning, and took the end: neither comes again.
+func TestKilledAfterLoss(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	os.Mkdir(dir, 0o755)
+	path := filepath.Join(dir, "log")
+	p := &pipeline{cfg: Config{Path: path, CaptureMaxBytes: 10}, stage: func(int) int { return 0 }}
+	l := newLife(t, 1, p)
+	p.cfg.Captured = func([]byte) { os.Mkdir(dir, 0o755) }
+	l.begin()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	p.stream.target.closeDescriptor()
+	unix.Write(p.w, []byte("lost\n"+captureBegin+captureEnd+"one\n"))
+	g := l.stages[0]
+	g.step = func() {
+		if st, err := os.Stat(path); err == nil && st.Size() > 0 && g.head.base.Load() != g.head.written.Load() {
+			panic(killed{})
+		}
+	}
+	if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
+		t.Fatal("it is alive")
+	}
+	l.begin()
+	l.say(p, "two\n")
+	wantFile(t, path, "one\ntwo\n")
+	l.end(p)
+	l.stop()
+}
+
+// TestKilledSyslog kills a daemon at each step of a chunk that goes to syslog: between two steps every line was either sent or not.
+func TestKilledSyslog(t *testing.T) {
+	dir := t.TempDir()
+	d := listenSyslog(t, filepath.Join(dir, "s"))
+	for steps := 0; ; steps++ {
+		p := &pipeline{cfg: Config{Name: "web", Syslog: true, Path: filepath.Join(dir, fmt.Sprint(steps))}, stage: func(int) int { return 0 }}
+		l := newLife(t, 1, p)
+		l.syslog = d.path
+		l.begin()
+		l.steps = steps
+		l.say(p, "one\ntwo\nthree\n")
+		died := l.steps < 0
+		l.steps = -1
+		for _, line := range []string{"one", "two", "three"} {
+			d.expect("web " + line)
+		}
+		wantFile(t, p.cfg.Path, "one\ntwo\nthree\n")
+		l.end(p)
+		l.stop()
+		if !died {
+			if steps < 8 {
+				t.Errorf("a chunk had %d steps", steps)
+			}
+			return
 		}
 	}
 }
@@ -371,8 +463,8 @@ func TestKilledRotating(t *testing.T) {
 		// That was the end of it: the next one is as ever, whatever is missing.
 		os.Remove(name(1))
 		c.say(strings.Repeat("x", 10))
-		if _, err := os.Stat(name(3)); err != nil {
-			t.Errorf("killed after %d renames: the next rotation: %v", done, err)
+		if _, err := os.Stat(name(2)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("killed after %d renames: the next rotation closes a gap: %v", done, err)
 		}
 	}
 }
