@@ -48,7 +48,7 @@ func readOn(config string) error {
 	if err != nil {
 		return err
 	}
-	cfg := Config{Path: c.Path, MaxBytes: c.MaxBytes, Backups: 200, StripANSI: c.Filtered}
+	cfg := Config{Path: c.Path, MaxBytes: c.MaxBytes, Backups: 1000, StripANSI: c.Filtered}
 	var s *Stream
 	if c.Filtered {
 		told, last, err := openTold(c.Told)
@@ -117,7 +117,7 @@ func TestSIGKILL(t *testing.T) {
 		t.Run(map[bool]string{false: "spliced", true: "filtered"}[filtered], func(t *testing.T) {
 			r := newRand(t)
 			dir := t.TempDir()
-			k := &killing{t: t, readerConfig: readerConfig{Path: filepath.Join(dir, "log"), MaxBytes: 1 << 20, Filtered: filtered, Told: filepath.Join(dir, "told")}}
+			k := &killing{t: t, readerConfig: readerConfig{Path: filepath.Join(dir, "log"), MaxBytes: max(1, int64(*killTime/(4*time.Second))) << 20, Filtered: filtered, Told: filepath.Join(dir, "told")}}
 			stage, err := unix.MemfdCreate("stage", unix.MFD_CLOEXEC)
 			if err != nil {
 				t.Fatal(err)
