@@ -139,8 +139,8 @@ func (l *life) restart() {
 // bury does what the kernel does with what a killed process had.
 func (l *life) bury() {
 	for _, g := range l.stages {
-		unix.Munmap(g.mem)
-		unix.Munmap(g.room)
+		_ = unix.Munmap(g.mem)
+		_ = unix.Munmap(g.room)
 	}
 	for _, p := range l.pipes {
 		p.stream.syslog.disconnect()
@@ -351,11 +351,11 @@ func TestKilledInWrite(t *testing.T) {
 				t.Error(err)
 			}
 			if written == 5 {
-				os.Rename(path, path+".1")
+				_ = os.Rename(path, path+".1")
 			}
 			panic(killed{})
 		}
-		if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
+		if l.survive(func() { _, _ = p.stream.Drain(p.r, bufferSize) }) {
 			t.Fatal("there was no write")
 		}
 		l.begin()
@@ -371,11 +371,11 @@ func TestKilledInWrite(t *testing.T) {
 // TestKilledAfterLoss kills a daemon in a chunk of which the log did not take the beginning, and took the end: neither comes again.
 func TestKilledAfterLoss(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
-	os.Mkdir(dir, 0o755)
+	_ = os.Mkdir(dir, 0o755)
 	path := filepath.Join(dir, "log")
 	p := &pipeline{cfg: Config{Path: path, CaptureMaxBytes: 10}, stage: func(int) int { return 0 }}
 	l := newLife(t, 1, p)
-	p.cfg.Captured = func([]byte) { os.Mkdir(dir, 0o755) }
+	p.cfg.Captured = func([]byte) { _ = os.Mkdir(dir, 0o755) }
 	l.begin()
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
@@ -388,7 +388,7 @@ func TestKilledAfterLoss(t *testing.T) {
 			panic(killed{})
 		}
 	}
-	if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
+	if l.survive(func() { _, _ = p.stream.Drain(p.r, bufferSize) }) {
 		t.Fatal("it is alive")
 	}
 	l.begin()
@@ -498,14 +498,14 @@ func TestContinue(t *testing.T) {
 // process goes on.
 func TestContinueWithoutLog(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
-	os.Mkdir(dir, 0o755)
+	_ = os.Mkdir(dir, 0o755)
 	p := &pipeline{cfg: Config{Path: filepath.Join(dir, "log"), StripANSI: true}, stage: func(int) int { return 0 }}
 	l := newLife(t, 1, p)
 	l.begin()
 	l.say(p, "one")
 	l.steps = 1 // begun, and spliced
 	unix.Write(p.w, []byte("staged"))
-	if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
+	if l.survive(func() { _, _ = p.stream.Drain(p.r, bufferSize) }) {
 		t.Fatal("it is alive")
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -525,7 +525,7 @@ func TestContinueWithoutLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.say(p, "lost")
-	os.Mkdir(dir, 0o755)
+	_ = os.Mkdir(dir, 0o755)
 	l.say(p, "two")
 	wantFile(t, p.cfg.Path, "two")
 	want := []string{"cannot write log " + p.cfg.Path + ": no such file or directory; output is dropped until it works again",
@@ -545,7 +545,7 @@ func TestRecoverUnknown(t *testing.T) {
 	l.say(p, captureBegin+strings.Repeat("x", 30))
 	l.steps = 1
 	unix.Write(p.w, []byte("staged"))
-	if l.survive(func() { p.stream.Drain(p.r, bufferSize) }) {
+	if l.survive(func() { _, _ = p.stream.Drain(p.r, bufferSize) }) {
 		t.Fatal("it is alive")
 	}
 	g, err := OpenStage(l.memfds[0])

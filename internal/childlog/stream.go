@@ -111,7 +111,7 @@ func (s *Stream) Open() error {
 	if s.target != nil {
 		if s.fresh {
 			s.fresh = false
-			_ = s.target.create(autoMode) // begin would say why not
+			_ = s.target.create() // begin would say why not
 		}
 		if err := s.target.begin(); err != nil {
 			return err
@@ -141,7 +141,7 @@ func (s *Stream) Continue() error {
 	}
 	if s.fresh {
 		s.fresh = false
-		_ = s.target.create(autoMode) // join would say why not
+		_ = s.target.create() // join would say why not
 	}
 	if err := s.target.join(); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (s *Stream) Create() error {
 		return nil
 	}
 	defer t.rest()
-	if err := t.create(autoMode); err != nil {
+	if err := t.create(); err != nil {
 		return fmt.Errorf("cannot create log: %w", err)
 	}
 	return nil
@@ -235,7 +235,7 @@ func (s *Stream) Reconfigure(cfg Config) error {
 		return nil
 	}
 	if fresh {
-		_ = t.create(autoMode) // join would say why not
+		_ = t.create() // join would say why not
 	}
 	return t.join()
 }

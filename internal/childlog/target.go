@@ -372,12 +372,12 @@ func (t *target) resume(lim limits) {
 	t.cut = err == nil && lim.maxBytes > 0 && size >= lim.maxBytes
 }
 
-// create opens the path, with a mode of its own if the file is not there yet.
-func (t *target) create(mode fs.FileMode) error {
+// create opens the path of an AUTO log, which is not there yet.
+func (t *target) create() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	usual := t.mode
-	t.mode = mode
+	t.mode = autoMode
 	defer func() { t.mode = usual }()
 	return t.open(false)
 }
