@@ -35,6 +35,18 @@ type ansiStripper struct {
 	begun []byte // the unfinished sequence, from its ESC on; at most ansiMax bytes
 }
 
+// unfinished returns a stripper that stands behind begun, the beginning of a sequence; it keeps begun.
+func unfinished(begun []byte) ansiStripper {
+	s := ansiStripper{begun: begun}
+	if len(begun) > 0 {
+		s.state = ansiEscape
+		for _, c := range begun[1:] {
+			s.state, _ = s.state.next(c)
+		}
+	}
+	return s
+}
+
 // idle reports whether data would pass unchanged.
 func (s *ansiStripper) idle(data []byte) bool {
 	return s.state == ansiText && bytes.IndexByte(data, esc) < 0

@@ -15,10 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eachWay runs a test with a stream that splices and with one that filters.
+// eachWay runs a test with a stream that splices and with those that filter, with and without a Stage.
 func eachWay(t *testing.T, test func(t *testing.T, cfg Config)) {
+	filtered := Config{StripANSI: true, CaptureMaxBytes: 100}
 	t.Run("spliced", func(t *testing.T) { test(t, Config{}) })
-	t.Run("filtered", func(t *testing.T) { test(t, Config{StripANSI: true, CaptureMaxBytes: 100}) })
+	t.Run("staged", func(t *testing.T) { test(t, filtered) })
+	t.Run("filtered", func(t *testing.T) {
+		unstaged = true
+		defer func() { unstaged = false }()
+		test(t, filtered)
+	})
 }
 
 // TestFullDisk keeps supervision going: what cannot be written is dropped, and one line tells so.

@@ -13,6 +13,15 @@ type capture struct {
 	inside  bool
 	pending []byte // held back: it may be the beginning of a tag
 	buffer  []byte // what was captured since the last BEGIN
+	from    int64  // how much was captured before the buffer's first byte, ever; bytes
+}
+
+// take empties the buffer and returns what was in it.
+func (c *capture) take() []byte {
+	captured := c.buffer
+	c.from += int64(len(captured))
+	c.buffer = nil
+	return captured
 }
 
 // split takes one chunk apart. piece gets the text without the tags, with inside telling on which side of them; what may be the beginning
@@ -78,7 +87,9 @@ func tagPrefix(data []byte, tag string) int {
 // compat: Supervisor's rule, also where dropping fewer bytes would do.
 func (c *capture) keep(data []byte, max int64) {
 	if int64(len(c.buffer)+len(data)) > max {
-		c.buffer = c.buffer[min(len(data), len(c.buffer)):]
+		lost := min(len(data), len(c.buffer))
+		c.buffer = c.buffer[lost:]
+		c.from += int64(lost)
 	}
 	c.buffer = append(c.buffer, data...)
 }

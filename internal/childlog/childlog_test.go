@@ -2,6 +2,7 @@ package childlog
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,7 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if config := os.Getenv(readerEnv); config != "" {
+		if err := readOn(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of the tests. It is reached only by a failure.
 const patience = 20 * time.Second
@@ -41,6 +51,25 @@ func (r *reports) take() []string {
 	return texts
 }
 
+// newStage returns an empty stage and the memfd that it lives in.
+func newStage(t testing.TB) (*Stage, int) {
+	t.Helper()
+	fd, err := unix.MemfdCreate("stage", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	stage, err := OpenStage(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stage.Close)
+	return stage, fd
+}
+
+// unstaged makes channels without a Stage.
+var unstaged bool
+
 // channel is a stream with the pipe it drains.
 type channel struct {
 	*Stream
@@ -57,6 +86,10 @@ func newChannel(t *testing.T, cfg Config) *channel {
 	}
 	c := &channel{t: t, r: fds[0], w: fds[1]}
 	c.Stream = NewStream(cfg, c.add)
+	if !unstaged {
+		stage, _ := newStage(t)
+		c.UseStage(stage, 1)
+	}
 	t.Cleanup(func() {
 		unix.Close(c.r)
 		if c.w >= 0 {

@@ -71,6 +71,7 @@ func (s *Stream) finish(r *route) {
 
 // chunk sends what one read got through the filters to the sinks.
 func (s *Stream) chunk(r *route, data []byte) {
+	s.stage.tell()
 	if r.Raw != nil {
 		r.Raw(data)
 	}
@@ -83,8 +84,8 @@ func (s *Stream) chunk(r *route, data []byte) {
 		s.piece(r, data, inside, false)
 	}, func() {
 		s.piece(r, nil, true, true) // the captured text ends here, and with it an unfinished sequence
-		captured := c.buffer
-		c.buffer = nil
+		captured := c.take()
+		s.stage.tell()
 		if r.Captured != nil {
 			r.Captured(captured)
 		}
@@ -116,6 +117,7 @@ func (s *Stream) piece(r *route, data []byte, inside, last bool) {
 	} else {
 		s.text(r, data)
 	}
+	s.stage.tell()
 	if r.Log != nil {
 		r.Log(data)
 	}

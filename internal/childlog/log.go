@@ -34,14 +34,14 @@ const writePatience = time.Second
 // the error says why.
 func (f *File) Write(p []byte) (int, error) {
 	f.target.mu.Lock()
-	n, err := f.target.write(p, f.lim)
+	n, err := f.target.write(p, f.lim, nil)
 	for deadline := time.Now().Add(writePatience); errors.Is(err, unix.EAGAIN) && time.Now().Before(deadline); {
 		fds := []unix.PollFd{{Fd: int32(f.target.fd), Events: unix.POLLOUT}}
 		if _, perr := unix.Poll(fds, int(writePatience/time.Millisecond)); perr != nil && perr != unix.EINTR {
 			break
 		}
 		var m int
-		m, err = f.target.write(p[n:], f.lim)
+		m, err = f.target.write(p[n:], f.lim, nil)
 		n += m
 	}
 	var failed *rotationError

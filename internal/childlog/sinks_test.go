@@ -86,7 +86,7 @@ func TestFewDescriptors(t *testing.T) {
 		for i := range targets {
 			tg := targets[(i*7+round)%len(targets)]
 			tg.mu.Lock()
-			if _, err := tg.write([]byte("x"), limits{}); err != nil {
+			if _, err := tg.write([]byte("x"), limits{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			tg.mu.Unlock()

@@ -51,6 +51,8 @@ type Stream struct {
 	held   []byte // read from the pipe, not yet taken by a slow target
 	syslog syslogWriter
 	filter *filter // nil: the output passes as it is
+	stage  *Stage  // nil: what is looked at does not outlive the daemon
+	key    uint64  // in the stage
 
 	mu     sync.Mutex
 	cfg    Config
@@ -109,13 +111,42 @@ func (s *Stream) Open() error {
 	if s.target != nil {
 		if s.fresh {
 			s.fresh = false
-			_ = s.target.create(autoMode) // begin would say why not
+			_ = s.target.create() // begin would say why not
 		}
 		if err := s.target.begin(); err != nil {
 			return err
 		}
 	}
 	s.opened = true
+	return nil
+}
+
+// Continue opens the log for an incarnation that an earlier daemon has begun, whose output goes on: it is appended to, and a rotation that was
+// interrupted is brought to its end. An AUTO log is the file at the Path that the earlier stream had. After an error the stream is open all the
+// same: its output is dropped until the path can be opened, as with Reconfigure.
+func (s *Stream) Continue() error {
+	s.io.Lock()
+	defer s.io.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		return nil
+	}
+	if old := s.resolve(); old != nil {
+		shared.put(old)
+	}
+	s.opened = true
+	if s.target == nil {
+		return nil
+	}
+	if s.fresh {
+		s.fresh = false
+		_ = s.target.create() // join would say why not
+	}
+	if err := s.target.join(); err != nil {
+		return err
+	}
+	s.target.resume(limits{s.cfg.MaxBytes, s.cfg.Backups})
 	return nil
 }
 
@@ -129,7 +160,7 @@ func (s *Stream) Create() error {
 		return nil
 	}
 	defer t.rest()
-	if err := t.create(autoMode); err != nil {
+	if err := t.create(); err != nil {
 		return fmt.Errorf("cannot create log: %w", err)
 	}
 	return nil
@@ -144,17 +175,19 @@ func (s *Stream) Close() {
 	s.opened = false
 	s.mu.Unlock()
 	t := r.target
+	s.stage.begin(s.key, stageFinish)
 	s.adopt(&r)
 	s.finish(&r)
 	s.syslog.flush(r.Name)
-	if !opened || t == nil {
-		return
-	}
-	if len(s.held) > 0 {
+	opened = opened && t != nil
+	if opened && len(s.held) > 0 {
 		s.drop(t, len(s.held), unix.EAGAIN)
 		s.held = nil
 	}
-	t.end()
+	s.commit()
+	if opened {
+		t.end()
+	}
 }
 
 // Dispose releases the log file of a process that is removed. The stream must be closed and is not used again.
@@ -202,15 +235,9 @@ func (s *Stream) Reconfigure(cfg Config) error {
 		return nil
 	}
 	if fresh {
-		_ = t.create(autoMode) // begin would say why not
+		_ = t.create() // join would say why not
 	}
-	if err := t.begin(); err != nil {
-		t.mu.Lock()
-		t.opens++ // the stream writes to it all the same, and opens it when it can
-		t.mu.Unlock()
-		return fmt.Errorf("cannot open log: %w", err)
-	}
-	return nil
+	return t.join()
 }
 
 // Reopen closes and opens the log of a running process, after somebody else renamed it (contract: logging, SIGUSR2).
@@ -278,28 +305,44 @@ func (s *Stream) Drain(fd, max int) (n int, err error) {
 	s.mu.Unlock()
 
 	if forget && s.filter != nil {
-		s.filter.capture.buffer = nil
+		s.filter.capture.take()
 	}
+	max = min(max, bufferSize)
+	if s.stage != nil {
+		s.stage.begin(s.key, stageChunk)
+		n, err = s.pass(&r, func() ([]byte, error) { return s.stage.read(fd, max) })
+		s.commit()
+		return n, err
+	}
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
+	return s.pass(&r, func() ([]byte, error) {
+		n, err := readPipe(fd, buf[:max])
+		return buf[:n], err
+	})
+}
+
+// pass takes one chunk through the filters, or the end of the output, unless a slow target has not even taken what it got before. read returns as
+// readPipe does.
+func (s *Stream) pass(r *route, read func() ([]byte, error)) (n int, err error) {
 	if len(s.held) > 0 {
-		if t == nil {
+		if r.target == nil {
 			s.held = nil
-		} else if !s.put(t, s.held, r.limits()) {
+		} else if !s.put(r.target, s.held, r.limits()) {
 			return 0, unix.EAGAIN
 		}
 	}
-	s.adopt(&r)
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
-	n, err = readPipe(fd, buf[:min(max, bufferSize)])
-	if n > 0 {
-		s.chunk(&r, buf[:n])
+	s.adopt(r)
+	data, err := read()
+	if len(data) > 0 {
+		s.chunk(r, data)
 	} else if err == io.EOF {
-		s.finish(&r)
+		s.finish(r)
 	}
 	if len(s.held) > 0 {
-		return n, unix.EAGAIN
+		err = unix.EAGAIN
 	}
-	return n, err
+	return len(data), err
 }
 
 // bufferSize is the most that one read moves.
@@ -357,8 +400,13 @@ func (s *Stream) splice(t *target, fd, max int, lim limits) (n int, err error, h
 
 // put writes data or keeps it for later; false = the target is slow and holds the process back.
 func (s *Stream) put(t *target, data []byte, lim limits) bool {
+	data = data[s.stage.done(len(data)):]
+	if len(data) == 0 {
+		s.held = nil
+		return true
+	}
 	t.mu.Lock()
-	n, err := t.write(data, lim)
+	n, err := t.write(data, lim, s.stage)
 	text := ""
 	if n == len(data) {
 		text = t.recovered()
@@ -375,6 +423,7 @@ func (s *Stream) put(t *target, data []byte, lim limits) bool {
 		return false
 	default:
 		s.drop(t, len(data)-n, err)
+		s.stage.wrote(len(data) - n)
 	}
 	s.held = nil
 	return true

@@ -50,6 +50,7 @@ type syslogWriter struct {
 	fd     int               // 0 = not connected
 	part   []byte            // an unfinished line
 	lost   int               // bytes dropped in the present burst
+	stage  *Stage            // of the stream; may be nil
 }
 
 // write sends the lines of a chunk.
@@ -72,7 +73,11 @@ func (w *syslogWriter) write(name string, data []byte) {
 		data = bytes.TrimRight(data, "\n")
 	}
 	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
+		if w.stage.wasSent() {
+			continue
+		}
 		w.send(name, line)
+		w.stage.sent()
 	}
 }
 

@@ -39,6 +39,7 @@ type target struct {
 	dev, ino uint64
 	opens    int   // writers between open and release
 	hold     int64 // no rotation below this size: an earlier attempt failed
+	cut      bool  // the next rotation may have been begun by an earlier daemon
 
 	lost    int64 // bytes dropped in the present burst
 	lostWhy error
@@ -209,8 +210,8 @@ func (t *target) splice(fd, max int, lim limits) (n int, err error, handled bool
 	}
 }
 
-// write appends p. It returns how much was taken; syscall.EAGAIN when the target takes no more now (a slow reader of a pipe).
-func (t *target) write(p []byte, lim limits) (n int, err error) {
+// write appends p. It returns how much was taken; syscall.EAGAIN when the target takes no more now (a slow reader of a pipe). stage may be nil.
+func (t *target) write(p []byte, lim limits, stage *Stage) (n int, err error) {
 	if err := t.open(false); err != nil {
 		return 0, err
 	}
@@ -219,6 +220,7 @@ func (t *target) write(p []byte, lim limits) (n int, err error) {
 		if off, err = t.size(); err != nil {
 			return 0, err
 		}
+		stage.announce(t, off, len(p))
 	}
 	for n < len(p) {
 		var m int
@@ -238,6 +240,7 @@ func (t *target) write(p []byte, lim limits) (n int, err error) {
 		}
 		n += m
 	}
+	stage.wrote(n) // before a rotation, which moves the file
 	if n > 0 {
 		t.wake()
 	}
@@ -259,7 +262,7 @@ func (t *target) rotate(size int64, lim limits) error {
 	if lim.maxBytes <= 0 || size < lim.maxBytes || size < t.hold || !t.rotatable() {
 		return nil
 	}
-	for i := lim.backups - 1; i > 0; i-- {
+	for i := t.shifted(lim.backups) - 1; i > 0; i-- {
 		from, to := fmt.Sprintf("%s.%d", t.path, i), fmt.Sprintf("%s.%d", t.path, i+1)
 		if err := os.Rename(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return t.failRotation(size, lim, err)
@@ -271,7 +274,7 @@ func (t *target) rotate(size int64, lim limits) error {
 			return t.failRotation(size, lim, err)
 		}
 	}
-	t.hold = 0
+	t.hold, t.cut = 0, false
 	t.closeDescriptor()
 	if lim.backups <= 0 {
 		t.announceTruncation()
@@ -280,6 +283,17 @@ func (t *target) rotate(size int64, lim limits) error {
 		return &rotationError{fmt.Errorf("cannot rotate log %s: %w", t.path, err)} // the next write opens it
 	}
 	return nil
+}
+
+// shifted returns which backup is the last one that a rotation overwrites or makes. That of an interrupted rotation which is not there is where the
+// earlier daemon came to: going on from there, no older one is pushed out twice.
+func (t *target) shifted(backups int) int {
+	for i := 1; t.cut && i < backups; i++ {
+		if _, err := os.Lstat(fmt.Sprintf("%s.%d", t.path, i)); errors.Is(err, fs.ErrNotExist) {
+			return i
+		}
+	}
+	return backups
 }
 
 func (t *target) failRotation(size int64, lim limits, err error) error {
@@ -337,12 +351,33 @@ func (t *target) begin() error {
 	return nil
 }
 
-// create opens the path, with a mode of its own if the file is not there yet.
-func (t *target) create(mode fs.FileMode) error {
+// join counts a writer in also when the path cannot be opened now: it is tried again at each write. The error is that of the opening.
+func (t *target) join() error {
+	err := t.begin()
+	if err != nil {
+		t.mu.Lock()
+		t.opens++
+		t.mu.Unlock()
+		return fmt.Errorf("cannot open log: %w", err)
+	}
+	return nil
+}
+
+// resume finds out whether an earlier daemon may have begun to rotate the file and not ended it: one whose size says that it is time. The caller
+// has opened it.
+func (t *target) resume(lim limits) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	size, err := t.size()
+	t.cut = err == nil && lim.maxBytes > 0 && size >= lim.maxBytes
+}
+
+// create opens the path of an AUTO log, which is not there yet.
+func (t *target) create() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	usual := t.mode
-	t.mode = mode
+	t.mode = autoMode
 	defer func() { t.mode = usual }()
 	return t.open(false)
 }
