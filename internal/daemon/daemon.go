@@ -133,6 +133,7 @@ func New(opts Options) (*Daemon, error) {
 			return nil, errors.Join(err, h.Close())
 		}
 		d.booted.Do(func() {}) // by the daemon before
+		d.goOnWithOperations()
 		d.inbox.putWish(wish{do: func(core.Now) { d.goOn() }})
 		return d, nil
 	}

@@ -17,7 +17,7 @@ func TestAnswersPassAFlood(t *testing.T) {
 	for range outputMost / piece {
 		b.putOutput(heard{Input: core.Output{}}, piece, core.Now{})
 	}
-	b.putAnswer(core.ListenerOutput{Data: []byte("READY\n")})
+	b.putAnswer(heard{Input: core.ListenerOutput{Data: []byte("READY\n")}})
 	answers, events, _ := b.take(true)
 	more := b.leave()
 	if len(answers) != 1 {
