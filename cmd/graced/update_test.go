@@ -744,7 +744,8 @@ func TestOtherDaemon(t *testing.T) {
 	s.foreground("-s")
 	s.logs("entered RUNNING state", 2)
 	r := &rig{t: t, dir: s.dir, bin: bin}
-	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"ops"}, {"attach", "op-1"}, {"wait", "op-1"}, {"cancel", "op-1"}, {"update", "--plan", "00000000"}, {"update", "--dry-run"}} {
+	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"ops"}, {"attach", "op-1"}, {"wait", "op-1"}, {"cancel", "op-1"}, {"update", "--plan", "00000000"}, {"update", "--dry-run"},
+		{"add", "a", "--dry-run"}, {"reload", "--dry-run"}, {"hold", "a", "--dry-run"}} {
 		r.gracectl(1, args, "is no graced: it has neither plans nor operations")
 	}
 	s.conf(ctl + "[program:a]\ncommand=/bin/sleep 2000\nstartsecs=0\n[program:new]\ncommand=/bin/sleep 1000\nstartsecs=0\n")

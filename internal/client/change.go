@@ -24,6 +24,13 @@ func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	return out, err
 }
 
+// Preview implements control.Change.
+func (c *Client) Preview(ctx context.Context, req control.PreviewRequest) (control.Preview, error) {
+	var out control.Preview
+	err := c.ask(ctx, "POST", "preview", req, &out)
+	return out, err
+}
+
 // Update implements control.Change. Who asks is what the daemon sees of the connection.
 func (c *Client) Update(ctx context.Context, req control.UpdateRequest) (control.Operation, error) {
 	var out control.Operation

@@ -141,6 +141,9 @@ func TestService(t *testing.T) {
 			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}})
 		},
 			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File:})"},
+		{"Preview", func(c *Client) (any, error) {
+			return c.Preview(background, control.PreviewRequest{Verb: "add", Name: "g"})
+		}, control.Preview{Group: "g", Start: []string{"g:p"}}, "Preview({Verb:add Name:g})"},
 		{"Update", func(c *Client) (any, error) { return c.Update(background, control.UpdateRequest{Plan: "1"}) }, op, ""},
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})

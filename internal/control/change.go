@@ -10,6 +10,8 @@ import (
 type Change interface {
 	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
+	// Preview tells what another verb would do and changes nothing. The faults are those of the verb.
+	Preview(ctx context.Context, req PreviewRequest) (Preview, error)
 	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
 	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)

@@ -40,18 +40,13 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 		return nil, c.misused("which processes? Names, or group:*")
 	}
 	a := &marksAnswer{Verb: c.verb, Marks: []markRecord{}}
-	if c.dryRun {
-		units, err := s.chosen(ctx, server, c, c.words)
-		if err != nil {
-			return nil, err
-		}
-		would := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
-		for _, p := range members(units) {
-			act{done: map[string]string{"hold": "held", "disable": "disabled", "enable": "enabled"}[c.verb]}.would(c, p, would)
-		}
-		return would, nil
-	}
 	names, err := s.markNames(ctx, server, c)
+	if c.dryRun && err == nil {
+		if _, err := server.Standing(ctx); fault(err) == control.UnknownMethod {
+			return nil, s.notOurs()
+		}
+		return wouldMark(c, names), nil
+	}
 	if err != nil {
 		return a, err
 	}

@@ -75,9 +75,10 @@ func (d *daemon) Close() error { d.closed++; return nil }
 
 // changes is what a graced says to plans and operations. An operation tells its events in two parts.
 type changes struct {
-	plan control.Plan
-	op   control.Operation
-	why  control.Why
+	plan    control.Plan
+	preview control.Preview
+	op      control.Operation
+	why     control.Why
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -92,6 +93,13 @@ func (d *daemon) Plan(_ context.Context, req control.PlanRequest) (control.Plan,
 		return control.Plan{}, err
 	}
 	return d.changes.plan, nil
+}
+
+func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	if err := d.changed("Preview", req.Verb, req.Name); err != nil {
+		return control.Preview{}, err
+	}
+	return d.changes.preview, nil
 }
 
 func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {

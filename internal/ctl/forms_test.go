@@ -117,6 +117,12 @@ func withChanges(f *fixture) {
 	}
 }
 
+// withPreview makes the daemon a graced that tells what verbs would do.
+func withPreview(f *fixture) {
+	withChanges(f)
+	f.d.changes.preview = control.Preview{Group: "web", Start: []string{"web:web_2"}, Add: []string{"web:web_3"}, Stop: []string{"web:web_1"}, Remove: []string{"web:web_1"}}
+}
+
 // group is what a plan says of a group, with every list there is.
 func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
@@ -192,6 +198,13 @@ func TestForms(t *testing.T) {
 		{line: "enable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo:solo"},
 		{line: "enable solo --dry-run", setup: withChanges, schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo --dry-run", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "signal HUP web:web_0 web:web_1 --dry-run", schema: "results", records: 2, record: "result", names: "web:web_0"},
+		{line: "add new --dry-run", setup: withPreview, schema: "groups", records: 1, record: "group_result", names: "new:*"},
+		{line: "add new --dry-run", failed: "E306", schema: "groups", records: 1, record: "groups"},
+		{line: "remove web --dry-run", setup: withPreview, schema: "groups", records: 1, record: "group_result", names: "web:*"},
+		{line: "grace_update web --dry-run", setup: withPreview, schema: "grace_update", records: 4, record: "grace_step", names: "web:web_2 web:web_3 web:web_1"},
+		{line: "reload --dry-run", setup: withPreview, schema: "daemon", records: 1, record: "daemon"},
+		{line: "shutdown --dry-run", schema: "daemon", records: 1, record: "daemon"},
 		{line: "history", setup: withChanges, schema: "history", records: 2, record: "generation", names: "r1 r2"},
 		{line: "history r2", setup: withChanges, schema: "history_diff", records: 2, record: "generation_change", names: "web:web_0 db:*"},
 		{line: "history r9", setup: func(f *fixture) {

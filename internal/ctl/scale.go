@@ -114,7 +114,7 @@ func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (forma
 		}
 		for _, p := range would.Programs {
 			if asks && p.After == 0 && p.Before > 0 && !s.agrees(ctx, fmt.Sprintf("stop %s of %s and keep the empty group? [y/N] ", count(p.Before, "process"), p.Program)) {
-				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+				return &doneAnswer{Verb: c.verb, Done: "declined", text: "nothing was done"}, nil
 			}
 		}
 		if c.write && !isLocal(s.ServerURL) {

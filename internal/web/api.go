@@ -43,6 +43,11 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 			}
 			answer(w)(h.svc.Plan(r.Context(), req))
 		}
+	case path == "preview":
+		var req control.PreviewRequest
+		if decode(w, r, &req) {
+			answer(w)(h.svc.Preview(r.Context(), req))
+		}
 	case path == "update":
 		var req control.UpdateRequest
 		if decode(w, r, &req) {

@@ -183,6 +183,11 @@ func (f *Fake) Plan(_ context.Context, req control.PlanRequest) (control.Plan, e
 	return ask[control.Plan](f, "Plan", req)
 }
 
+// Preview implements control.Service.
+func (f *Fake) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	return ask[control.Preview](f, "Preview", req)
+}
+
 // Update implements control.Service.
 func (f *Fake) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
 	return ask[control.Operation](f, "Update", req)
