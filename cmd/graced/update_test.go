@@ -518,12 +518,15 @@ func TestBrokenFiles(t *testing.T) {
 	r := newRig(t, good)
 	r.gracectl(0, []string{"plan", "--exit-code"}, "nothing to do")
 	pid := r.runs("a", process.Running).PID
-	r.write(good + "[program:b]\ncommand=/bin/sleep 1000\nnumprocs=many\n")
-	line := strings.Count(r.read("s.conf"), "\n")
+	r.write(good + "[program:b]\ncommand=/bin/sleep 1000\nnumprocs=many\n[program:c]\ncommand=/bin/sleep 1000\nautorestart=sometimes\n")
+	line := strings.Count(r.read("s.conf"), "\n") - 3
 	place := fmt.Sprintf("%s:%d: [program:b] ", r.path("s.conf"), line)
-	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"plan", "-o", "json"}, {"update"}, {"update", "-y", "a"}, {"update", "--dry-run"}, {"plan", "-f", r.path("s.conf")}} {
-		r.gracectl(1, args, place, "invalid literal for int() with base 10: 'many'")
+	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"update"}, {"update", "-y", "a"}, {"update", "--dry-run"}, {"plan", "-f", r.path("s.conf")}, {"reread"}, {"grace_update", "a"},
+		{"reload"}, {"reload", "--dry-run"}, {"scale", "a=2"}} {
+		r.gracectl(1, args, "error[E308]: the configuration files are broken\n  nothing has been changed; the daemon keeps its configuration\n\n", `error[E111]: "many"`,
+			fmt.Sprintf("--> %s:%d:10\n", r.path("s.conf"), line), "numprocs=many\n    |          ^^^^", `error[E110]: "sometimes"`, "1 file, 3 programs: 2 errors, ")
 	}
+	r.gracectl(1, []string{"plan", "-o", "json"}, place, "invalid literal for int() with base 10: 'many'", `"findings":[{"severity":"`, `"code":"E110"`)
 	if out, code := r.ctl("supervisorctl", "update"); code != 1 || strings.Contains(out, place) || !strings.HasPrefix(out, "ERROR: CANT_REREAD: ") {
 		t.Errorf("supervisorctl update: exit %d %q", code, out)
 	}

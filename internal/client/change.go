@@ -24,6 +24,13 @@ func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	return out, err
 }
 
+// Findings implements control.Change.
+func (c *Client) Findings(ctx context.Context, file string) (control.Findings, error) {
+	var out control.Findings
+	err := c.ask(ctx, "GET", "check?file="+url.QueryEscape(file), nil, &out)
+	return out, err
+}
+
 // Preview implements control.Change.
 func (c *Client) Preview(ctx context.Context, req control.PreviewRequest) (control.Preview, error) {
 	var out control.Preview

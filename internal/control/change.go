@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -10,6 +11,8 @@ import (
 type Change interface {
 	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
+	// Findings checks the daemon's files, or with an absolute name another main file, for what is wrong with them.
+	Findings(ctx context.Context, file string) (Findings, error)
 	// Preview tells what another verb would do and changes nothing. The faults are those of the verb.
 	Preview(ctx context.Context, req PreviewRequest) (Preview, error)
 	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
@@ -34,6 +37,13 @@ const StalePlan Code = 231
 type PlanRequest struct {
 	Groups []string `json:"groups,omitempty"` // nil = all
 	File   string   `json:"file,omitempty"`   // another main file, absolute; "" = the daemon's own
+}
+
+// Findings is everything that a check has found in configuration files. Passwords and secrets are not in it.
+type Findings struct {
+	Errors int             `json:"errors"`   // how many keep the files from being loaded
+	List   json.RawMessage `json:"findings"` // as in the schema graced.check/v1
+	Text   string          `json:"text"`     // the same for people, each with the lines that it is about
 }
 
 // UpdateRequest says what to update. With Plan, the identifier of a plan that the daemon has shown, exactly that is done or nothing.

@@ -75,10 +75,11 @@ func (d *daemon) Close() error { d.closed++; return nil }
 
 // changes is what a graced says to plans and operations. An operation tells its events in two parts.
 type changes struct {
-	plan    control.Plan
-	preview control.Preview
-	op      control.Operation
-	why     control.Why
+	plan     control.Plan
+	preview  control.Preview
+	findings control.Findings
+	op       control.Operation
+	why      control.Why
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -93,6 +94,13 @@ func (d *daemon) Plan(_ context.Context, req control.PlanRequest) (control.Plan,
 		return control.Plan{}, err
 	}
 	return d.changes.plan, nil
+}
+
+func (d *daemon) Findings(_ context.Context, file string) (control.Findings, error) {
+	if err := d.changed("Findings", file); err != nil {
+		return control.Findings{}, err
+	}
+	return d.changes.findings, nil
 }
 
 func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {

@@ -222,6 +222,12 @@ func TestForms(t *testing.T) {
 		{line: "version", schema: "version", records: 1, record: "version"},
 		{line: "version", failed: "E301", setup: func(f *fixture) { f.d.errs["Daemon"] = connectionError(syscall.ENOENT) }},
 		{line: "reread", failed: "E308", setup: func(f *fixture) { f.d.errs["Reread"] = bad(control.CantReread, "no") }},
+		{line: "plan", failed: "E308", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Plan"] = bad(control.CantReread, "no")
+			f.d.changes.findings = control.Findings{Errors: 1, List: []byte(`[{"severity":"error","code":"E110","file":"/s.conf","line":3,"col":1,"end_col":4,"label":"","section":"","option":"",` +
+				`"title":"bad","notes":[],"related":[]}]`)}
+		}},
 		{line: "stop x --nope", failed: "E312"},
 	}
 	seen, verbs := map[string]bool{}, map[string]bool{}

@@ -125,16 +125,21 @@ func (c *call) targets() []string {
 	return names
 }
 
+// otherFile is the absolute name of the file that -f names, "" without it.
+func (c *call) otherFile() (string, error) {
+	if c.file == "" {
+		return "", nil
+	}
+	return filepath.Abs(c.file)
+}
+
 // answerPlan shows what an update would do.
 func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
-	req := control.PlanRequest{Groups: c.targets(), File: c.file}
-	if req.File != "" {
-		abs, err := filepath.Abs(req.File)
-		if err != nil {
-			return nil, err
-		}
-		req.File = abs
+	file, err := c.otherFile()
+	if err != nil {
+		return nil, err
 	}
+	req := control.PlanRequest{Groups: c.targets(), File: file}
 	p, err := server.Plan(ctx, req)
 	if err != nil {
 		return nil, s.changeProblem(ctx, server, err)
@@ -169,7 +174,7 @@ func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req cont
 		case fault(err) == control.CantReread:
 			if last != err.Error() {
 				last = err.Error()
-				c.Fail(s.problem(err, c))
+				c.Fail(s.problem(s.brokenFiles(ctx, server, c, err), c))
 			}
 		case err != nil:
 			return s.changeProblem(ctx, server, err)

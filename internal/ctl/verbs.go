@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/shlex"
@@ -154,6 +155,9 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 	answer, err := answered[c.verb](s, ctx, server, c)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) {
 		err = ctx.Err() // whatever the broken connection said
+	}
+	if fault(err) == control.CantReread {
+		err = s.brokenFiles(ctx, server, c, err)
 	}
 	return answer, err
 }

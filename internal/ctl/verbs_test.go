@@ -191,6 +191,16 @@ func TestGracectl(t *testing.T) {
 		{name: "reread of nothing", line: "reread", out: "No config updates to processes\n"},
 		{name: "reread of a broken file", line: "reread", setup: failing("Reread", bad(control.CantReread, "no good")), exit: 1,
 			err: "error[E308]: CANT_REREAD: no good\n  nothing has been changed; the daemon keeps its configuration\n"},
+		{name: "reread of a file in which a check finds all", line: "reread", exit: 1, calls: "Reread, Findings", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Reread"] = bad(control.CantReread, "no good")
+			f.d.changes.findings = control.Findings{Errors: 2, Text: "error[E110]: a\n\n2 errors\n"}
+		}, err: "error[E308]: the configuration files are broken\n  nothing has been changed; the daemon keeps its configuration\n\nerror[E110]: a\n\n2 errors\n"},
+		{name: "reread that is refused for something else", line: "reread", exit: 1, setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Reread"] = bad(control.CantReread, "no good")
+			f.d.changes.findings = control.Findings{Text: "no errors\n"}
+		}, err: "error[E308]: CANT_REREAD: no good\n  nothing has been changed; the daemon keeps its configuration\n"},
 		{name: "add", line: "add new web", setup: failing("AddGroup web", bad(control.AlreadyAdded, "")), out: "new: added process group\nweb: already active\n"},
 		{name: "add of nothing", line: "add", err: "error[E312]: add: which groups?\n", exit: 2},
 		{name: "add of a typing error", line: "add solu", err: "error[E311]: no group \"solu\"\n  did you mean solo?\n", exit: 1,

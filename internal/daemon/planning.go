@@ -125,6 +125,18 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	return out, nil
 }
 
+// Findings implements control.Change.
+func (d *Daemon) Findings(_ context.Context, file string) (control.Findings, error) {
+	if d.opts.Check == nil {
+		return control.Findings{}, control.Fault(control.UnknownMethod, "check")
+	}
+	found, err := d.opts.Check(file)
+	if err != nil {
+		return control.Findings{}, cantReread(err)
+	}
+	return found, nil
+}
+
 // showPlan puts a plan into the shape that users see.
 func showPlan(u plan.Update, active plan.Manifest, c *config.Config) control.Plan {
 	out := control.Plan{

@@ -16,39 +16,37 @@ import (
 func (d *Daemon) Preview(ctx context.Context, req control.PreviewRequest) (control.Preview, error) {
 	none := func() []string { return []string{} }
 	out := control.Preview{Start: none(), Add: none(), Stop: none(), Remove: none()}
-	var look func() error // in the loop
+	var c *config.Config
+	var err error
+	var look func() // in the loop
 	switch req.Verb {
 	case "add":
-		look = func() error { return d.previewAdd(req.Name, &out) }
+		look = func() { err = d.previewAdd(req.Name, &out) }
 	case "remove":
-		look = func() error { return d.previewRemove(req.Name, &out) }
+		look = func() { err = d.previewRemove(req.Name, &out) }
 	case "signal":
 		if _, err := config.ParseSignal(req.Name); err != nil {
 			return out, control.Fault(control.BadSignal, req.Name)
 		}
 		return out, nil
 	case "grace_update":
-		c, err := d.load()
-		if err != nil {
-			return out, err
-		}
-		look = func() error { return d.previewGrace(c, req.Name, &out) }
+		c, err = d.load()
+		look = func() { err = d.previewGrace(c, req.Name, &out) }
 	case "reload":
-		c, err := d.restartable()
-		if err != nil {
-			return out, err
-		}
-		look = func() error { d.previewRestart(c, &out); return nil }
+		c, err = d.restartable()
+		look = func() { d.previewRestart(c, &out) }
 	default:
-		return out, control.Fault(control.IncorrectParameters, "verb "+strconv.Quote(req.Verb)+" is none of add, remove, grace_update, signal, reload")
+		err = control.Fault(control.IncorrectParameters, "verb "+strconv.Quote(req.Verb)+" is none of add, remove, grace_update, signal, reload")
 	}
-	var err error
+	if err != nil {
+		return out, err
+	}
 	ok := d.do(ctx, func(core.Now) {
 		if _, quitting := d.loop.core.Quitting(); quitting {
 			err = control.Fault(control.ShutdownState, "")
 			return
 		}
-		err = look()
+		look()
 	})
 	if !ok {
 		return out, gone(ctx)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func TestPreview(t *testing.T) {
 		}
 		w.write("[program:web]\n")
 		for _, verb := range []string{"reload", "grace_update"} {
-			if _, err := w.d.Preview(ctx, control.PreviewRequest{Verb: verb, Name: "web"}); err == nil || err.(*control.Error).Code != control.CantReread {
+			if _, err := w.d.Preview(ctx, control.PreviewRequest{Verb: verb, Name: "web"}); faultOf(err) != control.CantReread {
 				t.Errorf("%s of broken files: %v", verb, err)
 			}
 		}
@@ -83,8 +84,17 @@ func TestPreviewQuitting(t *testing.T) {
 		if err := w.d.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.d.Preview(ctx, control.PreviewRequest{Verb: "remove", Name: "web"}); err == nil || err.(*control.Error).Code != control.ShutdownState {
+		if _, err := w.d.Preview(ctx, control.PreviewRequest{Verb: "remove", Name: "web"}); faultOf(err) != control.ShutdownState {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// faultOf returns the number of a fault, 0 of anything else.
+func faultOf(err error) control.Code {
+	var fault *control.Error
+	if errors.As(err, &fault) {
+		return fault.Code
+	}
+	return 0
 }

@@ -37,11 +37,14 @@ func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 	case path == "plan":
 		var req control.PlanRequest
 		if decode(w, r, &req) {
-			if req.File != "" && !own(r) { // the daemon reads it with its own rights
-				problem(w, http.StatusForbidden, control.Fault(control.Failed, "another file is compared for the daemon's own user and root alone, on its unix socket"))
+			if !mayRead(w, r, req.File) {
 				return
 			}
 			answer(w)(h.svc.Plan(r.Context(), req))
+		}
+	case path == "check" && r.Method == http.MethodGet:
+		if file := r.URL.Query().Get("file"); mayRead(w, r, file) {
+			answer(w)(h.svc.Findings(r.Context(), file))
 		}
 	case path == "preview":
 		var req control.PreviewRequest
@@ -217,6 +220,16 @@ func own(r *http.Request) bool {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	cred := peer(c)
 	return cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+}
+
+// mayRead reports whether a request may name a file that the daemon reads with its own rights; "" names none. It reports false after it has
+// answered for itself.
+func mayRead(w http.ResponseWriter, r *http.Request, file string) bool {
+	if file == "" || own(r) {
+		return true
+	}
+	problem(w, http.StatusForbidden, control.Fault(control.Failed, "another file is read for the daemon's own user and root alone, on its unix socket"))
+	return false
 }
 
 // peer returns who is at the other end of a unix socket; nil for other connections.
