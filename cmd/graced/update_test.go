@@ -659,7 +659,7 @@ func TestPlanWatch(t *testing.T) {
 	sees(out, "numprocs   1 -> 2")
 	sees(otherOut, "numprocs   1 -> 5")
 	r.put("s.conf", strings.Replace(text, "numprocs=1", "numprocs=x", 1))
-	sees(out, "invalid literal for int() with base 10: 'x'")
+	sees(out, `"x" is not a value of numprocs`)
 	r.put("s.conf", strings.Replace(text, "numprocs=1", "numprocs=3", 1))
 	sees(out, "numprocs   1 -> 3")
 	r.must(stop.Process.Signal(syscall.SIGINT))

@@ -9,7 +9,8 @@ import (
 // Change shows what an update would do, and does it. Updates are operations: they go on whoever watches, and of two that have to do with one
 // process the later waits for the earlier.
 type Change interface {
-	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has.
+	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has and for a
+	// generation ("r7") that is not kept.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
 	// Findings checks the daemon's files, or with an absolute name another main file, for what is wrong with them.
 	Findings(ctx context.Context, file string) (Findings, error)
@@ -37,6 +38,7 @@ const StalePlan Code = 231
 type PlanRequest struct {
 	Groups []string `json:"groups,omitempty"` // nil = all
 	File   string   `json:"file,omitempty"`   // another main file, absolute; "" = the daemon's own
+	Since  int      `json:"since,omitempty"`  // compare this generation with the files in place of what runs; 0 = what runs
 }
 
 // Findings is everything that a check has found in configuration files. Passwords and secrets are not in it.
@@ -69,6 +71,7 @@ type Plan struct {
 	Notes  []PlanNote  `json:"warnings"`
 
 	Overrides []Override `json:"overrides"`
+	Since     int        `json:"since,omitempty"` // as in the request
 }
 
 // Empty reports whether there is nothing to do.
@@ -102,10 +105,20 @@ type PlanGroup struct {
 	Add       []string       `json:"add"` // without a start: autostart=false
 	Untouched []string       `json:"untouched"`
 	Held      []string       `json:"held"` // of the untouched: those that would change if they were not held
+	// Reasons say why something happens to a process, or why nothing does to one that is held.
+	Reasons []PlanReason `json:"reasons"`
 	// Estimate is about how long it takes, in seconds: the sum of startsecs along the longest line of starts. How long a process takes to stop is
 	// not known; StopMost is the most that it is given.
 	Estimate float64 `json:"estimate_s"`
 	StopMost float64 `json:"stop_most_s"`
+}
+
+// PlanReason is why something happens to a process, on one line, with the place in the files that is behind it.
+type PlanReason struct {
+	Process string `json:"process"`
+	Reason  string `json:"reason"` // "command changed (/etc/x.conf:12): needs a restart"
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
 }
 
 // Renaming is a process that goes on under another name.

@@ -128,6 +128,7 @@ func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
 		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
+		Reasons: []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
 		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
 		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
 	}
@@ -173,6 +174,12 @@ func TestForms(t *testing.T) {
 		{line: "update", setup: withDiff, schema: "groups", records: 5, record: "group_result", names: "old:* web:* new:*"},
 		{line: "update", schema: "groups", records: 1, record: "groups"},
 		{line: "plan", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan --since r3", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan --since r9", failed: "E318", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Plan"] = bad(control.BadName, "r9")
+		}},
+		{line: "plan --since now", failed: "E312"},
 		{line: "plan", schema: "", failed: "E306"},
 		{line: "update --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
 		{line: "update -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},

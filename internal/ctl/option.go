@@ -32,6 +32,7 @@ var verbOptions = []optionInfo{
 	{long: "exit-code", brief: "exit 3 when a process that is shown is not running", verbs: []string{"status"}},
 	{long: "exit-code", brief: "exit 2 when there is something to do", verbs: []string{"plan"}},
 	{short: "f", long: "file", arg: "FILE", brief: "compare another file with what runs", verbs: []string{"plan"}},
+	{long: "since", arg: "rN", brief: "compare a generation of history with the files, in place of what runs", verbs: []string{"plan"}},
 	{long: "diff", brief: "show the settings that change as a diff", verbs: []string{"plan"}},
 	{long: "watch", brief: "plan again whenever a file changes, until Ctrl-C", verbs: []string{"plan"}},
 	{long: "plan", arg: "ID", brief: "do what this plan showed, or nothing", verbs: []string{"update"}},

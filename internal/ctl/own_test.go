@@ -18,7 +18,9 @@ func TestPlanText(t *testing.T) {
 		Groups: []control.PlanGroup{
 			{Name: "web", Action: "change", Start: []string{"web:web_4"}, Untouched: []string{"web:web_0"}, Changes: []control.OptionChange{
 				{Option: "stopwaitsecs", Old: "10", New: "20", Class: "live", File: "/etc/s/conf.d/web.conf", Line: 9, Processes: []string{"web:web_0", "web:web_1"}},
-				{Option: "numprocs", Old: "4", New: "5", Class: "identity", File: "/etc/s/conf.d/web.conf", Line: 3}}},
+				{Option: "numprocs", Old: "4", New: "5", Class: "identity", File: "/etc/s/conf.d/web.conf", Line: 3}},
+				Reasons: []control.PlanReason{{Process: "web:web_4", Reason: "new: numprocs 4 -> 5 (/etc/s/conf.d/web.conf:3)", File: "/etc/s/conf.d/web.conf", Line: 3},
+					{Process: "web:web_0", Reason: "same"}, {Process: "web:web_1", Reason: "same"}, {Process: "web:web_2", Reason: "same"}, {Process: "web:web_3", Reason: "same"}}},
 			{Name: "api", Action: "change", Replace: []string{"api:api_0", "api:api_1"}, Estimate: 4, Changes: []control.OptionChange{
 				{Option: "environment", Variable: "TOKEN", Old: "•••", New: "•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
 			{Name: "ears", Action: "replace", Stop: []string{"ears:e"}, StopMost: 10, Start: []string{"ears:e"}},
@@ -35,6 +37,8 @@ func TestPlanText(t *testing.T) {
   ~ web       1 setting live, 1 process started, 1 untouched
       stopwaitsecs   10 -> 20   live (web_0 web_1)   conf.d/web.conf:9
       numprocs       4 -> 5                          conf.d/web.conf:3
+      web_4                          new: numprocs 4 -> 5 (conf.d/web.conf:3)
+      web_0 web_1 web_2 and 1 more   same
   r api       2 processes replaced, one at a time, about 4 s besides the stops
       environment TOKEN   ••• -> ••• (hidden)   respawn
       directory           "" -> /tmp            respawn
@@ -53,6 +57,17 @@ func TestPlanText(t *testing.T) {
 `
 	if got := planText(p, "/etc/s", false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, c := range []struct {
+		groups []control.PlanGroup
+		want   string
+	}{
+		{nil, "changes from r3 to s.conf\n\n  the files say what r3 said\n"},
+		{[]control.PlanGroup{{Name: "cron", Action: "remove"}}, "changes from r3 to s.conf\n\n  - cron      removed\n\n  what an update from there would do; what one would do now: gracectl plan\n"},
+	} {
+		if got := planText(control.Plan{Since: 3, Files: p.Files[:1], Groups: c.groups}, "/etc/s", false); got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
 	}
 }
 

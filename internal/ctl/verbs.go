@@ -35,6 +35,7 @@ type call struct {
 	states   []process.State // only processes in one of these; nil = all
 	exitCode bool            // status: exit 3 when something does not run; plan: exit 2 when there is something to do
 	file     string          // plan: another main file
+	since    int             // plan: compare this generation in place of what runs
 	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
@@ -268,6 +269,10 @@ func (c *call) set(o option) error {
 		c.exitCode = true
 	case "-f", "--file":
 		c.file = o.arg
+	case "--since":
+		if c.since = parseRev(o.arg); c.since == 0 {
+			return c.misused("--since takes a generation of history, such as r3, and got " + quote(o.arg))
+		}
 	case "--diff":
 		c.diff = true
 	case "--watch":

@@ -53,7 +53,11 @@ func (p *plans) groups(id string) (groups []string, ok bool) {
 
 // planUpdate plans the update of groups, nil being all, to what the files say. It runs in the loop.
 func (d *Daemon) planUpdate(c *config.Config, groups []string) (plan.Update, error) {
-	manifest := d.loop.core.Manifest()
+	return planFrom(d.loop.core.Manifest(), c, groups)
+}
+
+// planFrom plans what makes groups of a manifest those of the files.
+func planFrom(manifest plan.Manifest, c *config.Config, groups []string) (plan.Update, error) {
 	for _, name := range groups {
 		_, active := manifest.Group(name)
 		if !active && !slices.ContainsFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == name }) {
@@ -102,27 +106,45 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if err != nil {
 		return control.Plan{}, cantReread(err)
 	}
-	var u plan.Update
 	var manifest plan.Manifest
-	ok := d.do(ctx, func(core.Now) {
-		manifest = d.loop.core.Manifest()
-		u, err = d.planUpdate(c, req.Groups)
-	})
-	switch {
-	case !ok:
+	if req.Since != 0 {
+		if manifest, err = d.manifestOf(req.Since); err != nil {
+			return control.Plan{}, err
+		}
+	} else if !d.do(ctx, func(core.Now) { manifest = d.loop.core.Manifest() }) {
 		return control.Plan{}, gone(ctx)
-	case err != nil:
+	}
+	u, err := planFrom(manifest, c, req.Groups)
+	if err != nil {
 		return control.Plan{}, err
+	}
+	out := showPlan(u, manifest, c)
+	out.Since = req.Since
+	if req.Since != 0 {
+		return out, nil
 	}
 	if req.File == "" { // an update reads the daemon's own files
 		d.plans.remember(u.ID(), req.Groups)
 	}
-	out := showPlan(u, manifest, c)
 	if req.File == "" {
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
 	}
 	out.Overrides = d.overrides(file)
 	return out, nil
+}
+
+// manifestOf returns a generation as if it ran.
+func (d *Daemon) manifestOf(rev int) (plan.Manifest, error) {
+	d.noteBoot()
+	g, err := d.state.read().Generation(rev)
+	if err != nil {
+		return plan.Manifest{}, control.Fault(control.BadName, "r"+strconv.Itoa(rev))
+	}
+	var m plan.Manifest
+	for _, spec := range g.Groups {
+		m.Groups = append(m.Groups, plan.Group{GroupSpec: spec})
+	}
+	return m, nil
 }
 
 // Findings implements control.Change.
@@ -259,24 +281,19 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 		}
 	}
 	g.Changes = append(g.Changes, rows.list(stay+len(g.Rename))...)
+	g.Reasons = reasons(p, active, c)
 	return g
 }
 
 // countChanges tells of each program how many processes it has, where that number changes.
 func countChanges(active, desired process.GroupSpec, c *config.Config) []control.OptionChange {
 	var programs []string
-	before, after := map[string]int{}, map[string]int{}
-	for _, s := range active.Processes {
-		before[s.Program]++
-	}
 	for _, s := range slices.Concat(active.Processes, desired.Processes) {
 		if !slices.Contains(programs, s.Program) {
 			programs = append(programs, s.Program)
 		}
 	}
-	for _, s := range desired.Processes {
-		after[s.Program]++
-	}
+	before, after := programCounts(active), programCounts(desired)
 	var out []control.OptionChange
 	for _, name := range programs {
 		if before[name] == after[name] || before[name] == 0 || after[name] == 0 {
@@ -285,6 +302,15 @@ func countChanges(active, desired process.GroupSpec, c *config.Config) []control
 		out = append(out, showDifference(plan.Difference{
 			Option: "numprocs", Class: process.Identity, Old: strconv.Itoa(before[name]), New: strconv.Itoa(after[name]),
 		}, c.Place(name, "numprocs")))
+	}
+	return out
+}
+
+// programCounts tells how many processes each program has in a group.
+func programCounts(g process.GroupSpec) map[string]int {
+	out := map[string]int{}
+	for _, s := range g.Processes {
+		out[s.Program]++
 	}
 	return out
 }
