@@ -70,4 +70,6 @@ type Standing struct {
 	Overrides []Override `json:"overrides"` // numbers of processes that differ from the files'
 	Marks     []Marked   `json:"marks"`
 	Newer     []string   `json:"newer"` // files that have changed since they were read
+	// Restarts tells of each process, by "group:name", how often the daemon has started it by itself since somebody or an update has; without a name: never.
+	Restarts map[string]int `json:"restarts"`
 }

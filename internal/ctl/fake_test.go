@@ -77,6 +77,7 @@ func (d *daemon) Close() error { d.closed++; return nil }
 type changes struct {
 	plan     control.Plan
 	preview  control.Preview
+	standing control.Standing
 	findings control.Findings
 	op       control.Operation
 	why      control.Why
@@ -192,7 +193,7 @@ func (d *daemon) Standing(context.Context) (control.Standing, error) {
 	if err := d.changed("Standing"); err != nil {
 		return control.Standing{}, err
 	}
-	return control.Standing{}, nil
+	return d.changes.standing, nil
 }
 
 func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,6 +68,26 @@ func TestPlanText(t *testing.T) {
 	} {
 		if got := planText(control.Plan{Since: 3, Files: p.Files[:1], Groups: c.groups}, "/etc/s", false); got != c.want {
 			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+// TestCPUShare is the average since the start of a process.
+func TestCPUShare(t *testing.T) {
+	ten := 10.0
+	for _, c := range []struct {
+		uptime *float64
+		cpu    float64
+		want   string
+	}{{&ten, 1.2345, "12.3"}, {&ten, 20, "200"}, {new(float64), 0.5, "50"}, {nil, 1, "none"}} {
+		r := processRecord{Uptime: c.uptime}
+		r.use(procUsage{rss: 1, cpu: c.cpu})
+		got := "none"
+		if r.CPUShare != nil {
+			got = strconv.FormatFloat(*r.CPUShare, 'f', -1, 64)
+		}
+		if got != c.want || *r.CPU != c.cpu || *r.RSS != 1 {
+			t.Errorf("%v s of %v: %s %%, want %s", c.cpu, c.uptime, got, c.want)
 		}
 	}
 }

@@ -54,6 +54,10 @@ func TestGracectl(t *testing.T) {
 		calls      string // "" = not compared
 	}{
 		{name: "status", line: "status", setup: timed, out: shownTable + "2 running, 1 stopped, 1 fatal\n"},
+		{name: "status of a graced", line: "status solo sad", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.changes.standing.Restarts = map[string]int{"sad:sad": 3, "web:web_0": 9}
+		}, out: "NAME   STATE     PID   RESTARTS   NOTE\nsolo   RUNNING   100   0\nsad    FATAL     -     3          Exited too quickly (process log may have details)\n1 running, 1 fatal\n"},
 		{name: "nothing to show", line: "status", setup: func(f *fixture) { f.d.processes = nil }, out: "no processes\n"},
 		{name: "columns without facts are left out", line: "status solo", out: "NAME   STATE     PID\nsolo   RUNNING   100\n1 running\n"},
 		{name: "status of a state", line: "status --state stopped", out: "NAME        STATE     NOTE\nweb:web_1   STOPPED   Not started\n1 stopped\n"},
