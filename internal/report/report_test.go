@@ -121,6 +121,7 @@ func TestExplain(t *testing.T) {
 	for name, args := range map[string][]string{
 		"explain.txt": {"program.stopwaitsecs"}, "explain-priority.txt": {"priority"}, "explain-password.txt": {"unix_http_server.password"},
 		"explain.json": {"-o", "json", "stopwaitsecs"}, "explain-command.txt": {"command", "-c", "none.conf"},
+		"explain-numprocs.txt": {"numprocs"},
 	} {
 		out, err, code := run(c, "explain", args...)
 		if err != "" || code != 0 {
