@@ -78,6 +78,7 @@ type changes struct {
 	plan     control.Plan
 	preview  control.Preview
 	standing control.Standing
+	scaled   *control.ScaledProgram // in place of one of /s.conf
 	findings control.Findings
 	op       control.Operation
 	why      control.Why
@@ -137,6 +138,9 @@ func (d *daemon) Scale(_ context.Context, req control.ScaleRequest) (control.Sca
 	out := control.Scaling{Programs: []control.ScaledProgram{{
 		Program: "web", Before: 2, After: 3, InFile: 2, File: "/s.conf", Line: 3, Nums: []int{0, 1, 2}, Override: true, Start: []string{"web:web_2"}, Stop: []string{}, Leave: []string{},
 	}}}
+	if d.changes.scaled != nil {
+		out.Programs[0] = *d.changes.scaled
+	}
 	if !req.DryRun {
 		op := d.part(0)
 		out.Operation = &op

@@ -43,6 +43,7 @@ var verbOptions = []optionInfo{
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
 	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
+	{long: "force", brief: "with --write: also into a file whose mode lets nobody write", verbs: []string{"scale"}},
 }
 
 // optionsOf lists the options that a verb takes.

@@ -143,7 +143,7 @@ func TestWriteCount(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256([]byte(c.text))
-		_, _, err := writeCount(link, hex.EncodeToString(sum[:]), c.line, 5)
+		_, err := writeCount(link, hex.EncodeToString(sum[:]), c.line, 5, false)
 		got, _ := os.ReadFile(path)
 		if c.err != "" {
 			if err == nil || !strings.HasSuffix(err.Error(), c.err) || string(got) != c.text {
@@ -168,8 +168,53 @@ func TestWriteCountElsewhere(t *testing.T) {
 	if err := os.WriteFile(path, []byte("[program:a]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := writeCount(path, "00", 1, 5)
+	_, err := writeCount(path, "00", 1, 5, false)
 	if got, _ := os.ReadFile(path); err == nil || !strings.HasSuffix(err.Error(), "the file that the daemon has read") || string(got) != "[program:a]\n" {
 		t.Errorf("%v, %q", err, got)
+	}
+}
+
+// TestScaleWrites keeps all names of a file, and leaves one alone that nobody may write to.
+func TestScaleWrites(t *testing.T) {
+	const text, want = "[program:web]\nnumprocs=2\n", "[program:web]\nnumprocs=3\n"
+	sum := sha256.Sum256([]byte(text))
+	for _, c := range []struct {
+		line       string
+		mode       os.FileMode
+		link       bool
+		want       string
+		out, err   string // what they hold
+		exit       int
+		dontCalled string
+	}{
+		{"scale web=3 --write", 0o644, false, want, "   2 -numprocs=2\n   2 +numprocs=3\n", "", 1, ""}, // the operation of the fake fails by half
+		{"scale web=3 --write", 0o644, true, want, "written in place: the file has 2 names (hard links), and all of them have it\n", "", 1, ""},
+		{"scale web=3 --write", 0o440, false, text, "", "has the mode 0440: nobody may write to it\n  nothing was changed for the program it is about; --force writes it all the same\n", 1, "Scale web file"},
+		{"scale web=3 --write --force", 0o440, false, want, "   2 +numprocs=3\n", "", 1, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "s.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read := path
+		if c.link {
+			read += ".2"
+			if err := os.Link(path, read); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.scaled = &control.ScaledProgram{Program: "web", Before: 2, After: 3, InFile: 2, File: path, Line: 2, SHA256: hex.EncodeToString(sum[:])}
+		code := f.Run(t.Context(), strings.Fields(c.line))
+		got, _ := os.ReadFile(read)
+		calls := strings.Join(f.d.calls, ", ")
+		if string(got) != c.want || code != c.exit || !strings.Contains(f.out.String(), c.out) || !strings.Contains(f.err.String(), c.err) ||
+			c.dontCalled != "" && strings.Contains(calls, c.dontCalled) {
+			t.Errorf("%s of %v: exit %d, %q, calls %s\n%s%s", c.line, c.mode, code, got, calls, f.out, f.err)
+		}
 	}
 }

@@ -44,6 +44,7 @@ type call struct {
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
 	write    bool            // scale: into the file
+	force    bool            // scale: also where its mode lets nobody write
 	note     string          // hold, disable, enable: why
 
 	*format.Printer
@@ -291,6 +292,8 @@ func (c *call) set(o option) error {
 		c.lazy = true
 	case "--note":
 		c.note = o.arg
+	case "--force":
+		c.force = true
 	case "--write":
 		c.write = true
 	}
