@@ -28,7 +28,7 @@ func (o Option) Effect() string {
 	if o.In("supervisorctl") || o.In("ctlplugin") {
 		return "with the next command of the client"
 	}
-	if o.In("include") {
+	if o.In("include") || o.Name == "strict_config" {
 		return "when the files are read again"
 	}
 	return [...]string{
@@ -100,6 +100,7 @@ var Options = []Option{
 	{inGraced, "sigpipe", "ignore or default", "ignore", process.DaemonClass, "", "What programs start with for SIGPIPE."},
 	{inGraced, "update", "supervisor or minimal", "supervisor", process.DaemonClass, "", "Whether supervisorctl update restarts whole groups or only what has to restart."},
 	{inGraced, "statedir", "path, or none", "", process.DaemonClass, "", "The directory for what holds besides the files; without it one beside the main log."},
+	{inGraced, "strict_config", typeBool, "false", process.DaemonClass, "", "Whether sections and options that nothing reads keep the files from being loaded."},
 	{inGraced, "quirks", "names with commas between: " + strings.Join(slices.Sorted(maps.Keys((&Quirks{}).flags())), ", "), "", process.DaemonClass, "", "Behaviours of Supervisor to keep where graced has a better one."},
 
 	{inInclude, "files", "patterns with blanks between", "required", process.Live, "3.0", "The files that are read after the main file."},

@@ -319,6 +319,8 @@ func programCounts(g process.GroupSpec) map[string]int {
 func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
 	out := []control.PlanNote{}
 	was := d.opts.Config
+	graced := was.Graced
+	graced.StrictConfig = c.Graced.StrictConfig // a word to those who read the files
 	servers := func(list []config.Server) []config.Server {
 		list = slices.Clone(list)
 		for i := range list {
@@ -338,7 +340,7 @@ func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
 		same bool
 	}{
 		{"[supervisord]", reflect.DeepEqual(was.Supervisord, c.Supervisord)}, {"[unix_http_server] or [inet_http_server]", reflect.DeepEqual(servers(was.Servers), servers(c.Servers))},
-		{"[rpcinterface:x]", reflect.DeepEqual(plugins(was.RPCInterfaces), plugins(c.RPCInterfaces))}, {"[graced]", reflect.DeepEqual(was.Graced, c.Graced)},
+		{"[rpcinterface:x]", reflect.DeepEqual(plugins(was.RPCInterfaces), plugins(c.RPCInterfaces))}, {"[graced]", reflect.DeepEqual(graced, c.Graced)},
 	} {
 		if !part.same {
 			out = append(out, control.PlanNote{Code: "W181", File: c.Path, Message: part.name + " has changed: only a restart of the daemon takes it over (gracectl reload)"})
