@@ -79,6 +79,9 @@ func (s *Session) ownLine(ctx context.Context, line string) error {
 		return nil
 	}
 	if answered[verb] == nil {
+		if s.helped(verb, fields(arg)) {
+			return nil
+		}
 		return s.execute(ctx, line)
 	}
 	words, err := shlex.Split(arg)
@@ -100,6 +103,9 @@ func (s *Session) ownWords(ctx context.Context, args []string) error {
 func (s *Session) perform(ctx context.Context, verb string, words []string) error {
 	defer s.hangUp()
 	s.cached = nil
+	if s.helped(verb, words) {
+		return nil
+	}
 	c, err := s.parseCall(verb, words)
 	if err != nil {
 		c.Fail(s.problem(err, c))

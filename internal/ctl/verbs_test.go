@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -461,5 +462,32 @@ func TestColour(t *testing.T) {
 		"web:web_1   STOPPED   -     Not started\n1 running, 1 stopped\n"
 	if f.out.String() != want || f.err.String() != "\x1b[31merror[E310]:\x1b[0m no process \"nope\"\n" {
 		t.Errorf("stdout %q\nwant   %q\nstderr %q", f.out, want, f.err)
+	}
+}
+
+// TestVerbHelp: every verb tells with --help what "help VERB" tells, and asks no daemon.
+func TestVerbHelp(t *testing.T) {
+	for _, c := range append(allCommands(), command{name: "help"}) {
+		want := newFixture(t, Gracectl)
+		want.Run(t.Context(), []string{"help", c.name})
+		for _, words := range [][]string{{c.name, "--help"}, {c.name, "x", "--help", "y"}, {c.name + " --help"}} {
+			f := newFixture(t, Gracectl)
+			f.Check = func([]string, io.Writer, io.Writer) int { return 9 }
+			f.Explain = f.Check
+			if code := f.Run(t.Context(), words); code != 0 || f.out.String() != want.out.String() || f.err.Len() > 0 || len(f.d.calls) > 0 {
+				t.Errorf("%q: exit %d, calls %q\n%s%s\nwant\n%s", words, code, f.d.calls, f.out, f.err, want.out)
+			}
+		}
+		if !NeedsNoDaemon(Gracectl, []string{c.name, "--help"}) || NeedsNoDaemon(Supervisorctl, []string{c.name, "--help"}) {
+			t.Errorf("%s --help: whether a daemon is needed", c.name)
+		}
+	}
+	f := newFixture(t, Gracectl)
+	if f.Run(t.Context(), []string{"stop", "--", "--help"}); !strings.Contains(f.err.String(), "no process \"--help\"") {
+		t.Errorf("behind --: %s%s", f.out, f.err)
+	}
+	f = newFixture(t, Supervisorctl)
+	if f.Run(t.Context(), []string{"pid", "--help"}); strings.Contains(f.out.String(), "usage:") {
+		t.Errorf("supervisorctl: %s", f.out)
 	}
 }
