@@ -3,17 +3,19 @@ package report
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
-// variable is NAME=VALUE; no file is called so.
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+// isVariable reports whether a word is NAME=VALUE; no file is called so.
+func isVariable(word string) bool {
+	name, _, ok := strings.Cut(word, "=")
+	return ok && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+}
 
 // addEnvironment adds a variable, NAME=VALUE, or those of a file to the environment that %(ENV_NAME)s looks into. A file has one variable on a line,
 // as systemd's EnvironmentFile: quotes around a value are taken off, lines that begin with # or ; are remarks, "export " may stand before a name.
 func (c *Command) addEnvironment(word string) error {
-	if variable.MatchString(word) {
+	if isVariable(word) {
 		c.Machine.Environ = append(c.Machine.Environ, word)
 		return nil
 	}
@@ -30,7 +32,7 @@ func (c *Command) addEnvironment(word string) error {
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
-		if !variable.MatchString(line) {
+		if !isVariable(line) {
 			return fmt.Errorf("%s:%d is no NAME=VALUE", word, i+1)
 		}
 		name, value, _ := strings.Cut(line, "=")

@@ -19,7 +19,7 @@ func keepOwner(path string, of os.FileInfo) error {
 // names counts the names of a file.
 func names(of os.FileInfo) int {
 	if st, ok := of.Sys().(*syscall.Stat_t); ok {
-		return int(st.Nlink) //nolint:unconvert // its size is another on other systems
+		return int(st.Nlink)
 	}
 	return 1
 }
