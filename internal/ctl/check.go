@@ -13,7 +13,7 @@ type FileVerb func(args []string, out, err io.Writer) int
 // fileVerbs are gracectl's verbs about configuration files. They need no daemon.
 var fileVerbs = []command{
 	{
-		name: "check", args: "[--strict] [-o short|json|sarif] [--env FILE|NAME=VALUE] [--fix [--dry-run] [--force]] [file]",
+		name: "check", args: "[--fix] [-o short|json|sarif] [file]",
 		brief: "find everything that is wrong with a configuration file",
 	},
 	{
