@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/demo"
 	"github.com/graced/graced/internal/host"
@@ -98,6 +99,7 @@ func (e *usageError) Error() string { return e.text }
 // run is the daemon: it reads the command line and the files, and supervises until it is told to stop.
 func run(argv []string) int {
 	defaultActions()
+	childlog.Copies = host.Disabled("splice")
 	m, err := machine.New()
 	if err != nil {
 		return usage(argv[0], err)

@@ -77,7 +77,7 @@ func (s *supervisor) check(path string) (control.Findings, error) {
 		return out, err
 	}
 	err := json.Unmarshal(doc.Bytes(), &out)
-	out.Text = text.String()
+	out.Schema, out.Text = control.FindingsSchema, text.String()
 	return out, err
 }
 

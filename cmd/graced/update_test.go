@@ -454,6 +454,78 @@ func TestOperations(t *testing.T) {
 	r.gracectl(0, []string{"ops"}, "op-1", "op-2", "op-3", "cancelled", "done")
 }
 
+// TestActs starts, stops and restarts as operations with several clients: two restart one process at once and both are right; one watches, one stops
+// watching, one cancels a restart that waits for a slow stop. Old clients are not held up.
+func TestActs(t *testing.T) {
+	t.Parallel()
+	r := slowRig(t)
+	before := r.pids()
+	_, first, firstEnds := r.background(nil, "gracectl", "restart", "s:s_0")
+	r.until("the first restart is listed", func() bool { return strings.Contains(r.gracectl(0, []string{"ops"}), "restart") })
+	_, second, secondEnds := r.background(nil, "gracectl", "restart", "s:s_0", "-o", "json")
+	waiting := func(n int) func() bool {
+		return func() bool {
+			list, err := r.Operations(t.Context())
+			return err == nil && len(list) == n && list[n-1].Behind == "op-1"
+		}
+	}
+	r.until("the second waits", waiting(2))
+	_, third, thirdEnds := r.background(nil, "gracectl", "stop", "s:s_1", "s:s_0")
+	r.until("the third waits", waiting(3))
+	r.until("one of them says for whom", func() bool { return strings.Contains(third.String(), "note: waits for op-1 (restart by ") })
+	r.gracectl(12, []string{"attach", "op-1", "--timeout", "0.2"}, "op-1  restart", "still running as op-1")
+	if out, code := r.ctl("supervisorctl", "stop", "s:s_0"); code != 0 || out != "s:s_0: ERROR (not running)\n" {
+		t.Errorf("an old client: exit %d, %s", code, out)
+	}
+	if now := r.pids(); now != before {
+		t.Errorf("the pids are %v, were %v", now, before)
+	}
+	r.gracectl(0, []string{"cancel", "op-3"}, "op-3")
+	r.ends(thirdEnds, third, 1, "op-3 cancelled")
+	r.put("go", "")
+	r.ends(firstEnds, first, 0, "s:s_0: stopped\ns:s_0: started\n")
+	r.ends(secondEnds, second, 0, `"result": "stopped"`, `"result": "started"`, `"operation": "op-2"`)
+	list, err := r.Operations(t.Context())
+	if err != nil || len(list) != 3 || list[0].State != control.OperationDone || list[1].State != control.OperationDone || list[1].Who == "" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	one, err := r.Operation(t.Context(), "op-1", -1)
+	r.must(err)
+	two, err := r.Operation(t.Context(), "op-2", -1)
+	r.must(err)
+	if started := one.Events[len(one.Events)-1].PID; started == 0 || started == before[0] || two.Events[0].OldPID != started || two.Events[len(two.Events)-1].PID != r.pids()[0] {
+		t.Errorf("%+v\n%+v\nthe pids are %v, were %v", one.Events, two.Events, r.pids(), before)
+	}
+
+	r.must(os.Remove(r.path("go")))
+	r.trapped()
+	now := r.pids()
+	_, slow, slowEnds := r.background(nil, "gracectl", "restart", "s:*")
+	_, attached, attachedEnds := r.background(nil, "gracectl", "attach", "op-4")
+	r.until("the second client watches, or came too early", func() bool { return attached.String() != "" })
+	r.until("all are being stopped", func() bool {
+		op, err := r.Operation(t.Context(), "op-4", -1)
+		return err == nil && len(op.Events) == 3
+	})
+	watching, left, leftEnds := r.background(nil, "gracectl", "attach", "op-4")
+	r.until("another one watches", func() bool { return strings.Contains(left.String(), "op-4  restart") })
+	r.must(watching.Process.Signal(os.Interrupt))
+	r.ends(leftEnds, left, 0, "still running as op-4")
+	r.gracectl(0, []string{"cancel", "op-4"})
+	r.put("go", "")
+	r.ends(slowEnds, slow, 1, "s:s_0: stopped\ns:s_1: stopped\ns:s_2: stopped\ns:s_0: ERROR (cancelled before its turn)")
+	if strings.Contains(attached.String(), "op-4  restart") {
+		r.ends(attachedEnds, attached, 1, "s:s_0", "stopped", "op-4  cancelled in ")
+	}
+	if last := r.pids(); last != [3]int{} {
+		t.Errorf("the pids are %v, were %v", last, now)
+	}
+	r.gracectl(1, []string{"wait", "op-4"})
+	r.gracectl(0, []string{"start", "all"}, "s:s_0: started\ns:s_1: started\ns:s_2: started\n")
+	r.gracectl(0, []string{"start", "s:s_1"}, "s:s_1: already started")
+	r.gracectl(0, []string{"stop", "s:s_1", "--dry-run"}, "s:s_1: would be stopped")
+}
+
 // TestUpdateAsks sits at a terminal: update shows the plan and asks; Ctrl-C ends the watching alone.
 func TestUpdateAsks(t *testing.T) {
 	t.Parallel()
@@ -703,13 +775,17 @@ func TestInterface(t *testing.T) {
 		{method: "POST", path: "update", body: `{"plan":"00000000"}`, status: 409, detail: "00000000"},
 		{method: "GET", path: "update", status: 405, detail: "use POST"},
 		{method: "GET", path: "plan", status: 405, detail: "use POST"},
+		{method: "GET", path: "act", status: 405, detail: "use POST"},
+		{method: "POST", path: "act", body: `{"verb":"stop","names":["nobody"]}`, status: 404, detail: "nobody"},
+		{method: "POST", path: "act", body: `{"verb":"kill","names":["a"]}`, status: 422, detail: "kill"},
+		{method: "POST", path: "act", body: `{"verb":"stop"}`, status: 422, detail: "no names"},
 		{method: "GET", path: "operations/op-7", status: 404, detail: "op-7"},
 		{method: "GET", path: "operations/", status: 404},
 		{method: "POST", path: "operations/op-7/cancel", body: "{}", status: 404, detail: "op-7"},
-		{method: "GET", path: "operations/op-7/cancel", status: 404},
+		{method: "GET", path: "operations/op-7/cancel", status: 405},
 		{method: "GET", path: "", status: 404},
 		{method: "GET", path: "nothing", status: 404, detail: "/api/v1/nothing"},
-		{method: "DELETE", path: "operations", status: 404},
+		{method: "DELETE", path: "operations", status: 405, detail: "use GET"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, "http://x/api/v1/"+c.path, strings.NewReader(c.body))
 		r.must(err)

@@ -106,6 +106,15 @@ func wantFile(t *testing.T, path, want string) {
 }
 
 func TestDrain(t *testing.T) {
+	t.Run("spliced", testDrain)
+	t.Run("copied", func(t *testing.T) {
+		Copies = true
+		defer func() { Copies = false }()
+		testDrain(t)
+	})
+}
+
+func testDrain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -113,6 +122,9 @@ func TestDrain(t *testing.T) {
 	c := opened(t, Config{Path: path})
 	if n, err := c.Drain(c.r, 100); n != 0 || err != nil {
 		t.Errorf("empty pipe: %d, %v", n, err)
+	}
+	if _, _, handled := c.target.splice(c.r, 1, limits{}); handled == Copies {
+		t.Errorf("spliced: %v", handled)
 	}
 	c.say("one\n")
 	wantFile(t, path, "old\none\n")

@@ -19,6 +19,10 @@ type limits struct {
 	backups  int
 }
 
+// Copies makes output be read and written where splice(2) would move it in one step, as on file systems that cannot splice. It is set before any log
+// is opened, and not changed.
+var Copies bool
+
 // target is one log file or device, shared by everything that writes to its path, so that two channels with one file neither
 // overwrite each other nor rotate against each other. Its mutex guards every field; the set has a lock of its own for users and
 // for the order of the open descriptors.
@@ -178,7 +182,7 @@ func (t *target) splice(fd, max int, lim limits) (n int, err error, handled bool
 	if err := t.open(false); err != nil {
 		return 0, err, true
 	}
-	if !t.regular || t.noSplice {
+	if !t.regular || t.noSplice || Copies {
 		return 0, nil, false
 	}
 	off, err := t.size()

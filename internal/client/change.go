@@ -52,6 +52,13 @@ func (c *Client) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	return out, err
 }
 
+// Act implements control.Change.
+func (c *Client) Act(ctx context.Context, req control.ActRequest) (control.Operation, error) {
+	var out control.Operation
+	err := c.ask(ctx, "POST", "act", req, &out)
+	return out, err
+}
+
 // Operations implements control.Change.
 func (c *Client) Operations(ctx context.Context) ([]control.Operation, error) {
 	var out struct{ Operations []control.Operation }
@@ -78,11 +85,18 @@ func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
 	return out, err
 }
 
+// Doctor implements control.Examine.
+func (c *Client) Doctor(ctx context.Context) (control.Doctor, error) {
+	var out control.Doctor
+	err := c.ask(ctx, "GET", "doctor", nil, &out)
+	return out, err
+}
+
 // Mark implements control.Desired.
-func (c *Client) Mark(ctx context.Context, req control.MarkRequest) ([]control.Marked, error) {
-	var out struct{ Marks []control.Marked }
+func (c *Client) Mark(ctx context.Context, req control.MarkRequest) (control.Marking, error) {
+	var out control.Marking
 	err := c.ask(ctx, "POST", "mark", req, &out)
-	return out.Marks, err
+	return out, err
 }
 
 // History implements control.Desired.
@@ -131,7 +145,7 @@ func (c *Client) ask(ctx context.Context, verb, path string, in, out any) error 
 		return nil
 	}
 	var p control.Problem
-	if json.Unmarshal(body, &p) == nil && p.Schema == control.ErrorSchema {
+	if resp.status != statusUnauthorized && json.Unmarshal(body, &p) == nil && p.Schema == control.ErrorSchema {
 		return control.Fault(control.Code(p.FaultCode), p.Detail)
 	}
 	switch resp.status {

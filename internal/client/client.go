@@ -77,6 +77,7 @@ func (e *ProtocolError) Error() string {
 const (
 	statusOK             = 200
 	statusBadRequest     = 400
+	statusUnauthorized   = 401
 	statusNotFound       = 404
 	statusNotImplemented = 501
 )

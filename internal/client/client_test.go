@@ -149,14 +149,18 @@ func TestService(t *testing.T) {
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})
 		}, control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}, ""},
+		{"Act", func(c *Client) (any, error) {
+			return c.Act(background, control.ActRequest{Verb: "stop", Names: []string{"g:*"}, AtOnce: 2})
+		}, op, ""},
 		{"Operations", func(c *Client) (any, error) { return c.Operations(background) }, []control.Operation{op}, "Operations()"},
 		{"Operation", func(c *Client) (any, error) { return c.Operation(background, "op-1", 3) }, op, "Operation(op-1, 3)"},
 		{"Mark", func(c *Client) (any, error) {
 			return c.Mark(background, control.MarkRequest{Names: []string{"g:p"}, Mark: control.MarkHold, Note: "n"})
-		}, []control.Marked{{Name: "g:p", Mark: "hold"}}, ""},
+		}, control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{{Name: "g:p", Mark: "hold"}}, NotKept: "full"}, ""},
 		{"History", func(c *Client) (any, error) { return c.History(background) }, []control.Generation{{Rev: 1, Result: "done"}}, "History()"},
 		{"HistoryDiff", func(c *Client) (any, error) { return c.HistoryDiff(background, 1, 2) }, []control.GenerationChange{{Group: "g", Action: "added"}}, "HistoryDiff(1, 2)"},
 		{"Standing", func(c *Client) (any, error) { return c.Standing(background) }, control.Standing{Rev: 3, Newer: []string{"/f"}}, "Standing()"},
+		{"Doctor", func(c *Client) (any, error) { return c.Doctor(background) }, control.Doctor{DaemonPID: 7, KeeperPID: 6, Features: []control.Feature{{Name: "splice"}}}, "Doctor()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
@@ -491,5 +495,15 @@ func TestFollowLog(t *testing.T) {
 	var fault *control.Error
 	if _, err := c.FollowLog(background, control.Log{Process: "x"}); !errors.As(err, &fault) || *fault != (control.Error{Code: control.NoFile, Text: "x"}) {
 		t.Errorf("an unknown process: %v", err)
+	}
+}
+
+// TestUnauthorizedJSON: wrong credentials are the same error on every path of the daemon, whatever the answer's body says.
+func TestUnauthorizedJSON(t *testing.T) {
+	unix, _ := serve(t, running(), "anna", "secret")
+	_, err := connect(t, unix, "anna", "wrong").Plan(background, control.PlanRequest{})
+	var p *ProtocolError
+	if !errors.As(err, &p) || p.Code != 401 {
+		t.Errorf("%v", err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Change shows what an update would do, and does it. Updates are operations: they go on whoever watches, and of two that have to do with one
-// process the later waits for the earlier.
+// Change shows what an update would do, and does it. What changes something is an operation: it goes on whoever watches, and of two that have to do with
+// one process the later waits for the earlier.
 type Change interface {
 	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has and for a
 	// generation ("r7") that is not kept.
@@ -20,9 +20,13 @@ type Change interface {
 	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
 	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
-	// survive a restart. BadName, IncorrectParameters.
+	// survive a restart. Where it has to wait, it counts anew when its turn comes. BadName, IncorrectParameters; Failed for a program whose group
+	// is not active.
 	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
-	// Operations lists the operations of this life of the daemon, the latest last; old ones are forgotten.
+	// Act starts, stops or restarts processes as an operation, with the answer of Update: all stops in descending order of priority, then the starts in
+	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters.
+	Act(ctx context.Context, req ActRequest) (Operation, error)
+	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
 	// Operation describes one, with what happened after the first so many events. It waits until there is something
 	// to tell, unless after is negative: then it tells everything. BadName.
@@ -41,8 +45,12 @@ type PlanRequest struct {
 	Since  int      `json:"since,omitempty"`  // compare this generation with the files in place of what runs; 0 = what runs
 }
 
+// FindingsSchema is the schema of Findings.
+const FindingsSchema = "graced.findings/v1"
+
 // Findings is everything that a check has found in configuration files. Passwords and secrets are not in it.
 type Findings struct {
+	Schema string          `json:"schema,omitempty"`
 	Errors int             `json:"errors"`   // how many keep the files from being loaded
 	List   json.RawMessage `json:"findings"` // as in the schema graced.check/v1
 	Text   string          `json:"text"`     // the same for people, each with the lines that it is about
@@ -57,8 +65,9 @@ type UpdateRequest struct {
 
 // The schemas of the answers below.
 const (
-	PlanSchema      = "graced.plan/v1"
-	OperationSchema = "graced.operation/v1"
+	PlanSchema       = "graced.plan/v1"
+	OperationSchema  = "graced.operation/v1"
+	OperationsSchema = "graced.operations/v1"
 )
 
 // Plan is what an update would do now.
@@ -72,6 +81,15 @@ type Plan struct {
 
 	Overrides []Override `json:"overrides"`
 	Since     int        `json:"since,omitempty"` // as in the request
+	// Failing are the processes of these groups that do not run although nobody stopped them, and that the update leaves as they are.
+	Failing []FailingProcess `json:"failing"`
+}
+
+// FailingProcess is one that could not be started, or did not stay up.
+type FailingProcess struct {
+	Process string `json:"process"` // "group:process"
+	State   string `json:"state"`   // FATAL, or BACKOFF: it is tried again
+	Text    string `json:"text"`    // why, as far as it is known
 }
 
 // Empty reports whether there is nothing to do.
@@ -169,6 +187,8 @@ const (
 	OperationFailed    OperationState = "failed"    // some of it: see the events
 	OperationCancelled OperationState = "cancelled" // some of it, or nothing
 	OperationStale     OperationState = "stale"     // nothing: the plan was not the present one any more
+
+	OperationInterrupted OperationState = "interrupted" // some of it: the daemon ended
 )
 
 // Over reports whether nothing follows.
@@ -227,6 +247,23 @@ type Override struct {
 	Line    int    `json:"line,omitempty"`
 }
 
+// ActRequest says what to do to which processes.
+type ActRequest struct {
+	Verb string `json:"verb"` // start, stop, restart
+	// Names are of processes ("web:web_0"; "db" for "db:db"), of whole groups ("web:*"), or "all". A process that is named by itself has steps also
+	// where there is nothing to do.
+	Names  []string `json:"names"`
+	AtOnce int      `json:"at_once,omitempty"` // so many processes at a time; 0 = all
+	Who    string   `json:"-"`
+}
+
+// The verbs of an ActRequest.
+const (
+	ActStart   = "start"
+	ActStop    = "stop"
+	ActRestart = "restart"
+)
+
 // ErrorSchema is the schema of a Problem.
 const ErrorSchema = "graced.error/v1"
 
@@ -243,18 +280,24 @@ type Problem struct {
 type Operation struct {
 	Schema string         `json:"schema,omitempty"`
 	ID     string         `json:"id"`   // "op-7"
-	Kind   string         `json:"kind"` // "update"
+	Kind   string         `json:"kind"` // update, scale, start, stop, restart
 	Who    string         `json:"who"`
 	Plan   string         `json:"plan"` // its identifier; "" while it waits
 	State  OperationState `json:"state"`
 	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
-	Text   string         `json:"text,omitempty"`   // with failed and stale: why
+	Text   string         `json:"text,omitempty"`   // with failed, stale, interrupted: why, or how far it came
 	Began  time.Time      `json:"began"`
-	Ended  *time.Time     `json:"ended,omitempty"`
-	Steps  int            `json:"steps"` // processes that it touches
+	Ended  *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
+	Steps  int            `json:"steps"`           // one for each process that it touches; with restart two
 	Done   int            `json:"done"`
 	Events []ProgressLine `json:"events"` // from the asked one on
 	Count  int            `json:"count"`  // of all events so far
+	// Scaled is, of a scaling, what happens to each program; while it waits, what would happen now.
+	Scaled []ScaledProgram `json:"scaled,omitempty"`
+	// NotKept is why the next daemon may not know what it changed: the disk did not take it.
+	NotKept string `json:"not_kept,omitempty"`
+	// Earlier: it was over before this daemon began. Of these the events are known only if they were interrupted.
+	Earlier bool `json:"earlier,omitempty"`
 }
 
 // ProgressLine is one thing that happened in an operation.
@@ -263,9 +306,11 @@ type ProgressLine struct {
 	Type    string    `json:"type"` // begin, end
 	Process string    `json:"process"`
 	From    string    `json:"from,omitempty"` // its name before
-	Action  string    `json:"action"`         // start, add, stop, leave (once it ends), replace, rename, live
+	Action  string    `json:"action"`         // start, add, stop (and remove, but in an operation that is a start, stop or restart), leave (once it ends), replace, rename, live
 	OldPID  int       `json:"old_pid,omitempty"`
 	PID     int       `json:"pid,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Skipped bool      `json:"skipped,omitempty"` // with Error: nothing was done to it
+	// FaultCode is the number of the error in the control protocol; 0 = it has none.
+	FaultCode Code `json:"faultCode,omitempty"`
 }

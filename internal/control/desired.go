@@ -9,7 +9,7 @@ import (
 type Desired interface {
 	// Mark says of processes that they are to be left as they are (hold), do not start by themselves (disable), or neither (enable). It
 	// survives a restart. BadName, IncorrectParameters; names before the first bad one have been marked.
-	Mark(ctx context.Context, req MarkRequest) ([]Marked, error)
+	Mark(ctx context.Context, req MarkRequest) (Marking, error)
 	// History lists the generations of the configuration, the latest last.
 	History(ctx context.Context) ([]Generation, error)
 	// HistoryDiff lists what makes generation to of generation from. BadName when one is not kept.
@@ -31,6 +31,22 @@ type MarkRequest struct {
 	Mark  string   `json:"mark"`
 	Note  string   `json:"note,omitempty"`
 	Who   string   `json:"-"`
+}
+
+// The schemas of the answers below.
+const (
+	MarksSchema       = "graced.marks/v1"
+	HistorySchema     = "graced.history/v1"
+	HistoryDiffSchema = "graced.history_diff/v1"
+	StandingSchema    = "graced.standing/v1"
+)
+
+// Marking is what Mark has done.
+type Marking struct {
+	Schema  string   `json:"schema,omitempty"`
+	Verb    string   `json:"verb"` // hold, disable, enable
+	Marks   []Marked `json:"marks"`
+	NotKept string   `json:"not_kept,omitempty"` // why the next daemon may not know of them
 }
 
 // Marked is a mark of one process or of a group.
@@ -66,10 +82,12 @@ type GenerationChange struct {
 
 // Standing is where what runs is not what the files say.
 type Standing struct {
+	Schema    string     `json:"schema,omitempty"`
 	Rev       int        `json:"rev"`       // of the generation in force
 	Overrides []Override `json:"overrides"` // numbers of processes that differ from the files'
 	Marks     []Marked   `json:"marks"`
-	Newer     []string   `json:"newer"` // files that have changed since they were read
+	Newer     []string   `json:"newer"`              // files that have changed since they were read
+	NotKept   string     `json:"not_kept,omitempty"` // why what users have set is not on disk
 	// Restarts tells of each process, by "group:name", how often the daemon has started it by itself since somebody or an update has; without a name: never.
 	Restarts map[string]int `json:"restarts"`
 }

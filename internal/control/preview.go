@@ -6,8 +6,12 @@ type PreviewRequest struct {
 	Name string `json:"name,omitempty"` // a group; with signal, the signal; with reload nothing
 }
 
+// PreviewSchema is the schema of a Preview.
+const PreviewSchema = "graced.preview/v1"
+
 // Preview is what a verb would do now. All names are "group:process".
 type Preview struct {
+	Schema  string   `json:"schema,omitempty"`
 	Group   string   `json:"group,omitempty"`
 	Start   []string `json:"start"`
 	Add     []string `json:"add"` // without a start

@@ -22,6 +22,7 @@ type Service interface {
 	Change
 	Explain
 	Desired
+	Examine
 }
 
 // Info answers questions.

@@ -179,7 +179,19 @@ type Update struct {
 	Plan plan.Update
 }
 
-// CancelUpdate keeps an update from beginning with more processes. BadName when it is over.
+// Act stops processes, starts them or, with both, does one after the other: the stops in descending order of priority, and once the last has ended
+// the starts in ascending order. Of targets that are more than one process those are touched that Start and Stop would touch; processes that are
+// named get NotRunning and AlreadyStarted where there is nothing to do. It is answered with Updated when all is over, each process with one step
+// for its stop and one for its start. Op is as with Update, and so is the holding of processes. A target that names nothing is BadName, as a whole.
+type Act struct {
+	Op          uint64
+	Targets     []Target
+	Stop, Start bool
+	AtOnce      int                   // so many steps at a time; 0 = all
+	Refused     map[process.ID]*Fault // as with Start
+}
+
+// CancelUpdate keeps an operation from beginning with more processes. BadName when it is over.
 type CancelUpdate struct{ Op uint64 }
 
 // SendRemote gives a REMOTE_COMMUNICATION event to the listeners.
@@ -199,6 +211,7 @@ func (RemoveProcess) verb() {}
 func (Apply) verb()         {}
 func (Leave) verb()         {}
 func (Update) verb()        {}
+func (Act) verb()           {}
 func (CancelUpdate) verb()  {}
 func (Quit) verb()          {}
 func (SendRemote) verb()    {}
@@ -292,10 +305,10 @@ type Reply struct {
 	Fault    *Fault
 	Outcomes []Outcome
 	Applied  *Applied
-	Updated  []StepResult // with Update: in the order of completion
+	Updated  []StepResult // with Update and Act: in the order of completion
 }
 
-// StepResult is what an update did to one process. Fault nil: done.
+// StepResult is what an operation did to one process. Fault nil: done.
 type StepResult struct {
 	Group, Name string
 	From        string // its name before
@@ -416,7 +429,7 @@ type MemberRemoved struct{ Group, Name string }
 // MemberRenamed reports a process that goes on under another name.
 type MemberRenamed struct{ Group, From, Name string }
 
-// StepBegan and StepEnded report what an update does: the first what it starts, stops or replaces, the second what is over, done or not.
+// StepBegan and StepEnded report what an operation does: the first what it starts, stops or replaces, the second what is over, done or not.
 type StepBegan struct {
 	Op   uint64
 	Step StepResult

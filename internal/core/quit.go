@@ -88,8 +88,8 @@ func (s *Supervisor) proceed() bool {
 		}
 		return happened
 	}
-	if len(s.settled) > 0 {
-		return true // surplus members are removed before the end
+	if len(s.settled)+len(s.moved) > 0 {
+		return true // surplus members are removed, and operations come to their end, before the end
 	}
 	s.abandonRequests()
 	s.halted = true

@@ -78,37 +78,50 @@ func (s *Supervisor) start(id Req, do Start) {
 
 // startOne starts one process by request.
 func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
-	// compat: the command is checked before the state, also of a process that runs (quirk C11).
-	if f := do.Refused[p.id]; f != nil {
+	if f := s.startFault(p, text, do.Refused[p.id]); f != nil {
+		if s.opts.Quirks.SilentStart && !do.Wait && f.Kind == AbnormalTermination { // compat: quirk C3
+			f = nil
+		}
 		s.done(r, p, f)
 		return
 	}
-	if p.fate != stays {
-		s.done(r, p, &Fault{Kind: Failed, Text: p.namespec().String() + " is being removed"})
-		return
+	s.spawnAsked(p)
+	what := forForked
+	if do.Wait {
+		what = forRunning
+	}
+	s.await(r, p, waiter{what: what, text: text})
+}
+
+// startFault says why a process is not started by request; nil: it is. refused is what was found about its command.
+func (s *Supervisor) startFault(p *proc, text string, refused *Fault) *Fault {
+	switch {
+	case refused != nil: // compat: the command is checked before the state, also of a process that runs (quirk C11).
+		return refused
+	case p.fate != stays:
+		return &Fault{Kind: Failed, Text: p.namespec().String() + " is being removed"}
 	}
 	switch p.state {
 	case process.Starting, process.Running, process.Backoff:
-		// compat: BACKOFF counts as started (quirk C4).
-		s.done(r, p, &Fault{Kind: AlreadyStarted, Text: text})
+		return &Fault{Kind: AlreadyStarted, Text: text} // compat: BACKOFF counts as started (quirk C4).
 	case process.Unknown:
-		s.done(r, p, &Fault{Kind: Failed, Text: text + " is in an unknown process state"})
+		return &Fault{Kind: Failed, Text: text + " is in an unknown process state"}
 	case process.Stopping:
-		if s.opts.Quirks.SilentStart && !do.Wait { // compat: quirk C3
-			s.done(r, p, nil)
-			return
-		}
-		s.done(r, p, &Fault{Kind: AbnormalTermination, Text: text})
-	default:
-		if !s.opts.Quirks.KeepBackoff { // compat: quirk C2
-			p.tries = 0
-		}
-		p.short = 0
-		s.spawn(p)
-		what := forForked
-		if do.Wait {
-			what = forRunning
-		}
-		s.await(r, p, waiter{what: what, text: text})
+		return &Fault{Kind: AbnormalTermination, Text: text}
 	}
+	return nil
+}
+
+// spawnAsked starts a process by request: failures and short lives of before do not count any more.
+func (s *Supervisor) spawnAsked(p *proc) {
+	s.forgive(p)
+	s.spawn(p)
+}
+
+// forgive forgets the failures and the short lives of a process, since somebody wants something of it.
+func (s *Supervisor) forgive(p *proc) {
+	if !s.opts.Quirks.KeepBackoff { // compat: quirk C2
+		p.tries = 0
+	}
+	p.short = 0
 }

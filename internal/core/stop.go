@@ -41,10 +41,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 	what := forSignalled
 	switch {
 	case p.state.IsRunning() || p.restarting():
-		if !s.opts.Quirks.KeepBackoff {
-			p.tries = 0
-		}
-		p.short = 0
+		s.forgive(p)
 		s.halt(p)
 		if wait {
 			what = forStopped

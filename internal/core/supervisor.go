@@ -32,10 +32,11 @@ type Supervisor struct {
 	clock  clock
 
 	marks map[process.Namespec]Mark
-	ops   map[uint64]*operation // updates under way that have a number
+	ops   map[uint64]*operation // operations under way that have a number
 
-	settled []*proc // entered a stopped state in this step; looked at by settle
-	quit    *quit   // set while everything is being stopped
+	settled []*proc      // entered a stopped state in this step; looked at by settle
+	moved   []*operation // Acts of which a step ended in this step, or that were cancelled; looked at by settle
+	quit    *quit        // set while everything is being stopped
 	halted  bool
 }
 
@@ -154,6 +155,8 @@ func (s *Supervisor) command(c Command) {
 		s.apply(c.Req, do.Plan, leaves)
 	case Update:
 		s.update(c.Req, do)
+	case Act:
+		s.act(c.Req, do)
 	case SetMark:
 		s.answer(c.Req, s.setMark(do))
 	case CancelUpdate:
@@ -180,9 +183,9 @@ func (s *Supervisor) emit(e Effect) {
 
 func (s *Supervisor) publish(e Event) { s.emit(Publish{e}) }
 
-// settle does what follows from processes having stopped: surplus members are removed, a quit goes on with the next group.
+// settle does what follows from processes having stopped: surplus members are removed, Acts and a quit go on.
 func (s *Supervisor) settle() {
-	for len(s.settled) > 0 || s.quitting() && !s.halted {
+	for len(s.settled)+len(s.moved) > 0 || s.quitting() && !s.halted {
 		for i := 0; i < len(s.settled); i++ {
 			p := s.settled[i]
 			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() {
@@ -191,7 +194,8 @@ func (s *Supervisor) settle() {
 		}
 		s.settled = s.settled[:0]
 		s.closeGroups()
-		if !s.proceed() {
+		s.advanceActs()
+		if !s.proceed() && len(s.settled)+len(s.moved) == 0 {
 			return
 		}
 	}

@@ -7,22 +7,25 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// operation is an update on its way.
+// operation is an update or an Act on its way.
 type operation struct {
 	id        uint64
 	request   *request
 	cancelled bool
+	acting    *acting // with an Act
 }
 
-// step is what an update does to one process. It holds the process: others' commands have to wait (Blocked).
+// step is what an operation does to one process. It holds the process: others' commands have to wait (Blocked).
 type step struct {
 	op      *operation
 	change  plan.Change
 	group   string
 	proc    *proc
 	line    *line // with replacements
-	starts  bool  // once it has ended it is started again
-	running bool  // it has been started, and waits for that to succeed
+	then    *step // with the stop of a restart: the start, which holds the process after it
+	ended   bool
+	starts  bool // once it has ended it is started again
+	running bool // it has been started, and waits for that to succeed
 	oldPID  int
 }
 
@@ -278,10 +281,7 @@ func (s *Supervisor) replace(st *step) {
 	case p.state == process.Stopping:
 		s.awaitEnd(st, p.again)
 	case p.state.IsRunning() || p.restarting():
-		if !s.opts.Quirks.KeepBackoff {
-			p.tries = 0
-		}
-		p.short = 0
+		s.forgive(p)
 		s.awaitEnd(st, true)
 		s.halt(p)
 		s.reportStop(p)
@@ -301,7 +301,7 @@ func (s *Supervisor) replace(st *step) {
 func (s *Supervisor) stepped(st *step, f *Fault) {
 	p := st.proc
 	switch {
-	case st.running || st.change.Action == plan.RemoveProcess:
+	case st.running || st.change.Action == plan.RemoveProcess || st.change.Action == plan.StopProcess:
 		s.over(st, f)
 	case f != nil: // if it ends after all, it goes on as it was
 		p.again = st.starts && p.state == process.Stopping
@@ -324,8 +324,12 @@ func (s *Supervisor) stepped(st *step, f *Fault) {
 // over ends a step. After a replacement that failed, those behind it in the line keep what they have; a group of which a member does not go
 // does not come again.
 func (s *Supervisor) over(st *step, f *Fault) {
+	st.ended = true
 	if st.proc.step == st {
 		st.proc.step = nil
+		if next := st.then; next != nil && !next.ended {
+			st.proc.step = next
+		}
 	}
 	s.ended(st.op, st.result(f))
 	if g := st.proc.group; f != nil && g.ending {
@@ -337,6 +341,9 @@ func (s *Supervisor) over(st *step, f *Fault) {
 		s.advance(l)
 	default:
 		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
+	}
+	if st.op.acting != nil {
+		s.acted(st)
 	}
 	s.lessOne(st.op.request)
 }
@@ -410,20 +417,30 @@ func (s *Supervisor) forgo(g *group, f *Fault) {
 	}
 }
 
-// cancelUpdate keeps an update from beginning anything new. What has begun goes on to its end.
+// cancelUpdate keeps an operation from beginning anything new. What has begun goes on to its end.
 func (s *Supervisor) cancelUpdate(id uint64) *Fault {
 	op := s.ops[id]
 	if op == nil {
 		return &Fault{Kind: BadName, Text: "no such operation is under way"}
 	}
 	op.cancelled = true
+	if op.acting != nil {
+		s.moved = append(s.moved, op)
+	}
 	return nil
 }
 
-// Blocked reports whether a command has to wait because an update is busy with a process that it is about, and names the update. Signals and
-// standard input are let through.
+// Blocked reports whether a command has to wait because an operation is busy with a process that it is about, and names the operation. Signals and
+// standard input are let through. What an Act is busy with only keeps other operations waiting; and one that does nothing but stop does not wait
+// for a process to be RUNNING.
 func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 	switch v := v.(type) {
+	case Act:
+		for _, t := range v.Targets {
+			if op, yes := s.heldFrom(t, func(st *step) bool { return v.Start || !st.running }); yes {
+				return op, true
+			}
+		}
 	case Start:
 		return s.held(v.Target)
 	case Stop:
@@ -446,7 +463,7 @@ func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 		return s.heldGroup(v.Plan.Group)
 	case Update:
 		for _, p := range v.Plan.Plans {
-			if op, yes := s.heldGroup(p.Group); yes {
+			if op, yes := s.heldFrom(Target{Group: p.Group}, func(*step) bool { return true }); yes {
 				return op, true
 			}
 		}
@@ -454,10 +471,16 @@ func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 	return 0, false
 }
 
+// held reports whether an update holds one of the processes, and which.
 func (s *Supervisor) held(t Target) (op uint64, yes bool) {
+	return s.heldFrom(t, func(st *step) bool { return st.op.acting == nil })
+}
+
+// heldFrom is the same with the steps that are in the way.
+func (s *Supervisor) heldFrom(t Target, inTheWay func(*step) bool) (op uint64, yes bool) {
 	list, _, _ := s.find(t)
 	for _, p := range list {
-		if p.step != nil {
+		if p.step != nil && inTheWay(p.step) {
 			return p.step.op.id, true
 		}
 	}

@@ -58,14 +58,23 @@ type resultsAnswer struct {
 		OK     int `json:"ok"`
 		Failed int `json:"failed"`
 	} `json:"summary"`
+
+	Operation string `json:"operation,omitempty"` // that did it; "" = none did, or it had nothing to do
+	Left      string `json:"left,omitempty"`      // interrupted, timeout: it goes on
 }
 
 func (a *resultsAnswer) Schema() string           { return "graced.results/v1" }
 func (a *resultsAnswer) Records() []format.Record { return records(a.Results) }
-func (a *resultsAnswer) Text(format.Style) string { return "" }
+
+func (a *resultsAnswer) Text(format.Style) string {
+	if a.Left == leftInterrupted {
+		return stillRunning(a.Operation)
+	}
+	return ""
+}
 
 func (a *resultsAnswer) exit(*call) int {
-	if a.Summary.Failed > 0 {
+	if a.Summary.Failed > 0 && a.Left == "" {
 		return exitFailed
 	}
 	return 0
@@ -84,6 +93,7 @@ func (a *resultsAnswer) add(r resultRecord) {
 // act is a verb that does one thing to processes.
 type act struct {
 	lifecycle
+	verb    string // of an operation; "" = it is none
 	done    string // the result of a success, also its word for people
 	already string // the result where there was nothing to do, and ...
 	nothing string // ... its words for people
@@ -122,11 +132,11 @@ func (v act) would(c *call, p control.ProcessInfo, a *resultsAnswer) {
 }
 
 func actStart() act {
-	return act{starting(), "started", "already_started", "already started"}
+	return act{starting(), control.ActStart, "started", "already_started", "already started"}
 }
 
 func actStop() act {
-	return act{stopping(), "stopped", "not_running", "was not running"}
+	return act{stopping(), control.ActStop, "stopped", "not_running", "was not running"}
 }
 
 func actSignal(signal string) act {
@@ -267,12 +277,16 @@ func (s *Session) chosen(ctx context.Context, server Proxy, c *call, words []str
 	return s.pick(c, words, all)
 }
 
-// actOn is the verb for start, stop, signal and clear.
+// actOn is the verb for signal and clear.
 func (s *Session) actOn(ctx context.Context, server Proxy, c *call, words []string, steps ...act) (format.Answer, error) {
 	units, err := s.chosen(ctx, server, c, words)
 	if err != nil {
 		return nil, err
 	}
+	return s.actOnUnits(ctx, server, c, units, steps...)
+}
+
+func (s *Session) actOnUnits(ctx context.Context, server Proxy, c *call, units []unit, steps ...act) (*resultsAnswer, error) {
 	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
 	if c.dryRun {
 		for _, step := range steps {
@@ -291,11 +305,11 @@ func (s *Session) actOn(ctx context.Context, server Proxy, c *call, words []stri
 }
 
 func (s *Session) answerStart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
-	return s.actOn(ctx, server, c, c.words, actStart())
+	return s.operate(ctx, server, c, actStart())
 }
 
 func (s *Session) answerStop(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
-	return s.actOn(ctx, server, c, c.words, actStop())
+	return s.operate(ctx, server, c, actStop())
 }
 
 // answerRestart stops everything first and starts it then, as Supervisor's client does.
@@ -305,7 +319,7 @@ func (s *Session) answerRestart(ctx context.Context, server Proxy, c *call) (for
 			s.complain("note: " + strings.Join(standing.Newer, " ") + " changed since it was read: a restart does not read it; " + s.Program + " plan shows what update would do")
 		}
 	}
-	return s.actOn(ctx, server, c, c.words, actStop(), actStart())
+	return s.operate(ctx, server, c, actStop(), actStart())
 }
 
 func (s *Session) answerSignal(ctx context.Context, server Proxy, c *call) (format.Answer, error) {

@@ -13,8 +13,9 @@ import (
 
 // marksAnswer answers hold, disable and enable.
 type marksAnswer struct {
-	Verb  string       `json:"verb"`
-	Marks []markRecord `json:"marks"`
+	Verb    string       `json:"verb"`
+	Marks   []markRecord `json:"marks"`
+	NotKept string       `json:"not_kept,omitempty"` // why the next daemon may not know of them
 }
 
 // markRecord is one process or group that was marked.
@@ -30,9 +31,10 @@ func (r markRecord) Line() string {
 	}[r.Mark]
 }
 
-func (a *marksAnswer) Schema() string           { return "graced.marks/v1" }
+func (a *marksAnswer) Schema() string           { return control.MarksSchema }
 func (a *marksAnswer) Records() []format.Record { return records(a.Marks) }
 func (a *marksAnswer) Text(format.Style) string { return "" }
+func (a *marksAnswer) lost() string             { return a.NotKept }
 
 // answerMark says of processes how they are to be treated.
 func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
@@ -50,8 +52,9 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 	if err != nil {
 		return a, err
 	}
-	marks, err := server.Mark(ctx, control.MarkRequest{Names: names, Mark: c.verb, Note: c.note})
-	for _, m := range marks {
+	done, err := server.Mark(ctx, control.MarkRequest{Names: names, Mark: c.verb, Note: c.note})
+	a.NotKept = done.NotKept
+	for _, m := range done.Marks {
 		a.Marks = append(a.Marks, markRecord{m})
 		c.Show(markRecord{m})
 	}
@@ -111,7 +114,7 @@ func (r generationRecord) Schema() string { return "graced.generation/v1" }
 func (r generationRecord) Name() string   { return "r" + strconv.Itoa(r.Rev) }
 func (r generationRecord) Line() string   { return "" }
 
-func (a *historyAnswer) Schema() string           { return "graced.history/v1" }
+func (a *historyAnswer) Schema() string           { return control.HistorySchema }
 func (a *historyAnswer) Records() []format.Record { return records(a.Generations) }
 
 func (a *historyAnswer) Text(style format.Style) string {
@@ -160,7 +163,7 @@ func (r generationChange) Line() string {
 	return fmt.Sprintf("~ %s   %s   %s -> %s   %s", name, option, valueText(r.Old), valueText(r.New), r.Class)
 }
 
-func (a *diffAnswer) Schema() string           { return "graced.history_diff/v1" }
+func (a *diffAnswer) Schema() string           { return control.HistoryDiffSchema }
 func (a *diffAnswer) Records() []format.Record { return records(a.Changes) }
 
 func (a *diffAnswer) Text(format.Style) string {

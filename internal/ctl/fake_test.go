@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -26,10 +27,11 @@ type daemon struct {
 	diff      control.Reread
 	grace     control.GraceResult
 	numprocs  control.Numprocs
-	logs      map[string]string // "name channel", or "main"
-	streams   map[string]string // path -> text; the stream stays open behind it
-	answers   map[string]any    // of Call
-	changes   *changes          // nil: this is no graced
+	logs      map[string]string  // "name channel", or "main"
+	streams   map[string]string  // path -> text; the stream stays open behind it
+	answers   map[string]any     // of Call
+	changes   *changes           // nil: this is no graced
+	acting    *control.Operation // that Act begins; nil: it does not know that
 	errs      map[string]error
 	results   map[string][]control.Result
 
@@ -40,7 +42,7 @@ type daemon struct {
 	typed   string        // what WriteStdin got
 	opened  chan struct{} // receives for every stream that has shown its text
 	onStdin func()
-	waiting func(ctx context.Context, call string) error // in Start and Stop of one process, when set
+	waiting func(ctx context.Context, call string) error // in Start and Stop of one process and in Operation, when set
 	closed  int
 }
 
@@ -82,6 +84,7 @@ type changes struct {
 	findings control.Findings
 	op       control.Operation
 	why      control.Why
+	notKept  string
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -119,14 +122,31 @@ func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.O
 	return d.part(0), nil
 }
 
+func (d *daemon) Act(_ context.Context, req control.ActRequest) (control.Operation, error) {
+	words := append([]string{req.Verb}, req.Names...)
+	if req.AtOnce > 0 {
+		words = append(words, fmt.Sprint(req.AtOnce))
+	}
+	if d.acting == nil {
+		return control.Operation{}, control.Fault(control.UnknownMethod, "Act")
+	}
+	if err := d.did("Act", words...); err != nil {
+		return control.Operation{}, err
+	}
+	d.changes = &changes{op: *d.acting}
+	return d.part(0), nil
+}
+
 // part is the operation with the events from one on, up to the first half if that is less.
 func (d *daemon) part(after int) control.Operation {
 	op := d.changes.op
+	op.NotKept = d.changes.notKept
 	half := len(op.Events) / 2
 	if after >= half {
 		op.Events, op.Count = op.Events[after:], len(op.Events)
 		return op
 	}
+	op.NotKept = ""
 	op.Events, op.Count, op.State, op.Ended = op.Events[after:half], half, control.OperationRunning, nil
 	return op
 }
@@ -154,12 +174,19 @@ func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
 	}
 	op := d.changes.op
 	op.Events = []control.ProgressLine{}
-	return []control.Operation{op}, nil
+	cut := op
+	cut.ID, cut.State, cut.Ended, cut.Earlier = "op-0", control.OperationInterrupted, nil, true
+	return []control.Operation{cut, op}, nil
 }
 
-func (d *daemon) Operation(_ context.Context, id string, after int) (control.Operation, error) {
+func (d *daemon) Operation(ctx context.Context, id string, after int) (control.Operation, error) {
 	if err := d.changed("Operation", id); err != nil {
 		return control.Operation{}, err
+	}
+	if d.waiting != nil {
+		if err := d.waiting(ctx, "Operation "+id); err != nil {
+			return control.Operation{}, err
+		}
 	}
 	return d.part(max(after, 0)), nil
 }
@@ -168,13 +195,22 @@ func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
 
-func (d *daemon) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
-	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
-		return nil, err
+func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
+	if err := d.changed("Doctor"); err != nil {
+		return control.Doctor{}, err
 	}
-	var out []control.Marked
+	return control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "pidfd_open", Disabled: true, Detail: "taken away", Use: "takeover", Instead: "no takeover"},
+	}}, nil
+}
+
+func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
+	if err := d.changed("Mark", req.Mark, req.Names[0]); err != nil {
+		return control.Marking{}, err
+	}
+	out := control.Marking{Verb: req.Mark, NotKept: d.changes.notKept}
 	for _, name := range req.Names {
-		out = append(out, control.Marked{Name: name, Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note})
+		out.Marks = append(out.Marks, control.Marked{Name: name, Mark: req.Mark, Who: "anna", When: d.changes.op.Began, Note: req.Note})
 	}
 	return out, nil
 }

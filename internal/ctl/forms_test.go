@@ -1,11 +1,8 @@
 package ctl
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,87 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 )
-
-const schemaDir = "../../docs/reference/schemas"
-
-// schemas compiles the published schemas, closed: a member that is not documented is an error here, and none for those who read the answers.
-func schemas(t *testing.T) map[string]*jsonschema.Schema {
-	t.Helper()
-	files, err := filepath.Glob(schemaDir + "/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no schemas: %v", err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if id := doc.(map[string]any)["$id"]; id != filepath.Base(path) {
-			t.Errorf("%s calls itself %v", path, id)
-		}
-		closeObjects(doc)
-		if err := compiler.AddResource(filepath.Base(path), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out := map[string]*jsonschema.Schema{}
-	for _, path := range files {
-		compiled, err := compiler.Compile(filepath.Base(path))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		name, _ := strings.CutSuffix(filepath.Base(path), ".v1.json")
-		out["graced."+name+"/v1"] = compiled
-	}
-	return out
-}
-
-func closeObjects(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, member := range v {
-			closeObjects(member)
-		}
-		if _, ok := v["properties"].(map[string]any); ok && v["type"] == "object" {
-			v["additionalProperties"] = false
-		}
-	case []any:
-		for _, e := range v {
-			closeObjects(e)
-		}
-	}
-}
-
-// validate checks a document against the schema that it names, and returns that name.
-func validate(t *testing.T, known map[string]*jsonschema.Schema, text string) (string, any) {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		t.Fatalf("no JSON: %v\n%s", err, text)
-	}
-	name, _ := doc.(map[string]any)["schema"].(string)
-	if known[name] == nil {
-		t.Fatalf("schema %q is not published:\n%s", name, text)
-	}
-	if !strings.HasPrefix(strings.Join(strings.Fields(text), ""), `{"schema":`) {
-		t.Errorf("the schema does not come first:\n%s", text)
-	}
-	if err := known[name].Validate(doc); err != nil {
-		t.Errorf("%v\n%s", err, text)
-	}
-	return name, doc
-}
 
 // withChanges makes the daemon a graced that has something to do, of which half fails.
 func withChanges(f *fixture) {
@@ -103,6 +24,7 @@ func withChanges(f *fixture) {
 		plan: control.Plan{
 			Schema: control.PlanSchema, ID: "8c1f", Files: []control.PlanFile{{Path: "/s.conf", SHA256: "00"}}, Notes: []control.PlanNote{{Code: "W1", Message: "m"}},
 			Overrides: []control.Override{{Program: "web", Count: 3, InFile: 2, File: "/s.conf", Line: 3}},
+			Failing:   []control.FailingProcess{{Process: "solo:solo", State: "FATAL", Text: "no"}},
 			Groups:    []control.PlanGroup{group("web", "change"), group("solo", "keep")},
 		},
 		op: control.Operation{Schema: control.OperationSchema, ID: "op-1", Kind: "update", Who: "anna", Plan: "8c1f", State: control.OperationFailed, Text: "half",
@@ -110,7 +32,7 @@ func withChanges(f *fixture) {
 				{Time: at(2), Type: "begin", Process: "web:web_0", Action: "replace", OldPID: 7, PID: 7},
 				{Time: at(3), Type: "end", Process: "web:web_0", From: "web:web", Action: "replace", OldPID: 7, PID: 8},
 				{Time: at(4), Type: "begin", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9},
-				{Time: at(5), Type: "end", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9, Error: "cannot be killed", Skipped: true},
+				{Time: at(5), Type: "end", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9, Error: "cannot be killed", Skipped: true, FaultCode: control.Failed},
 			}},
 		why: control.Why{Schema: control.WhySchema, Name: "web:web_0", State: "FATAL", Since: at(1), Starts: 1, PID: 1, Command: "x", Stdout: []string{"a"}, Stderr: []string{},
 			LooksLike: []string{"b"}, Timeline: []control.Moment{{Time: at(1), Type: "exit", Text: "t", PID: 1, By: "b", Seconds: 1, Exit: &code, Signal: "SIGHUP", Expected: true}}},
@@ -121,6 +43,12 @@ func withChanges(f *fixture) {
 func withPreview(f *fixture) {
 	withChanges(f)
 	f.d.changes.preview = control.Preview{Group: "web", Start: []string{"web:web_2"}, Add: []string{"web:web_3"}, Stop: []string{"web:web_1"}, Remove: []string{"web:web_1"}}
+}
+
+// notKept makes it one whose disk is full.
+func notKept(f *fixture) {
+	withChanges(f)
+	f.d.changes.notKept = "disk full"
 }
 
 // group is what a plan says of a group, with every list there is.
@@ -136,7 +64,7 @@ func group(name, action string) control.PlanGroup {
 
 // TestForms runs every verb in every form: documents keep their schemas, YAML says what JSON says, and the names can be acted on.
 func TestForms(t *testing.T) {
-	known := schemas(t)
+	known := controltest.Schemas(t)
 	grace := func(f *fixture) {
 		f.d.grace = control.GraceResult{Added: []string{"web:web_2"}, Stopped: []string{"web:web_1"}, Removed: []string{"web:web_1"},
 			Failed: []control.Result{{Group: "web", Name: "web_3", Code: control.StillRunning, Text: "no"}}}
@@ -150,6 +78,7 @@ func TestForms(t *testing.T) {
 		last    string // that of the last of them, where it differs
 		names   string
 		failed  string // the code of the error
+		warned  bool   // of what could not be kept
 	}{
 		{line: "status", setup: timed, schema: "status", records: 4, record: "process", names: "sad:sad solo:solo web:web_0 web:web_1"},
 		{line: "status web:* nope", schema: "status", records: 2, record: "process", names: "web:web_0 web:web_1", failed: "E310"},
@@ -159,6 +88,10 @@ func TestForms(t *testing.T) {
 		}},
 		{line: "stop solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "restart s*", schema: "results", records: 4, record: "result", names: "sad:sad solo:solo sad:sad solo:solo"},
+		{line: "restart web:*", setup: withAct(control.ActRestart, control.OperationFailed, "end stop web:web_0", "end start web:web_1", "end start web:web_0 50 it did not start"),
+			schema: "results", records: 3, record: "result", names: "web:web_0 web:web_1"},
+		{line: "start solo", setup: withAct(control.ActStart, control.OperationNothing, "end start solo:solo 60 already started"), schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "stop solo", setup: withAct(control.ActStop, control.OperationCancelled), schema: "results", records: 1, record: "results", failed: "E300"},
 		{line: "signal HUP solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "clear solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "pid", schema: "pids", records: 1, record: "pids"},
@@ -195,6 +128,7 @@ func TestForms(t *testing.T) {
 		}},
 		{line: "cancel op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
 		{line: "ops", setup: withChanges, schema: "operations", records: 1, record: "operation", names: "op-1"},
+		{line: "ops --all", setup: withChanges, schema: "operations", records: 2, record: "operation", names: "op-0 op-1"},
 		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
 		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},
@@ -212,6 +146,10 @@ func TestForms(t *testing.T) {
 		{line: "grace_update web --dry-run", setup: withPreview, schema: "grace_update", records: 4, record: "grace_step", names: "web:web_2 web:web_3 web:web_1"},
 		{line: "reload --dry-run", setup: withPreview, schema: "daemon", records: 1, record: "daemon"},
 		{line: "shutdown --dry-run", schema: "daemon", records: 1, record: "daemon"},
+		{line: "disable solo", setup: notKept, schema: "marks", records: 1, record: "mark", names: "solo:solo", warned: true},
+		{line: "update -y", setup: notKept, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
+		{line: "scale web=3", setup: notKept, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
+		{line: "status", setup: notKept, schema: "status", records: 4, record: "process", names: "sad:sad solo:solo web:web_0 web:web_1"},
 		{line: "history", setup: withChanges, schema: "history", records: 2, record: "generation", names: "r1 r2"},
 		{line: "history r2", setup: withChanges, schema: "history_diff", records: 2, record: "generation_change", names: "web:web_0 db:*"},
 		{line: "history r9", setup: func(f *fixture) {
@@ -219,6 +157,9 @@ func TestForms(t *testing.T) {
 			f.d.errs["HistoryDiff"] = bad(control.BadName, "r9")
 		}, failed: "E318"},
 		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
+		{line: "doctor", setup: withChanges, schema: "doctor", records: 2, record: "feature"},
+		{line: "doctor", failed: "E306"},
+		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
 			setup: func(f *fixture) {
@@ -253,15 +194,20 @@ func TestForms(t *testing.T) {
 		var doc any
 		if tt.schema != "" {
 			var name string
-			if name, doc = validate(t, known, out); name != "graced."+tt.schema+"/v1" {
+			if name, doc = controltest.Validate(t, known, out); name != "graced."+tt.schema+"/v1" {
 				t.Errorf("%s: the document is a %s", tt.line, name)
 			}
 			seen[name] = true
 		} else if out != "" {
 			t.Errorf("%s: a document, and should have none: %s", tt.line, out)
 		}
-		if tt.failed != "" {
-			name, problem := validate(t, known, problems)
+		if tt.warned {
+			name, _ := controltest.Validate(t, known, problems)
+			if seen[name] = true; name != "graced.warning/v1" || !strings.Contains(problems, `"applied, but not kept: disk full"`) || !strings.Contains(out, `"not_kept": "disk full"`) {
+				t.Errorf("%s: warned %s, %s", tt.line, problems, out)
+			}
+		} else if tt.failed != "" {
+			name, problem := controltest.Validate(t, known, problems)
 			seen[name] = true
 			if code := problem.(map[string]any)["code"]; code != tt.failed || name != "graced.error/v1" {
 				t.Errorf("%s: %s %v, want %s", tt.line, name, code, tt.failed)
@@ -273,7 +219,7 @@ func TestForms(t *testing.T) {
 		out, _ = run("jsonl")
 		count := 0
 		for line := range strings.Lines(out) {
-			name, _ := validate(t, known, line)
+			name, _ := controltest.Validate(t, known, line)
 			seen[name] = true
 			want := tt.record
 			if count++; count == tt.records && tt.last != "" {
@@ -301,8 +247,8 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name := range known {
-		if name == "graced.check/v1" || name == "graced.explain/v1" {
-			continue // package report makes and tests them
+		if name == "graced.check/v1" || name == "graced.explain/v1" || name == control.StandingSchema || name == control.PreviewSchema || name == control.FindingsSchema {
+			continue // packages report and web make and test them
 		}
 		if !seen[name] {
 			t.Errorf("no test sees a %s", name)

@@ -42,6 +42,7 @@ var verbOptions = []optionInfo{
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
 	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
+	{long: "all", brief: "also what was done before this daemon began", verbs: []string{"ops"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
 	{long: "force", brief: "write also into a file whose mode lets nobody write", verbs: []string{"scale", "check"}},
 	{long: "fix", brief: "correct what needs no human, and check again", verbs: []string{"check"}},

@@ -3,6 +3,7 @@ package ctl
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
 )
 
 // TestPlanText renders every kind of change.
@@ -89,6 +91,31 @@ func TestCPUShare(t *testing.T) {
 		if got != c.want || *r.CPU != c.cpu || *r.RSS != 1 {
 			t.Errorf("%v s of %v: %s %%, want %s", c.cpu, c.uptime, got, c.want)
 		}
+	}
+}
+
+// TestFailingText names what does not run, and how it is started.
+func TestFailingText(t *testing.T) {
+	p := control.Plan{ID: "1", Failing: []control.FailingProcess{
+		{Process: "a:a", State: "FATAL", Text: "no such file"}, {Process: "b:b", State: "BACKOFF"}, {Process: "c:c", State: "FATAL"},
+	}}
+	if got, want := planText(p, "", false), `plan 1   
+
+  nothing to do: what runs is what the files say
+  a:a c:c are FATAL: no such file
+    try again: gracectl start a:a c:c        why: gracectl why a:a
+  b:b is BACKOFF
+    it is tried again by itself        why: gracectl why b:b
+`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.Failing = nil
+	for n := range 7 {
+		p.Failing = append(p.Failing, control.FailingProcess{Process: fmt.Sprint("a:", n), State: "FATAL"})
+	}
+	p.Groups = []control.PlanGroup{{Name: "new", Action: "add", Start: []string{"new:new"}}}
+	if got, want := planText(p, "", false), "  a:0 a:1 a:2 a:3 a:4 and 2 more are FATAL\n    try again: gracectl start --state FATAL        why: gracectl why a:0\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -216,5 +243,47 @@ func TestScaleWrites(t *testing.T) {
 			c.dontCalled != "" && strings.Contains(calls, c.dontCalled) {
 			t.Errorf("%s of %v: exit %d, %q, calls %s\n%s%s", c.line, c.mode, code, got, calls, f.out, f.err)
 		}
+	}
+}
+
+// TestScaleText tells numbers once they are known to be true.
+func TestScaleText(t *testing.T) {
+	answer := func(state control.OperationState, plan, left string) string {
+		return (&scaleAnswer{
+			Scaling: control.Scaling{Programs: []control.ScaledProgram{{Program: "web", Before: 2, After: 3, InFile: 3}}},
+			done:    &operationAnswer{Operation: control.Operation{ID: "op-2", State: state, Plan: plan}, left: left},
+		}).Text(format.Style{})
+	}
+	const numbers = "web   2 -> 3 processes\n"
+	for want, got := range map[string]string{
+		"op-2  done\n" + numbers: answer(control.OperationDone, "8c1f", ""),
+		numbers:                  answer(control.OperationNothing, "", ""),
+		"still running as op-2: gracectl attach op-2\n":           answer(control.OperationWaiting, "", "timeout"),
+		"op-2  cancelled\n  what is left: gracectl plan\n":        answer(control.OperationCancelled, "", ""),
+		"still running as op-2: gracectl attach op-2\n" + numbers: answer(control.OperationRunning, "8c1f", "timeout"),
+	} {
+		if got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// TestDoctorText shows what there is, and what happens without the rest.
+func TestDoctorText(t *testing.T) {
+	d := control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "ptrace", Detail: "none", Use: "takeover", Instead: "no takeover"},
+	}}
+	want := `daemon pid 7, keeper pid 6, Linux 6.1
+
+FEATURE   THERE   DETAIL   FOR
+splice    yes     -        logs
+ptrace    no      none     takeover
+
+without ptrace: no takeover
+
+GRACED_DISABLE has no meaning for what
+`
+	if got := (&doctorAnswer{d}).Text(format.Style{}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

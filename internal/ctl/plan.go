@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
+	"github.com/graced/graced/internal/process"
 )
 
 // Exit codes of plan and of what follows from it.
@@ -272,11 +274,13 @@ func planText(p control.Plan, dir string, other bool) string {
 	if p.Empty() {
 		b.WriteString("  nothing to do: what runs is what the files say\n")
 		overrideLines(&b, p, dir)
+		failingLines(&b, p.Failing)
 		return b.String()
 	}
 	t := p.Totals
 	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
 	overrideLines(&b, p, dir)
+	failingLines(&b, p.Failing)
 	if n := len(p.Notes); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
@@ -301,6 +305,41 @@ func overrideLines(b *strings.Builder, p control.Plan, dir string) {
 		if o.Count != o.InFile {
 			fmt.Fprintf(b, "  %s is scaled to %d; %s:%d says numprocs=%d (gracectl scale %s=file ends that)\n", o.Program, o.Count, shorten(o.File, dir), o.Line, o.InFile, o.Program)
 		}
+	}
+}
+
+// failingLines tells which processes are down although the files want them up, and what starts them: an update does not.
+func failingLines(b *strings.Builder, list []control.FailingProcess) {
+	const most = 5
+	for _, state := range []string{process.Fatal.String(), process.Backoff.String()} {
+		var names []string
+		reason := ""
+		for _, f := range list {
+			if f.State == state {
+				names = append(names, f.Process)
+				reason = cmp.Or(reason, f.Text)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		next := "start " + strings.Join(names, " ")
+		shown, verb := strings.Join(names, " "), "is"
+		if len(names) > 1 {
+			verb = "are"
+		}
+		if len(names) > most {
+			next, shown = "start --state "+state, strings.Join(names[:most], " ")+fmt.Sprintf(" and %d more", len(names)-most)
+		}
+		if reason != "" {
+			reason = ": " + reason
+		}
+		fmt.Fprintf(b, "  %s %s %s%s\n", shown, verb, state, reason)
+		if state == process.Backoff.String() {
+			fmt.Fprintf(b, "    it is tried again by itself        why: gracectl why %s\n", names[0])
+			continue
+		}
+		fmt.Fprintf(b, "    try again: gracectl %s        why: gracectl why %s\n", next, names[0])
 	}
 }
 

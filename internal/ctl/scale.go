@@ -39,10 +39,20 @@ func (a *scaleAnswer) exit(c *call) int {
 	return a.done.exit(c)
 }
 
+func (a *scaleAnswer) lost() string {
+	if a.Operation == nil {
+		return ""
+	}
+	return a.Operation.NotKept
+}
+
 func (a *scaleAnswer) Text(style format.Style) string {
 	var b strings.Builder
 	if a.done != nil && (a.done.State != control.OperationNothing || a.done.left != "") {
 		b.WriteString(a.done.Text(style))
+	}
+	if a.done != nil && !a.done.begun() {
+		return b.String()
 	}
 	for _, p := range a.Programs {
 		line := fmt.Sprintf("%s   %d -> %s", p.Program, p.Before, count(p.After, "process"))
@@ -143,6 +153,9 @@ func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (forma
 	if done.Operation != nil {
 		if a.done, err = s.watch(ctx, server, *done.Operation, c); err != nil {
 			return a, err
+		}
+		if a.done.Scaled != nil { // by what there was when its turn came
+			a.Programs, a.done.Scaled = a.done.Scaled, nil
 		}
 		a.Operation = &a.done.Operation
 	}

@@ -90,6 +90,7 @@ type daemonRecord struct {
 	State      string `json:"state"`
 	Revision   string `json:"revision,omitempty"` // of the configuration in force, of a graced
 	InStep     *bool  `json:"in_step,omitempty"`  // what runs is what the files say, of a graced
+	NotKept    string `json:"not_kept,omitempty"` // why what users have set is not on disk
 
 	standing control.Standing
 }
@@ -205,6 +206,9 @@ func (d *daemonRecord) notes() string {
 	if n := len(d.standing.Newer); n > 0 {
 		fmt.Fprintf(&b, "changed since they were read: %s   (gracectl plan)\n", strings.Join(d.standing.Newer[:min(n, 3)], " "))
 	}
+	if d.NotKept != "" {
+		fmt.Fprintf(&b, "changes cannot be kept on disk: %s\n", d.NotKept)
+	}
 	return b.String()
 }
 
@@ -215,7 +219,7 @@ func (d *daemonRecord) stand(ctx context.Context, server Proxy) {
 		return // Supervisor has nothing to say, and a daemon that ends not either
 	}
 	inStep := len(standing.Overrides)+len(standing.Newer) == 0
-	d.Revision, d.InStep, d.standing = "r"+strconv.Itoa(standing.Rev), &inStep, standing
+	d.Revision, d.InStep, d.NotKept, d.standing = "r"+strconv.Itoa(standing.Rev), &inStep, standing.NotKept, standing
 }
 
 func stateColour(state process.State) format.Colour {

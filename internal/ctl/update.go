@@ -27,6 +27,10 @@ var ownCommands = []command{
 		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
 	},
 	{
+		name: "doctor", args: "",
+		brief: "tell what kernel and rights offer the daemon, and what it does without",
+	},
+	{
 		name: "hold", args: "<name ...>",
 		brief: "leave processes as they are: no start by themselves, no change by an update",
 	},
@@ -44,7 +48,7 @@ var ownCommands = []command{
 	},
 	{
 		name: "ops", args: "",
-		brief: "list the operations: what was changed, by whom, with what result",
+		brief: "list what was changed since the daemon began, by whom, with what result",
 	},
 	{
 		name: "attach", args: "<operation>",
@@ -110,7 +114,7 @@ func (s *Session) agrees(ctx context.Context, question string) bool {
 type operationAnswer struct {
 	control.Operation
 
-	left string // why the watching ended before the operation: interrupted, timeout; "" = it has not
+	left string // why the watching ended before the operation; "" = it has not
 }
 
 // progressRecord is one thing that happened in an operation.
@@ -139,7 +143,7 @@ func (a *operationAnswer) Name() string { return a.ID }
 func (a *operationAnswer) Line() string { return "" }
 
 func (a *operationAnswer) Records() []format.Record {
-	var v progress
+	v := progress{kind: a.Kind}
 	var out []format.Record
 	for _, e := range a.Events {
 		out = append(out, v.record(a.ID, e))
@@ -171,27 +175,38 @@ func (a *operationAnswer) ending() operationEnd {
 func (a *operationAnswer) Text(format.Style) string {
 	switch {
 	case a.left != "":
-		return "still running as " + a.ID + ": gracectl attach " + a.ID + "\n"
+		return stillRunning(a.ID)
+	case a.State == control.OperationNothing && acts(a.Kind):
+		return a.ID + "  nothing to do\n"
 	case a.State == control.OperationNothing:
 		return "nothing to do: what runs is what the files say\n"
 	}
-	took := 0.0
+	text := fmt.Sprintf("%s  %s", a.ID, a.State)
 	if a.Ended != nil {
-		took = a.Ended.Sub(a.Began).Seconds()
+		text += fmt.Sprintf(" in %.1f s", a.Ended.Sub(a.Began).Seconds())
 	}
-	text := fmt.Sprintf("%s  %s in %.1f s", a.ID, a.State, took)
 	if a.Operation.Text != "" {
 		text += ": " + a.Operation.Text
 	}
-	if a.State == control.OperationFailed || a.State == control.OperationCancelled {
+	left := a.State == control.OperationFailed || a.State == control.OperationCancelled || a.State == control.OperationInterrupted
+	if left && !acts(a.Kind) {
 		text += "\n  what is left: gracectl plan"
 	}
 	return text + "\n"
 }
 
+func stillRunning(op string) string {
+	return "still running as " + op + ": gracectl attach " + op + "\n"
+}
+
+// acts reports whether an operation is a start, stop or restart.
+func acts(kind string) bool {
+	return kind == control.ActStart || kind == control.ActStop || kind == control.ActRestart
+}
+
 func (a *operationAnswer) exit(*call) int {
 	switch {
-	case a.left == "timeout":
+	case a.left == leftTimeout:
 		return exitGivenUp
 	case a.left != "":
 		return 0 // the operation goes on
@@ -205,21 +220,26 @@ func (a *operationAnswer) exit(*call) int {
 	return exitFailed
 }
 
+// begun reports whether it has come to its turn: only then it is known what it does.
+func (a *operationAnswer) begun() bool { return a.Plan != "" || a.State == control.OperationNothing }
+
+func (a *operationAnswer) lost() string { return a.NotKept }
+
 // watch shows an operation to its end. Ctrl-C, or the end of the time given, ends the watching only.
 func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation, c *call) (*operationAnswer, error) {
 	op.Schema = ""
 	a := &operationAnswer{Operation: op}
 	a.Events = []control.ProgressLine{}
-	if op.State == control.OperationNothing {
+	if op.State == control.OperationNothing && len(op.Events) == 0 {
 		return a, nil
 	}
-	v := progress{s: s, moving: s.Terminal && c.Form == format.Text && c.verb != "wait"}
+	v := progress{s: s, kind: op.Kind, moving: s.Terminal && c.Form == format.Text && c.verb != "wait"}
 	quiet := c.verb == "wait"
 	if c.Form == format.Text && !quiet {
 		s.output(op.ID + "  " + op.Kind + planWord(op) + "        Ctrl-C stops watching, not the work")
 	}
 	waiting := ""
-	for {
+	last, left, err := s.untilOver(ctx, server, op, func(op control.Operation) {
 		v.clear()
 		if op.Behind != waiting && c.Form == format.Text && !quiet {
 			if waiting = op.Behind; waiting != "" {
@@ -232,28 +252,43 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 				c.Show(r)
 			}
 		}
-		events := a.Events
-		a.Operation = op
-		a.Events = events
+		if !op.State.Over() {
+			v.draw(op)
+		}
+	})
+	v.clear()
+	last.Events = a.Events
+	a.Operation, a.left = last, left
+	return a, err
+}
+
+// Why the watching of an operation ended before it.
+const (
+	leftInterrupted = "interrupted"
+	leftTimeout     = "timeout"
+)
+
+// untilOver hands an operation to show, as it is and whenever there is news of it, each time with the news alone, until it is over. Ctrl-C, or the end of
+// the time given, ends that earlier: left says so.
+func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operation, show func(control.Operation)) (last control.Operation, left string, err error) {
+	for seen := 0; ; {
+		op.Schema = ""
+		seen += len(op.Events)
+		show(op)
 		if op.State.Over() {
-			return a, nil
+			return op, "", nil
 		}
-		v.draw(op)
-		next, err := server.Operation(ctx, op.ID, len(events))
-		switch {
-		case ctx.Err() != nil:
-			v.clear()
-			s.caught = true
-			a.left = "interrupted"
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				a.left = "timeout"
+		next, err := server.Operation(ctx, op.ID, seen)
+		if gone := ctx.Err(); gone != nil { // whatever the broken connection said
+			if errors.Is(gone, context.DeadlineExceeded) {
+				return op, leftTimeout, nil
 			}
-			return a, nil
-		case err != nil:
-			v.clear()
-			return a, err
+			s.caught = true
+			return op, leftInterrupted, nil
 		}
-		next.Schema = ""
+		if err != nil {
+			return op, "", err
+		}
 		op = next
 	}
 }
@@ -268,6 +303,7 @@ func planWord(op control.Operation) string {
 // progress makes lines of what happens in an operation, and on a terminal shows below them what is under way.
 type progress struct {
 	s      *Session
+	kind   string // of the operation
 	moving bool
 	open   []control.ProgressLine // begun and not over
 	drawn  int                    // lines of the moving part
@@ -302,7 +338,7 @@ func (v *progress) lineOf(e control.ProgressLine, took time.Duration) string {
 	case e.Error != "":
 		sign, text = "✗", failureWord[e.Action]+": "+e.Error
 	default:
-		text = successText(e)
+		text = v.successText(e)
 	}
 	v.width = max(v.width, 24, utf8.RuneCountInString(e.Process))
 	line := "  " + sign + " " + pad(e.Process, v.width) + "  " + text
@@ -316,13 +352,16 @@ var failureWord = map[string]string{
 	"start": "not started", "add": "not added", "stop": "not stopped", "replace": "not replaced", "rename": "not renamed", "live": "not changed",
 }
 
-func successText(e control.ProgressLine) string {
+func (v *progress) successText(e control.ProgressLine) string {
 	switch e.Action {
 	case "start":
 		return fmt.Sprintf("started, pid %d", e.PID)
 	case "add":
 		return "added, not started"
 	case "stop":
+		if acts(v.kind) {
+			return "stopped"
+		}
 		if e.OldPID == 0 {
 			return "removed"
 		}
@@ -377,7 +416,7 @@ type operationsAnswer struct {
 	Operations []*operationAnswer `json:"operations"`
 }
 
-func (a *operationsAnswer) Schema() string           { return "graced.operations/v1" }
+func (a *operationsAnswer) Schema() string           { return control.OperationsSchema }
 func (a *operationsAnswer) Records() []format.Record { return records(a.Operations) }
 
 func (a *operationsAnswer) Text(style format.Style) string {
@@ -401,7 +440,7 @@ func cells(texts ...string) []format.Cell {
 	return row
 }
 
-// answerOperations lists the operations, for people the latest first.
+// answerOperations lists the operations, for people the latest first: those of this daemon, what the end of the last one interrupted, or all.
 func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	if err := c.noWords(); err != nil {
 		return nil, err
@@ -412,6 +451,9 @@ func (s *Session) answerOperations(ctx context.Context, server Proxy, c *call) (
 	}
 	a := &operationsAnswer{Operations: []*operationAnswer{}}
 	for _, op := range list {
+		if op.Earlier && !c.all {
+			continue
+		}
 		op.Schema = ""
 		a.Operations = append(a.Operations, &operationAnswer{Operation: op})
 	}

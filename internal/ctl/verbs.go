@@ -39,13 +39,14 @@ type call struct {
 	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
-	dryRun   bool            // update, scale: show what would be done
+	dryRun   bool            // show what would be done
 	yes      bool            // update, scale: don't ask
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
 	write    bool            // scale: into the file
 	force    bool            // scale: also where its mode lets nobody write
 	note     string          // hold, disable, enable: why
+	all      bool            // ops: also those of earlier daemons
 
 	*format.Printer
 }
@@ -60,7 +61,7 @@ var answered = map[string]answering{
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
 	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
-	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy,
+	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
 	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
@@ -70,6 +71,12 @@ var answered = map[string]answering{
 type failing interface {
 	// exit returns the exit status of the program; 0 = all is well.
 	exit(c *call) int
+}
+
+// losing is an answer to a change that the next daemon may not know of.
+type losing interface {
+	// lost returns why it could not be kept on disk; "" = it is.
+	lost() string
 }
 
 // ownLine carries out a line of gracectl's shell. Words are quoted as in a shell.
@@ -128,6 +135,9 @@ func (s *Session) perform(ctx context.Context, verb string, words []string) erro
 		}
 		if answer != nil {
 			c.Finish(answer)
+			if l, ok := answer.(losing); ok && l.lost() != "" {
+				c.Warn("applied, but not kept: " + l.lost())
+			}
 			if f, ok := answer.(failing); ok {
 				if code := f.exit(c); code != 0 {
 					s.status = code
@@ -161,7 +171,8 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 		return nil, err
 	}
 	answer, err := answered[c.verb](s, ctx, server, c)
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) {
+	var known *format.Problem
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) && !errors.As(err, &known) {
 		err = ctx.Err() // whatever the broken connection said
 	}
 	if fault(err) == control.CantReread {
@@ -300,6 +311,8 @@ func (c *call) set(o option) error {
 		c.note = o.arg
 	case "--force":
 		c.force = true
+	case "--all":
+		c.all = true
 	case "--write":
 		c.write = true
 	}

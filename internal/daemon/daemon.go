@@ -104,6 +104,7 @@ func New(opts Options) (*Daemon, error) {
 	if d.state == nil {
 		d.state, _ = OpenState("", opts.Wall, func(string) {}) // there is nobody to share memory with
 	}
+	d.operations.recall(d.state.read())
 	d.counts.nums = countsOf(d.state.read())
 	if scaled, err := d.scaled(c); err != nil {
 		d.logf(LevelCritical, "%v", err)
@@ -129,8 +130,11 @@ func New(opts Options) (*Daemon, error) {
 		d.loop.source[g.Name] = c
 	}
 	d.bootConfig = c
-	if d.state.onDisk() {
-		d.changing.Go(d.noteBoot)
+	if d.state.onDisk() || len(d.operations.cut) > 0 {
+		d.changing.Go(func() {
+			d.noteCut()
+			d.noteBoot()
+		})
 	}
 	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
 	d.inbox.putWish(wish{do: func(now core.Now) {

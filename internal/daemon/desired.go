@@ -21,14 +21,14 @@ import (
 )
 
 // Mark implements control.Desired.
-func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) ([]control.Marked, error) {
+func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) (control.Marking, error) {
 	kind := store.MarkKind(req.Mark)
 	mark, ok := markKinds[kind]
 	if !ok {
-		return nil, control.Fault(control.IncorrectParameters, "mark "+strconv.Quote(req.Mark)+" is none of hold, disable, enable")
+		return control.Marking{}, control.Fault(control.IncorrectParameters, "mark "+strconv.Quote(req.Mark)+" is none of hold, disable, enable")
 	}
 	req.Note = control.Printable(req.Note)
-	out := []control.Marked{}
+	out := control.Marking{Schema: control.MarksSchema, Verb: req.Mark, Marks: []control.Marked{}}
 	for _, name := range req.Names {
 		target := coreTarget(control.Target{Name: name})
 		if _, err := d.ask(ctx, core.SetMark{Target: target, Mark: mark}); err != nil {
@@ -40,8 +40,9 @@ func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) ([]control.M
 		m := store.Mark{Group: target.Group, Process: target.Process, Kind: kind, Who: req.Who, When: d.opts.Wall(), Note: req.Note}
 		d.state.write(func(s *store.Store) error { return s.SetMark(m) })
 		d.asked(ctx, req.Mark, target)
-		out = append(out, showMark(m))
+		out.Marks = append(out.Marks, showMark(m))
 	}
+	out.NotKept = d.state.lag()
 	return out, nil
 }
 
@@ -94,7 +95,7 @@ func (d *Daemon) HistoryDiff(_ context.Context, from, to int) ([]control.Generat
 
 // Standing implements control.Desired.
 func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
-	out := control.Standing{Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}, Restarts: map[string]int{}}
+	out := control.Standing{Schema: control.StandingSchema, NotKept: d.state.lag(), Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}, Restarts: map[string]int{}}
 	d.noteBoot()
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {

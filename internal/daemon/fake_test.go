@@ -123,6 +123,10 @@ func (h *fakeHost) Check(s *process.Spec) error {
 	return nil
 }
 
+func (h *fakeHost) Facts() host.Facts {
+	return host.Facts{Kernel: "6.1", Unknown: []string{"x"}, Features: []host.Feature{{Name: "splice", Disabled: true, Detail: "d", Use: "u", Instead: "i"}}}
+}
+
 func (h *fakeHost) Close() error { return nil }
 
 // world is a daemon in virtual time with a configuration in memory.

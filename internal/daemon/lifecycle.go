@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
@@ -66,12 +67,20 @@ func (d *Daemon) Start(ctx context.Context, target control.Target, wait bool) ([
 	}
 	t := coreTarget(target)
 	d.asked(ctx, "start", t)
+	return d.rows(ctx, core.Start{Target: t, Wait: wait, Refused: d.refused(v, []core.Target{t})})
+}
+
+// refused finds the processes whose command cannot be run.
+func (d *Daemon) refused(v *view, targets []core.Target) map[process.ID]*core.Fault {
 	refused := map[process.ID]*core.Fault{}
 	// Members of one program mostly share their command, so one look-up serves them all.
 	type lookup struct{ command, path string }
 	seen := map[lookup]*core.Fault{}
 	for _, m := range v.procs {
-		if !t.All && (m.Group != t.Group || t.Process != "" && m.Name != t.Process) {
+		meant := func(t core.Target) bool {
+			return t.All || m.Group == t.Group && (t.Process == "" || m.Name == t.Process)
+		}
+		if !slices.ContainsFunc(targets, meant) {
 			continue
 		}
 		key := lookup{m.Spec.Command, pathOf(m.Spec)}
@@ -84,7 +93,7 @@ func (d *Daemon) Start(ctx context.Context, target control.Target, wait bool) ([
 			refused[m.ID] = fault
 		}
 	}
-	return d.rows(ctx, core.Start{Target: t, Wait: wait, Refused: refused})
+	return refused
 }
 
 func pathOf(s *process.Spec) string {

@@ -22,12 +22,14 @@ type operations struct {
 	mu   sync.Mutex
 	last uint64
 	list []*operation // the latest last
+	cut  []*operation // of these: those that the end of an earlier daemon cut off
 }
 
 // operation is one of them. Its description is guarded by the mutex of the set.
 type operation struct {
 	number  uint64
 	about   control.Operation // Events holds them all
+	acts    bool              // a start, stop or restart
 	changed chan struct{}     // closed at the next change
 	over    chan struct{}     // closed when nothing follows
 }
@@ -39,7 +41,7 @@ func (o *operations) add(kind, who string, now time.Time) *operation {
 	o.last++
 	op := &operation{number: o.last, changed: make(chan struct{}), over: make(chan struct{})}
 	op.about = control.Operation{
-		Schema: control.OperationSchema, ID: fmt.Sprintf("op-%d", o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
+		Schema: control.OperationSchema, ID: operationName(o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
 		Events: []control.ProgressLine{},
 	}
 	o.list = append(o.list, op)
@@ -154,6 +156,9 @@ func (d *Daemon) conclude(op *operation, state control.OperationState, text stri
 	return d.operations.change(op, func(about *control.Operation) {
 		now := d.opts.Wall()
 		about.State, about.Text, about.Behind, about.Ended = state, text, "", &now
+		if state != control.OperationNothing {
+			about.NotKept = d.state.lag()
+		}
 	})
 }
 
@@ -171,13 +176,14 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 	}
 	if r.Fault != nil {
 		line.Error = faultText(r.Fault)
-		line.Skipped = r.Fault.Kind == core.Cancelled
+		line.Skipped = r.Fault.Kind == core.Cancelled || needless(r.Fault)
+		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
 		if s, ok := d.loop.core.Find(r.Group, r.Name); ok && r.Fault.Kind == core.SpawnError && s.SpawnErr != "" {
 			line.Error = s.SpawnErr
 		}
 	}
 	if s, ok := d.loop.core.Find(r.Group, r.Name); ok && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
-		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: op.about.Kind + " " + op.about.ID + ": " + line.Action, By: op.about.Who})
+		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: askedText(op.about, line.Action), By: op.about.Who})
 	}
 	d.operations.change(op, func(about *control.Operation) {
 		about.Events = append(about.Events, line)
@@ -185,6 +191,17 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 			about.Done++
 		}
 	})
+}
+
+// needless reports whether a fault says that a process is already as it was wanted.
+func needless(f *core.Fault) bool { return f.Kind == core.AlreadyStarted || f.Kind == core.NotRunning }
+
+// askedText says what somebody wanted of a process.
+func askedText(op control.Operation, action string) string {
+	if op.Kind == action {
+		return op.Kind + " " + op.ID
+	}
+	return op.Kind + " " + op.ID + ": " + action
 }
 
 // stepWord names what a step does, or has done.
@@ -195,6 +212,10 @@ func stepWord(r core.StepResult, over bool) string {
 			return "start"
 		}
 		return "add"
+	case plan.StartProcess:
+		return "start"
+	case plan.StopProcess:
+		return "stop"
 	case plan.RemoveProcess:
 		if over && r.PID != 0 && r.Fault == nil {
 			return "leave"
@@ -222,6 +243,12 @@ func faultText(f *core.Fault) string {
 		return "it was stopped while it started"
 	case core.ShutdownState:
 		return "the daemon shuts down"
+	case core.AlreadyStarted:
+		return "already started"
+	case core.NotRunning:
+		return "was not running"
+	case core.BadName:
+		return "it is not there any more"
 	}
 	return f.Text
 }
@@ -237,10 +264,10 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 		groups = known
 	}
 	op := d.operations.add("update", req.Who, d.opts.Wall())
-	return d.launch(ctx, op, func() (<-chan core.Reply, uint64, error) {
+	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
 		c, err := d.load()
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		return d.begin(op, func(core.Now) (plan.Update, error) {
 			u, err := d.planUpdate(c, groups)
@@ -258,23 +285,25 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 }
 
 // launch sees an operation through in the background, and returns once it is known what it is: running, waiting, nothing or refused.
-func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (<-chan core.Reply, uint64, error)) (control.Operation, error) {
+func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (done <-chan core.Reply, wait <-chan struct{}, err error)) (control.Operation, error) {
 	told := make(chan error, 1)
 	d.changing.Go(func() { d.see(op, begin, told) })
 	select {
 	case err := <-told:
 		if err != nil {
 			d.operations.forget(op)
+		}
+		if err != nil && !errors.Is(err, errNoChange) {
 			return control.Operation{}, err
 		}
 	case <-ctx.Done(): // the caller has gone; the operation has not
 	}
 	about, _ := d.operations.show(op, 0)
-	if about.State == control.OperationNothing {
-		d.operations.forget(op) // it has done nothing, for nobody to ask about
-	}
 	return about, nil
 }
+
+// errNoChange tells that an operation has nothing to do: nobody has to know of it.
+var errNoChange = errors.New("nothing to do")
 
 // forget removes an operation.
 func (o *operations) forget(op *operation) {
@@ -286,10 +315,16 @@ func (o *operations) forget(op *operation) {
 	}
 }
 
-// see sees an operation through. It tells the caller once whether there is such an operation at all.
-func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, error), told chan<- error) {
+// see sees an operation through and writes down how it goes. It tells the caller once whether there is such an operation at all.
+func (d *Daemon) see(op *operation, start func() (done <-chan core.Reply, wait <-chan struct{}, err error), told chan<- error) {
+	kept, known := 0, false
+	defer func() {
+		if known {
+			d.keepOperation(op, kept)
+		}
+	}()
 	for {
-		done, behind, err := start()
+		done, wait, err := start()
 		switch {
 		case err != nil:
 			state, fault := control.OperationFailed, (*control.Error)(nil)
@@ -299,19 +334,16 @@ func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, err
 			d.conclude(op, state, err.Error())
 			inform(told, err)
 			return
-		case done == nil && behind == 0:
+		case done == nil && wait == nil:
 			d.conclude(op, control.OperationNothing, "")
-			inform(told, nil)
+			inform(told, errNoChange)
 			return
-		case behind != 0:
-			first := d.operations.numbered(behind)
-			if first == nil {
-				continue // it has just ended
-			}
-			d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
+		case wait != nil:
 			inform(told, nil)
+			known = true
+			d.keepOperation(op, kept)
 			select {
-			case <-first.over:
+			case <-wait:
 			case <-op.over: // cancelled
 				return
 			case <-d.life.Done():
@@ -319,18 +351,41 @@ func (d *Daemon) see(op *operation, start func() (<-chan core.Reply, uint64, err
 			}
 			continue
 		}
+		if op.acts && len(done) > 0 { // there was nothing to wait for: the caller gets all of it
+			d.concludeUpdate(op, <-done)
+			if about, _ := d.operations.show(op, 0); about.State == control.OperationNothing && !known {
+				inform(told, errNoChange)
+				return
+			}
+			inform(told, nil)
+			known = true
+			return
+		}
 		inform(told, nil)
+		known = true
+		kept = d.follow(op, done)
+		return
+	}
+}
+
+// follow writes down the events of an operation until its end. It returns how many it has written.
+func (d *Daemon) follow(op *operation, done <-chan core.Reply) (kept int) {
+	for {
+		var changed <-chan struct{}
+		kept, changed = d.keepOperation(op, kept)
 		select {
 		case reply := <-done:
 			d.concludeUpdate(op, reply)
+			return kept
 		case <-d.life.Done():
 			select {
 			case reply := <-done: // the last turn answered it
 				d.concludeUpdate(op, reply)
 			default:
 			}
+			return kept
+		case <-changed:
 		}
-		return
 	}
 }
 
@@ -342,16 +397,33 @@ func inform(to chan<- error, err error) {
 	}
 }
 
-// begin plans and steps an update in one turn of the loop. done takes its answer; nil: there is nothing to do, or it has to wait behind another
-// operation. adopt is called when it begins, or when there is nothing to do.
-func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, behind uint64, err error) {
+// waitBehind notes that an operation has to wait for another one. The channel is closed when it is worth to try again: when that is over or, with a
+// start, stop or restart, when it has come further. It runs in the loop.
+func (d *Daemon) waitBehind(op *operation, number uint64) (wait <-chan struct{}) {
+	first := d.operations.numbered(number)
+	if first == nil { // it has just ended
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
+	if op.acts {
+		_, wait = d.operations.show(first, 0)
+		return wait
+	}
+	return first.over
+}
+
+// begin plans and steps an update in one turn of the loop. done takes its answer, unless it has to wait behind another operation; with neither there
+// is nothing to do. adopt is called when it begins, or when there is nothing to do.
+func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
 		var u plan.Update
 		if u, err = prepare(now); err != nil {
 			return
 		}
-		var blocked bool
-		if behind, blocked = d.loop.core.Blocked(core.Update{Plan: u}); blocked {
+		if behind, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked {
+			wait = d.waitBehind(op, behind)
 			return
 		}
 		if err = adopt(); err != nil || u.Empty() {
@@ -361,11 +433,7 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 		for _, p := range u.Plans {
 			steps += len(p.Changes)
 		}
-		begun := d.operations.change(op, func(about *control.Operation) {
-			about.State, about.Behind, about.Plan, about.Steps = control.OperationRunning, "", u.ID(), steps
-		})
-		if !begun { // it was cancelled while it waited
-			err = control.Fault(control.Failed, "cancelled")
+		if err = d.beginSteps(op, u.ID(), steps); err != nil {
 			return
 		}
 		for _, p := range u.Plans {
@@ -378,36 +446,66 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 		done = reply
 	})
 	if !ok {
-		return nil, 0, control.Fault(control.ShutdownState, "")
+		return nil, nil, control.Fault(control.ShutdownState, "")
 	}
-	return done, behind, err
+	return done, wait, err
 }
 
-// concludeUpdate notes how an update ended.
-func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
-	failed, cancelled := 0, 0
+// beginSteps notes that an operation begins. An error: it was cancelled while it waited.
+func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
+	begun := d.operations.change(op, func(about *control.Operation) {
+		about.State, about.Behind, about.Plan, about.Steps = control.OperationRunning, "", plan, steps
+	})
+	if !begun {
+		return control.Fault(control.Failed, "cancelled")
+	}
+	return nil
+}
+
+// conclusion says how an operation ended, by the answer of the core.
+func conclusion(about control.Operation, reply core.Reply) (state control.OperationState, text string) {
+	failed, cancelled, idles := 0, 0, 0
 	for _, r := range reply.Updated {
 		switch {
 		case r.Fault == nil:
 		case r.Fault.Kind == core.Cancelled:
 			cancelled++
+		case needless(r.Fault):
+			idles++
 		default:
 			failed++
 		}
 	}
-	state, text := control.OperationDone, ""
+	things := "processes"
+	if about.Kind == control.ActRestart {
+		things = "steps" // two of each process
+	}
 	switch {
 	case reply.Fault != nil && reply.Fault.Kind == core.Stale:
-		state, text = control.OperationStale, reply.Fault.Text
+		return control.OperationStale, reply.Fault.Text
 	case reply.Fault != nil:
-		state, text = control.OperationFailed, faultText(reply.Fault)
+		return control.OperationFailed, faultText(reply.Fault)
 	case failed > 0:
-		state, text = control.OperationFailed, fmt.Sprintf("%d of %d processes failed", failed, len(reply.Updated))
+		text = fmt.Sprintf("%d of %d %s failed", failed, len(reply.Updated), things)
 		if cancelled > 0 {
 			text += fmt.Sprintf(", %d were left as they were", cancelled)
 		}
+		return control.OperationFailed, text
 	case cancelled > 0:
-		state, text = control.OperationCancelled, fmt.Sprintf("%d of %d processes were left as they were", cancelled, len(reply.Updated))
+		return control.OperationCancelled, fmt.Sprintf("%d of %d %s were left as they were", cancelled, len(reply.Updated), things)
+	case idles > 0 && idles == len(reply.Updated):
+		return control.OperationNothing, ""
+	}
+	return control.OperationDone, ""
+}
+
+// concludeUpdate notes how an operation ended.
+func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
+	about, _ := d.operations.show(op, 0)
+	state, text := conclusion(about, reply)
+	if op.acts { // it brings no other configuration
+		d.conclude(op, state, text)
+		return
 	}
 	// What it has brought is looked at before anybody knows that it is over, and entered after: who watches need not wait for the disk, but the next
 	// operation and History do.

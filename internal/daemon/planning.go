@@ -107,11 +107,12 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 		return control.Plan{}, cantReread(err)
 	}
 	var manifest plan.Manifest
+	var statuses []process.Status
 	if req.Since != 0 {
 		if manifest, err = d.manifestOf(req.Since); err != nil {
 			return control.Plan{}, err
 		}
-	} else if !d.do(ctx, func(core.Now) { manifest = d.loop.core.Manifest() }) {
+	} else if !d.do(ctx, func(core.Now) { manifest, statuses = d.loop.core.Manifest(), d.loop.core.Statuses() }) {
 		return control.Plan{}, gone(ctx)
 	}
 	u, err := planFrom(manifest, c, req.Groups)
@@ -121,6 +122,7 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	out := showPlan(u, manifest, c)
 	out.Since = req.Since
 	if req.Since != 0 {
+		out.Overrides, out.Failing = []control.Override{}, []control.FailingProcess{}
 		return out, nil
 	}
 	if req.File == "" { // an update reads the daemon's own files
@@ -130,6 +132,7 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
 	}
 	out.Overrides = d.overrides(file)
+	out.Failing = failing(out.Groups, statuses)
 	return out, nil
 }
 
@@ -157,6 +160,23 @@ func (d *Daemon) Findings(_ context.Context, file string) (control.Findings, err
 		return control.Findings{}, cantReread(err)
 	}
 	return found, nil
+}
+
+// failing lists the processes that are down against everybody's will and that a plan does not touch.
+func failing(groups []control.PlanGroup, statuses []process.Status) []control.FailingProcess {
+	left := map[string]bool{}
+	for _, g := range groups {
+		for _, name := range slices.Concat(g.Untouched, g.Live, g.Down) {
+			left[name] = true
+		}
+	}
+	out := []control.FailingProcess{}
+	for _, s := range statuses {
+		if name := s.Group + ":" + s.Name; left[name] && (s.State == process.Fatal || s.State == process.Backoff) {
+			out = append(out, control.FailingProcess{Process: name, State: s.State.String(), Text: s.SpawnErr})
+		}
+	}
+	return out
 }
 
 // showPlan puts a plan into the shape that users see.

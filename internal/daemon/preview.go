@@ -15,7 +15,7 @@ import (
 // Preview implements control.Change: it goes the way of the verb up to the point where something would change.
 func (d *Daemon) Preview(ctx context.Context, req control.PreviewRequest) (control.Preview, error) {
 	none := func() []string { return []string{} }
-	out := control.Preview{Start: none(), Add: none(), Stop: none(), Remove: none()}
+	out := control.Preview{Schema: control.PreviewSchema, Start: none(), Add: none(), Stop: none(), Remove: none()}
 	var c *config.Config
 	var err error
 	var look func() // in the loop

@@ -81,7 +81,8 @@ func (d *Daemon) report(e core.Event) {
 		d.progress(e.Op, "end", e.Step)
 	case core.MemberRenamed:
 		if len(d.state.read().Marks()) > 0 {
-			d.files.put(func() { d.state.write(func(s *store.Store) error { return s.RenameProcess(e.Group, e.From, e.Name) }) })
+			d.state.before(func(s *store.Store) error { return s.RenameProcess(e.Group, e.From, e.Name) })
+			d.changing.Go(func() { d.state.write(func(*store.Store) error { return nil }) })
 		}
 	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
 		// The main log of Supervisor does not tell them.

@@ -61,65 +61,72 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 	if !ok {
 		return control.Scaling{}, control.Fault(control.IncorrectParameters, "victim "+strconv.Quote(req.Victim)+" is none of highest, oldest, newest")
 	}
-	file, err := d.opts.Load()
-	if err != nil {
-		return control.Scaling{}, cantReread(err)
-	}
 	for i, t := range req.Targets {
 		if slices.ContainsFunc(req.Targets[:i], func(o control.ScaleTarget) bool { return o.Program == t.Program }) {
 			return control.Scaling{}, control.Fault(control.IncorrectParameters, t.Program+" is named twice")
 		}
 	}
-	var out control.Scaling
-	var sources map[string]*config.Config // of the groups that change, with the new numbers
-	prepare := func(core.Now) (plan.Update, error) {
-		u, scaling, scaled, err := d.planScale(file, req, victim)
-		out, sources = scaling, scaled
-		return u, err
-	}
 	if req.DryRun {
-		ok := d.do(ctx, func(now core.Now) { _, err = prepare(now) })
-		if !ok {
+		file, err := d.opts.Load()
+		if err != nil {
+			return control.Scaling{}, cantReread(err)
+		}
+		out := control.Scaling{Schema: control.ScalingSchema}
+		if !d.do(ctx, func(core.Now) { _, out.Programs, _, err = d.planScale(file, req, victim) }) {
 			return control.Scaling{}, gone(ctx)
 		}
 		return out, err
 	}
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
-	begin := func() (<-chan core.Reply, uint64, error) {
-		done, behind, err := d.begin(op, prepare, func() error {
-			for _, p := range out.Programs {
-				if p.Override {
-					d.counts.set(p.Program, p.Nums)
-				} else {
-					d.counts.set(p.Program, nil)
-				}
-			}
-			for name, c := range sources {
-				d.loop.source[name] = c
-				for _, g := range c.Groups {
-					if g.Name == name {
-						d.loop.desired.set(g)
-					}
-				}
-			}
-			return nil
-		})
-		if err == nil && behind == 0 {
-			d.state.write(func(s *store.Store) error { return keepCounts(s, out, req.Who) })
-		}
-		return done, behind, err
-	}
-	about, err := d.launch(ctx, op, begin)
+	about, err := d.launch(ctx, op, func() (<-chan core.Reply, <-chan struct{}, error) { return d.beginScale(op, req, victim) })
 	if err != nil {
 		return control.Scaling{}, err
 	}
-	out.Operation = &about
+	out := control.Scaling{Schema: control.ScalingSchema, Programs: about.Scaled, Operation: &about}
+	about.Scaled = nil
 	return out, nil
 }
 
+// beginScale plans new numbers by what the files and the processes are now, and begins with them.
+func (d *Daemon) beginScale(op *operation, req control.ScaleRequest, victim victim) (<-chan core.Reply, <-chan struct{}, error) {
+	file, err := d.opts.Load()
+	if err != nil {
+		return nil, nil, cantReread(err)
+	}
+	var programs []control.ScaledProgram
+	var sources map[string]*config.Config // of the groups that change, with the new numbers
+	done, wait, err := d.begin(op, func(core.Now) (u plan.Update, err error) {
+		u, programs, sources, err = d.planScale(file, req, victim)
+		d.operations.change(op, func(about *control.Operation) { about.Scaled = programs })
+		return u, err
+	}, func() error {
+		for _, p := range programs {
+			if p.Override {
+				d.counts.set(p.Program, p.Nums)
+			} else {
+				d.counts.set(p.Program, nil)
+			}
+		}
+		for name, c := range sources {
+			d.loop.source[name] = c
+			for _, g := range c.Groups {
+				if g.Name == name {
+					d.loop.desired.set(g)
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil && wait == nil {
+		d.state.write(func(s *store.Store) error { return keepCounts(s, programs, req.Who) })
+		d.operations.change(op, func(about *control.Operation) { about.NotKept = d.state.lag() })
+	}
+	return done, wait, err
+}
+
 // keepCounts notes numbers of processes in the store.
-func keepCounts(s *store.Store, scaling control.Scaling, who string) (err error) {
-	for _, p := range scaling.Programs {
+func keepCounts(s *store.Store, programs []control.ScaledProgram, who string) (err error) {
+	for _, p := range programs {
 		if p.Override {
 			err = errors.Join(err, s.SetOverride(store.Override{Group: p.Program, Count: len(p.Nums), Nums: intsText(p.Nums), Who: who}))
 		} else {
@@ -129,8 +136,10 @@ func keepCounts(s *store.Store, scaling control.Scaling, who string) (err error)
 	return err
 }
 
-// victims choose which of a program's processes leave, by how each is placed before the others that do.
-var victims = map[string]func(a, b process.Status) int{
+// victim chooses which of a program's processes leave, by how each is placed before the others that do.
+type victim func(a, b process.Status) int
+
+var victims = map[string]victim{
 	"": highest, "highest": highest,
 	"oldest": func(a, b process.Status) int { return a.Started.Compare(b.Started) },
 	"newest": func(a, b process.Status) int { return b.Started.Compare(a.Started) },
@@ -139,10 +148,10 @@ var victims = map[string]func(a, b process.Status) int{
 func highest(a, b process.Status) int { return b.Spec.Num - a.Spec.Num }
 
 // planScale plans new numbers of processes. It runs in the loop.
-func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim func(a, b process.Status) int) (
-	plan.Update, control.Scaling, map[string]*config.Config, error,
+func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim victim) (
+	plan.Update, []control.ScaledProgram, map[string]*config.Config, error,
 ) {
-	scaling := control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{}}
+	scaled := []control.ScaledProgram{}
 	nums := d.counts.get()
 	if nums == nil {
 		nums = map[string][]int{}
@@ -150,7 +159,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 	for _, t := range req.Targets {
 		members, err := d.members(t.Program)
 		if err != nil {
-			return plan.Update{}, scaling, nil, err
+			return plan.Update{}, nil, nil, err
 		}
 		var present, held []int
 		for _, m := range members {
@@ -165,14 +174,14 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		inFile := file.Nums(t.Program)
 		want, err := wantedNums(t, present, held, inFile, members, victim)
 		if err != nil {
-			return plan.Update{}, scaling, nil, err
+			return plan.Update{}, nil, nil, err
 		}
 		at := file.Place(t.Program, "numprocs")
 		p := control.ScaledProgram{
 			Program: t.Program, Before: len(present), After: len(want), InFile: len(inFile), File: at.File, Line: at.Line, SHA256: file.Sums[at.File], Nums: want, Override: t.To != control.ScaleToFile && !slices.Equal(want, inFile),
 			Start: []string{}, Stop: []string{}, Leave: []string{},
 		}
-		scaling.Programs = append(scaling.Programs, p)
+		scaled = append(scaled, p)
 		nums[t.Program] = want
 	}
 	var programs []string
@@ -181,6 +190,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 	}
 	var u plan.Update
 	sources := map[string]*config.Config{}
+	placed := map[string]bool{} // programs with a place for their processes
 	for _, active := range d.loop.core.Manifest().Groups {
 		// New members get what the others of their group run with.
 		base := d.loop.source[active.Name]
@@ -189,11 +199,14 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		}
 		c, err := base.Scaled(nums)
 		if err != nil {
-			return plan.Update{}, scaling, nil, control.Fault(control.IncorrectParameters, err.Error())
+			return plan.Update{}, nil, nil, control.Fault(control.IncorrectParameters, err.Error())
 		}
 		i := slices.IndexFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == active.Name })
 		if i < 0 || !slices.ContainsFunc(slices.Concat(active.Processes, c.Groups[i].Processes), func(s process.Spec) bool { return slices.Contains(programs, s.Program) }) {
 			continue
+		}
+		for _, s := range c.Groups[i].Processes {
+			placed[s.Program] = true
 		}
 		sources[active.Name] = c
 		one := plan.Scale(active, c.Groups[i], programs, req.Lazy)
@@ -202,7 +215,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		}
 		u.Plans = append(u.Plans, one)
 		for _, ch := range one.Changes {
-			p := &scaling.Programs[slices.Index(programs, ch.Spec.Program)]
+			p := &scaled[slices.Index(programs, ch.Spec.Program)]
 			name := active.Name + ":" + ch.Name
 			switch {
 			case ch.Action != plan.RemoveProcess:
@@ -214,7 +227,12 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 			}
 		}
 	}
-	return u, scaling, sources, nil
+	for i, t := range req.Targets {
+		if t.To != control.ScaleToFile && scaled[i].After > 0 && !placed[t.Program] {
+			return plan.Update{}, nil, nil, control.Fault(control.Failed, fmt.Sprintf("the group of %s is not active: gracectl update adds it", t.Program))
+		}
+	}
+	return u, scaled, sources, nil
 }
 
 // members returns the processes of a program. A group's name will do when all its members are of one program.
@@ -225,14 +243,15 @@ func (d *Daemon) members(program string) ([]process.Status, error) {
 			out = append(out, s)
 		}
 	}
-	if out == nil && d.loop.desired.config.Place(program, "command").File == "" {
+	_, overridden := d.counts.get()[program] // which can be ended also when the program is gone
+	if out == nil && !overridden && d.loop.desired.config.Place(program, "command").File == "" {
 		return nil, control.Fault(control.BadName, program)
 	}
 	return out, nil
 }
 
 // wantedNums says which processes a program is to have. Those that are held stay.
-func wantedNums(t control.ScaleTarget, present, held, inFile []int, members []process.Status, victim func(a, b process.Status) int) ([]int, error) {
+func wantedNums(t control.ScaleTarget, present, held, inFile []int, members []process.Status, victim victim) ([]int, error) {
 	if t.To == control.ScaleToFile {
 		want := slices.Concat(inFile, held)
 		slices.Sort(want)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/graced/graced/internal/config"
@@ -17,16 +18,21 @@ import (
 	"github.com/graced/graced/internal/store"
 )
 
-// State is what outlives the daemon: numbers of processes, marks, and the generations of the configuration. Its directory is made when there is
+// State is what outlives the daemon: numbers of processes, marks, operations, and the generations of the configuration. Its directory is made when there is
 // something to write into it: a daemon that nobody asks for more than Supervisor does leaves no trace.
 type State struct {
-	dir  string // "" = nothing is kept
 	now  func() time.Time
 	tell func(text string)
+	kept atomic.Pointer[store.Store]
+	disk atomic.Bool // it is on disk
+
+	writing sync.Mutex  // held by who waits for the disk
+	dir     string      // "" = nothing is kept; guarded by writing
+	told    string      // the last trouble that was told; likewise
+	lost    atomic.Bool // nothing can be kept: another daemon has the directory
 
 	mu   sync.Mutex
-	kept *store.Store // never nil
-	disk bool         // it is on disk
+	next []func(*store.Store) error // changes that come before any other; guarded by mu
 }
 
 // OpenState opens what an earlier daemon has left in a directory; "" keeps nothing. tell is told what an administrator should know. The error is
@@ -35,14 +41,16 @@ func OpenState(dir string, now func() time.Time, tell func(text string)) (*State
 	s := &State{dir: dir, now: now, tell: tell}
 	at := ""
 	if _, err := os.Stat(dir); dir != "" && err == nil {
-		at, s.disk = dir, true
+		at = dir
+		s.disk.Store(true)
 	}
 	kept, notices, err := store.Open(at, now)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	s.kept = kept
+	s.kept.Store(kept)
 	s.report(notices)
+	s.told = s.lag() // a notice has said it
 	return s, nil
 }
 
@@ -52,39 +60,64 @@ func (s *State) report(notices []store.Notice) {
 	}
 }
 
-// read returns the store to look into.
-func (s *State) read() *store.Store {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept
-}
+// read returns the store to look into. It waits for nobody.
+func (s *State) read() *store.Store { return s.kept.Load() }
 
 // onDisk reports whether an earlier daemon has left something.
-func (s *State) onDisk() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.disk
-}
+func (s *State) onDisk() bool { return s.disk.Load() }
 
 // write changes the store. It waits for the disk: the loop must not call it. What could not be kept is told and in force all the same.
 func (s *State) write(f func(*store.Store) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.disk && s.dir != "" {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !s.disk.Load() && s.dir != "" {
 		s.move()
 	}
-	if err := f(s.kept); err != nil && !errors.Is(err, store.ErrClosed) {
-		s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
-	}
+	s.change(f)
 }
 
 // remember changes the store without making a directory for it.
 func (s *State) remember(f func(*store.Store) error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.change(f)
+}
+
+// before notes a change that comes before those that are asked for after it. It waits for nobody; somebody has to call write.
+func (s *State) before(f func(*store.Store) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := f(s.kept); err != nil && !errors.Is(err, store.ErrClosed) {
-		s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
+	s.next = append(s.next, f)
+}
+
+func (s *State) change(last func(*store.Store) error) {
+	s.mu.Lock()
+	list := append(s.next, last)
+	s.next = nil
+	s.mu.Unlock()
+	for _, f := range list {
+		if err := f(s.read()); err != nil && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrNotKept) {
+			s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
+		}
 	}
+	if lag := s.lag(); lag != s.told { // told once, however much is lost
+		s.told = lag
+		if lag == "" {
+			lag = "is kept on disk again"
+		}
+		s.tell(fmt.Sprintf("the state of the daemon in %s: %s", s.dir, lag))
+	}
+}
+
+// lag says why the disk does not have what is in force; "" = it has, or is not to.
+func (s *State) lag() string {
+	if s.lost.Load() {
+		return store.ErrInUse.Error()
+	}
+	if err := s.read().Lag(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // move takes what is in memory to the disk.
@@ -93,24 +126,27 @@ func (s *State) move() {
 	s.report(notices)
 	if err != nil {
 		s.tell(fmt.Sprintf("%s: %v: nothing is kept", s.dir, err))
-		s.dir = ""
+		s.dir, s.told = "", store.ErrInUse.Error()
+		s.lost.Store(true)
 		return
 	}
-	for _, g := range s.kept.Generations() {
-		if whole, err := s.kept.Generation(g.Rev); err == nil {
-			if _, err := kept.AddGeneration(whole); err != nil {
+	for _, g := range s.read().Generations() {
+		if whole, err := s.read().Generation(g.Rev); err == nil {
+			if _, err := kept.AddGeneration(whole); err != nil && !errors.Is(err, store.ErrNotKept) {
 				s.tell(fmt.Sprintf("the state of the daemon in %s: %v", s.dir, err))
 			}
 		}
 	}
-	s.kept, s.disk = kept, true
+	s.kept.Store(kept)
+	s.disk.Store(true)
+	s.told = s.lag() // a notice has said it
 }
 
 // Close ends the use of the directory.
 func (s *State) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept.Close()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.read().Close()
 }
 
 // countsOf returns the numbers of processes that are kept.
@@ -153,7 +189,13 @@ func generation(c *config.Config, groups []process.GroupSpec, who, op, result, s
 func (d *Daemon) noteBoot() {
 	d.booted.Do(func() {
 		c := d.bootConfig
-		d.enter(generation(c, slices.Clone(c.Groups), "", "", "started", ""), d.state.remember)
+		g := generation(c, slices.Clone(c.Groups), "", "", "started", "")
+		for _, op := range d.operations.cut {
+			if about := op.about; about.Steps > 0 { // what it had not done yet, this start has
+				g.Who, g.Op, g.Result, g.Summary = about.Who, about.ID, string(about.State), about.Text
+			}
+		}
+		d.enter(g, d.state.remember)
 	})
 }
 
@@ -185,7 +227,7 @@ func (d *Daemon) enter(next store.Generation, into func(func(*store.Store) error
 			if len(changes) == 0 {
 				return
 			}
-			next.Summary = summaryOf(changes)
+			next.Summary = strings.TrimSuffix(summaryOf(changes)+"; "+next.Summary, "; ")
 		}
 	}
 	into(func(s *store.Store) error {

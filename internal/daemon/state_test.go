@@ -35,7 +35,7 @@ func TestState(t *testing.T) {
 			t.Error("the directory is there before anything is kept")
 		}
 		marks, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0", "db:*"}, Mark: control.MarkDisable, Note: "n", Who: "anna"})
-		if err != nil || len(marks) != 2 || marks[1].Name != "db:*" || marks[0].Who != "anna" {
+		if err != nil || len(marks.Marks) != 2 || marks.Marks[1].Name != "db:*" || marks.Marks[0].Who != "anna" || marks.NotKept != "" {
 			t.Errorf("marks %+v, %v", marks, err)
 		}
 		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"nope"}, Mark: control.MarkHold}); err == nil {
@@ -106,4 +106,150 @@ func TestState(t *testing.T) {
 	if len(told) > 0 {
 		t.Errorf("told %q", told)
 	}
+}
+
+// TestOperationsKept kills a daemon within an update: the next one goes on with the numbers, and tells how far the update came.
+func TestOperationsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	left := filepath.Join(t.TempDir(), "left") // what is on the disk when the daemon is killed
+	open := func(dir string) *State {
+		s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before, after := program("web", 3, ""), program("web", 3, "environment=A=1")
+	first := open(dir)
+	inWorldWith(t, before, first, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " { // no number for that
+			t.Error(got)
+		}
+		w.write(after)
+		op, err := w.d.Update(ctx, control.UpdateRequest{Who: "anna"})
+		if err != nil || op.ID != "op-1" {
+			t.Fatal(op, err)
+		}
+		behind, err := w.d.Update(ctx, control.UpdateRequest{Who: "bert"})
+		if err != nil || behind.ID != "op-2" || behind.Behind != "op-1" {
+			t.Fatal(behind, err)
+		}
+		pass(1500 * time.Millisecond) // web_0 is replaced, web_1 has begun
+		synctest.Wait()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, op)
+		synctest.Wait()
+		if list := first.read().Operations(); len(list) != 2 || list[0].Result != "done" || list[0].Done != 3 || list[1].Result != "nothing" || len(first.read().Lines(1)) > 0 {
+			t.Errorf("kept %+v", list)
+		}
+	})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open(left)
+	inWorldWith(t, after, second, func(ctx context.Context, w *world) {
+		list, err := w.d.Operations(ctx)
+		if err != nil || len(list) != 2 || list[0].State != control.OperationInterrupted || list[0].Who != "anna" || list[0].Earlier || list[0].Ended != nil ||
+			list[0].Text != "the daemon ended after 1 of 3 processes, within web:web_1" || list[1].Text != "the daemon ended before it began" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if got := w.settle(ctx, list[0]); !strings.HasPrefix(got, "interrupted ") {
+			t.Error(got)
+		}
+		if op, err := w.d.Operation(ctx, "op-1", 0); err != nil || op.Count != 3 || op.Events[1].Process != "web:web_0" || op.Events[1].PID == 0 {
+			t.Errorf("its events %+v, %v", op, err)
+		}
+		history, err := w.d.History(ctx)
+		if err != nil || len(history) != 2 || history[1].Op != "op-1" || history[1].Result != "interrupted" || history[1].Who != "anna" ||
+			history[1].Summary != "web ~1; the daemon ended after 1 of 3 processes, within web:web_1" {
+			t.Errorf("%+v, %v", history, err)
+		}
+		w.write(before)
+		if op, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil || op.ID != "op-3" {
+			t.Errorf("%+v, %v", op, err)
+		}
+	})
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	third := open(left)
+	inWorldWith(t, after, third, func(ctx context.Context, w *world) {
+		list, err := w.d.Operations(ctx)
+		if err != nil || len(list) != 3 || !list[0].Earlier || list[0].State != control.OperationInterrupted || list[0].Count != 3 || !list[1].Earlier {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+	if err := third.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNotKept has no place for the state directory at first: whoever changes something is told, status tells everybody, the main log once; and
+// when there is a place, everything gets there.
+func TestNotKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	state, err := OpenState(filepath.Join(file, "state"), time.Now, func(text string) { told = append(told, text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	inWorldWith(t, program("web", 2, ""), state, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		reason := "stat " + file + "/state: not a directory"
+		standing := func(want string) {
+			t.Helper()
+			if s, err := w.d.Standing(ctx); err != nil || s.NotKept != want {
+				t.Errorf("standing %+v, %v", s, err)
+			}
+		}
+		mark := func(want string) {
+			t.Helper()
+			m, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_0"}, Mark: control.MarkHold})
+			if err != nil || m.NotKept != want {
+				t.Errorf("mark %+v, %v", m, err)
+			}
+		}
+		standing("")
+		mark(reason)
+		mark(reason)
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
+		if err != nil || s.Operation.NotKept != reason {
+			t.Errorf("scale %+v, %v", s, err)
+		}
+		w.settle(ctx, *s.Operation)
+		w.write(program("web", 2, "stopwaitsecs=20"))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, op)
+		if op, err = w.d.Operation(ctx, op.ID, 0); err != nil || op.State != control.OperationDone || op.NotKept != reason {
+			t.Errorf("update %+v, %v", op, err)
+		}
+		standing(reason)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		mark("")
+		standing("")
+	})
+	if err := state.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || !strings.HasSuffix(told[1], "is kept on disk again") {
+		t.Errorf("told %q", told)
+	}
+	again, err := OpenState(filepath.Join(file, "state"), time.Now, func(text string) { t.Error(text) })
+	if err != nil || len(again.read().Marks()) != 1 || len(again.read().Operations()) != 2 || len(again.read().Generations()) < 2 || again.read().Overrides()[0].Count != 3 {
+		t.Errorf("%v, kept %+v", err, again.read().Operations())
+	}
+	_ = again.Close() // the test is over
 }

@@ -331,6 +331,55 @@ func TestScale(t *testing.T) {
 	})
 }
 
+// TestPlanOfFailures tells what does not run and is no change: what was given up, and what is tried again.
+func TestPlanOfFailures(t *testing.T) {
+	inWorld(t, program("web", 2, "startretries=0")+program("db", 1, "startretries=9\nautostart=false")+program("ok", 1, ""), func(ctx context.Context, w *world) {
+		fail := func(name, then string) { // within startsecs, again and again, until it is in that state
+			t.Helper()
+			v, _ := w.d.current(ctx)
+			s, err := v.find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 50 {
+				switch states := w.states(ctx); {
+				case strings.Contains(states, name+" "+then):
+					return
+				case strings.Contains(states, name+" STARTING"):
+					w.host.die(s.ID, 1)
+				}
+				pass(100 * time.Millisecond)
+			}
+			t.Fatalf("%s is not %s", name, then)
+		}
+		pass(10 * time.Millisecond)
+		fail("web:web_1", "FATAL")
+		if _, err := w.d.Start(ctx, control.Target{Name: "db:db_0"}, false); err != nil {
+			t.Fatal(err)
+		}
+		fail("db:db_0", "BACKOFF")
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		const text = "Exited too quickly (process log may have details)"
+		want := []control.FailingProcess{{Process: "web:web_1", State: "FATAL", Text: text}, {Process: "db:db_0", State: "BACKOFF", Text: text}}
+		if err != nil || !p.Empty() || p.Totals.Replace+p.Totals.Start+p.Totals.Stop != 0 || len(p.Failing) != 2 {
+			t.Errorf("plan %+v, %v\n%s", p, err, w.states(ctx))
+		}
+		for _, f := range want {
+			if !slices.Contains(p.Failing, f) {
+				t.Errorf("failing %+v, want %+v", p.Failing, f)
+			}
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{Groups: []string{"ok"}}); err != nil || len(p.Failing) != 0 {
+			t.Errorf("another group: %+v, %v", p.Failing, err)
+		}
+		// An update that changes it tries it again: it is part of the plan then.
+		w.write(program("web", 2, "startretries=0\nenvironment=A=1") + program("db", 1, "startretries=9\nautostart=false") + program("ok", 1, ""))
+		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || len(p.Failing) != 1 || p.Failing[0].Process != "db:db_0" {
+			t.Errorf("with a change: %+v, %v", p.Failing, err)
+		}
+	})
+}
+
 // TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
 func TestPlanWarns(t *testing.T) {
 	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
@@ -419,6 +468,108 @@ func TestScaleOfOneGroup(t *testing.T) {
 		}
 		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || !p.Empty() || len(p.Overrides) != 2 {
 			t.Errorf("left: %+v, %v", p, err)
+		}
+	})
+}
+
+// TestScaleWaits counts anew when its turn comes: by the processes that there are then, and by what the file says then.
+func TestScaleWaits(t *testing.T) {
+	inWorld(t, program("web", 2, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 2, "environment=A=1"))
+		first, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scale := func(to string) control.Scaling {
+			t.Helper()
+			s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: to}}})
+			if err != nil || s.Operation.Behind != first.ID {
+				t.Fatalf("%+v, %v", s.Operation, err)
+			}
+			return s
+		}
+		second, third := scale("+1"), scale("+1")
+		if p := third.Programs[0]; p.Before != 2 || p.After != 3 || p.InFile != 2 {
+			t.Errorf("while it waits: %+v", p)
+		}
+		w.write(program("web", 1, "environment=A=1"))
+		var ran []string // one of them before the other
+		for _, waited := range []control.Scaling{second, third} {
+			w.settle(ctx, *waited.Operation)
+			op, err := w.d.Operation(ctx, waited.Operation.ID, -1)
+			if err != nil || len(op.Scaled) != 1 {
+				t.Fatalf("%+v, %v", op, err)
+			}
+			p := op.Scaled[0]
+			ran = append(ran, fmt.Sprintf("%d to %d, %d in file: %v", p.Before, p.After, p.InFile, p.Start))
+		}
+		slices.Sort(ran)
+		if want := []string{"2 to 3, 1 in file: [web:web_2]", "3 to 4, 1 in file: [web:web_3]"}; !slices.Equal(ran, want) || len(w.pids(ctx)) != 4 {
+			t.Errorf("when they ran: %q", ran)
+		}
+	})
+}
+
+// TestScaleOfNothing scales a group without processes, one that was removed, and one that the files have no more.
+func TestScaleOfNothing(t *testing.T) {
+	conf := program("web", 2, "") + program("db", 0, "")
+	inWorld(t, conf, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		scale := func(program, to string) string {
+			t.Helper()
+			s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: program, To: to}}})
+			if err != nil {
+				return err.Error()
+			}
+			return w.settle(ctx, *s.Operation)
+		}
+		const none = "FAILED: the group of web is not active: gracectl update adds it"
+		for _, c := range []struct{ program, to, want string }{
+			{"db", "2", "+start db:db_0\n+start db:db_1\n=start db:db_0\n=start db:db_1\ndone "},
+			{"db", "0", "+stop db:db_0\n+stop db:db_1\n=stop db:db_0\n=stop db:db_1\ndone "},
+			{"db", "0", "nothing "},
+			{"db", "1", "+start db:db_0\n=start db:db_0\ndone "},
+		} {
+			if got := scale(c.program, c.to); sorted(got) != sorted(c.want) {
+				t.Errorf("%s=%s: %s", c.program, c.to, got)
+			}
+		}
+		if _, err := w.d.Stop(ctx, control.Target{Name: "web", Group: true}, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.d.RemoveGroup(ctx, "web"); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []string{"3", "2", "+1"} {
+			if got := scale("web", to); got != none {
+				t.Errorf("removed, %s: %s", to, got)
+			}
+		}
+		if got := fmt.Sprint(countsOf(w.d.state.read())); got != "map[db:[0]]" || len(w.d.counts.get()) != 1 {
+			t.Errorf("counts %s", got)
+		}
+		w.write(program("db", 2, "environment=A=1"))
+		first, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "db", To: "+2"}}})
+		if err != nil || s.Operation.Behind != first.ID {
+			t.Fatalf("%+v, %v", s.Operation, err)
+		}
+		w.settle(ctx, *s.Operation)
+		w.write("")
+		w.update(ctx, control.UpdateRequest{})
+		if got := scale("db", "5"); got != "FAILED: the group of db is not active: gracectl update adds it" {
+			t.Errorf("gone from the files: %s", got)
+		}
+		// What was said about it can be taken back.
+		if got := scale("db", "file"); got != "nothing " || len(w.d.counts.get()) != 0 || len(countsOf(w.d.state.read())) != 0 {
+			t.Errorf("taken back: %s, %v", got, w.d.counts.get())
+		}
+		if got := scale("db", "1"); got != "BAD_NAME: db" {
+			t.Errorf("after that: %s", got)
 		}
 	})
 }

@@ -115,6 +115,21 @@ func (p *Printer) Fail(problem *Problem) {
 	}
 }
 
+// Warn writes to the error output what is not as it should be about an answer that is an answer all the same.
+func (p *Printer) Warn(text string) {
+	doc := struct {
+		Detail string `json:"detail"`
+	}{text}
+	switch p.Form {
+	case JSON, JSONL:
+		p.write(p.Err, document(warningSchema, doc, ""))
+	case YAML:
+		p.write(p.Err, yamlOf([]byte(document(warningSchema, doc, ""))))
+	default:
+		p.write(p.Err, p.Style.Paint(Yellow, "warning:")+" "+text+"\n")
+	}
+}
+
 func (p *Printer) write(w io.Writer, text string) {
 	// There is nobody to tell: a terminal or pipe that is gone takes no message about it either.
 	_, _ = io.WriteString(w, text)

@@ -5,7 +5,10 @@ import (
 	"strings"
 )
 
-const problemSchema = "graced.error/v1"
+const (
+	problemSchema = "graced.error/v1"
+	warningSchema = "graced.warning/v1"
+)
 
 // Problem is why a verb has stopped. It is the error that verbs return; the codes are listed in docs/reference/output.md.
 type Problem struct {

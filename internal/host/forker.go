@@ -112,7 +112,7 @@ func (f *forker) wait() {
 
 // separate gives the thread its own table of descriptors, directory and umask.
 func (f *forker) separate() {
-	if noUnshare || unix.Unshare(unix.CLONE_FILES|unix.CLONE_FS) != nil {
+	if noUnshare || Disabled("unshare") || unix.Unshare(unix.CLONE_FILES|unix.CLONE_FS) != nil {
 		f.shared = true
 		for _, fd := range openDescriptors() {
 			unix.CloseOnExec(fd) // what the daemon was started with is not the children's

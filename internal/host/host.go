@@ -24,6 +24,8 @@ type Host interface {
 	Probe(program string, socket process.SocketSpec)
 	// Check resolves the command of spec as a spawn would, without starting anything. The error is a *CommandError.
 	Check(spec *process.Spec) error
+	// Facts looks at what the kernel and the place offer. It asks each time, and takes about a millisecond.
+	Facts() Facts
 	// Close stops the host's own goroutines and closes its descriptors. Children are left alone.
 	Close() error
 }

@@ -58,6 +58,8 @@ const (
 	TuneProcess                  // takes new settings while it runs
 	RenameProcess                // the same with another name
 	ReplaceProcess               // stopped, then started with new settings; one that is down only takes them
+	StartProcess                 // starts as it is; in no plan: somebody asked for it
+	StopProcess                  // the same for a stop
 )
 
 // Change is one step of a plan. Steps of one plan do not depend on each other.

@@ -87,7 +87,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 func (r *dice) other(sc UpdateScenario, names []string) Command {
 	c := Command{At: sc.Start + r.Int64N(12*second), Name: pick(r, names...), Wait: r.one(2)}
 	g := process.ParseNamespec(c.Name).Group
-	switch r.IntN(19) {
+	switch r.IntN(27) {
 	case 0, 1, 2:
 		c.Op = "startProcess"
 	case 3, 4, 5:
@@ -117,6 +117,12 @@ func (r *dice) other(sc UpdateScenario, names []string) Command {
 		}
 	case 17:
 		c.Op, c.Name, c.Cancel = "cancel", "", 1
+	case 18:
+		c.Op = "cancelact"
+	case 19, 20, 21, 22, 23, 24, 25:
+		c.Op, c.Name = "act", pick(r, "start", "stop", "restart", "restart")
+		c.Desired = pick(r, []string{pick(r, names...)}, []string{pick(r, names...), pick(r, names...)}, []string{g + ":*"}, []string{"all"}, []string{g + ":*", pick(r, names...)})
+		c.AtOnce = pick(r, 0, 0, 1, 2)
 	default:
 		c.Op, c.Name = pick(r, "shutdown", "restart", "stopProcess", "stopProcess"), pick(r, names...)
 	}

@@ -22,6 +22,9 @@ import (
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
 //   - an update replaces at most one member of a group at a time, and touches nobody before it says that it begins with it;
 //   - every step of its plan ends exactly once and is in its answer; then the process has the settings from before or those of the plan;
+//   - an Act does what it says it would, starts nothing before all its stops are over, is busy with no more at once than it may be, and has stopped
+//     and started what it says it has;
+//   - one operation at a time is busy with a process, but for a stop, which takes it from one that waits for it to be RUNNING;
 //   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
 //   - it halts only when nothing is left that could be stopped.
@@ -35,6 +38,7 @@ type Checker struct {
 	asked    map[core.Req]time.Duration
 	cancel   map[core.Req]bool
 	updates  map[uint64]*updating
+	acts     map[uint64]*watchedAct
 	ended    []endedStep // steps of updates that ended in the present step
 	quitting bool        // since an earlier step
 	steps    int         // at the present instant
@@ -55,6 +59,8 @@ type watched struct {
 	leaving  bool         // since an earlier step
 	wanted   bool         // it starts again once it has stopped
 	step     *watchedStep // of an update that is busy with it
+	act      *watchedAct  // that is busy with it
+	doing    plan.Action  // with act: what it does
 }
 
 // edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
@@ -78,6 +84,7 @@ func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
 	c := &Checker{
 		Patience: patience, world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
 		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{}, updates: map[uint64]*updating{},
+		acts: map[uint64]*watchedAct{},
 	}
 	w.Watch = c.step
 	return c
@@ -107,6 +114,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	exited := c.before(in)
 	allowed := c.allowed(in)
 	c.beginUpdate(in, out)
+	c.beginAct(in, out)
 	endings := 0
 	for _, e := range out {
 		switch e := e.(type) {
@@ -131,7 +139,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			p := c.procs[e.ID]
 			if p == nil || p.pid == 0 || p.pid != e.PID || p.inc != e.Incarnation {
 				c.broken("%v to pid %d: %+v", e.Signal, e.PID, p)
-			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] {
+			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] && p.act == nil {
 				c.broken("a plan signals %v, which it does not name", p.name)
 			}
 		case core.Reply:
@@ -140,6 +148,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			}
 			delete(c.asked, e.Req)
 			c.updated(e)
+			c.actAnswered(e)
 		case core.Publish:
 			switch e := e.Event.(type) {
 			case core.StateChanged:
@@ -150,9 +159,17 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			case core.MemberRenamed:
 				c.renamed(e)
 			case core.StepBegan:
-				c.stepBegan(e)
+				if c.acts[e.Op] != nil {
+					c.actBegan(e)
+				} else {
+					c.stepBegan(e)
+				}
 			case core.StepEnded:
-				c.stepEnded(in, e)
+				if c.acts[e.Op] != nil {
+					c.actEnded(e)
+				} else {
+					c.stepEnded(in, e)
+				}
 			case core.Ignored:
 				c.broken("%+v", e)
 			}
@@ -172,6 +189,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	}
 	_, c.quitting = c.world.Core.Quitting()
 	c.afterUpdates()
+	c.afterActs()
 	c.after(now)
 }
 
@@ -245,7 +263,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
 		c.broken("spawn of %v, which is leaving", p.name)
 	}
-	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 {
+	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil {
 		c.broken("a plan restarts %v, which it does not name", p.name)
 	}
 	if c.quitting {
@@ -286,7 +304,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
-	p.revived = e.From == process.Exited && e.To == process.Starting
+	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
 	p.state = e.To
 }
 
@@ -296,7 +314,7 @@ func (c *Checker) after(now time.Duration) {
 		c.broken("deadline %v is past", at)
 	}
 	for id, since := range c.asked {
-		if now-since > c.Patience && c.updates[uint64(id)] == nil {
+		if now-since > c.Patience && c.updates[uint64(id)] == nil && c.acts[uint64(id)] == nil {
 			c.broken("command %d waits since %v", id, since)
 			delete(c.asked, id)
 		}

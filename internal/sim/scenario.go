@@ -67,8 +67,9 @@ type Command struct {
 	Wait   bool   `json:"wait"`
 	Signal int    `json:"signal"`
 
-	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups
+	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups; with act: what it is about
 	Cancel  uint64   `json:"cancel,omitempty"`
+	AtOnce  int      `json:"at_once,omitempty"` // with act
 }
 
 // spec turns a program into the machine's own form.

@@ -29,7 +29,8 @@ import (
 //	addprocess G:P, removeprocess G:P [departed]
 //	addgroup NAME, removegroup NAME
 //	update [GROUP...]                  a minimal update to what is defined now
-//	cancelupdate N                     the update of request N begins nothing new
+//	act start|stop|restart NAME... [atonce=N]      the same as an operation
+//	cancelupdate N                     the operation of request N begins nothing new
 //	cancel N                           nobody waits for request N any more
 //	shutdown, restart; sigterm         the last is a shutdown that nobody waits for
 //	status                             print the state of everything
@@ -268,6 +269,14 @@ func commandOf(op string, args []string) (Command, error) {
 		}
 	case "apply", "leave":
 		c.Desired = args[1:]
+	case "act":
+		for _, a := range args[1:] {
+			if n, ok := strings.CutPrefix(a, "atonce="); ok {
+				c.AtOnce, _ = strconv.Atoi(n)
+				continue
+			}
+			c.Desired = append(c.Desired, a)
+		}
 	case "update":
 		c.Name = ""
 		if len(args) > 0 {

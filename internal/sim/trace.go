@@ -65,7 +65,7 @@ func replyText(r core.Reply, rows bool) string {
 
 // stepText renders what an update does to a process: the process before and after, and whether it was started.
 func stepText(r core.StepResult) string {
-	text := [...]string{"add", "return", "remove", "tune", "rename", "replace"}[r.Action] + " " + r.Group + ":" + r.Name
+	text := [...]string{"add", "return", "remove", "tune", "rename", "replace", "start", "stop"}[r.Action] + " " + r.Group + ":" + r.Name
 	if r.From != "" {
 		text += ", was " + r.From
 	}

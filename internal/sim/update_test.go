@@ -33,6 +33,7 @@ func TestUpdate(t *testing.T) {
 	for _, what := range []string{
 		"add", "return", "remove", "tune", "rename", "replace", "replace group", "kept", "retry", "down", "first try done", "failed", "cancelled", "left out",
 		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "stays", "comes back",
+		"act", "already started", "not running", "act taken over", "act cannot fork", "act cancelled", "act finds nothing",
 	} {
 		if *updateN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any pair: the generator does not reach it", what)
@@ -351,6 +352,7 @@ func (u *updateRun) generation() {
 func (u *updateRun) noisy() {
 	first := u.number()
 	u.Command(Command{Req: first, Op: "update"})
+	acts := []uint64{first}
 	for _, c := range u.sc.Others {
 		if c.Op == "cancel" {
 			u.cancelled[core.Req(first)] = true
@@ -358,8 +360,13 @@ func (u *updateRun) noisy() {
 		} else {
 			c.Req = u.number()
 		}
-		if c.Op == "cancelupdate" {
+		switch c.Op {
+		case "act":
+			acts = append(acts, c.Req)
+		case "cancelupdate":
 			c.Name = fmt.Sprint(first)
+		case "cancelact":
+			c.Op, c.Name = "cancelupdate", fmt.Sprint(acts[len(acts)-1])
 		}
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
@@ -369,10 +376,27 @@ func (u *updateRun) noisy() {
 		return
 	}
 	if left := u.checker.Updating(); len(left) > 0 {
-		u.fail("updates %v do not end", left)
+		u.fail("operations %v do not end", left)
 	}
+	u.noteActs()
 	if len(u.waiting) > 0 {
 		u.fail("commands wait for no update: %+v", u.waiting)
+	}
+}
+
+// noteActs counts what Acts came to.
+func (u *updateRun) noteActs() {
+	for req := range u.steps {
+		for _, step := range u.replies[req].Updated {
+			what := "act"
+			if f := step.Fault; f != nil {
+				what = map[core.FaultKind]string{
+					core.AlreadyStarted: "already started", core.NotRunning: "not running", core.AbnormalTermination: "act taken over", core.SpawnError: "act cannot fork",
+					core.Cancelled: "act cancelled", core.BadName: "act finds nothing",
+				}[f.Kind]
+			}
+			u.saw[what]++
+		}
 	}
 }
 

@@ -40,9 +40,12 @@ type endedStep struct {
 	result core.StepResult
 }
 
-// Updating returns the numbers of the updates that are under way.
+// Updating returns the numbers of the operations that are under way.
 func (c *Checker) Updating() (ops []uint64) {
 	for op := range c.updates {
+		ops = append(ops, op)
+	}
+	for op := range c.acts {
 		ops = append(ops, op)
 	}
 	slices.Sort(ops)
@@ -80,6 +83,9 @@ func (c *Checker) beginUpdate(in core.Input, out []core.Effect) {
 			}
 			if w.step != nil {
 				c.broken("update %d takes %v, which update %d is busy with", do.Op, name, w.step.update.op)
+			}
+			if w.act != nil {
+				c.broken("update %d takes %v, which %d is busy with", do.Op, name, w.act.op)
 			}
 			w.step = &watchedStep{update: u, change: change, old: w.spec, leaving: w.leaving}
 		}
@@ -159,7 +165,7 @@ func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
 			c.broken("%s ends with pid %d", stepText(e.Step), p.pid)
 		}
 		// What could not be stopped goes on as it was, if it ends after all.
-		if change.Action != plan.RemoveProcess && e.Step.Fault != nil && p.step.began && p.state == process.Stopping {
+		if change.Action != plan.RemoveProcess && e.Step.Fault != nil && p.step.began && p.state == process.Stopping && p.act == nil {
 			p.wanted = true
 		}
 		p.step = nil
@@ -226,6 +232,9 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 	_, update := command.Do.(core.Update)
 	_, quitting := c.world.Core.Quitting()
 	if ok && !update || quitting {
+		return
+	}
+	if p.act != nil && (p.doing == plan.StartProcess) == (e.To == process.Starting) {
 		return
 	}
 	st := p.step

@@ -38,10 +38,11 @@ type World struct {
 	spawns   map[process.Namespec]int
 	children map[int]*child
 	lastPID  int
-	rows     map[core.Req]bool // answered with a row for each process
-	late     *rand.Rand        // nil: every outcome is known at once
-	causes   map[int64][]cause // what set things going at each moment
-	waiting  []Command         // for an update to end
+	rows     map[core.Req]bool          // answered with a row for each process
+	late     *rand.Rand                 // nil: every outcome is known at once
+	causes   map[int64][]cause          // what set things going at each moment
+	waiting  []Command                  // for an operation to end
+	steps    map[core.Req][]plan.Change // that each Act said it would take
 	Halted   bool
 }
 
@@ -80,7 +81,7 @@ func NewWorld(opts core.Options, late *rand.Rand) *World {
 	return &World{
 		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
 		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
-		causes: map[int64][]cause{},
+		causes: map[int64][]cause{}, steps: map[core.Req][]plan.Change{},
 	}
 }
 
@@ -196,6 +197,9 @@ func (w *World) Command(c Command) {
 		return
 	}
 	w.rows[core.Req(c.Req)] = rows
+	if act, ok := do.(core.Act); ok {
+		w.steps[core.Req(c.Req)], _ = w.Core.Changes(act)
+	}
 	w.Input(core.Command{Req: core.Req(c.Req), Do: do})
 }
 
@@ -247,11 +251,27 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		return core.Apply{Plan: p}, false, ok
 	case "update":
 		return core.Update{Op: c.Req, Plan: plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)}, false, true
+	case "act":
+		return actOf(c), false, true
 	case "cancelupdate":
 		op, err := strconv.ParseUint(c.Name, 10, 64)
 		return core.CancelUpdate{Op: op}, false, err == nil
 	}
 	panic("sim: no such command: " + c.Op)
+}
+
+// actOf translates a start, stop or restart that is an operation.
+func actOf(c Command) core.Act {
+	do := core.Act{Op: c.Req, Stop: c.Name != "start", Start: c.Name != "stop", AtOnce: c.AtOnce}
+	for _, name := range c.Desired {
+		t := core.Target{All: true}
+		if name != "all" {
+			n := process.ParseNamespec(name)
+			t = core.Target{Group: n.Group, Process: n.Process, Text: name}
+		}
+		do.Targets = append(do.Targets, t)
+	}
+	return do
 }
 
 // Plan makes the plan by which the named members shall be those of an active group.

@@ -23,7 +23,7 @@ func BenchmarkAppend(b *testing.B) {
 	})
 	b.Run("written", func(b *testing.B) {
 		for b.Loop() {
-			if err := s.SetStopped(Stopped{Group: "web", Process: "web_0", Who: "anna"}); err != nil {
+			if err := s.SetOperation(Operation{ID: 1, Kind: "update", Who: "anna"}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -498,7 +498,7 @@ func TestJournalBehind(t *testing.T) {
 	s, _ := reopen(t, d, clock())
 	must(t, s.SetMark(Mark{Group: "web", Kind: Hold}))
 	left := d.text(journalName)
-	must(t, second(s.BeginOperation(Operation{})))
+	must(t, s.SetOperation(Operation{ID: 1}))
 	must(t, s.Compact())
 	d.with(map[string]string{journalName: left})
 	for range 2 {
@@ -554,7 +554,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("was\n%s\nis\n%s", before, after)
 		}
 		must(t, again.SetMark(Mark{Group: "web", Kind: Hold}))
-		if _, err := again.BeginOperation(Operation{Kind: "x"}); err != nil && !errors.Is(err, ErrInvalid) {
+		if err := again.SetOperation(Operation{ID: again.NextOperation(), Kind: "x"}, Line{}); err != nil && !errors.Is(err, ErrInvalid) {
 			t.Fatal(err)
 		}
 		if _, err := again.AddGeneration(Generation{Groups: []process.GroupSpec{{Name: "web"}}}); err != nil && !errors.Is(err, ErrInvalid) {

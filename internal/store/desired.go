@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/graced/graced/internal/process"
@@ -145,88 +144,7 @@ func (s *Store) Marks() []Mark {
 	return s.marks.values()
 }
 
-// Stopped says that a user stopped a process, which therefore stays stopped when an update changes it.
-type Stopped struct {
-	Group   string    `json:"group"`
-	Process string    `json:"process"`
-	Who     string    `json:"who"`
-	When    time.Time `json:"when"` // set by the store where it is zero
-	Kept    bool      `json:"kept"` // it outlives FreshStart
-}
-
-func (p Stopped) key() string { return nameKey(p.Name()) }
-
-// Name returns the name of the process.
-func (p Stopped) Name() process.Namespec {
-	return process.Namespec{Group: p.Group, Process: p.Process}
-}
-
-// SetStopped notes that processes were stopped. The change outlives the daemon, but perhaps not the machine's sudden end.
-func (s *Store) SetStopped(list ...Stopped) error {
-	return s.change(false, func() ([]record, error) {
-		var out []record
-		for _, p := range list {
-			if err := checkName(p.Name()); err != nil {
-				return nil, err
-			}
-			if p.Process == "" {
-				return nil, fmt.Errorf("%w: %s is no process", ErrInvalid, p.Name())
-			}
-			p.When = s.when(p.When)
-			r, err := s.stopped.set(p)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, r)
-		}
-		return out, nil
-	})
-}
-
-// ClearStopped forgets that processes, or all of a group, were stopped: they have been started. It is no error where they were not.
-func (s *Store) ClearStopped(names ...process.Namespec) error {
-	return s.change(false, func() ([]record, error) {
-		return s.forget(func(p Stopped) bool {
-			return slices.Contains(names, p.Name()) || slices.Contains(names, process.Namespec{Group: p.Group})
-		}), nil
-	})
-}
-
-// FreshStart forgets what was stopped during the life of an earlier daemon, except what is Kept. A daemon calls it when it starts; one that takes
-// over running processes from another does not.
-func (s *Store) FreshStart() error {
-	return s.change(true, func() ([]record, error) {
-		return s.forget(func(p Stopped) bool { return !p.Kept }), nil
-	})
-}
-
-func (s *Store) forget(which func(Stopped) bool) []record {
-	var out []record
-	for _, p := range s.stopped.values() {
-		if which(p) {
-			out = append(out, s.stopped.gone(p.key()))
-		}
-	}
-	return out
-}
-
-// Stopped reports whether a user stopped the process, and who and when.
-func (s *Store) Stopped(name process.Namespec) (Stopped, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	r, ok := s.stopped.rows[nameKey(name)]
-	return r.value, ok
-}
-
-// AllStopped returns what users stopped, in natural order of the names.
-func (s *Store) AllStopped() []Stopped {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.stopped.values()
-}
-
-// RenameProcess gives the mark of one process, and that it was stopped, to another name of the same process. What there was about the new name
-// is replaced.
+// RenameProcess gives the mark of one process to another name of the same process. What there was about the new name is replaced.
 func (s *Store) RenameProcess(group, from, to string) error {
 	return s.change(true, func() ([]record, error) {
 		for _, name := range []string{from, to} {
@@ -246,14 +164,6 @@ func (s *Store) RenameProcess(group, from, to string) error {
 				return nil, err
 			}
 			out = append(out, moved, s.marks.gone(key))
-		}
-		if r, ok := s.stopped.rows[key]; ok {
-			r.value.Process = to
-			moved, err := s.stopped.update(key, r.value)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, moved, s.stopped.gone(key))
 		}
 		return out, nil
 	})

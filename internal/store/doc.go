@@ -1,5 +1,5 @@
-// Package store keeps what a daemon has to know again after its end or the machine's: overrides of process counts, marks (hold, disable), what
-// users stopped, the history of operations and the generations of the configuration, each with who, when and why.
+// Package store keeps what a daemon has to know again after its end or the machine's: overrides of process counts, marks (hold, disable),
+// the history of operations and the generations of the configuration, each with who, when and why.
 //
 // It owns one directory, which nobody else can read, and two files in it:
 //

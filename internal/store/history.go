@@ -22,13 +22,16 @@ const (
 
 // Operation is one thing that was done, or is being done, on somebody's behalf.
 type Operation struct {
-	ID     int       `json:"id"`   // given by the store, from 1
+	ID     int       `json:"id"`   // from 1
 	Kind   string    `json:"kind"` // what was asked for, e.g. "update"
 	Who    string    `json:"who"`
+	Plan   string    `json:"plan"`           // its identifier
 	Began  time.Time `json:"began"`          // set by the store where it is zero
 	Ended  time.Time `json:"ended,omitzero"` // zero: under way, or cut off by the end of an earlier daemon
-	Result string    `json:"result"`         // one word, e.g. "applied"; "" until it has ended
-	Text   string    `json:"text"`
+	Result string    `json:"result"`         // one word, e.g. "done"; "" until somebody knows how it ended
+	Text   string    `json:"text"`           // more about that
+	Steps  int       `json:"steps"`          // processes that it touches
+	Done   int       `json:"done"`           // of these are over
 }
 
 func (o Operation) key() string {
@@ -38,20 +41,85 @@ func (o Operation) key() string {
 	return operationPrefix + strconv.Itoa(o.ID)
 }
 
-// BeginOperation enters an operation and returns its number, which is valid also with ErrNotKept. The oldest ones go when there are too many: those
-// that have ended first. Operations outlive the daemon, but the last of them perhaps not the machine's sudden end.
-func (s *Store) BeginOperation(o Operation) (id int, err error) {
-	err = s.change(false, func() ([]record, error) {
-		o.ID = nextNumber(s, s.operations, operationPrefix)
+// Line is one thing that happened in an operation.
+type Line struct {
+	Time    time.Time `json:"t"`
+	Type    string    `json:"type"`
+	Process string    `json:"process"`
+	From    string    `json:"from,omitempty"`
+	Action  string    `json:"action"`
+	OldPID  int       `json:"old_pid,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Skipped bool      `json:"skipped,omitempty"`
+	// FaultCode is the number of the error in the control protocol; 0 = it has none.
+	FaultCode int `json:"fault_code,omitempty"`
+}
+
+// storedLine is a line with its place: the number of its operation, and its own in that, from 1.
+type storedLine struct {
+	Op int `json:"op"`
+	N  int `json:"n"`
+	Line
+}
+
+func (l storedLine) key() string {
+	if l.Op < 1 || l.N < 1 {
+		return ""
+	}
+	return Operation{ID: l.Op}.key() + "/" + strconv.Itoa(l.N)
+}
+
+// SetOperation says what an operation is now, and adds lines to those that it has. With an end it needs its lines no more, and they go: they tell what
+// an operation had done that never came to its end. The oldest operations go when there are too many: those of which the result is known first.
+// Operations outlive the daemon, but the last words about them perhaps not the machine's sudden end.
+func (s *Store) SetOperation(o Operation, more ...Line) error {
+	return s.change(false, func() ([]record, error) {
 		o.Began = s.when(o.Began)
-		r, err := s.operations.set(o)
+		r, err := s.operations.update(o.key(), o)
 		if err != nil {
 			return nil, err
 		}
-		id = o.ID
-		return append(s.surplusOperations(1), r), nil
+		var out []record
+		if _, known := s.operations.rows[o.key()]; !known {
+			out = s.surplusOperations(1)
+		}
+		out = append(out, r)
+		if !o.Ended.IsZero() {
+			return append(out, s.goneLines(o.ID)...), nil
+		}
+		n := len(s.linesOf(o.ID))
+		for i, l := range more {
+			l.Time = s.when(l.Time)
+			r, err := s.lines.set(storedLine{o.ID, n + i + 1, l})
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
+		return out, nil
 	})
-	return id, err
+}
+
+// linesOf returns the lines of an operation, without a gap.
+func (s *Store) linesOf(id int) []Line {
+	var out []Line
+	for {
+		r, ok := s.lines.rows[storedLine{Op: id, N: len(out) + 1}.key()]
+		if !ok {
+			return out
+		}
+		out = append(out, r.value.Line)
+	}
+}
+
+// goneLines returns the removal of the lines of an operation.
+func (s *Store) goneLines(id int) []record {
+	var out []record
+	for i := range s.linesOf(id) {
+		out = append(out, s.lines.gone(storedLine{Op: id, N: i + 1}.key()))
+	}
+	return out
 }
 
 // surplusOperations returns the removal of what is too much, with more about to be added.
@@ -63,44 +131,18 @@ func (s *Store) surplusOperations(more int) []record {
 	list := s.operations.values()
 	slices.SortStableFunc(list, func(a, b Operation) int {
 		switch {
-		case a.Ended.IsZero() == b.Ended.IsZero():
+		case (a.Result == "") == (b.Result == ""):
 			return 0
-		case b.Ended.IsZero():
+		case b.Result == "":
 			return -1
 		}
 		return 1
 	})
 	var out []record
 	for _, o := range list[:min(n, len(list))] {
-		out = append(out, s.operations.gone(o.key()))
+		out = append(append(out, s.operations.gone(o.key())), s.goneLines(o.ID)...)
 	}
 	return out
-}
-
-// EndOperation notes that an operation has ended now. An empty text leaves the one that it has. ErrUnknown where there is no such operation, or
-// no longer.
-func (s *Store) EndOperation(id int, result, text string) error {
-	return s.change(false, func() ([]record, error) {
-		key := Operation{ID: id}.key()
-		r, ok := s.operations.rows[key]
-		if !ok {
-			return nil, fmt.Errorf("operation %d: %w", id, ErrUnknown)
-		}
-		o := r.value
-		o.Ended, o.Result = s.when(time.Time{}), result
-		if text != "" {
-			o.Text = text
-		}
-		return one(s.operations.update(key, o))
-	})
-}
-
-// Operation returns one operation.
-func (s *Store) Operation(id int) (Operation, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	r, ok := s.operations.rows[Operation{ID: id}.key()]
-	return r.value, ok
 }
 
 // Operations returns those that are kept, oldest first.
@@ -108,6 +150,20 @@ func (s *Store) Operations() []Operation {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.operations.values()
+}
+
+// Lines returns what happened in an operation that has no end.
+func (s *Store) Lines(id int) []Line {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.linesOf(id)
+}
+
+// NextOperation returns the first number that no operation has had.
+func (s *Store) NextOperation() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return nextNumber(s, s.operations, operationPrefix)
 }
 
 // File is a configuration file as it was read.
@@ -204,7 +260,7 @@ func (s *Store) surplusGenerations(next *storedGeneration) []record {
 	for _, g := range list[:n] {
 		out = append(out, s.history.gone(g.key()))
 	}
-	if s.unreadGenerations() {
+	if s.unread(s.history.kind) {
 		return out
 	}
 	used := usedGroups(list[n:])
@@ -230,19 +286,25 @@ func usedGroups(list []storedGeneration) map[string]bool {
 	return used
 }
 
-// unreadGenerations reports whether there are generations that only another version of this program can read: any group may be theirs.
-func (s *Store) unreadGenerations() bool {
+// unread reports whether there are records of a kind that only another version of this program can read. While there are such generations, any
+// group may be theirs.
+func (s *Store) unread(kind string) bool {
 	for at := range s.opaque {
-		if at[0] == s.history.kind {
+		if at[0] == kind {
 			return true
 		}
 	}
 	return false
 }
 
-// dropOrphans forgets groups that no generation refers to: theirs was lost with the end of a damaged file.
+// dropOrphans forgets groups that no generation refers to and lines without an operation: theirs was lost with the end of a damaged file.
 func (s *Store) dropOrphans() {
-	if s.unreadGenerations() {
+	for _, l := range s.lines.values() {
+		if _, ok := s.operations.rows[Operation{ID: l.Op}.key()]; !ok && !s.unread(s.operations.kind) {
+			s.lines.remove(l.key())
+		}
+	}
+	if s.unread(s.history.kind) {
 		return
 	}
 	used := usedGroups(s.history.values())

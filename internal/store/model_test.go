@@ -42,22 +42,22 @@ var universe = []process.Namespec{{Group: "api", Process: "api"}, {Group: "web",
 type model struct {
 	overrides   map[string]Override
 	marks       map[process.Namespec]Mark // what counts for each process of the universe and, with process "", for later ones of a group
-	stopped     map[process.Namespec]Stopped
 	operations  []Operation
+	lines       map[int][]Line
 	generations []Generation
 	limits      Limits
 }
 
 func newModel() *model {
 	return &model{
-		overrides: map[string]Override{}, marks: map[process.Namespec]Mark{}, stopped: map[process.Namespec]Stopped{}, limits: Limits{5, 6},
+		overrides: map[string]Override{}, marks: map[process.Namespec]Mark{}, lines: map[int][]Line{}, limits: Limits{5, 6},
 	}
 }
 
 // clone returns a copy that later steps do not change.
 func (m *model) clone() *model {
 	c := *m
-	c.overrides, c.marks, c.stopped = maps.Clone(m.overrides), maps.Clone(m.marks), maps.Clone(m.stopped)
+	c.overrides, c.marks, c.lines = maps.Clone(m.overrides), maps.Clone(m.marks), maps.Clone(m.lines)
 	c.operations, c.generations = slices.Clone(m.operations), slices.Clone(m.generations)
 	return &c
 }
@@ -76,17 +76,16 @@ func (m *model) differs(s *Store) string {
 			return fmt.Sprintf("mark of %s: %+v, want %+v", name, got, want)
 		}
 	}
-	var stopped []Stopped
-	for _, name := range universe {
-		if p, ok := m.stopped[name]; ok {
-			stopped = append(stopped, p)
-		}
-	}
-	if got := s.AllStopped(); !slices.Equal(got, stopped) {
-		return fmt.Sprintf("stopped %+v, want %+v", got, stopped)
-	}
 	if got := s.Operations(); !slices.Equal(got, m.operations) {
 		return fmt.Sprintf("operations %+v, want %+v", got, m.operations)
+	}
+	for _, o := range m.operations {
+		if got, want := s.Lines(o.ID), m.lines[o.ID]; !slices.Equal(got, want) {
+			return fmt.Sprintf("lines of %d %+v, want %+v", o.ID, got, want)
+		}
+	}
+	if got := len(s.lines.rows); got != len(slices.Concat(slices.Collect(maps.Values(m.lines))...)) {
+		return fmt.Sprintf("%d lines, want %+v", got, m.lines)
 	}
 	heads := s.Generations()
 	if len(heads) != len(m.generations) {
@@ -145,49 +144,39 @@ func (m *model) step(s *Store, r *rand.Rand, now func() time.Time) (durable bool
 			}
 		}
 		return true, s.SetMark(mark)
-	case 4:
-		var list []Stopped
-		for range r.IntN(3) {
-			n := universe[r.IntN(len(universe))]
-			p := Stopped{n.Group, n.Process, who, at, r.IntN(2) == 0}
-			m.stopped[n] = p
-			list = append(list, p)
-		}
-		return false, s.SetStopped(list...)
-	case 5:
-		if r.IntN(2) == 0 {
-			name.Process = ""
-		}
-		maps.DeleteFunc(m.stopped, func(n process.Namespec, _ Stopped) bool {
-			return n.Group == name.Group && (name.Process == "" || n == name)
-		})
-		return false, s.ClearStopped(name)
-	case 6:
-		maps.DeleteFunc(m.stopped, func(_ process.Namespec, p Stopped) bool { return !p.Kept })
-		return true, s.FreshStart()
-	case 7:
-		o := Operation{Kind: "update", Who: who, Began: at, Text: note}
-		id, err := s.BeginOperation(o)
-		o.ID = id
+	case 4, 5, 6:
+		id := s.NextOperation()
 		if len(m.operations) == m.limits.Operations {
-			i := max(0, slices.IndexFunc(m.operations, func(o Operation) bool { return !o.Ended.IsZero() }))
+			i := max(0, slices.IndexFunc(m.operations, func(o Operation) bool { return o.Result != "" }))
+			delete(m.lines, m.operations[i].ID)
 			m.operations = slices.Delete(slices.Clone(m.operations), i, i+1)
 		}
+		o := Operation{ID: id, Kind: "update", Who: who, Began: at, Text: note}
 		m.operations = append(m.operations, o)
-		return false, err
-	case 8:
+		return false, s.SetOperation(o)
+	case 7, 8:
 		if len(m.operations) == 0 {
 			return false, nil
 		}
+		m.operations = slices.Clone(m.operations)
 		o := &m.operations[r.IntN(len(m.operations))]
-		err := s.EndOperation(o.ID, "applied", note)
-		// The store asks its own clock.
-		got, _ := s.Operation(o.ID)
-		o.Ended, o.Result = got.Ended, "applied"
-		if note != "" {
-			o.Text = note
+		var more []Line
+		switch r.IntN(3) {
+		case 0:
+			o.Result, o.Text = "interrupted", note
+		case 1:
+			o.Ended, o.Result, o.Text = at, "done", note
+		default:
+			for range r.IntN(3) {
+				more = append(more, Line{Time: at, Type: "end", Process: "web:web_0", PID: r.IntN(3)})
+			}
+			o.Done += len(more)
 		}
-		return false, err
+		m.lines[o.ID] = slices.Concat(m.lines[o.ID], more)
+		if !o.Ended.IsZero() {
+			delete(m.lines, o.ID)
+		}
+		return false, s.SetOperation(*o, more...)
 	case 9, 10:
 		g := Generation{When: at, Who: who, Op: "op-1", Result: "applying", Summary: note}
 		for range r.IntN(3) {

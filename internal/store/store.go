@@ -35,7 +35,7 @@ var (
 	ErrNotKept = errors.New("in force, but not kept on disk")
 	// ErrInvalid is that of a setter that did nothing because of what it was given.
 	ErrInvalid = errors.New("invalid")
-	// ErrUnknown says that there is no operation or generation of that number.
+	// ErrUnknown says that there is no generation of that number.
 	ErrUnknown = errors.New("unknown")
 	// ErrClosed is that of a setter after Close.
 	ErrClosed = errors.New("the store is closed")
@@ -90,8 +90,8 @@ type Store struct {
 	opaque     map[[2]string]record
 	overrides  *table[Override]
 	marks      *table[Mark]
-	stopped    *table[Stopped]
 	operations *table[Operation]
+	lines      *table[storedLine]
 	groups     *table[storedGroup]
 	history    *table[storedGeneration]
 }
@@ -114,14 +114,14 @@ func newStore(d disk, now func() time.Time) *Store {
 		now: now, disk: d, opaque: map[[2]string]record{},
 		overrides:  newTable("override", 1, Override.key),
 		marks:      newTable("mark", 1, Mark.key),
-		stopped:    newTable("stopped", 1, Stopped.key),
 		operations: newTable("operation", 1, Operation.key),
+		lines:      newTable("line", 1, storedLine.key),
 		groups:     newTable("group", 1, storedGroup.key),
 		history:    newTable("generation", 1, storedGeneration.key),
 	}
 	// Of a damaged snapshot the beginning is kept: what says how things shall be comes before what says how they were, and a generation after the
 	// groups that it consists of.
-	s.tables = []tabler{s.overrides, s.marks, s.stopped, s.operations, s.groups, s.history}
+	s.tables = []tabler{s.overrides, s.marks, s.operations, s.lines, s.groups, s.history}
 	s.limits = Limits{}.withDefaults()
 	return s
 }
@@ -136,9 +136,14 @@ func open(d disk, now func() time.Time) (*Store, []Notice, error) {
 		}
 		notices = append(notices, n)
 	}
-	if warning, err := d.prepare(); err != nil {
-		note("", 0, "cannot make the state directory: %v", err)
-	} else if warning != "" {
+	warning, err := d.prepare()
+	if err != nil {
+		// Whatever may turn out to be in it is not ours to write over.
+		s.badSnapshot, s.badJournal, s.lag = true, true, err
+		note("", 0, "there is no state directory, changes cannot be kept on disk: %v", err)
+		return s, notices, nil
+	}
+	if warning != "" {
 		note("", 0, "state directory: %s", warning)
 	}
 	if err := s.takeLock(); errors.Is(err, ErrInUse) {
@@ -149,7 +154,6 @@ func open(d disk, now func() time.Time) (*Store, []Notice, error) {
 
 	sound := s.load(note)
 	s.dropOrphans()
-	var err error
 	if sound {
 		err = s.openJournal()
 	} else {
@@ -419,6 +423,9 @@ func (s *Store) rewrite(aside func(from, to string)) error {
 	if aside == nil {
 		aside = func(string, string) {}
 	}
+	if _, err := s.disk.prepare(); err != nil {
+		return err
+	}
 	if err := s.claim(); err != nil {
 		return err
 	}
@@ -441,7 +448,7 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 	if size, err = s.writeSnapshot(); err != nil {
 		return 0, err
 	}
-	if s.badSnapshot {
+	if s.badSnapshot && s.disk.exists(snapshotName) {
 		// A second name first, so that there is a snapshot at any moment; some file systems have no second names.
 		to := s.badName(snapshotName)
 		if err := s.disk.link(snapshotName, to); err != nil {
@@ -449,9 +456,9 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 				return 0, err
 			}
 		}
-		s.badSnapshot = false
 		aside(snapshotName, to)
 	}
+	s.badSnapshot = false
 	if err := s.disk.rename(tempName, snapshotName); err != nil {
 		return 0, err
 	}
@@ -460,14 +467,14 @@ func (s *Store) replaceSnapshot(aside func(from, to string)) (size int64, err er
 
 // emptyJournal leaves an open journal without a line.
 func (s *Store) emptyJournal(aside func(from, to string)) error {
-	if s.badJournal {
+	if s.badJournal && s.disk.exists(journalName) {
 		to := s.badName(journalName)
 		if err := s.disk.rename(journalName, to); err != nil {
 			return err
 		}
-		s.badJournal = false
 		aside(journalName, to)
 	}
+	s.badJournal = false
 	if s.log == nil {
 		log, err := s.disk.journal(journalName)
 		if err != nil {

@@ -225,17 +225,18 @@ func TestInvalid(t *testing.T) {
 		"kind":             s.SetMark(Mark{Group: "a", Kind: "freeze"}),
 		"bytes":            s.SetMark(Mark{Group: "\xff", Kind: Hold}),
 		"star":             s.SetMark(Mark{Group: "a", Process: "*", Kind: Hold}),
-		"stopped group":    s.SetStopped(Stopped{Group: "a", Process: "b"}, Stopped{Group: "a"}),
+		"no number":        s.SetOperation(Operation{}),
+		"a line's year":    s.SetOperation(Operation{ID: 1}, Line{Time: never}),
 		"rename":           s.RenameProcess("a", "b", ""),
 		"rename elsewhere": s.RenameProcess("a", "b", "c:d"),
-		"operation":        second(s.BeginOperation(Operation{Began: never})),
+		"operation":        s.SetOperation(Operation{ID: 1, Began: never}),
 		"generation":       second(s.AddGeneration(Generation{When: never})),
 	} {
 		if !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for what, err := range map[string]error{"end": s.EndOperation(1, "", ""), "result": s.SetResult(0, "", ""), "get": second(s.Generation(1))} {
+	for what, err := range map[string]error{"result": s.SetResult(0, "", ""), "get": second(s.Generation(1))} {
 		if !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -263,13 +264,11 @@ func TestRename(t *testing.T) {
 	s, _, _ := Open("", clock())
 	must(t, s.SetMark(Mark{Group: "web", Process: "web", Kind: Hold, Note: "moved"}))
 	must(t, s.SetMark(Mark{Group: "web", Process: "web_0", Kind: Disable}))
-	must(t, s.SetStopped(Stopped{Group: "web", Process: "web", Who: "anna"}))
 	must(t, s.RenameProcess("web", "web", "web_0"))
 	must(t, s.RenameProcess("web", "web_0", "web_0"))
 	must(t, s.RenameProcess("web", "nobody", "web_0"))
-	marks, stopped := s.Marks(), s.AllStopped()
-	if len(marks) != 1 || marks[0].Process != "web_0" || marks[0].Note != "moved" || len(stopped) != 1 || stopped[0].Process != "web_0" || stopped[0].Who != "anna" {
-		t.Errorf("%+v %+v", marks, stopped)
+	if marks := s.Marks(); len(marks) != 1 || marks[0].Process != "web_0" || marks[0].Note != "moved" {
+		t.Errorf("%+v", marks)
 	}
 }
 
@@ -280,7 +279,7 @@ func TestOlderProgram(t *testing.T) {
 		`{"kind":"mark","key":"b:*","v":2,"data":{"name":"b:*"}}`,
 		`{"kind":"mark","key":"c:*","v":1,"data":{"group":"c","process":"","kind":"freeze"}}`,
 		`{"kind":"mark","key":"d:*","v":2,"data":{"name":"d:*"}}`,
-		`{"kind":"operation","key":"op-7","v":1,"data":{"id":7,"kind":"update","who":"x","began":"2026-01-01T00:00:00Z","result":"","text":"","plan":{"b":1.50,"a":[ ]}}}`,
+		`{"kind":"operation","key":"op-7","v":1,"data":{"id":7,"kind":"update","who":"x","began":"2026-01-01T00:00:00Z","result":"","text":"","mood":{"b":1.50,"a":[ ]}}}`,
 		`{"kind":"operation","key":"op-9","v":2,"data":{}}`,
 		`{"kind":"group","key":"h1","v":2,"data":{"name":"web"}}`,
 		`{"kind":"group","key":"KEY","v":1,"data":{"Name":"web"}}`,
@@ -315,9 +314,11 @@ func TestOlderProgram(t *testing.T) {
 	}
 
 	must(t, s.SetMark(Mark{Group: "d", Kind: Hold, When: time.Unix(0, 0)})) // a new word about d replaces what is not understood
-	must(t, s.EndOperation(7, "applied", ""))
-	if id, err := s.BeginOperation(Operation{Began: time.Unix(0, 0)}); id != 10 || err != nil {
-		t.Errorf("operation %d, %v", id, err)
+	o := s.Operations()[0]
+	o.Result = "applied"
+	must(t, s.SetOperation(o))
+	if id := s.NextOperation(); id != 10 {
+		t.Errorf("operation %d", id)
 	}
 	must(t, s.SetLimits(Limits{Generations: 1}))
 	for want := range 2 {
@@ -334,7 +335,7 @@ func TestOlderProgram(t *testing.T) {
 		case 3:
 			want = `"key":"d:*","v":1,`
 		case 4:
-			want = `"result":"applied","text":"","plan":{"b":1.50,"a":[]}}}`
+			want = `"result":"applied","text":"","steps":0,"done":0,"mood":{"b":1.50,"a":[]}}}`
 		}
 		if strings.Count(snapshot, want) != 1 {
 			t.Errorf("%s\nis not in\n%s", want, snapshot)
@@ -384,10 +385,10 @@ func TestStoredFormat(t *testing.T) {
 	if got, want := s.Marks(), []Mark{{"web", "web_0", Disable, "anna", at, "why"}}; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
-	if got, want := s.AllStopped(), []Stopped{{"web", "web_0", "anna", at, true}}; !slices.Equal(got, want) {
-		t.Errorf("%+v", got)
+	if len(s.opaque) != 1 { // what users stopped: a kind of record that is not made any more
+		t.Errorf("%+v", s.opaque)
 	}
-	if got, want := s.Operations(), []Operation{{2, "update", "anna", at, at, "applied", "web"}}; !slices.Equal(got, want) {
+	if got, want := s.Operations(), []Operation{{ID: 2, Kind: "update", Who: "anna", Began: at, Ended: at, Result: "applied", Text: "web"}}; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -479,9 +480,9 @@ func TestSharedGroups(t *testing.T) {
 // TestDefaults adds more than is kept when nobody says how much.
 func TestDefaults(t *testing.T) {
 	s, _, _ := Open("", clock())
-	for range 250 {
+	for n := range 250 {
 		must(t, second(s.AddGeneration(Generation{})))
-		must(t, second(s.BeginOperation(Operation{})))
+		must(t, s.SetOperation(Operation{ID: n + 1}))
 	}
 	if g, o := s.Generations(), s.Operations(); len(g) != 100 || g[0].Rev != 151 || len(o) != 200 || o[0].ID != 51 {
 		t.Errorf("%d generations from r%d, %d operations from %d", len(g), g[0].Rev, len(o), o[0].ID)
@@ -535,7 +536,7 @@ func TestTogether(t *testing.T) {
 			group := fmt.Sprint("g", n)
 			for i := range 20 {
 				err := errors.Join(s.SetOverride(Override{Group: group, Count: i}), s.SetMark(Mark{Group: group, Kind: Hold}),
-					second(s.AddGeneration(Generation{Groups: []process.GroupSpec{{Name: group}}})), second(s.BeginOperation(Operation{})))
+					second(s.AddGeneration(Generation{Groups: []process.GroupSpec{{Name: group}}})), s.SetOperation(Operation{ID: 20*n + i + 1}, Line{}))
 				if o, ok := s.Override(group); err != nil || !ok || o.Count != i {
 					t.Errorf("%+v %v", o, err)
 				}
@@ -566,4 +567,37 @@ func TestNotices(t *testing.T) {
 			t.Errorf("%q, want %q", n, want)
 		}
 	}
+}
+
+// TestDirectoryLater has no way to its directory at first. What is found there later is not written over.
+func TestDirectoryLater(t *testing.T) {
+	top := t.TempDir()
+	file := filepath.Join(top, "file")
+	write(t, file, "")
+	s, notices, err := Open(filepath.Join(file, "state"), clock())
+	if err != nil || len(notices) != 1 || s.Lag() == nil || !strings.HasPrefix(notices[0].Text, "there is no state directory") {
+		t.Fatalf("%v %v %v", err, notices, s.Lag())
+	}
+	if err := s.SetMark(Mark{Group: "ours", Kind: Hold}); !errors.Is(err, ErrNotKept) {
+		t.Error(err)
+	}
+	must(t, os.Remove(file))
+	other, _, err := Open(filepath.Join(file, "state"), clock())
+	must(t, err)
+	must(t, other.SetMark(Mark{Group: "theirs", Kind: Hold}))
+	if err := s.SetMark(Mark{Group: "ours", Kind: Hold}); !errors.Is(err, ErrInUse) {
+		t.Error(err)
+	}
+	must(t, other.Close())
+	must(t, s.SetMark(Mark{Group: "ours", Kind: Hold}))
+	must(t, s.Close())
+	names, err := filepath.Glob(filepath.Join(file, "state", "*"+badMark+"*"))
+	if err != nil || len(names) != 2 || !strings.Contains(readFile(t, names[0]), "theirs") {
+		t.Errorf("%q %v", names, err)
+	}
+	again, notices, err := Open(filepath.Join(file, "state"), clock())
+	if err != nil || len(notices) != 0 || len(again.Marks()) != 1 {
+		t.Errorf("%v %v %v", err, notices, again.Marks())
+	}
+	must(t, again.Close())
 }

@@ -88,6 +88,9 @@ func (t *table[T]) set(v T) (record, error) {
 		return record{}, fmt.Errorf("%w: %s: %v", ErrInvalid, t.kind, err)
 	}
 	r := record{Kind: t.kind, Key: t.keyOf(v), Version: t.version, Data: data}
+	if r.Key == "" {
+		return record{}, fmt.Errorf("%w: %s: it has no name", ErrInvalid, t.kind)
+	}
 	if err := newTable(t.kind, t.version, t.keyOf).put(r); err != nil {
 		return record{}, fmt.Errorf("%w: %s: %v", ErrInvalid, t.kind, err)
 	}

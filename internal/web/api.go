@@ -26,111 +26,175 @@ const apiPrefix = "/api/v1/"
 // watchMost is how long a question about an operation waits for news.
 const watchMost = 25 * time.Second
 
-// api answers a request of the JSON interface.
-func (h *handler) api(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
-	if foreign(r) {
-		problem(w, http.StatusForbidden, control.Fault(control.Failed, "another site must not ask this"))
-		return
-	}
-	switch {
-	case path == "plan":
-		var req control.PlanRequest
-		if decode(w, r, &req) {
-			if !mayRead(w, r, req.File) {
-				return
-			}
-			answer(w)(h.svc.Plan(r.Context(), req))
+// route is one thing that can be asked of the JSON interface.
+type route struct {
+	method string
+	path   string // below apiPrefix; a "*" stands for the identifier of an operation
+	do     func(h *handler, w http.ResponseWriter, r *http.Request, id string) (any, error)
+}
+
+var routes = []route{
+	{"POST", "plan", posted(func(h *handler, r *http.Request, req control.PlanRequest) (any, error) {
+		if err := mayRead(r, req.File); err != nil {
+			return nil, err
 		}
-	case path == "check" && r.Method == http.MethodGet:
-		if file := r.URL.Query().Get("file"); mayRead(w, r, file) {
-			answer(w)(h.svc.Findings(r.Context(), file))
+		return h.svc.Plan(r.Context(), req)
+	})},
+	{"GET", "check", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		file := r.URL.Query().Get("file")
+		if err := mayRead(r, file); err != nil {
+			return nil, err
 		}
-	case path == "preview":
-		var req control.PreviewRequest
-		if decode(w, r, &req) {
-			answer(w)(h.svc.Preview(r.Context(), req))
-		}
-	case path == "update":
-		var req control.UpdateRequest
-		if decode(w, r, &req) {
-			req.Who = who(r, h.username != "")
-			answer(w)(h.svc.Update(r.Context(), req))
-		}
-	case path == "scale":
-		var req control.ScaleRequest
-		if decode(w, r, &req) {
-			req.Who = who(r, h.username != "")
-			answer(w)(h.svc.Scale(r.Context(), req))
-		}
-	case path == "mark":
-		var req control.MarkRequest
-		if decode(w, r, &req) {
-			req.Who = who(r, h.username != "")
-			list, err := h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
-			answer(w)(struct {
-				Marks []control.Marked `json:"marks"`
-			}{list}, err)
-		}
-	case path == "history" && r.Method == http.MethodGet:
+		return h.svc.Findings(r.Context(), file)
+	}},
+	{"POST", "preview", posted(func(h *handler, r *http.Request, req control.PreviewRequest) (any, error) {
+		return h.svc.Preview(r.Context(), req)
+	})},
+	{"POST", "update", posted(func(h *handler, r *http.Request, req control.UpdateRequest) (any, error) {
+		req.Who = h.who(r)
+		return h.svc.Update(r.Context(), req)
+	})},
+	{"POST", "scale", posted(func(h *handler, r *http.Request, req control.ScaleRequest) (any, error) {
+		req.Who = h.who(r)
+		return h.svc.Scale(r.Context(), req)
+	})},
+	{"POST", "act", posted(func(h *handler, r *http.Request, req control.ActRequest) (any, error) {
+		req.Who = h.who(r)
+		return h.svc.Act(r.Context(), req)
+	})},
+	{"POST", "mark", posted(func(h *handler, r *http.Request, req control.MarkRequest) (any, error) {
+		req.Who = h.who(r)
+		return h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
+	})},
+	{"GET", "history", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		list, err := h.svc.History(r.Context())
-		answer(w)(struct {
+		return struct {
+			Schema      string               `json:"schema"`
 			Generations []control.Generation `json:"generations"`
-		}{list}, err)
-	case path == "history/diff" && r.Method == http.MethodGet:
+		}{control.HistorySchema, list}, err
+	}},
+	{"GET", "history/diff", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		from, err1 := strconv.Atoi(r.URL.Query().Get("from"))
 		to, err2 := strconv.Atoi(r.URL.Query().Get("to"))
 		if err := errors.Join(err1, err2); err != nil {
-			problem(w, http.StatusBadRequest, control.Fault(control.IncorrectParameters, err.Error()))
-			return
+			return nil, badRequest(err)
 		}
 		list, err := h.svc.HistoryDiff(r.Context(), from, to)
-		answer(w)(struct {
+		return struct {
+			Schema  string                     `json:"schema"`
+			From    int                        `json:"from"`
+			To      int                        `json:"to"`
 			Changes []control.GenerationChange `json:"changes"`
-		}{list}, err)
-	case path == "standing" && r.Method == http.MethodGet:
-		answer(w)(h.svc.Standing(r.Context()))
-	case path == "why" && r.Method == http.MethodGet:
-		answer(w)(h.svc.Why(r.Context(), r.URL.Query().Get("name")))
-	case path == "operations" && r.Method == http.MethodGet:
+		}{control.HistoryDiffSchema, from, to, list}, err
+	}},
+	{"GET", "standing", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		return h.svc.Standing(r.Context())
+	}},
+	{"GET", "why", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		return h.svc.Why(r.Context(), r.URL.Query().Get("name"))
+	}},
+	{"GET", "doctor", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		return h.svc.Doctor(r.Context())
+	}},
+	{"GET", "operations", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		list, err := h.svc.Operations(r.Context())
-		answer(w)(operationList{"graced.operations/v1", list}, err)
-	case strings.HasPrefix(path, "operations/") && r.Method == http.MethodGet:
+		return struct {
+			Schema     string              `json:"schema"`
+			Operations []control.Operation `json:"operations"`
+		}{control.OperationsSchema, list}, err
+	}},
+	{"GET", "operations/*", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
 		after, err := strconv.Atoi(r.URL.Query().Get("after"))
 		if err != nil {
 			after = 0
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), watchMost)
 		defer cancel()
-		answer(w)(h.svc.Operation(ctx, strings.TrimPrefix(path, "operations/"), after))
-	case strings.HasPrefix(path, "operations/") && strings.HasSuffix(path, "/cancel") && r.Method == http.MethodPost:
-		id := strings.TrimSuffix(strings.TrimPrefix(path, "operations/"), "/cancel")
-		answer(w)(struct{}{}, h.svc.CancelOperation(r.Context(), id))
-	default:
-		problem(w, http.StatusNotFound, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path))
+		return h.svc.Operation(ctx, id, after)
+	}},
+	{"POST", "operations/*/cancel", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
+		return struct{}{}, h.svc.CancelOperation(r.Context(), id)
+	}},
+}
+
+// takes reports whether a route is the one for a path, and which operation that names.
+func (t route) takes(path string) (id string, ok bool) {
+	before, after, wild := strings.Cut(t.path, "*")
+	if !wild {
+		return "", path == t.path
+	}
+	id, ok1 := strings.CutPrefix(path, before)
+	id, ok2 := strings.CutSuffix(id, after)
+	return id, ok1 && ok2 && id != "" && !strings.Contains(id, "/")
+}
+
+// api answers a request of the JSON interface.
+func (h *handler) api(w http.ResponseWriter, r *http.Request) {
+	if foreign(r) {
+		problem(w, http.StatusForbidden, control.Fault(control.Failed, "another site must not ask this"))
+		return
+	}
+	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
+	var methods []string
+	for _, t := range routes {
+		id, ok := t.takes(path)
+		if ok && r.Method == t.method {
+			answer(w)(t.do(h, w, r, id))
+			return
+		}
+		if ok {
+			methods = append(methods, t.method)
+		}
+	}
+	if methods != nil {
+		allow := strings.Join(methods, ", ")
+		w.Header().Set("Allow", allow)
+		problem(w, http.StatusMethodNotAllowed, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path+": use "+allow))
+		return
+	}
+	problem(w, http.StatusNotFound, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path))
+}
+
+// refusal is an error with a status of its own.
+type refusal struct {
+	status int
+	code   control.Code
+	text   string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+func badRequest(err error) error {
+	return &refusal{http.StatusBadRequest, control.IncorrectParameters, err.Error()}
+}
+
+// posted makes a route's function of one that takes the body.
+func posted[T any](do func(*handler, *http.Request, T) (any, error)) func(*handler, http.ResponseWriter, *http.Request, string) (any, error) {
+	return func(h *handler, w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		var req T
+		if err := decode(w, r, &req); err != nil {
+			return nil, err
+		}
+		return do(h, r, req)
 	}
 }
 
-type operationList struct {
-	Schema     string              `json:"schema"`
-	Operations []control.Operation `json:"operations"`
+// bodyTrouble says what is wrong with a body that could not be read.
+var bodyTrouble = map[int]string{
+	http.StatusRequestEntityTooLarge: "the body is larger than " + strconv.Itoa(maxBody>>20) + " MiB", http.StatusLengthRequired: "the request says nothing of a body",
+	http.StatusRequestTimeout: "the body has not come in time", http.StatusBadRequest: "the body has broken off",
 }
 
-// decode reads the body of a POST. It reports false after it has answered for itself.
-func decode(w http.ResponseWriter, r *http.Request, to any) bool {
-	if r.Method != http.MethodPost {
-		problem(w, http.StatusMethodNotAllowed, control.Fault(control.UnknownMethod, r.Method+" "+r.URL.Path+": use POST"))
-		return false
-	}
+// decode reads the body of a POST.
+func decode(w http.ResponseWriter, r *http.Request, to any) error {
 	// A page of another site can send a form without being asked for, but not this type.
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
-		problem(w, http.StatusUnsupportedMediaType, control.Fault(control.IncorrectParameters, "the body must be application/json"))
-		return false
+		return &refusal{http.StatusUnsupportedMediaType, control.IncorrectParameters, "the body must be application/json"}
 	}
 	body, status := readBody(w, r)
 	if status != 0 {
-		dismiss(w, status)
-		return false
+		hangUp(w)
+		return &refusal{status, control.IncorrectParameters, cmp.Or(bodyTrouble[status], "the body cannot be read")}
 	}
 	// A name that is not known is refused: who misspells "groups" must not get all of them.
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -140,17 +204,19 @@ func decode(w http.ResponseWriter, r *http.Request, to any) bool {
 		err = errors.New("there is more behind the JSON value")
 	}
 	if err != nil {
-		problem(w, http.StatusBadRequest, control.Fault(control.IncorrectParameters, err.Error()))
-		return false
+		return badRequest(err)
 	}
-	return true
+	return nil
 }
 
 // answer returns a function that writes a value, or the error in its place.
 func answer(w http.ResponseWriter) func(v any, err error) {
 	return func(v any, err error) {
 		var fault *control.Error
+		var refused *refusal
 		switch {
+		case errors.As(err, &refused):
+			problem(w, refused.status, control.Fault(refused.code, refused.text))
 		case errors.As(err, &fault):
 			problem(w, statusOf(fault.Code), fault)
 		case err != nil:
@@ -198,6 +264,9 @@ func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
 // connKey is the key of a request's connection in its context.
 type connKey struct{}
 
+// who names whoever sent a request to this server.
+func (h *handler) who(r *http.Request) string { return who(r, h.username != "") }
+
 // who names whoever sent a request: the user of the credentials, if they are known to be right, the user at the other end of the unix socket, or the address.
 func who(r *http.Request, known bool) string {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
@@ -222,14 +291,12 @@ func own(r *http.Request) bool {
 	return cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
 }
 
-// mayRead reports whether a request may name a file that the daemon reads with its own rights; "" names none. It reports false after it has
-// answered for itself.
-func mayRead(w http.ResponseWriter, r *http.Request, file string) bool {
+// mayRead refuses a request to name a file, which the daemon would read with its own rights, to all but those who have them; "" names none.
+func mayRead(r *http.Request, file string) error {
 	if file == "" || own(r) {
-		return true
+		return nil
 	}
-	problem(w, http.StatusForbidden, control.Fault(control.Failed, "another file is read for the daemon's own user and root alone, on its unix socket"))
-	return false
+	return &refusal{http.StatusForbidden, control.Failed, "another file is read for the daemon's own user and root alone, on its unix socket"}
 }
 
 // peer returns who is at the other end of a unix socket; nil for other connections.

@@ -35,6 +35,7 @@ type Service interface {
 	control.Change
 	control.Explain
 	control.Desired
+	control.Examine
 }
 
 // Dated is a control.Follower that knows when its log was last written.
@@ -154,6 +155,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !h.admit(r):
 		w.Header()["WWW-Authenticate"] = []string{`Basic realm="default"`} // spelt as scripts look for it
+		if strings.HasPrefix(path, apiPrefix) {
+			hangUp(w)
+			problem(w, http.StatusUnauthorized, control.Fault(control.Failed, "a name and a password are wanted, or other ones"))
+			return
+		}
 		dismiss(w, http.StatusUnauthorized)
 	case strings.HasPrefix(path, "/RPC2"):
 		h.call(w, r)
@@ -190,9 +196,14 @@ func failWith(w http.ResponseWriter, status int, reason string) {
 
 // dismiss answers with an error page and ends the connection without waiting for the rest of the request.
 func dismiss(w http.ResponseWriter, status int) {
+	hangUp(w)
+	fail(w, status)
+}
+
+// hangUp ends the connection behind the answer without waiting for the rest of the request.
+func hangUp(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // net/http would go on reading
-	fail(w, status)
 }
 
 // call answers an XML-RPC call.
@@ -208,7 +219,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := linger(h.running, r.Context())
 	defer cancel()
-	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return who(r, h.username != "") }), body)
+	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return h.who(r) }), body)
 	if status != http.StatusOK {
 		fail(w, status)
 		return

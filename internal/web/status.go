@@ -37,7 +37,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request, f form) {
 	}
 	if action != "" {
 		// The context is the server's: a client that goes does not leave half a restart behind.
-		message, err := h.act(control.WithCaller(h.running, func() string { return who(r, h.username != "") }), action, f["processname"])
+		message, err := h.act(control.WithCaller(h.running, func() string { return h.who(r) }), action, f["processname"])
 		if err != nil || h.running.Err() != nil {
 			fail(w, http.StatusInternalServerError)
 			return

@@ -203,6 +203,11 @@ func (f *Fake) Scale(_ context.Context, req control.ScaleRequest) (control.Scali
 	return ask[control.Scaling](f, "Scale", req)
 }
 
+// Act implements control.Service.
+func (f *Fake) Act(_ context.Context, req control.ActRequest) (control.Operation, error) {
+	return ask[control.Operation](f, "Act", req)
+}
+
 // Operations implements control.Service.
 func (f *Fake) Operations(context.Context) ([]control.Operation, error) {
 	return ask[[]control.Operation](f, "Operations")
@@ -214,8 +219,8 @@ func (f *Fake) Operation(_ context.Context, id string, after int) (control.Opera
 }
 
 // Mark implements control.Service.
-func (f *Fake) Mark(_ context.Context, req control.MarkRequest) ([]control.Marked, error) {
-	return ask[[]control.Marked](f, "Mark", req)
+func (f *Fake) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
+	return ask[control.Marking](f, "Mark", req)
 }
 
 // History implements control.Service.
@@ -231,6 +236,11 @@ func (f *Fake) HistoryDiff(_ context.Context, from, to int) ([]control.Generatio
 // Standing implements control.Service.
 func (f *Fake) Standing(context.Context) (control.Standing, error) {
 	return ask[control.Standing](f, "Standing")
+}
+
+// Doctor implements control.Service.
+func (f *Fake) Doctor(context.Context) (control.Doctor, error) {
+	return ask[control.Doctor](f, "Doctor")
 }
 
 // Why implements control.Service.

@@ -1,0 +1,32 @@
+package control
+
+import "context"
+
+// Examine tells what the daemon's place offers.
+type Examine interface {
+	// Doctor looks at the kernel, the rights and the limits, as the daemon itself has them.
+	Doctor(ctx context.Context) (Doctor, error)
+}
+
+// DoctorSchema is the schema of a Doctor.
+const DoctorSchema = "graced.doctor/v1"
+
+// Doctor is what the daemon has found out about its place.
+type Doctor struct {
+	Schema    string    `json:"schema,omitempty"`
+	DaemonPID int       `json:"daemon_pid"`
+	KeeperPID int       `json:"keeper_pid,omitempty"` // of the process that forks, where that is another one
+	Kernel    string    `json:"kernel"`               // its release
+	Features  []Feature `json:"features"`
+	Unknown   []string  `json:"unknown"` // words of GRACED_DISABLE that are no feature's name
+}
+
+// Feature is something that a kernel, a container or an administrator may not offer.
+type Feature struct {
+	Name      string `json:"name"`
+	Available bool   `json:"available"`
+	Disabled  bool   `json:"disabled,omitempty"` // by GRACED_DISABLE
+	Detail    string `json:"detail"`             // a value, or why it is not available
+	Use       string `json:"use"`                // what it is for
+	Instead   string `json:"instead"`            // what happens without it
+}

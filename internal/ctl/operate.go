@@ -1,0 +1,149 @@
+package ctl
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// operate is the verb for start, stop and restart: an operation of the daemon, which goes on when nobody watches it. A daemon that knows no such
+// thing is asked as Supervisor's client does.
+func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...act) (format.Answer, error) {
+	units, err := s.chosen(ctx, server, c, c.words)
+	if err != nil {
+		return nil, err
+	}
+	if c.dryRun || len(units) == 0 {
+		return s.actOnUnits(ctx, server, c, units, steps...)
+	}
+	op, err := server.Act(ctx, control.ActRequest{Verb: c.verb, Names: namesOf(units), AtOnce: c.parallel})
+	switch {
+	case fault(err) == control.UnknownMethod:
+		return s.actOnUnits(ctx, server, c, units, steps...)
+	case err != nil:
+		return nil, err
+	}
+	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
+	out := newInOrder(units, steps, func(r resultRecord) { a.add(r); c.Show(r) })
+	waiting := ""
+	last, left, err := s.untilOver(ctx, server, op, func(op control.Operation) {
+		if op.Behind != waiting && op.Behind != "" && c.Form == format.Text {
+			s.complain("note: waits for " + s.described(ctx, server, op.Behind))
+		}
+		waiting = op.Behind
+		for _, e := range op.Events {
+			if e.Type == "end" {
+				out.put(e.Action, resultOf(e, steps))
+			}
+		}
+	})
+	out.flush()
+	if last.State != control.OperationNothing {
+		a.Operation = last.ID
+	}
+	a.Left = left
+	switch {
+	case err != nil:
+		return a, err
+	case left == leftTimeout:
+		return a, &format.Problem{Code: "E307", Title: "not done in time", Detail: c.verb + " was not done within " + c.timeout.String(),
+			Hint: "it goes on as " + op.ID + ": " + s.Program + " attach " + op.ID, Exit: exitGivenUp}
+	case last.State == control.OperationCancelled && a.Summary.Failed == 0, last.State == control.OperationFailed && a.Summary.Failed == 0:
+		return a, &format.Problem{Code: "E300", Title: "the operation ended early", Detail: strings.TrimSuffix(op.ID+" "+string(last.State)+": "+last.Text, ": ")}
+	}
+	return a, nil
+}
+
+// namesOf are the names of what is meant, as an ActRequest takes them.
+func namesOf(units []unit) []string {
+	var names []string
+	for _, u := range units {
+		switch {
+		case u.whole == nil:
+			for _, p := range u.members {
+				names = append(names, fullName(p))
+			}
+		case u.whole.All:
+			names = append(names, "all")
+		default:
+			names = append(names, u.whole.Name+":*")
+		}
+	}
+	return names
+}
+
+// described names an operation, what it is and whose.
+func (s *Session) described(ctx context.Context, server Proxy, id string) string {
+	op, err := server.Operation(ctx, id, -1)
+	if err != nil { // it may be over and forgotten
+		return id
+	}
+	return id + " (" + strings.TrimSuffix(op.Kind+" by "+op.Who, " by ") + ")"
+}
+
+// resultOf is what an event of an operation says of a process.
+func resultOf(e control.ProgressLine, steps []act) resultRecord {
+	group, name, _ := strings.Cut(e.Process, ":")
+	code := control.Success
+	switch {
+	case e.FaultCode != 0:
+		code = e.FaultCode
+	case e.Error != "":
+		code = control.Failed
+	}
+	i := slices.IndexFunc(steps, func(v act) bool { return v.verb == e.Action })
+	return steps[max(i, 0)].record(group, name, code, e.Error)
+}
+
+// inOrder brings records into the order of what was asked for, and shows each as soon as those before it are there.
+type inOrder struct {
+	places []string                 // the keys of the records that are expected, in their order
+	got    map[string]*resultRecord // with a key for each that is expected; nil = it is not there yet
+	others []resultRecord           // that are not expected
+	show   func(resultRecord)
+}
+
+// newInOrder expects one record for each step and process, but for those of a group or of everything for whom there is nothing to do: they have none.
+func newInOrder(units []unit, steps []act, show func(resultRecord)) *inOrder {
+	o := &inOrder{got: map[string]*resultRecord{}, show: show}
+	for _, v := range steps {
+		for _, u := range units {
+			for _, p := range u.members {
+				if u.whole == nil || v.verb == control.ActStop == p.State.IsRunning() || len(steps) > 1 && v.verb == control.ActStart {
+					key := v.verb + " " + fullName(p)
+					o.places, o.got[key] = append(o.places, key), nil
+				}
+			}
+		}
+	}
+	return o
+}
+
+func (o *inOrder) put(verb string, r resultRecord) {
+	key := verb + " " + r.ID
+	if _, expected := o.got[key]; !expected {
+		o.others = append(o.others, r)
+		return
+	}
+	o.got[key] = &r
+	for len(o.places) > 0 && o.got[o.places[0]] != nil {
+		o.show(*o.got[o.places[0]])
+		o.places = o.places[1:]
+	}
+}
+
+// flush shows the rest.
+func (o *inOrder) flush() {
+	for _, key := range o.places {
+		if r := o.got[key]; r != nil {
+			o.show(*r)
+		}
+	}
+	for _, r := range o.others {
+		o.show(r)
+	}
+	o.places, o.others = nil, nil
+}

@@ -1,0 +1,19 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/graced/graced/internal/control"
+)
+
+// Doctor implements control.Examine. It asks the host from the caller's goroutine: what it finds out is about the process, not about the loop.
+func (d *Daemon) Doctor(context.Context) (control.Doctor, error) {
+	facts := d.host.Facts()
+	out := control.Doctor{
+		Schema: control.DoctorSchema, DaemonPID: d.opts.PID, KeeperPID: facts.KeeperPID, Kernel: facts.Kernel, Features: []control.Feature{}, Unknown: facts.Unknown,
+	}
+	for _, f := range facts.Features {
+		out.Features = append(out.Features, control.Feature(f))
+	}
+	return out, nil
+}

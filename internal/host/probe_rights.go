@@ -1,0 +1,79 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+var rightProbes = []probe{
+	{"subreaper", "what a process leaves behind becomes a child of graced", "it becomes a child of the first process of the machine or container", func() (string, bool) {
+		var on int32
+		if _, _, errno := syscall.Syscall6(unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0, 0); errno != 0 {
+			return outcome(errno)
+		}
+		return map[bool]string{true: "in use", false: "not in use"}[on != 0], true
+	}},
+	{"ptrace", "the limit of open files that graced was started with, for its children; processes that others have started", "children get the limit that graced has; nothing is taken over",
+		func() (string, bool) {
+			return ptraceRight(number("/proc/sys/kernel/yama/ptrace_scope"), capability(unix.CAP_SYS_PTRACE))
+		}},
+	{"proc_other", "figures about processes of other users", "these figures are left out", func() (string, bool) {
+		// The rights of the first process are those that are hardest to look behind.
+		_, err := os.Readlink("/proc/1/exe")
+		return outcome(err)
+	}},
+	{"proc_io", "what processes read and write", "these figures are left out", func() (string, bool) {
+		_, err := os.ReadFile("/proc/self/io")
+		return outcome(err)
+	}},
+	{"proc_smaps", "memory that processes share", "shared memory is counted for each", func() (string, bool) {
+		_, err := os.Stat("/proc/self/smaps_rollup")
+		return outcome(err)
+	}},
+}
+
+// ptraceRight says whom this process may trace. scope is that of the module yama, -1 without it.
+func ptraceRight(scope int, capable bool) (string, bool) {
+	text := map[int]string{-1: "of the same user", 0: "of the same user", 1: "its own children", 2: "none without CAP_SYS_PTRACE", 3: "none"}[scope]
+	if capable && scope < 3 {
+		text = "all"
+	}
+	if scope >= 0 {
+		text += fmt.Sprintf(" (ptrace_scope %d)", scope)
+	}
+	return text, scope < 2 || scope == 2 && capable
+}
+
+// number reads a file that holds one number, -1 where there is none.
+func number(path string) int {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return -1
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// capability reports whether this process has one.
+func capability(c int) bool {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if mask, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			set, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+			return err == nil && set&(1<<c) != 0
+		}
+	}
+	return false
+}
