@@ -168,7 +168,7 @@ func (s *Supervisor) elapsed(p *proc) {
 		}
 	case process.Backoff, process.Exited:
 		if !s.quitting() {
-			s.spawn(p)
+			s.respawn(p)
 		}
 	case process.Stopping:
 		s.kill(p)
