@@ -115,8 +115,5 @@ func waitFor(pid int) (process.ExitStatus, bool) {
 		}
 		break
 	}
-	if ws.Signaled() {
-		return process.ExitStatus{Signal: process.Signal(ws.Signal()), CoreDumped: ws.CoreDump()}, true
-	}
-	return process.ExitStatus{Code: ws.ExitStatus()}, true
+	return exitStatus(ws), true
 }
