@@ -33,6 +33,7 @@ var layers = map[string][]string{
 	"internal/machine":  {"internal/config"},
 	"internal/report":   {"internal/config"},
 	"internal/host":     {"internal/process", "internal/shlex"},
+	"internal/takeover": {"internal/host", "internal/process"},
 	"internal/childlog": {"internal/process"},
 	"internal/store":    {"internal/plan", "internal/process"},
 	"internal/control":  {"internal/plan", "internal/process"},
