@@ -403,6 +403,10 @@ func (in *inspection) outputs(stdins []*pipe, outputs []output) {
 // sockets finds what it listens on, who shares that, and whether a client is connected.
 func (in *inspection) sockets() {
 	table := sockets(in.pid)
+	still, err := descriptors(in.pid) // what was closed meanwhile is missing in the table
+	if err != nil {
+		in.problem(Changed, "its descriptors cannot be read any more: %v", err)
+	}
 	var listening []socket
 	for _, fd := range slices.Sorted(maps.Keys(in.fds)) {
 		if s := table[inode(in.fds[fd], "socket")]; s.listening {
@@ -412,7 +416,7 @@ func (in *inspection) sockets() {
 	}
 	for fd, target := range in.fds {
 		n := inode(target, "socket")
-		if n == 0 {
+		if n == 0 || still[fd] != target {
 			continue
 		}
 		if slices.ContainsFunc(listening, table[n].reaches) {

@@ -218,7 +218,7 @@ func TestClient(t *testing.T) {
 	if p, err := Inspect(s.cmd.Process.Pid, s.infoKept()); err != nil || len(found(p, Request)) != 1 || p.Refusal() != nil {
 		t.Errorf("a client is connected: %+v, %v", p, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := Seize(ctx, plan); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "client") {
 		t.Errorf("Seize while a client is connected: %v", err)
@@ -297,6 +297,71 @@ func TestChanged(t *testing.T) {
 	if _, err := Seize(t.Context(), plan); !errors.Is(err, ErrChanged) {
 		t.Errorf("after its end: %v", err)
 	}
+}
+
+// TestLook checks at what moments supervisord, which is stopped at a good one, is not taken.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	s := start(t, program("program", "foo", 1, "/bin/sh -c 'exec BIN foo_0 >/dev/null 2>&1'"), syscall.SysProcAttr{})
+	plan, taken := s.seize(func(*Plan) {})
+	defer taken.Abort()
+	if err := taken.look(plan); err != nil {
+		t.Fatalf("a good moment: %v", err)
+	}
+	if len(plan.idle) != 2 {
+		t.Fatalf("outputs that nobody writes to: %v", plan.idle)
+	}
+	end, err := os.OpenFile(procPath(s.cmd.Process.Pid, fmt.Sprint("fd/", plan.idle[1])), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := end.WriteString("something"); err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	if err := taken.look(plan); err != errBusy {
+		t.Errorf("something is left in a pipe: %v", err)
+	}
+	plan.idle = nil
+	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.look(plan); err != errSignal {
+		t.Errorf("a signal waits: %v", err)
+	}
+	taken.Abort()
+	<-s.ended // of the signal
+	if err := taken.look(plan); err == nil {
+		t.Error("it has ended")
+	}
+}
+
+// TestThreads checks that a plugin with a thread is noticed.
+func TestThreads(t *testing.T) {
+	t.Parallel()
+	s := start(t, program("program", "foo", 1, "BIN foo_0")+"[rpcinterface:plugin]\nsupervisor.rpcinterface_factory=plugin:make\n", syscall.SysProcAttr{})
+	s.wants(s.inspect(), "it has 2 threads", Threads)
+}
+
+// TestSuspended checks that what is told of a stopped process is so.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	s := start(t, program("program", "foo", 1, "BIN foo_0"), syscall.SysProcAttr{})
+	pid := s.info()[0].PID
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.await("a halt", func() bool { stat, err := host.ReadStat(pid); return err == nil && stat.State == 'T' })
+	_, taken := s.seize(func(p *Plan) { p.Force = true })
+	if err := taken.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	p := taken.Processes[0]
+	end(t, kind{status: bySignal(unix.SIGHUP)}, p)
+	for _, fd := range []int{p.Stdin, p.Stdout, p.Stderr, taken.Sockets[0].FD} {
+		unix.Close(fd)
+	}
+	p.Process.Close()
 }
 
 // TestNotRoot checks what is told to somebody who may not look, and of a supervisord of somebody else.

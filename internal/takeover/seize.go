@@ -108,12 +108,17 @@ func changed(err error) error {
 
 // freeze stops supervisord until it is stopped at a good moment.
 func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
+	reason := errRunning // of the last try that came to an end
 	for try := 0; ; try++ {
 		err := t.stop(ctx)
 		if err == nil {
 			err = t.look(plan)
 		}
-		if !slices.Contains([]error{errBusy, errClient, errSignal, errRunning}, err) {
+		switch {
+		case err == errRunning:
+		case slices.Contains([]error{errBusy, errClient, errSignal}, err):
+			reason = err
+		default:
 			return err
 		}
 		if err := t.resume(); err != nil {
@@ -124,9 +129,9 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			continue
 		}
 		if context.Cause(ctx) == errPatience {
-			return fmt.Errorf("cannot take supervisord over: %v", err)
+			return fmt.Errorf("cannot take supervisord over: %v", reason)
 		}
-		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), err)
+		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), reason)
 	}
 }
 

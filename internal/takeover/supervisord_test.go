@@ -56,12 +56,15 @@ func start(t *testing.T, programs string, attr syscall.SysProcAttr) *supervisord
 		t.Fatal(err)
 	}
 	s.copySelf()
+	if err := os.WriteFile(filepath.Join(dir, "plugin.py"), []byte(plugin), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	conf := filepath.Join(dir, "supervisord.conf")
 	if err := os.WriteFile(conf, []byte(strings.NewReplacer("BIN", filepath.Join(dir, "child"), "DIR", dir).Replace(head+programs)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.cmd = exec.Command(debianDaemon, "-n", "-c", conf)
-	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
+	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
 	attr.Setsid = true
 	s.cmd.SysProcAttr = &attr
 	if err := s.cmd.Start(); err != nil {
@@ -95,6 +98,13 @@ pidfile=DIR/pid
 file=DIR/sock
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+`
+
+// plugin is an extension of supervisord with a thread of its own.
+const plugin = `import threading, time
+def make(supervisord, **config):
+    threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    return object()
 `
 
 // program returns a section that runs this test's binary, n times, with what follows the words as settings.
