@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,9 @@ func child(id string, words []string) {
 	if does("stubborn") {
 		signal.Ignore(syscall.SIGTERM)
 	}
+	if err := os.WriteFile(ready(".", os.Getpid()), nil, 0o666); err != nil {
+		panic(err)
+	}
 	writers := []*writer{{id: id, label: "out", to: os.Stdout}, {id: id, label: "err", to: os.Stderr}}
 	switch {
 	case does("listener"):
@@ -94,6 +98,9 @@ func child(id string, words []string) {
 		}
 	}
 }
+
+// ready returns the path of the file by which a child tells that signals find it prepared.
+func ready(dir string, pid int) string { return filepath.Join(dir, fmt.Sprint("ready.", pid)) }
 
 // code returns the exit code of the child with that name, e.g. 3 for chatty_3.
 func code(id string) int {

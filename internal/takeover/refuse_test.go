@@ -301,7 +301,6 @@ func TestChanged(t *testing.T) {
 
 // TestLook checks at what moments supervisord, which is stopped at a good one, is not taken.
 func TestLook(t *testing.T) {
-	t.Parallel()
 	s := start(t, program("program", "foo", 1, "/bin/sh -c 'exec BIN foo_0 >/dev/null 2>&1'"), syscall.SysProcAttr{})
 	plan, taken := s.seize(func(*Plan) {})
 	defer taken.Abort()
@@ -323,6 +322,22 @@ func TestLook(t *testing.T) {
 		t.Errorf("something is left in a pipe: %v", err)
 	}
 	plan.idle = nil
+	less := *plan
+	less.Processes = nil
+	if err := taken.look(&less); err != ErrChanged {
+		t.Errorf("a child more: %v", err)
+	}
+	other := *plan
+	other.Processes = slices.Clone(plan.Processes)
+	other.Processes[0].StartTime++
+	if err := taken.look(&other); err != ErrChanged {
+		t.Errorf("another child with the same pid: %v", err)
+	}
+	more := *plan
+	more.known = map[int]string{}
+	if err := taken.look(&more); err != ErrChanged {
+		t.Errorf("a pipe more: %v", err)
+	}
 	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -333,6 +348,44 @@ func TestLook(t *testing.T) {
 	<-s.ended // of the signal
 	if err := taken.look(plan); err == nil {
 		t.Error("it has ended")
+	}
+}
+
+// TestAbortCloses checks that nothing stays open of a take-over that was given up or failed.
+func TestAbortCloses(t *testing.T) {
+	s := start(t, program("program", "foo", 2, "BIN foo_%(process_num)d"), syscall.SysProcAttr{})
+	plan := s.inspect()
+	before, err := descriptors(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		change func(*Plan)
+		want   int
+	}{
+		{func(*Plan) {}, 1 + 2 + 2*3 + 1}, // pidfds of supervisord and of the processes, their pipes, the socket
+		{func(p *Plan) { p.Sockets = append(slices.Clone(p.Sockets), Socket{FD: 1 << 20}) }, 0},
+		{func(p *Plan) { p.Processes[1].Stderr = 1 << 20 }, 0},
+	} {
+		p := *plan
+		p.Processes = slices.Clone(plan.Processes)
+		c.change(&p)
+		taken, err := Seize(t.Context(), &p)
+		if (err == nil) != (c.want > 0) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			during, _ := descriptors(os.Getpid())
+			if len(during)-len(before) != c.want {
+				t.Errorf("taken: %d descriptors, want %d", len(during)-len(before), c.want)
+			}
+			taken.Abort()
+		}
+		s.await("supervisord to go on", s.runs)
+		after, err := descriptors(os.Getpid())
+		if err != nil || len(after) != len(before) {
+			t.Errorf("open before: %v, after: %v, %v", before, after, err)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/client"
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 	"golang.org/x/sys/unix"
@@ -81,14 +82,18 @@ func start(t *testing.T, programs string, attr syscall.SysProcAttr) *supervisord
 	t.Cleanup(func() { s.Client.Close() })
 	s.await("RUNNING", func() bool {
 		infos, err := s.Processes(t.Context())
-		for _, i := range infos {
-			if i.State != process.Running && !strings.HasPrefix(i.Name, "slow") {
-				return false
-			}
-		}
-		return err == nil
+		return err == nil && !slices.ContainsFunc(infos, func(i control.ProcessInfo) bool { return !s.ready(i) })
 	})
 	return s
+}
+
+// ready reports whether a process is what it is going to be. A family's is not: it is a shell that waits.
+func (s *supervisord) ready(i control.ProcessInfo) bool {
+	if i.Group == "slow" {
+		return true
+	}
+	_, err := os.Stat(ready(s.dir, i.PID))
+	return i.State == process.Running && (err == nil || i.Group == "family")
 }
 
 const head = `[supervisord]
