@@ -3,7 +3,6 @@ package takeover
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -121,7 +120,9 @@ func listen() {
 		for word := range strings.FieldsSeq(header) {
 			if n, ok := strings.CutPrefix(word, "len:"); ok {
 				size, _ := strconv.Atoi(n)
-				io.CopyN(io.Discard, in, int64(size))
+				if _, err := in.Discard(size); err != nil {
+					return
+				}
 			}
 		}
 		fmt.Print("RESULT 2\nOK")

@@ -28,7 +28,6 @@ type world struct {
 type truth struct {
 	spawned
 	stdin, stdout, stderr pipe
-	own                   bool // stdin is read by nobody
 }
 
 func newWorld(r *rand.Rand, wander float64) *world {

@@ -114,12 +114,11 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 		if err == nil {
 			err = t.look(plan)
 		}
-		switch {
-		case err == errRunning:
-		case slices.Contains([]error{errBusy, errClient, errSignal}, err):
-			reason = err
-		default:
+		if !slices.Contains([]error{errBusy, errClient, errSignal, errRunning}, err) {
 			return err
+		}
+		if !errors.Is(err, errRunning) {
+			reason = err
 		}
 		if err := t.resume(); err != nil {
 			return err
@@ -128,7 +127,7 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 		if pause(ctx, time.Duration(1+try%5)*time.Millisecond) {
 			continue
 		}
-		if context.Cause(ctx) == errPatience {
+		if errors.Is(context.Cause(ctx), errPatience) {
 			return fmt.Errorf("cannot take supervisord over: %v", reason)
 		}
 		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), reason)
