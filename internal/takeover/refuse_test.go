@@ -64,6 +64,9 @@ func TestAbort(t *testing.T) {
 	s.checkExits(kinds)
 	for _, c := range before {
 		k := kinds[c.Name.Group]
+		if k.grouped {
+			continue // supervisord hangs up when the process ends that it has started, whoever else still writes
+		}
 		for channel, labels := range map[string][]string{"out": k.out, "err": k.err} {
 			if talks(c.Name.Group, channel) || channel == "err" && c.RedirectStderr {
 				continue

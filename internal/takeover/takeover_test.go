@@ -149,7 +149,7 @@ func takeOver(t *testing.T, change func(*Plan)) {
 	if len(plan.Problems) > 0 || len(plan.Processes) != 53 {
 		t.Errorf("%d processes, problems: %v", len(plan.Processes), plan.Problems)
 	}
-	s.checkEnds(plan)
+	s.checkEnds(plan, kinds)
 	if err := taken.Commit(); err != nil {
 		t.Fatal(err)
 	}
@@ -225,20 +225,27 @@ func (s *supervisord) awaitOutput(kinds map[string]kind) {
 	}
 }
 
-// checkEnds checks which ends the plan has found.
-func (s *supervisord) checkEnds(plan *Plan) {
+// checkEnds checks which ends the plan has found. Of an output that nobody writes to it may know whose it is.
+func (s *supervisord) checkEnds(plan *Plan, kinds map[string]kind) {
 	s.Helper()
 	for _, c := range plan.Processes {
 		name := programOf(c)
 		if !c.Pidfd {
 			s.Errorf("%s: no pidfd", c.Name)
 		}
-		reads := !strings.HasPrefix(name, "fcgi") && name != "nowhere" && name != "family" && name != "daemon"
-		if name != "family" && name != "daemon" && (c.Stdin >= 0) != reads { // a shell may give its background what it likes
+		background := name == "family" || name == "daemon" // which a shell gives what it likes
+		if reads := !strings.HasPrefix(name, "fcgi") && name != "nowhere"; !background && (c.Stdin >= 0) != reads {
 			s.Errorf("%s: standard input %d", c.Name, c.Stdin)
 		}
-		if c.Stdout < 0 && name != "nowhere" || (c.Stderr < 0) != (c.RedirectStderr || name == "nowhere") {
-			s.Errorf("%s: standard output %d, standard error %d", c.Name, c.Stdout, c.Stderr)
+		for channel, end := range map[string]int{"out": c.Stdout, "err": c.Stderr} {
+			written := kinds[name].out != nil
+			if channel == "err" {
+				written = kinds[name].err != nil
+			}
+			written = written || talks(name, channel) || name == "silent"
+			if written && end < 0 || name == "nowhere" && end >= 0 || c.RedirectStderr && channel == "err" && end >= 0 {
+				s.Errorf("%s: standard output %d, standard error %d", c.Name, c.Stdout, c.Stderr)
+			}
 		}
 	}
 }
