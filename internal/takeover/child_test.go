@@ -74,11 +74,11 @@ func child(id string, words []string) {
 	case does("fcgi"):
 		go serve()
 	}
-	every := 5 * time.Millisecond
+	every, burst := 5*time.Millisecond, 1
 	for _, w := range writers {
 		w.pieces = does("pieces")
 		if does("flood") {
-			w.pad, every = padding, time.Nanosecond
+			w.pad, every, burst = padding, time.Millisecond, 200 // more than supervisord takes
 		}
 	}
 	for {
@@ -89,7 +89,10 @@ func child(id string, words []string) {
 			}
 			os.Exit(code(id))
 		case <-time.After(every):
-			if !does("silent") {
+			if does("silent") {
+				continue
+			}
+			for range burst {
 				for _, w := range writers {
 					w.line()
 				}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Seize gives up after patience. A supervisord whose processes flood it with output is seldom found waiting.
+// Without a deadline Seize gives up after patience. A supervisord whose processes flood it with output is seldom found waiting.
 const patience = 10 * time.Second
 
 // ErrChanged says that supervisord is not any more as it was inspected: it has to be inspected again.
@@ -57,8 +57,11 @@ func Seize(ctx context.Context, plan *Plan) (taken *Taken, err error) {
 	if err := plan.Refusal(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, errPatience)
+		defer cancel()
+	}
 	t := &Taken{}
 	defer func() {
 		if taken == nil {

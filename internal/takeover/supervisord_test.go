@@ -211,7 +211,9 @@ func (s *supervisord) seize(change func(*Plan)) (*Plan, *Taken) {
 	s.Helper()
 	plan := s.inspect()
 	change(plan)
-	taken, err := Seize(s.Context(), plan)
+	ctx, cancel := context.WithTimeout(s.Context(), limit)
+	defer cancel()
+	taken, err := Seize(ctx, plan)
 	if err != nil {
 		s.Fatal(err)
 	}
