@@ -127,7 +127,7 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			return err
 		}
 		// Time for it to do something, and not always the same.
-		if pause(ctx, time.Duration(1+try%5)*time.Millisecond) {
+		if pause(ctx, time.Duration(1+try%5)*200*time.Microsecond) {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
