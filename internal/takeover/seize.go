@@ -21,12 +21,14 @@ const patience = 10 * time.Second
 // ErrChanged says that supervisord is not any more as it was inspected: it has to be inspected again.
 var ErrChanged = errors.New("supervisord has changed since it was inspected")
 
-// Reasons to let supervisord go on and to try again.
+// Reasons to let supervisord go on and to try again, the more telling ones last.
 var (
-	errBusy    = errors.New("it was at work whenever it was stopped")
-	errClient  = errors.New("a client was connected whenever it was stopped")
-	errSignal  = errors.New("a signal waited for it whenever it was stopped")
 	errRunning = errors.New("it did not stop")
+	errBusy    = errors.New("it was at work whenever it was stopped")
+	errSignal  = errors.New("a signal waited for it when it was stopped")
+	errClient  = errors.New("a client was connected when it was stopped")
+
+	passing = []error{errRunning, errBusy, errSignal, errClient}
 )
 
 // Taken is what was taken from a supervisord, which is stopped until Commit or Abort. Should this process die before, it stays stopped: `kill -CONT`
@@ -111,18 +113,17 @@ func changed(err error) error {
 
 // freeze stops supervisord until it is stopped at a good moment.
 func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
-	reason := errRunning // of the last try that came to an end
+	reason := 0
 	for try := 0; ; try++ {
 		err := t.stop(ctx)
 		if err == nil {
 			err = t.look(plan)
 		}
-		if !slices.Contains([]error{errBusy, errClient, errSignal, errRunning}, err) {
+		n := slices.Index(passing, err)
+		if n < 0 {
 			return err
 		}
-		if !errors.Is(err, errRunning) {
-			reason = err
-		}
+		reason = max(reason, n)
 		if err := t.resume(); err != nil {
 			return err
 		}
@@ -131,9 +132,9 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
-			return fmt.Errorf("cannot take supervisord over: %v", reason)
+			return fmt.Errorf("cannot take supervisord over: %v", passing[reason])
 		}
-		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), reason)
+		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), passing[reason])
 	}
 }
 
