@@ -88,8 +88,13 @@ func (st *Story) fromUpdate(r *dice, sc UpdateScenario) {
 	st.Boot, st.Want, st.Lives = slices.Clone(sc.Was), slices.Clone(sc.Is), sc.Lives
 	st.Commands = append(slices.Clone(sc.Before), Command{At: sc.Start, Op: "update"})
 	first := fmt.Sprint(len(st.Commands)) // its number
+	act := first
 	for _, c := range sc.Others {
 		switch c.Op {
+		case "act":
+			act = fmt.Sprint(len(st.Commands) + 1)
+		case "cancelact":
+			c.Op, c.Name = "cancelupdate", act
 		case "cancelupdate":
 			c.Name = first
 		case "cancel":
