@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
@@ -94,4 +96,26 @@ func (s *supervisor) openLedger() (*store.Ledger, *daemon.Left, error) {
 		return config.Load(a.On(s.machine), path, s.overrides)
 	})
 	return l, left, err
+}
+
+// openStages makes the stages of the output, or goes on with those that a daemon before has left.
+func (s *supervisor) openStages() (stages []*childlog.Stage, err error) {
+	for i := range host.Shards() {
+		key := fmt.Sprintf("stage %d", i)
+		_, fds, ok := s.link.Take(key)
+		if !ok || len(fds) != 1 {
+			fd, err := unix.MemfdCreate("graced "+key, unix.MFD_CLOEXEC)
+			if err != nil {
+				return nil, fmt.Errorf("cannot make a stage for output: %w", err)
+			}
+			fds = []int{fd}
+			s.link.Keep(key, "", fd)
+		}
+		stage, err := childlog.OpenStage(fds[0])
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, stage)
+	}
+	return stages, nil
 }

@@ -26,6 +26,7 @@ type supervisor struct {
 	after     host.LeaveHow // what comes when this process ends
 	setup     host.Setup    // of the keeper
 	ledger    *store.Ledger
+	stages    []*childlog.Stage
 	left      *daemon.Left // what a daemon before has left; nil = this run begins with the files
 	machine   config.Machine
 	path      string
@@ -65,6 +66,9 @@ func (s *supervisor) start() error {
 		return err
 	}
 	s.ledger, s.left = ledger, left
+	if s.stages, err = s.openStages(); err != nil {
+		return err
+	}
 	if left != nil {
 		s.path = left.Config().Path
 		return s.run(left.Config())
@@ -174,7 +178,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
-		Ledger: s.ledger, Left: s.left,
+		Ledger: s.ledger, Left: s.left, Stages: s.stages,
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},

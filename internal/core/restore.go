@@ -239,5 +239,14 @@ func (s *Supervisor) logs(p *proc) OpenLogs {
 	return OpenLogs{ID: p.id, Group: p.group.name(), Spec: p.spec, Listener: p.group.spec.Listener != nil}
 }
 
+// Underway returns the operations that have a number and are not over, and the command of each that is answered at its end; zero: nobody waits.
+func (s *Supervisor) Underway() map[uint64]Req {
+	out := make(map[uint64]Req, len(s.ops))
+	for n, op := range s.ops {
+		out[n] = op.request.reply.Req
+	}
+	return out
+}
+
 // Unanswered returns the commands that are not answered yet, in the order of their numbers.
 func (s *Supervisor) Unanswered() []Req { return slices.Sorted(maps.Keys(s.requests)) }

@@ -48,6 +48,8 @@ type Options struct {
 	// nil: this one is the first.
 	Ledger *store.Ledger
 	Left   *Left
+	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
+	Stages []*childlog.Stage
 	// PID returns the process id of the whole, the keeper's.
 	PID func() int
 	// Environ is the daemon's own environment, which children inherit.
@@ -78,6 +80,7 @@ type Daemon struct {
 
 	operations operations
 	plans      plans
+	recovering bool // what is heard comes from the daemon before, and the loop does not run yet
 	counts     counts
 	state      *State
 	bootConfig *config.Config
@@ -120,6 +123,7 @@ func New(opts Options) (*Daemon, error) {
 		times:   map[process.ID]*timeline{},
 		source:  map[string]*config.Config{},
 		lives:   map[process.ID]SavedLife{},
+		heard:   map[uint64]uint64{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}
 	d.mood.Store(int64(control.MoodRunning))
@@ -129,6 +133,7 @@ func New(opts Options) (*Daemon, error) {
 			return nil, errors.Join(err, h.Close())
 		}
 		d.booted.Do(func() {}) // by the daemon before
+		d.goOnWithOperations()
 		d.inbox.putWish(wish{do: func(core.Now) { d.goOn() }})
 		return d, nil
 	}
