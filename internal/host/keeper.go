@@ -82,10 +82,17 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
+	served  chan struct{} // closed when everything that it has said is done
 	ready   chan struct{} // closed when it has said so
 	isReady sync.Once
 	foreign *Foreign // not our child: it was there before this keeper
 	left    *Leave
+}
+
+func newGeneration(pid int) *generation {
+	return &generation{
+		pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), served: make(chan struct{}), ready: make(chan struct{}),
+	}
 }
 
 // NewKeeper makes a keeper. Nothing is started before Run.
@@ -252,7 +259,7 @@ func (k *Keeper) startDaemon() (*generation, error) {
 		Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	k.generation++
-	d := &generation{pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), ready: make(chan struct{})}
+	d := newGeneration(pid)
 	if err == nil {
 		k.daemon = d
 	}
@@ -365,6 +372,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			}
 			k.mu.Unlock()
 		case status = <-d.ended:
+			<-d.served // its last words count, and the next one is told what became of them
 			select {
 			case <-d.ready:
 				ready = true
@@ -387,6 +395,7 @@ func (k *Keeper) serve(w *wire, d *generation) {
 	}
 	k.mu.Unlock()
 	w.close()
+	close(d.served)
 	k.end(d) // one that cannot be spoken to is of no use; most have ended
 }
 
