@@ -211,3 +211,76 @@ func TestKilledDaemon(t *testing.T) {
 	}
 	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
 }
+
+// TestUpgrade replaces the daemon by itself, by a copy of its program, and by programs that are none: no process is restarted, no line is lost, no
+// client is turned away.
+func TestUpgrade(t *testing.T) {
+	r := newRig(t, lines+"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=20\nprocess_name=a_%(process_num)d\n")
+	r.until("all run", func() bool {
+		n := 0
+		for _, p := range r.infos() {
+			if p.State == process.Running {
+				n++
+			}
+		}
+		return n == 21
+	})
+	before, keeper := r.infos(), r.keeperPID()
+	stop, asked := make(chan struct{}), make(chan error, 1)
+	go func() { // a client that never stops asking, with a new connection each time
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				t.Logf("%d questions", n)
+				asked <- nil
+				return
+			default:
+			}
+			if _, err := r.Processes(t.Context()); err != nil {
+				asked <- err
+				return
+			}
+		}
+	}()
+	next := filepath.Join(r.dir, "next")
+	copyFile(t, filepath.Join(r.bin, "graced"), next)
+	for _, tt := range []struct{ program, want string }{
+		{"", "upgraded: daemon "}, {next, "(" + next + ")"}, {"/bin/false", "/bin/false was not ready (exit status 1)"},
+		{"/bin/true", "/bin/true was not ready (exit status 0)"}, {r.dir, "is no program"}, {"", "(" + next + ")"},
+	} {
+		args := []string{"upgrade"}
+		if tt.program != "" {
+			args = append(args, tt.program)
+		}
+		if out, code := r.ctl("gracectl", args...); !strings.Contains(out, tt.want) || (code == 0) != strings.HasPrefix(out, "upgraded") {
+			t.Errorf("upgrade %s: exit %d, %s; want %q", tt.program, code, out, tt.want)
+		}
+	}
+	close(stop)
+	if err := <-asked; err != nil {
+		t.Errorf("a question was not answered: %v", err)
+	}
+	for name, p := range r.infos() {
+		if p.PID != before[name].PID {
+			t.Errorf("%s had pid %d and has %d", name, before[name].PID, p.PID)
+		}
+	}
+	if now := r.keeperPID(); now != keeper {
+		t.Errorf("the keeper was %d and is %d", keeper, now)
+	}
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -52,6 +52,11 @@ type Options struct {
 	Left   *Left
 	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
 	Stages []*childlog.Stage
+	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
+	HandOver func(binary string)
+	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
+	Generation int
+	Failed     string
 	// PID returns the process id of the whole, the keeper's.
 	PID func() int
 	// Environ is the daemon's own environment, which children inherit.
