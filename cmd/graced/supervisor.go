@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,9 +14,11 @@ import (
 
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/report"
 	"github.com/graced/graced/internal/store"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
@@ -48,14 +52,40 @@ func (s *supervisor) load() (*config.Config, error) {
 
 // loadOther reads another main file. What is no file, or is too large for one, is not read.
 func (s *supervisor) loadOther(path string) (*config.Config, error) {
+	if err := readable(path); err != nil {
+		return nil, err
+	}
+	return config.Load(s.machine, path, s.overrides)
+}
+
+// readable refuses what somebody names as a configuration file and is none.
+func readable(path string) error {
 	const most = 16 << 20
 	switch info, err := os.Stat(path); {
 	case err != nil:
-		return nil, err
+		return err
 	case !info.Mode().IsRegular() || info.Size() > most:
-		return nil, fmt.Errorf("%s is no configuration file", path)
+		return fmt.Errorf("%s is no configuration file", path)
 	}
-	return config.Load(s.machine, path, s.overrides)
+	return nil
+}
+
+// check looks for everything that is wrong with the files, or with another main file.
+func (s *supervisor) check(path string) (control.Findings, error) {
+	if path == "" {
+		path = s.path
+	} else if err := readable(path); err != nil {
+		return control.Findings{}, err
+	}
+	r := config.Check(s.machine, path)
+	var text, doc bytes.Buffer
+	var out control.Findings
+	if err := errors.Join(report.Blocks(&text, &r, s.machine), report.JSON(&doc, &r, s.machine)); err != nil {
+		return out, err
+	}
+	err := json.Unmarshal(doc.Bytes(), &out)
+	out.Schema, out.Text = control.FindingsSchema, text.String()
+	return out, err
 }
 
 // start goes through the sequence of a first start (contract: daemon, "Start sequence"), then supervises until the end.
@@ -174,7 +204,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, LoadFile: s.loadOther,
+		Config: c, Load: s.load, LoadFile: s.loadOther, Check: s.check,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,

@@ -12,6 +12,7 @@ type Graced struct {
 	DefaultSIGPIPE bool   // sigpipe=default: children do not inherit an ignored SIGPIPE (quirk C9)
 	StateDir       string // statedir: where overrides, marks and generations are kept, absolute; "" = the default; none
 	MinimalUpdate  bool   // update=minimal: supervisorctl update restarts only what has to
+	StrictConfig   bool   // strict_config: sections and options that nothing reads are errors
 	Quirks         Quirks // the reference's behaviours to keep
 }
 
@@ -50,6 +51,7 @@ func (l *loader) graced() (Graced, error) {
 		}
 		return l.m.normalize(s), nil
 	})
+	g.StrictConfig = r.bool("strict_config", false)
 	g.Quirks = read(r, "quirks", Quirks{}, parseQuirks)
 	return g, r.result()
 }

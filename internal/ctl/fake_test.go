@@ -77,10 +77,14 @@ func (d *daemon) Close() error { d.closed++; return nil }
 
 // changes is what a graced says to plans and operations. An operation tells its events in two parts.
 type changes struct {
-	plan    control.Plan
-	op      control.Operation
-	why     control.Why
-	notKept string
+	plan     control.Plan
+	preview  control.Preview
+	standing control.Standing
+	scaled   *control.ScaledProgram // in place of one of /s.conf
+	findings control.Findings
+	op       control.Operation
+	why      control.Why
+	notKept  string
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -95,6 +99,20 @@ func (d *daemon) Plan(_ context.Context, req control.PlanRequest) (control.Plan,
 		return control.Plan{}, err
 	}
 	return d.changes.plan, nil
+}
+
+func (d *daemon) Findings(_ context.Context, file string) (control.Findings, error) {
+	if err := d.changed("Findings", file); err != nil {
+		return control.Findings{}, err
+	}
+	return d.changes.findings, nil
+}
+
+func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	if err := d.changed("Preview", req.Verb, req.Name); err != nil {
+		return control.Preview{}, err
+	}
+	return d.changes.preview, nil
 }
 
 func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
@@ -140,6 +158,9 @@ func (d *daemon) Scale(_ context.Context, req control.ScaleRequest) (control.Sca
 	out := control.Scaling{Programs: []control.ScaledProgram{{
 		Program: "web", Before: 2, After: 3, InFile: 2, File: "/s.conf", Line: 3, Nums: []int{0, 1, 2}, Override: true, Start: []string{"web:web_2"}, Stop: []string{}, Leave: []string{},
 	}}}
+	if d.changes.scaled != nil {
+		out.Programs[0] = *d.changes.scaled
+	}
 	if !req.DryRun {
 		op := d.part(0)
 		out.Operation = &op
@@ -212,7 +233,7 @@ func (d *daemon) Standing(context.Context) (control.Standing, error) {
 	if err := d.changed("Standing"); err != nil {
 		return control.Standing{}, err
 	}
-	return control.Standing{}, nil
+	return d.changes.standing, nil
 }
 
 func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
 )
@@ -15,16 +16,22 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 // Restart implements control.Admin. Broken files refuse it before anything is stopped (quirk C17), and so does what they ask for when it
 // cannot be had.
 func (d *Daemon) Restart(ctx context.Context) error {
-	c, err := d.load()
-	if err != nil {
+	if _, err := d.restartable(); err != nil {
 		return err
 	}
-	if d.opts.CheckRestart != nil {
-		if err := d.opts.CheckRestart(c); err != nil {
-			return cantReread(err)
-		}
-	}
 	return d.quit(ctx, true)
+}
+
+// restartable reads the files and returns them if a restart could go on with them.
+func (d *Daemon) restartable() (*config.Config, error) {
+	c, err := d.load()
+	if err != nil || d.opts.CheckRestart == nil {
+		return c, err
+	}
+	if err := d.opts.CheckRestart(c); err != nil {
+		return nil, cantReread(err)
+	}
+	return c, nil
 }
 
 func (d *Daemon) quit(ctx context.Context, restart bool) error {

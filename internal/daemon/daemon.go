@@ -27,6 +27,8 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// LoadFile reads another main file, to be compared with what runs.
 	LoadFile func(path string) (*config.Config, error)
+	// Check looks for everything that is wrong with the files, or with another main file than the daemon's. nil: nobody can tell.
+	Check func(file string) (control.Findings, error)
 	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
 	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.

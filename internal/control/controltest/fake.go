@@ -183,6 +183,16 @@ func (f *Fake) Plan(_ context.Context, req control.PlanRequest) (control.Plan, e
 	return ask[control.Plan](f, "Plan", req)
 }
 
+// Findings implements control.Service.
+func (f *Fake) Findings(_ context.Context, file string) (control.Findings, error) {
+	return ask[control.Findings](f, "Findings", file)
+}
+
+// Preview implements control.Service.
+func (f *Fake) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	return ask[control.Preview](f, "Preview", req)
+}
+
 // Update implements control.Service.
 func (f *Fake) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
 	return ask[control.Operation](f, "Update", req)
