@@ -69,30 +69,52 @@ func (c *chaos) lives() map[string]string {
 // whole waits until there is one keeper and one daemon, and all agree on which.
 func (c *chaos) whole() {
 	c.t.Helper()
-	var last string
-	defer func() {
-		if c.t.Failed() {
-			c.t.Log(last)
-		}
-	}()
-	c.until("there is one keeper and one daemon, and all agree on which", func() bool {
+	c.await("there is one keeper and one daemon, and all agree on which", func() string {
 		keeper, all := c.keeperPID(), mates(c.dir)
 		info, err := c.Daemon(c.t.Context())
-		last = fmt.Sprintf("the pid file says %d, the daemon %d (%v), there are %v", keeper, info.PID, err, all)
-		return len(all) == 2 && slices.Contains(all, keeper) && err == nil && info.PID == keeper
+		if len(all) == 2 && slices.Contains(all, keeper) && err == nil && info.PID == keeper {
+			return ""
+		}
+		return fmt.Sprintf("the pid file says %d, the daemon %d (%v), there are %v", keeper, info.PID, err, all)
 	})
+}
+
+// await waits until trouble reports none.
+func (c *chaos) await(what string, trouble func() string) {
+	c.t.Helper()
+	last := "-"
+	defer func() {
+		if last != "" {
+			c.t.Error(last)
+		}
+	}()
+	c.until(what, func() bool { last = trouble(); return last == "" })
 }
 
 // settle waits until nothing changes any more.
 func (c *chaos) settle() {
 	c.t.Helper()
 	c.whole()
-	c.until("all is at rest", func() bool {
+	c.await("all is at rest", func() string {
 		list, err := c.Processes(c.t.Context())
-		ops, err2 := c.Operations(c.t.Context())
-		passing := []process.State{process.Starting, process.Stopping, process.Backoff}
-		return err == nil && err2 == nil && !slices.ContainsFunc(ops, func(o control.Operation) bool { return !o.State.Over() }) &&
-			!slices.ContainsFunc(list, func(p control.ProcessInfo) bool { return p.Group != "crash" && slices.Contains(passing, p.State) })
+		if err != nil {
+			return err.Error()
+		}
+		for _, p := range list {
+			if p.Group != "crash" && slices.Contains([]process.State{process.Starting, process.Stopping, process.Backoff}, p.State) {
+				return fmt.Sprintf("%s is %v", p.Name, p.State)
+			}
+		}
+		ops, err := c.Operations(c.t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		for _, o := range ops {
+			if !o.State.Over() {
+				return fmt.Sprintf("%+v", o)
+			}
+		}
+		return ""
 	})
 	j := c.readJournal()
 	for name, p := range c.infos() {
@@ -473,19 +495,31 @@ func descriptors(pid int) (out []int) {
 	return out
 }
 
+// kindsOf counts the descriptors of a process by what they are.
+func kindsOf(pid int) map[string]int {
+	out := map[string]int{}
+	for _, fd := range descriptors(pid) {
+		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd)) // it may have been closed
+		kind, _, _ := strings.Cut(to, ":")
+		out[kind]++
+	}
+	return out
+}
+
 // checkDescriptors checks that daemon and keeper hold what they held at first, and that no zombies are left.
 func (c *chaos) checkDescriptors() {
 	c.t.Helper()
 	const few = 8
 	for who, pid := range map[string]int{"daemon": c.theDaemon(), "keeper": c.keeperPID()} {
-		n := 0
-		c.until("the "+who+" has as many descriptors as before", func() bool {
-			n = len(descriptors(pid)) - 5*c.files.flips
-			rest, ok := c.rest[who]
-			if !ok && n > 0 {
+		c.await("the "+who+" has as many descriptors as before", func() string {
+			n := len(descriptors(pid)) - 5*c.files.flips
+			if c.rest[who] == 0 {
 				c.rest[who] = n
 			}
-			return n > rest-few && n < rest+few || !ok
+			if n > c.rest[who]-few && n < c.rest[who]+few {
+				return ""
+			}
+			return fmt.Sprintf("%d, not %d: %v", n, c.rest[who], kindsOf(pid))
 		})
 		c.until("the "+who+" has no zombies", func() bool { return zombiesOf(pid) == 0 })
 	}

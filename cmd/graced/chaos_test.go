@@ -198,7 +198,7 @@ func (c *chaos) scene() {
 	c.story, c.licences, c.lossy = nil, map[string]string{}, false
 	defer func() {
 		if c.t.Failed() {
-			c.t.Logf("scene %d:\n\t%s", c.number, strings.Join(c.story, "\n\t"))
+			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began))
 		}
 	}()
 	commands, mishaps := c.commands(c.IntN(4)), c.mishaps(1+c.IntN(2))
@@ -249,4 +249,16 @@ func (c *chaos) may(pattern, why string) {
 func program(name string) string {
 	p, _, _ := strings.Cut(name, "_")
 	return p
+}
+
+// logSince returns what the main log says since a moment, without what never ceases.
+func (c *chaos) logSince(t time.Time) string {
+	text, _ := os.ReadFile(filepath.Join(c.dir, "s.log")) // it is of no use to say why not
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if line >= t.Format("2006-01-02 15:04:05") && !strings.Contains(line, "crash_") && !strings.Contains(line, "overflowed") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
