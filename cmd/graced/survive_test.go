@@ -284,3 +284,61 @@ func copyFile(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// TestBothKilled kills keeper and daemon at once. The next start takes back what lives, by its start time and its pipes, starts anew what has died
+// meanwhile, and does what the files say by then.
+func TestBothKilled(t *testing.T) {
+	conf := func(n int, rest string) string {
+		return lines + fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", n) +
+			"[program:dies]\ncommand=/bin/sleep 1001\nstartsecs=0\nautorestart=false\n" + rest
+	}
+	r := newRig(t, conf(3, "[program:gone]\ncommand=/bin/sleep 1000\nstartsecs=0\n[program:auto]\ncommand=/bin/sh -c 'echo one; exec sleep 1000'\nstartsecs=0\n"))
+	running := func() map[string]int {
+		out := map[string]int{}
+		list, _ := r.Processes(t.Context()) // nobody may be there
+		for _, p := range list {
+			if p.State == process.Running {
+				out[p.Name] = p.PID
+			}
+		}
+		return out
+	}
+	r.until("all run", func() bool { return len(running()) == 7 })
+	before := running()
+	auto := r.files("auto-stdout---*")
+	killMates(r.dir)
+	err := <-r.exited
+	r.exited <- err
+	if err := syscall.Kill(before["dies"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.launch(nil, conf(4, "[program:auto]\ncommand=/bin/sh -c 'echo one; exec sleep 1000'\nstartsecs=0\n"))
+	r.until("what the files say runs", func() bool { now := running(); return len(now) == 7 && now["a_3"] != 0 && now["dies"] != 0 })
+	now := running()
+	for _, name := range []string{"lines", "a_0", "a_1", "a_2", "auto"} {
+		if now[name] != before[name] {
+			t.Errorf("%s had pid %d and has %d", name, before[name], now[name])
+		}
+	}
+	if err := syscall.Kill(before["gone"], 0); err == nil {
+		t.Errorf("gone lives")
+	}
+	if now := r.files("auto-stdout---*"); !slices.Equal(now, auto) {
+		t.Errorf("the AUTO log was %q and is %q", auto, now)
+	}
+	r.killDaemon() // what was taken back is known to those that come
+	if err := syscall.Kill(before["a_1"], syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	r.until("a_1 lives again", func() bool { pid := running()["a_1"]; return pid != 0 && pid != before["a_1"] })
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if left := r.files("*.ledger*"); len(left) > 0 {
+		t.Errorf("%q is left", left)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,6 +49,8 @@ type Options struct {
 	// nil: this one is the first.
 	Ledger *store.Ledger
 	Left   *Left
+	// Found are the processes that are there already when a first daemon begins.
+	Found []FoundProcess
 	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
 	Stages []*childlog.Stage
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
@@ -171,11 +172,7 @@ func (d *Daemon) boot(c *config.Config) {
 			d.noteBoot()
 		})
 	}
-	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
-	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(boot.Groups)
-		d.step(now, core.Command{Do: boot})
-	}})
+	d.bootWith(c)
 }
 
 // EventSerial returns the number of the next event, once Run has returned.
