@@ -21,7 +21,7 @@ const module = "github.com/graced/graced/"
 // Test files may import what they like.
 var layers = map[string][]string{
 	"cmd/graced": {"internal/childlog", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
-		"internal/pidproxy", "internal/process", "internal/report", "internal/web", "internal/xmlrpc"},
+		"internal/pidproxy", "internal/process", "internal/report", "internal/store", "internal/web", "internal/xmlrpc"},
 	"cmd/gracectl":    {"internal/config", "internal/control", "internal/ctl", "internal/machine", "internal/report"},
 	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
 	"internal/web":    {"internal/control", "internal/plan", "internal/process"},

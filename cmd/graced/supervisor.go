@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/graced/graced/internal/childlog"
@@ -29,7 +30,10 @@ type supervisor struct {
 	link      *host.Link
 	after     host.LeaveHow // what comes when this process ends
 	setup     host.Setup    // of the keeper
+	handOver  func()        // ends this daemon, for another one to go on
+	successor string        // the program of that; "" = ours
 	ledger    *store.Ledger
+	medium    *medium // of it
 	stages    []*childlog.Stage
 	left      *daemon.Left // what a daemon before has left; nil = this run begins with the files
 	machine   config.Machine
@@ -91,11 +95,11 @@ func (s *supervisor) check(path string) (control.Findings, error) {
 // start goes through the sequence of a first start (contract: daemon, "Start sequence"), then supervises until the end.
 func (s *supervisor) start() error {
 	s.setup = host.Setup{Umask: process.UnsetMask, UID: process.UnsetID}
-	ledger, left, err := s.openLedger()
+	left, err := s.openLedger()
 	if err != nil {
 		return err
 	}
-	s.ledger, s.left = ledger, left
+	s.left = left
 	if s.stages, err = s.openStages(); err != nil {
 		return err
 	}
@@ -181,7 +185,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		fmt.Fprintln(os.Stderr, notice)
 	}
 	// Only after the sockets are ours: another daemon that holds them keeps its logs (quirk F2).
-	if !c.Supervisord.Nocleanup && s.left == nil {
+	var found []daemon.FoundProcess
+	if first && s.left == nil {
+		found = s.findLeft(c, logf)
+	}
+	if !c.Supervisord.Nocleanup && s.left == nil && len(found) == 0 {
 		cleanAutoLogs(c.Supervisord, logf)
 	}
 	// Before the host starts: children inherit directory and umask from it.
@@ -208,7 +216,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
-		Ledger: s.ledger, Left: s.left, Stages: s.stages,
+		Ledger: s.ledger, Left: s.left, Stages: s.stages, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
+		HandOver: func(binary string) {
+			s.after, s.successor = host.Replaced, binary
+			go s.handOver()
+		},
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},
@@ -230,6 +242,12 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	server := web.Serve(listeners, d, handler)
 	defer server.Close()
 
+	run, stop := context.WithCancel(context.Background())
+	defer stop()
+	s.handOver = sync.OnceFunc(func() {
+		server.HandOver()
+		stop()
+	})
 	s.listen()
 	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
 		return false, err
@@ -247,7 +265,18 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	done := make(chan struct{})
 	defer close(done)
 	go s.obey(d, logf, done)
-	restart = d.Run(context.Background())
+	restart = d.Run(run)
+	if s.after != host.Replaced {
+		if err := s.ledger.Remove(); err != nil { // all has been stopped
+			logf(daemon.LevelWarn, "cannot remove the ledger: %v", err)
+		}
+	}
+	if s.after == host.Replaced {
+		// Everything is written down, and the next daemon goes on from there as if this one had been killed.
+		logs.writer.Flush()
+		s.link.Leave(host.Leave{How: host.Replaced, Binary: s.successor})
+		os.Exit(0)
+	}
 	s.serial = d.EventSerial()
 	return restart, nil
 }

@@ -73,6 +73,11 @@ func (c *Client) Operation(ctx context.Context, id string, after int) (control.O
 	return out, err
 }
 
+// Upgrade implements control.Change.
+func (c *Client) Upgrade(ctx context.Context, binary string) error {
+	return c.ask(ctx, "POST", "upgrade", control.UpgradeRequest{Binary: binary}, &struct{}{})
+}
+
 // CancelOperation implements control.Change.
 func (c *Client) CancelOperation(ctx context.Context, id string) error {
 	return c.ask(ctx, "POST", "operations/"+id+"/cancel", struct{}{}, &struct{}{})

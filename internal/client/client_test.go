@@ -162,6 +162,7 @@ func TestService(t *testing.T) {
 		{"Standing", func(c *Client) (any, error) { return c.Standing(background) }, control.Standing{Rev: 3, Newer: []string{"/f"}}, "Standing()"},
 		{"Doctor", func(c *Client) (any, error) { return c.Doctor(background) }, control.Doctor{DaemonPID: 7, KeeperPID: 6, Features: []control.Feature{{Name: "splice"}}}, "Doctor()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
+		{"Upgrade", func(c *Client) (any, error) { return done(c.Upgrade(background, "")) }, nil, "Upgrade()"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}

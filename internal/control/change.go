@@ -26,6 +26,9 @@ type Change interface {
 	// Act starts, stops or restarts processes as an operation, with the answer of Update: all stops in descending order of priority, then the starts in
 	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters.
 	Act(ctx context.Context, req ActRequest) (Operation, error)
+	// Upgrade has another daemon go on where this one is, from a program or, with "", from the one that is there now under our name. It answers when
+	// that is about to begin: no process notices. Failed for a file that is none.
+	Upgrade(ctx context.Context, binary string) error
 	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
 	// Operation describes one, with what happened after the first so many events. It waits until there is something

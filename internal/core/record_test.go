@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
@@ -64,6 +65,10 @@ func recorded() []core.Input {
 		core.SendSignal{Signal: 9, Refused: fault},
 		core.WriteInput{Data: []byte{1, 0}},
 		core.AddGroups{Groups: []process.GroupSpec{recordGroup}, Boot: true},
+		core.AddGroups{Groups: []process.GroupSpec{recordGroup}, Found: map[process.Namespec]core.Found{{Group: "g", Process: "p"}: {
+			State: process.Running, PID: 7, Started: time.Hour, Since: time.Minute, Tries: 2, Began: time.Unix(1_900_000_000, 1), Ended: time.Unix(1_800_000_000, 0),
+			Exit: process.ExitStatus{Code: 7}, HasExit: true, SpawnErr: "text", Undecided: true, Listener: event.Busy,
+		}}},
 		core.RemoveGroup{Name: "g"},
 		core.AddProcesses{Group: "g", Specs: []process.Spec{recordSpec}},
 		core.RemoveProcess{Group: "g", Name: "p", Departed: true},

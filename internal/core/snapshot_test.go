@@ -41,7 +41,7 @@ func TestRestore(t *testing.T) {
 				t.Fatalf("seed %d at %v after %T, by way of gob: %s", seed, now, in, d)
 			}
 		}
-		w.Run(sim.GenerateMore(seed))
+		w.Run(sim.GenerateFound(seed))
 	}
 }
 

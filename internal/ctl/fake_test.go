@@ -20,6 +20,8 @@ import (
 
 // daemon is a fake Proxy: a small supervisord in memory. errs overrides single calls: the key is "method argument" or "method".
 type daemon struct {
+	generation      int
+	failedUpgrade   string
 	control.Service // what a test does not expect panics
 
 	processes []control.ProcessInfo
@@ -191,6 +193,11 @@ func (d *daemon) Operation(ctx context.Context, id string, after int) (control.O
 	return d.part(max(after, 0)), nil
 }
 
+func (d *daemon) Upgrade(_ context.Context, binary string) error {
+	d.generation++
+	return d.changed("Upgrade", binary)
+}
+
 func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
@@ -199,7 +206,7 @@ func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
 	if err := d.changed("Doctor"); err != nil {
 		return control.Doctor{}, err
 	}
-	return control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+	return control.Doctor{DaemonPID: 7 + d.generation, Generation: d.generation, Binary: "/bin/graced", Failed: d.failedUpgrade, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
 		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "pidfd_open", Disabled: true, Detail: "taken away", Use: "takeover", Instead: "no takeover"},
 	}}, nil
 }

@@ -159,6 +159,14 @@ func TestForms(t *testing.T) {
 		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
 		{line: "doctor", setup: withChanges, schema: "doctor", records: 2, record: "feature"},
 		{line: "doctor", failed: "E306"},
+		{line: "upgrade", setup: withChanges, schema: "upgrade", records: 1, record: "upgrade"},
+		{line: "upgrade ./next", setup: withChanges, schema: "upgrade", records: 1, record: "upgrade"},
+		{line: "upgrade a b", setup: withChanges, failed: "E312"},
+		{line: "upgrade", failed: "E306"},
+		{line: "upgrade", failed: "E319", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.failedUpgrade = "/bin/next was not ready"
+		}},
 		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",

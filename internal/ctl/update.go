@@ -31,6 +31,10 @@ var ownCommands = []command{
 		brief: "tell what kernel and rights offer the daemon, and what it does without",
 	},
 	{
+		name: "upgrade", args: "[program]",
+		brief: "replace the daemon by a new one, from its file or another program; no process is restarted",
+	},
+	{
 		name: "hold", args: "<name ...>",
 		brief: "leave processes as they are: no start by themselves, no change by an update",
 	},

@@ -61,7 +61,7 @@ var answered = map[string]answering{
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
 	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
-	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor,
+	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
 	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,

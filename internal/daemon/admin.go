@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
@@ -32,6 +34,30 @@ func (d *Daemon) restartable() (*config.Config, error) {
 		return nil, cantReread(err)
 	}
 	return c, nil
+}
+
+// Upgrade implements control.Change.
+func (d *Daemon) Upgrade(_ context.Context, binary string) error {
+	if d.opts.HandOver == nil {
+		return control.Fault(control.UnknownMethod, "")
+	}
+	if control.Mood(d.mood.Load()) != control.MoodRunning {
+		return control.Fault(control.ShutdownState, "")
+	}
+	if binary != "" {
+		info, err := os.Stat(binary)
+		switch {
+		case err != nil:
+			return control.Fault(control.Failed, err.Error())
+		case !filepath.IsAbs(binary):
+			return control.Fault(control.Failed, binary+" is no absolute path")
+		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+			return control.Fault(control.Failed, binary+" is no program")
+		}
+	}
+	d.logf(LevelWarn, "handing over to another daemon")
+	d.opts.HandOver(binary)
+	return nil
 }
 
 func (d *Daemon) quit(ctx context.Context, restart bool) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,8 +49,15 @@ type Options struct {
 	// nil: this one is the first.
 	Ledger *store.Ledger
 	Left   *Left
+	// Found are the processes that are there already when a first daemon begins.
+	Found []FoundProcess
 	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
 	Stages []*childlog.Stage
+	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
+	HandOver func(binary string)
+	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
+	Generation int
+	Failed     string
 	// PID returns the process id of the whole, the keeper's.
 	PID func() int
 	// Environ is the daemon's own environment, which children inherit.
@@ -167,11 +173,7 @@ func (d *Daemon) boot(c *config.Config) {
 			d.noteBoot()
 		})
 	}
-	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
-	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(boot.Groups)
-		d.step(now, core.Command{Do: boot})
-	}})
+	d.bootWith(c)
 }
 
 // EventSerial returns the number of the next event, once Run has returned.

@@ -24,6 +24,7 @@ const (
 	frameDesired byte = 'D' // savedDesired
 	frameLogs    byte = 'N' // savedLogs
 	frameLife    byte = 'L' // SavedLife
+	frameBoot    byte = 'B' // the run of the kernel: no process outlives it
 	frameHeard   byte = 'H' // pairs of varints: the key of a channel, the position up to which it was heard
 )
 
@@ -71,7 +72,11 @@ type Left struct {
 	logs    map[process.ID]savedLogs
 	lives   map[process.ID]SavedLife
 	heard   map[uint64]uint64
+	boot    string
 }
+
+// SameBoot reports whether the machine has not been started again since.
+func (l *Left) SameBoot() bool { return l.boot != "" && l.boot == host.BootID() }
 
 // Lives returns the processes that were there, as far as the daemon had heard.
 func (l *Left) Lives() []SavedLife {
@@ -140,6 +145,8 @@ func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.C
 			return fmt.Errorf("the configuration is missing")
 		}
 		l.core, l.lastReq = core.Restore(coreOptions(c), saved.Machine), saved.LastReq
+	case frameBoot:
+		l.boot = string(f.Payload)
 	case frameHeard:
 		for data := f.Payload; len(data) > 0; {
 			key, n := binary.Uvarint(data)
@@ -313,6 +320,7 @@ func (d *Daemon) everything() (frames []byte, err error) {
 		}
 		add(frameConfig, savedConfig{n, c.Path, c.Answers})
 	}
+	frames = store.AppendFrame(frames, frameBoot, []byte(host.BootID()))
 	add(frameDesired, l.written)
 	add(frameCore, savedCore{d.loop.core.Snapshot(), d.loop.lastReq})
 	for _, logs := range d.loop.logs {
@@ -423,17 +431,7 @@ func (d *Daemon) recoverOutput() {
 		if s.PID == 0 && s.State != process.Starting && s.State != process.Stopping {
 			continue
 		}
-		logs := d.loop.logs[s.ID]
-		logs.incarnation.Store(uint64(s.Incarnation))
-		d.stageLogs(logs)
-		for _, ch := range []*channel{&logs.stdout, &logs.stderr} {
-			if ch == &logs.stderr && s.Spec.RedirectStderr {
-				continue
-			}
-			if err := ch.Continue(); err != nil {
-				d.logf(LevelCritical, "cannot go on with the log of %s: %v", s.Namespec(), err)
-			}
-		}
+		d.continueLogs(s, d.loop.logs[s.ID])
 	}
 	d.recovering = true
 	err := childlog.Recover(d.opts.Stages, func(key uint64) *childlog.Stream {
@@ -449,6 +447,20 @@ func (d *Daemon) recoverOutput() {
 	d.recovering = false
 	if err != nil {
 		d.logf(LevelWarn, "%v", err)
+	}
+}
+
+// continueLogs goes on with the logs of a process that a daemon before has started.
+func (d *Daemon) continueLogs(s process.Status, logs *processLogs) {
+	logs.incarnation.Store(uint64(s.Incarnation))
+	d.stageLogs(logs)
+	for _, ch := range []*channel{&logs.stdout, &logs.stderr} {
+		if ch == &logs.stderr && s.Spec.RedirectStderr {
+			continue
+		}
+		if err := ch.Continue(); err != nil {
+			d.logf(LevelCritical, "cannot go on with the log of %s: %v", s.Namespec(), err)
+		}
 	}
 }
 

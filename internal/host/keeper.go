@@ -1,11 +1,13 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -53,7 +55,8 @@ type Keeper struct {
 	held       map[string]holding
 	generation int
 	daemon     *generation
-	asked      []int // signals that no daemon has been told of
+	asked      []int  // signals that no daemon has been told of
+	failed     string // why the last program that was to take over did not
 }
 
 // child is one process.
@@ -141,9 +144,9 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 				return exitCode(status), Over
 			case d.left != nil:
 				previous, failures = k.binary, 0
-				if k.binary, err = openBinary(d.left.Binary); err != nil {
-					k.o.Trouble(err.Error())
+				if k.binary, err = os.Open(cmp.Or(d.left.Binary, fileOf(k.binary))); err != nil {
 					k.binary, previous = previous, nil
+					k.fail(err.Error())
 				}
 				continue
 			case wasReady:
@@ -152,6 +155,7 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 				}
 				previous = nil
 			case previous != nil: // the new one does not come up
+				k.fail(fmt.Sprintf("%s was not ready (%s)", k.binary.Name(), exitStatus(status)))
 				k.binary, previous = previous, nil
 				continue
 			}
@@ -169,15 +173,17 @@ func (k *Keeper) generationNumber() int {
 	return k.generation
 }
 
-// openBinary opens the program of the next daemon.
-func openBinary(path string) (*os.File, error) {
-	if path == "" {
-		var err error
-		if path, err = os.Executable(); err != nil {
-			return nil, err
-		}
-	}
-	return os.Open(path)
+// fileOf returns the path of an open program, also when another file is there by now.
+func fileOf(f *os.File) string {
+	path, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) // without /proc nothing is found, and the error says so
+	return strings.TrimSuffix(path, " (deleted)")
+}
+
+// fail notes why a program did not take over, for the daemon that goes on instead.
+func (k *Keeper) fail(why string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = why
 }
 
 // exitCode is how a shell would tell the end of a process.
@@ -299,7 +305,8 @@ func (k *Keeper) program() string {
 func (k *Keeper) greet(w *wire) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation})
+	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation, failed: k.failed})
+	k.failed = ""
 	for _, c := range k.children {
 		e, out := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
 		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at}

@@ -3,6 +3,7 @@ package sim
 import (
 	"container/heap"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -103,8 +104,64 @@ func (w *World) Run(sc Scenario) {
 			w.Command(c)
 		})
 	}
-	w.Input(core.Command{Do: core.AddGroups{Groups: boot}})
+	w.Add(boot, sc.Found)
 	w.Until(microseconds(sc.End))
+}
+
+// Add adds groups, some of whose members are there already; their pids are the world's to give. One that lives has the next life of its program, which
+// goes on as if it had begun when it was started. A stop signal was sent when it became STOPPING.
+func (w *World) Add(groups []process.GroupSpec, found map[process.Namespec]core.Found) {
+	do := core.AddGroups{Groups: groups}
+	children := map[process.Namespec]*child{}
+	if len(found) > 0 {
+		do.Found = maps.Clone(found)
+	}
+	for _, g := range groups {
+		for _, spec := range g.Processes {
+			name := process.Namespec{Group: g.Name, Process: spec.Name}
+			if f, ok := found[name]; ok && (f.State.IsSignallable() || f.State == process.Unknown) {
+				c := w.child(name, spec, w.foundLife(name))
+				c.known = w.now
+				children[name] = c
+				f.PID = c.pid
+				do.Found[name] = f
+			}
+		}
+	}
+	w.Input(core.Command{Do: do})
+	for _, g := range groups {
+		for _, spec := range g.Processes {
+			name := process.Namespec{Group: g.Name, Process: spec.Name}
+			if c := children[name]; c != nil {
+				status, _ := w.Core.Find(name.Group, name.Process)
+				c.id, c.incarnation = status.ID, status.Incarnation
+				w.liveOn(c, found[name])
+			}
+		}
+	}
+}
+
+// foundLife takes the next life of a program in which there is a process.
+func (w *World) foundLife(name process.Namespec) Life {
+	lives := w.lives[name]
+	for range lives {
+		if l := lives[w.spawns[name]%len(lives)]; l.Fork == "" {
+			return l
+		}
+		w.spawns[name]++
+	}
+	return Life{Lasts: -1, Stop: 10_000, Kill: 1000}
+}
+
+// liveOn lets a child that was found end when it would have.
+func (w *World) liveOn(c *child, f core.Found) {
+	left := func(of int64, gone time.Duration) int64 { return max(of-gone.Microseconds(), 0) }
+	if c.life.Lasts >= 0 {
+		w.dies(c, left(c.life.Lasts, f.Started), exitStatus(c.life.Code, 11))
+	}
+	if f.State == process.Stopping && c.life.Stop >= 0 && !c.life.Denied {
+		w.dies(c, left(c.life.Stop, f.Since), exitStatus(c.life.Stops, c.stopSignal))
+	}
 }
 
 // Define tells the world how the lives of a group's programs go.
@@ -402,19 +459,14 @@ func (w *World) answerText(r core.Reply) string {
 
 func (w *World) spawn(e core.Spawn) {
 	name := process.Namespec{Group: e.Group, Process: e.Spec.Name}
-	n := w.spawns[name]
-	w.spawns[name]++
-	life := w.lives[name][n%len(w.lives[name])]
+	life := w.lives[name][w.spawns[name]%len(w.lives[name])]
 	if life.Fork != "" {
+		w.spawns[name]++
 		w.outcome(0, core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: "cannot fork: " + life.Fork})
 		return
 	}
-	w.lastPID++
-	c := &child{
-		pid: w.lastPID, id: e.ID, incarnation: e.Incarnation, name: name, life: life, number: n + 1,
-		stopSignal: e.Spec.StopSignal, patient: e.Spec.StopWaitSecs > 0,
-	}
-	w.children[c.pid] = c
+	c := w.child(name, *e.Spec, life)
+	c.id, c.incarnation = e.ID, e.Incarnation
 	c.known = w.outcome(0, core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: c.pid})
 	if w.keeper != nil {
 		w.note("spawn", long(name), fmt.Sprintf("life=%d %+v", c.number, *e.Spec))
@@ -423,6 +475,15 @@ func (w *World) spawn(e core.Spawn) {
 	if life.Lasts >= 0 {
 		w.dies(c, life.Lasts, exitStatus(life.Code, 11))
 	}
+}
+
+// child makes a child that begins with a life.
+func (w *World) child(name process.Namespec, spec process.Spec, life Life) *child {
+	w.lastPID++
+	w.spawns[name]++
+	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0}
+	w.children[c.pid] = c
+	return c
 }
 
 // dies lets a child end after some microseconds, unless it has ended before.

@@ -40,6 +40,12 @@ var routes = []route{
 		}
 		return h.svc.Plan(r.Context(), req)
 	})},
+	{"POST", "upgrade", posted(func(h *handler, r *http.Request, req control.UpgradeRequest) (any, error) {
+		if req.Binary != "" && !own(r) { // the daemon becomes that program
+			return nil, &refusal{http.StatusForbidden, control.Failed, "a program is named by the daemon's own user and root alone, on its unix socket"}
+		}
+		return struct{}{}, h.svc.Upgrade(r.Context(), req.Binary)
+	})},
 	{"GET", "check", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 		file := r.URL.Query().Get("file")
 		if err := mayRead(r, file); err != nil {
@@ -110,6 +116,7 @@ var routes = []route{
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), watchMost)
 		defer cancel()
+		defer context.AfterFunc(h.staying, cancel)()
 		return h.svc.Operation(ctx, id, after)
 	}},
 	{"POST", "operations/*/cancel", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {

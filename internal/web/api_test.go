@@ -52,6 +52,7 @@ func answers() map[string]struct {
 		"GET operations":           {[]control.Operation{op}, control.OperationsSchema},
 		"GET operations/*":         {op, control.OperationSchema},
 		"POST operations/*/cancel": {nil, ""},
+		"POST upgrade":             {nil, ""},
 	}
 }
 

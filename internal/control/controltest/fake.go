@@ -248,6 +248,12 @@ func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
 	return ask[control.Why](f, "Why", name)
 }
 
+// Upgrade implements control.Service.
+func (f *Fake) Upgrade(_ context.Context, binary string) error {
+	_, err := ask[struct{}](f, "Upgrade", binary)
+	return err
+}
+
 // CancelOperation implements control.Service.
 func (f *Fake) CancelOperation(_ context.Context, id string) error {
 	_, err := ask[struct{}](f, "CancelOperation", id)
