@@ -699,6 +699,32 @@ func TestStageFull(t *testing.T) {
 	}
 }
 
+// TestStageUnwritable lets nothing be written to the memfd but by its mapping, as with RLIMIT_FSIZE: the output goes on.
+func TestStageUnwritable(t *testing.T) {
+	fd, err := unix.MemfdCreate("stage", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	g, err := OpenStage(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE); err != nil {
+		t.Skipf("hidden: a stage that cannot be written, because the kernel has no F_SEAL_FUTURE_WRITE: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "log")
+	c := opened(t, Config{Path: path, StripANSI: true})
+	c.UseStage(g, 1)
+	c.say("o\x1b[1mne\n")
+	c.say("two\n")
+	wantFile(t, path, "one\ntwo\n")
+	if got := c.take(); len(got) > 0 {
+		t.Errorf("reports %q", got)
+	}
+}
+
 // TestStageOfAnother refuses memfds that hold something else.
 func TestStageOfAnother(t *testing.T) {
 	for at, text := range map[int]string{stageHead: "another layout", stageHead + 24 + 8: "\xff\xff\xff\xff\xff\xff\xff\xff"} {
