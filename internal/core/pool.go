@@ -32,6 +32,13 @@ type queued struct {
 	exempt             bool          // it came while the pool was starting: it does not count against buffer_size (quirk F9)
 }
 
+// compose makes the payload if it is not there yet.
+func (q *queued) compose() {
+	if q.render != nil {
+		q.payload, q.render = q.render(), nil
+	}
+}
+
 // newPool makes the pool of a listener group and subscribes it.
 func (s *Supervisor) newPool(g *group, spec *process.ListenerSpec) {
 	g.pool = &pool{group: g, spec: spec, wants: subscriptionOf(spec)}
@@ -158,14 +165,11 @@ func (s *Supervisor) deliver(p *pool, to *proc, q *queued) {
 	h := event.Header{
 		Server: s.opts.Identifier, Serial: q.serial, Pool: p.group.name(), PoolSerial: q.poolSerial, Type: q.typ, Bytes: p.spec.CountBytes,
 	}
-	if q.render != nil {
-		q.payload, q.render = q.render(), nil
-	}
+	q.compose()
 	to.listener.Sent()
 	to.holds = q
-	s.emit(WriteStdin{
-		ID: to.id, Incarnation: to.incarnation, Data: h.Envelope(q.payload), Token: s.token(to, sending{kind: sentEvent, event: q}), Idle: true,
-	})
+	write := WriteStdin{ID: to.id, Incarnation: to.incarnation, Data: h.Envelope(q.payload), Token: s.token(), Idle: true}
+	s.ask(to, write, sending{kind: sentEvent, event: q})
 	s.publish(EventSent{Name: to.name, Serial: q.serial})
 }
 
@@ -254,7 +258,7 @@ func (s *Supervisor) verdict(handler string, q *queued, answer []byte) Verdict {
 	}
 	// A process that cannot take it any more is passed over in silence.
 	if p := s.procs[q.about]; p != nil && p.pid != 0 && (p.state == process.Running || p.state == process.Starting) {
-		s.emit(WriteStdin{ID: p.id, Incarnation: p.incarnation, Data: data, Token: s.token(p, sending{kind: sentAnswer}), Idle: true})
+		s.ask(p, WriteStdin{ID: p.id, Incarnation: p.incarnation, Data: data, Token: s.token(), Idle: true}, sending{kind: sentAnswer})
 	}
 	return EventAccepted
 }

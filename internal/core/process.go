@@ -29,12 +29,13 @@ type proc struct {
 	state     process.State
 	pid       int
 	fate      fate
-	tries     int  // failed starts in a row
-	restarts  int  // starts by itself since one that somebody wanted
-	short     int  // lives in a row that were too short to restart at once
-	lazy      bool // goes, but is not stopped
-	again     bool // starts again once STOPPED: it was on its way out and stays after all
-	abandoned bool // SIGKILL was refused: nobody waits for it any more
+	spawning  Token // under which the spawn is kept; zero: its outcome is known
+	tries     int   // failed starts in a row
+	restarts  int   // starts by itself since one that somebody wanted
+	short     int   // lives in a row that were too short to restart at once
+	lazy      bool  // goes, but is not stopped
+	again     bool  // starts again once STOPPED: it was on its way out and stays after all
+	abandoned bool  // SIGKILL was refused: nobody waits for it any more
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -110,7 +111,8 @@ func (s *Supervisor) spawn(p *proc) {
 		p.listener, p.deaf = event.NewListener(), false
 	}
 	s.enter(p, process.Starting, false)
-	s.emit(Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec})
+	p.spawning = s.token()
+	s.ask(p, Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec}, sending{kind: sentSpawn})
 	if p.startSecs > 0 {
 		s.due.arm(&p.due, p.started+seconds(p.startSecs))
 	}
@@ -143,7 +145,14 @@ func (s *Supervisor) spawned(p *proc, pid int) {
 	}
 }
 
+// spawnKnown notes that the outcome of the spawn is known.
+func (s *Supervisor) spawnKnown(p *proc) {
+	delete(s.sent, p.spawning)
+	p.spawning = 0
+}
+
 func (s *Supervisor) forked(p *proc, pid int) {
+	s.spawnKnown(p)
 	p.pid = pid
 	s.revision++
 	s.publish(ProcessForked{Group: p.group.name(), Name: p.name, PID: pid})
@@ -167,12 +176,14 @@ func (s *Supervisor) spawnFailed(p *proc, text string) {
 	}
 	switch p.state {
 	case process.Starting:
+		s.spawnKnown(p)
 		p.spawnErr = text
 		s.publish(SpawnProblem{Group: p.group.name(), Name: p.name, Text: text})
 		s.refuseUnsent(p)
 		s.backOff(p)
 		s.afterBackOff(p)
 	case process.Stopping:
+		s.spawnKnown(p)
 		p.spawnErr = text
 		s.publish(SpawnProblem{Group: p.group.name(), Name: p.name, Text: text})
 		s.refuseUnsent(p)
@@ -228,6 +239,9 @@ func (s *Supervisor) momentOf(p *proc, in Exited) time.Duration {
 // exited takes the news that the process ended.
 func (s *Supervisor) exited(p *proc, in Exited) {
 	status := in.Status
+	if p.pid == 0 && p.spawning == 0 && p.incarnation > 0 {
+		return // it is told again: whoever tells it could not know that it had been heard
+	}
 	if p.pid == 0 {
 		s.unforeseen(p, "Exited")
 		return

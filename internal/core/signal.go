@@ -6,22 +6,23 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// sending is a signal or a write whose outcome is not known yet.
+// sending is something asked of the world whose outcome is not known yet.
 type sending struct {
 	kind        sentKind
+	effect      Effect // as it was emitted: what Pending repeats
 	proc        *proc
 	incarnation process.Incarnation
 	request     *request // with sentWish and sentInput
 	event       *queued  // with sentEvent
-	signal      process.Signal
-	text        string // with sentInput: the process as the caller named it
+	text        string   // with sentInput: the process as the caller named it
 }
 
 // sentKind says on whose behalf something was sent.
 type sentKind int
 
 const (
-	sentStop   sentKind = iota // the stop signal
+	sentSpawn  sentKind = iota // a new life
+	sentStop                   // the stop signal
 	sentKill                   // SIGKILL after it
 	sentWish                   // a signal by command
 	sentInput                  // data for the standard input
@@ -36,20 +37,24 @@ type signalWish struct {
 	text    string
 }
 
-// token registers something that is on its way.
-func (s *Supervisor) token(p *proc, what sending) Token {
+// token gives a token to what is asked next.
+func (s *Supervisor) token() Token {
 	s.lastToken++
-	what.proc, what.incarnation = p, p.incarnation
-	s.sent[s.lastToken] = what
 	return s.lastToken
 }
 
+// ask emits an effect about a process and keeps it, under the last token, until its outcome is known.
+func (s *Supervisor) ask(p *proc, e Effect, what sending) {
+	what.effect, what.proc, what.incarnation = e, p, p.incarnation
+	s.sent[s.lastToken] = what
+	s.emit(e)
+}
+
 func (s *Supervisor) send(p *proc, what sending, sig process.Signal, toGroup bool) {
-	what.signal = sig
 	if what.kind == sentWish {
 		s.publish(SignalSent{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: sig})
 	}
-	s.emit(Signal{ID: p.id, Incarnation: p.incarnation, PID: p.pid, Signal: sig, ToGroup: toGroup, Token: s.token(p, what)})
+	s.ask(p, Signal{ID: p.id, Incarnation: p.incarnation, PID: p.pid, Signal: sig, ToGroup: toGroup, Token: s.token()}, what)
 }
 
 // sendSignal carries out a SendSignal. Of several processes those that can be signalled are touched.
@@ -104,7 +109,8 @@ func (s *Supervisor) refuseUnsent(p *proc) {
 // signalled takes the outcome of a Signal effect. That of an earlier life only answers who asked for it.
 func (s *Supervisor) signalled(in Signalled) {
 	what, ok := s.sent[in.Token]
-	if !ok {
+	sent, isSignal := what.effect.(Signal)
+	if !ok || !isSignal {
 		s.unasked("Signalled", in.Token)
 		return
 	}
@@ -113,7 +119,7 @@ func (s *Supervisor) signalled(in Signalled) {
 	current := s.procs[p.id] == p && p.incarnation == what.incarnation && p.pid != 0
 	switch {
 	case what.kind == sentWish:
-		s.wishSent(p, what, current, in.Error)
+		s.wishSent(p, what, sent.Signal, current, in.Error)
 	case !current:
 	case in.Error == "":
 		if what.kind == sentStop {
@@ -125,10 +131,10 @@ func (s *Supervisor) signalled(in Signalled) {
 }
 
 // wishSent answers a signal by command.
-func (s *Supervisor) wishSent(p *proc, what sending, current bool, problem string) {
+func (s *Supervisor) wishSent(p *proc, what sending, sig process.Signal, current bool, problem string) {
 	var fault *Fault
 	if problem != "" && current {
-		fault = &Fault{Kind: Failed, Text: fmt.Sprintf("unknown problem sending sig %v (%d): %s", what.signal, p.pid, problem)}
+		fault = &Fault{Kind: Failed, Text: fmt.Sprintf("unknown problem sending sig %v (%d): %s", sig, p.pid, problem)}
 		s.publish(SignalProblem{Group: p.group.name(), Name: p.name, PID: p.pid, Text: fault.Text})
 		if s.opts.Quirks.UnknownOnSignalError && p.state != process.Unknown {
 			s.unknown(p)
@@ -155,9 +161,7 @@ func (s *Supervisor) writeInput(id Req, do WriteInput) {
 		return
 	}
 	r := s.open(id, true)
-	s.emit(WriteStdin{
-		ID: p.id, Incarnation: p.incarnation, Data: do.Data, Token: s.token(p, sending{kind: sentInput, request: r, text: do.Target.Text}),
-	})
+	s.ask(p, WriteStdin{ID: p.id, Incarnation: p.incarnation, Data: do.Data, Token: s.token()}, sending{kind: sentInput, request: r, text: do.Target.Text})
 }
 
 // stdinWritten takes the outcome of a WriteStdin effect.
