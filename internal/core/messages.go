@@ -38,7 +38,7 @@ type SpawnFailed struct {
 }
 
 // Exited says how a process ended. At is when that was noticed (Now.Mono), where it is known to be earlier than the step: a process whose end
-// came before startsecs had passed did not stay up, however late the news. Zero: now.
+// came before startsecs had passed did not stay up, however late the news. Zero: now. Told again, it changes nothing.
 type Exited struct {
 	ID          process.ID
 	Incarnation process.Incarnation
@@ -197,6 +197,9 @@ type CancelUpdate struct{ Op uint64 }
 // SendRemote gives a REMOTE_COMMUNICATION event to the listeners.
 type SendRemote struct{ Kind, Data string }
 
+// Identify names the daemon in the header of events from now on.
+type Identify struct{ Name string }
+
 // Quit stops everything, group after group, and ends with a Halt effect.
 type Quit struct{ Restart bool }
 
@@ -213,6 +216,7 @@ func (Leave) verb()         {}
 func (Update) verb()        {}
 func (Act) verb()           {}
 func (CancelUpdate) verb()  {}
+func (Identify) verb()      {}
 func (Quit) verb()          {}
 func (SendRemote) verb()    {}
 

@@ -33,6 +33,8 @@ func (s *Supervisor) closedTo(c Command) *Fault {
 		return nil
 	}
 	switch do := c.Do.(type) {
+	case Identify:
+		return nil
 	case SendRemote:
 		return nil // compat: quirk D19
 	case Quit:

@@ -51,6 +51,7 @@ func New(opts Options) *Supervisor {
 		ops:      map[uint64]*operation{},
 		marks:    map[process.Namespec]Mark{},
 		serial:   opts.EventSerial,
+		clock:    clock{due: deadline{fire: actTick}},
 	}
 	maps.Copy(s.marks, opts.Marks)
 	return s
@@ -165,6 +166,9 @@ func (s *Supervisor) command(c Command) {
 		if s.wanted.Has(event.RemoteCommunication) {
 			s.notify(event.RemoteCommunication, 0, event.RemotePayload(do.Kind, do.Data))
 		}
+		s.answer(c.Req, nil)
+	case Identify:
+		s.opts.Identifier = do.Name
 		s.answer(c.Req, nil)
 	case Quit:
 		s.answer(c.Req, nil)

@@ -8,8 +8,8 @@ import (
 // Revision returns a number that grows with every change that Statuses, Groups or Manifest would show.
 func (s *Supervisor) Revision() uint64 { return s.revision }
 
-// SetIdentifier names the daemon in the header of events from now on.
-func (s *Supervisor) SetIdentifier(name string) { s.opts.Identifier = name }
+// Now returns the moment of the last step, which is later than the one it was given if there was a later one before.
+func (s *Supervisor) Now() Now { return s.now }
 
 // Groups names the groups in the order of insertion.
 func (s *Supervisor) Groups() []string {

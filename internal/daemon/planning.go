@@ -74,7 +74,7 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 	if groups == nil {
 		d.loop.desired = fresh
 		d.ident.Store(&c.Supervisord.Identifier)
-		d.loop.core.SetIdentifier(c.Supervisord.Identifier)
+		d.step(core.Now{}, core.Command{Do: core.Identify{Name: c.Supervisord.Identifier}})
 		for _, g := range c.Groups {
 			fresh.taken[g.Name] = true
 			d.loop.source[g.Name] = c

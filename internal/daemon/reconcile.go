@@ -81,7 +81,7 @@ func (d *Daemon) Reread(ctx context.Context) (control.Reread, error) {
 	ok := d.do(ctx, func(core.Now) {
 		d.loop.desired = desire(c)
 		d.ident.Store(&c.Supervisord.Identifier)
-		d.loop.core.SetIdentifier(c.Supervisord.Identifier)
+		d.step(core.Now{}, core.Command{Do: core.Identify{Name: c.Supervisord.Identifier}})
 		out.Added, out.Changed, out.Removed = plan.Differences(d.loop.core.Manifest(), d.loop.desired.groups)
 	})
 	if !ok {
