@@ -129,6 +129,13 @@ func (s *Supervisor) NextDeadline() (time.Duration, bool) {
 	return 0, false
 }
 
+// Due reports whether a Tick at a moment changes anything but the time: a deadline has passed, or the wall clock was set. One that does not
+// need not be kept for those who step the machine through its inputs again.
+func (s *Supervisor) Due(now Now) bool {
+	at, armed := s.NextDeadline()
+	return armed && at <= now.Mono || !s.halted && s.clock.outdated(now.Wall)
+}
+
 // passDeadlines fires what is due, in order of time.
 func (s *Supervisor) passDeadlines() {
 	for !s.halted {

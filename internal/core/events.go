@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
@@ -117,9 +119,15 @@ func slice(now int64, i int) int64 {
 
 // watchClock emits the ticks that are due, also when the wall clock was set.
 func (s *Supervisor) watchClock() {
-	if now := s.now.Wall.Unix(); s.clock.running && (now < s.clock.from || now >= s.clock.until) {
+	if s.clock.outdated(s.now.Wall) {
 		s.tick()
 	}
+}
+
+// outdated reports whether a tick may be due, by the wall clock.
+func (c *clock) outdated(wall time.Time) bool {
+	now := wall.Unix()
+	return c.running && (now < c.from || now >= c.until)
 }
 
 // tick announces the slices that have begun since the last look, by the wall clock; those in between are not made up for.

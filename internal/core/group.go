@@ -79,7 +79,7 @@ func (s *Supervisor) addMember(g *group, spec process.Spec) *proc {
 	delete(g.departed, p.name)
 	s.procs[p.id] = p
 	s.revision++
-	s.emit(OpenLogs{ID: p.id, Group: g.name(), Spec: p.spec, Listener: g.spec.Listener != nil})
+	s.emit(s.logs(p))
 	return p
 }
 

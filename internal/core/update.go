@@ -203,7 +203,7 @@ func (s *Supervisor) swap(p *proc, spec process.Spec) {
 		s.due.disarm(&p.due)
 	}
 	if before.Stdout != spec.Stdout || before.Stderr != spec.Stderr || before.RedirectStderr != spec.RedirectStderr || before.Name != spec.Name {
-		s.emit(ChangeLogs{ID: p.id, Group: p.group.name(), Spec: p.spec, Listener: p.group.spec.Listener != nil})
+		s.emit(ChangeLogs(s.logs(p)))
 	}
 }
 

@@ -48,6 +48,23 @@ type Listener struct {
 // NewListener returns the reader for a process that was just started.
 func NewListener() *Listener { return &Listener{state: Acknowledged, result: -1} }
 
+// SavedListener is a Listener written down.
+type SavedListener struct {
+	State  ListenerState
+	Unread []byte
+	Result int
+}
+
+// Save returns all that Restore needs to make the listener again. It shares no memory with it.
+func (l *Listener) Save() SavedListener {
+	return SavedListener{State: l.state, Unread: bytes.Clone(l.buf), Result: l.result}
+}
+
+// Restore makes the listener that was saved.
+func (s SavedListener) Restore() *Listener {
+	return &Listener{state: s.State, buf: bytes.Clone(s.Unread), result: s.Result}
+}
+
 // State returns the present state.
 func (l *Listener) State() ListenerState { return l.state }
 

@@ -1,0 +1,75 @@
+package core_test
+
+import (
+	"bytes"
+	"encoding/gob"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/sim"
+)
+
+// written takes a snapshot through encoding/gob.
+func written(t testing.TB, s core.Snapshot) (out core.Snapshot) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := gob.NewDecoder(&b).Decode(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestRestore checks at every third step of random scenarios that a machine made from a snapshot is the same in every field.
+func TestRestore(t *testing.T) {
+	opts := core.Options{Strict: true, Identifier: "id"}
+	for seed := range uint64(60) {
+		w := sim.NewWorld(opts, rand.New(rand.NewPCG(seed, 1)))
+		steps := 0
+		w.Watch = func(now time.Duration, in core.Input, _ []core.Effect) {
+			if steps++; steps%3 > 0 {
+				return
+			}
+			if d := core.Differs(w.Core, core.Restore(opts, w.Core.Snapshot())); d != "" {
+				t.Fatalf("seed %d at %v after %T: %s", seed, now, in, d)
+			}
+			if d := core.Differs(w.Core, core.Restore(opts, written(t, w.Core.Snapshot()))); d != "" {
+				t.Fatalf("seed %d at %v after %T, by way of gob: %s", seed, now, in, d)
+			}
+		}
+		w.Run(sim.GenerateMore(seed))
+	}
+}
+
+// BenchmarkSnapshot measures the snapshot of 1,000 processes, alone and with all it takes to come back from it.
+func BenchmarkSnapshot(b *testing.B) {
+	s, _ := many(1000)
+	b.Run("take", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			s.Snapshot()
+		}
+	})
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		var buf bytes.Buffer
+		for range b.N {
+			buf.Reset()
+			if err := gob.NewEncoder(&buf).Encode(s.Snapshot()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(buf.Len()), "bytes")
+	})
+	b.Run("restore", func(b *testing.B) {
+		from := s.Snapshot()
+		b.ReportAllocs()
+		for range b.N {
+			core.Restore(core.Options{}, from)
+		}
+	})
+}
