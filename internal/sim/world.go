@@ -43,6 +43,9 @@ type World struct {
 	causes   map[int64][]cause          // what set things going at each moment
 	waiting  []Command                  // for an operation to end
 	steps    map[core.Req][]plan.Change // that each Act said it would take
+	clockSet time.Duration              // how much later the wall clock shows than it did at first
+	keeper   *keeper                    // has the children; nil: the daemon has them, and does not die
+	ledger   *Ledger                    // with a keeper
 	Halted   bool
 }
 
@@ -141,15 +144,32 @@ func (w *World) Input(in core.Input) {
 	if w.Halted {
 		return
 	}
-	out := w.Core.Step(core.Now{Mono: w.now, Wall: epoch.Add(w.now)}, in)
+	now := core.Now{Mono: w.now, Wall: w.wall()}
+	var out []core.Effect
+	if w.ledger == nil {
+		out = w.Core.Step(now, in)
+	} else {
+		if _, ok := in.(core.ListenerOutput); ok {
+			now = core.Now{Mono: -1} // at no moment of its own
+		}
+		out = w.ledger.step(now, in)
+		w.keeper.written(in)
+	}
 	if w.Watch != nil {
 		w.Watch(w.now, in, out)
 	}
-	for _, e := range out {
-		w.act(e)
+	if w.ledger == nil {
+		for _, e := range out {
+			w.act(e)
+		}
+	} else {
+		w.ledger.act(in, out)
 	}
 	w.giveWaiting()
 }
+
+// wall returns what the wall clock shows.
+func (w *World) wall() time.Time { return epoch.Add(w.now + w.clockSet) }
 
 // giveWaiting gives the commands that no update is in the way of any more, in their order; they may find another one there. A halt answers them.
 func (w *World) giveWaiting() {
@@ -253,6 +273,17 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		return core.Update{Op: c.Req, Plan: plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)}, false, true
 	case "act":
 		return actOf(c), false, true
+	case "mark":
+		target := one
+		if name.WholeGroup() {
+			target = group
+			target.Group = name.Group
+		}
+		return core.SetMark{Target: target, Mark: core.Mark(c.Signal)}, false, true
+	case "remote":
+		return core.SendRemote{Kind: "k", Data: c.Name}, false, true
+	case "identify":
+		return core.Identify{Name: c.Name}, false, true
 	case "cancelupdate":
 		op, err := strconv.ParseUint(c.Name, 10, 64)
 		return core.CancelUpdate{Op: op}, false, err == nil
@@ -310,6 +341,17 @@ func (w *World) act(e core.Effect) {
 		w.signal(e)
 	case core.WriteStdin:
 		w.outcome(0, core.StdinWritten{Token: e.Token})
+	case core.Halt:
+		w.Halted = true
+		w.note("halt", "", strconv.FormatBool(e.Restart))
+	default:
+		w.tell(e)
+	}
+}
+
+// tell puts an effect into the trace that is seen, but has no outcome.
+func (w *World) tell(e core.Effect) {
+	switch e := e.(type) {
 	case core.Reply:
 		w.note("reply", fmt.Sprintf("#%d", e.Req), w.answerText(e))
 	case core.Publish:
@@ -322,9 +364,6 @@ func (w *World) act(e core.Effect) {
 		if w.Verbose {
 			w.note("log", "", fmt.Sprintf("%T", e)[len("core."):])
 		}
-	case core.Halt:
-		w.Halted = true
-		w.note("halt", "", strconv.FormatBool(e.Restart))
 	}
 }
 
@@ -361,6 +400,10 @@ func (w *World) spawn(e core.Spawn) {
 	}
 	w.children[c.pid] = c
 	c.known = w.outcome(0, core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: c.pid})
+	if w.keeper != nil {
+		w.note("spawn", long(name), fmt.Sprintf("life=%d %+v", c.number, *e.Spec))
+		w.keeper.born(c)
+	}
 	if life.Lasts >= 0 {
 		w.dies(c, life.Lasts, exitStatus(life.Code, 11))
 	}
@@ -374,12 +417,28 @@ func (w *World) dies(c *child, after int64, status process.ExitStatus) {
 		}
 		c.dead = true
 		w.because(anEnd)
-		if c.known > w.now {
-			w.at(c.known, func() { w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status}) })
+		exit := core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status}
+		at := max(c.known, w.now)
+		if w.keeper != nil {
+			exit.At = w.now
+			at = max(at, w.now+w.keeper.chance(task{id: c.id, inc: c.incarnation}, whenEndKnown).later())
+		}
+		if at > w.now {
+			w.at(at, func() { w.Input(exit) })
 			return
 		}
-		w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status})
+		w.Input(exit)
 	})
+}
+
+// childOf returns the living child of an incarnation, nil when there is none.
+func (w *World) childOf(id process.ID, inc process.Incarnation) *child {
+	for _, c := range w.children {
+		if c.id == id && c.incarnation == inc && !c.dead {
+			return c
+		}
+	}
+	return nil
 }
 
 func (w *World) signal(e core.Signal) {
@@ -448,7 +507,9 @@ func (w *World) note(kind, subject, text string) {
 // outcome lets the machine know something, not before a moment, and returns when.
 func (w *World) outcome(earliest time.Duration, in core.Input) time.Duration {
 	at := w.now + w.Delay
-	if w.late != nil && w.late.IntN(3) > 0 {
+	if t, ok := taskOf(in); ok && w.keeper != nil {
+		at += w.keeper.chance(t, whenKnown).later()
+	} else if w.late != nil && w.late.IntN(3) > 0 {
 		at += microseconds(w.late.Int64N(60_000))
 	}
 	at = max(at, earliest)
