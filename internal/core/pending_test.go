@@ -116,7 +116,7 @@ func TestDue(t *testing.T) {
 		mono, wall time.Duration
 		want       bool
 	}{
-		{time.Second, time.Second, false}, {time.Minute, time.Second, true}, {time.Second, time.Minute, true}, {time.Second, -time.Hour, true},
+		{time.Second, time.Second, false}, {17 * time.Second, time.Second, true}, {time.Second, time.Minute, true}, {time.Second, -time.Hour, true},
 		{16 * time.Second, 16 * time.Second, false}, {17 * time.Second, 17 * time.Second, true},
 	} {
 		if got := s.Due(at(c.mono, c.wall)); got != c.want {

@@ -43,6 +43,9 @@ func GenerateStory(seed uint64) Story {
 		lives := []Life{{Lasts: -1, Stop: 5000, Kill: 500}, {Lasts: int64(r.between(100_000, 9*second)), Code: 1, Stop: 5000, Kill: 500}}
 		st.Lives[process.Namespec{Group: "ears", Process: p.Name}] = lives
 	}
+	storm := r.storm()
+	st.Boot, st.Want = append(st.Boot, storm), append(st.Want, storm)
+	st.Lives[process.Namespec{Group: "storm", Process: "storm"}] = []Life{{Lasts: 400_000, Stop: 5000, Kill: 500}}
 	if !r.one(8) {
 		l := *ears.Listener
 		if r.one(2) {
@@ -54,6 +57,12 @@ func GenerateStory(seed uint64) Story {
 	}
 	for range r.between(5, 40) {
 		st.Commands = append(st.Commands, r.noise(names))
+	}
+	for range r.between(0, 4) { // a signal to a process that may not be there yet
+		c := Command{At: r.Int64N(25 * second), Op: "startProcess", Name: pick(r, names...), Wait: r.one(2)}
+		st.Commands = append(st.Commands, c)
+		c.Op, c.Signal, c.At = "signalProcess", pick(r, 10, 15), c.At+r.Int64N(40_000)
+		st.Commands = append(st.Commands, c)
 	}
 	for i := range st.Commands {
 		if c := &st.Commands[i]; c.Op != "cancel" && c.Cancel == 0 {
@@ -110,6 +119,13 @@ func (r *dice) ears() process.GroupSpec {
 		g.Processes = append(g.Processes, p)
 	}
 	return g
+}
+
+// storm makes a group whose process ends as soon as it runs, again and again.
+func (r *dice) storm() process.GroupSpec {
+	p := r.program(0).spec()
+	p.Name, p.Program, p.StartSecs, p.Autostart, p.Autorestart = "storm", "storm", 0, true, process.RestartAlways
+	return process.GroupSpec{Name: "storm", Priority: 7, Processes: []process.Spec{p}}
 }
 
 // noise makes something that goes on besides.

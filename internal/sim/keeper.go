@@ -146,10 +146,14 @@ func (k *keeper) write(e core.WriteStdin) {
 	c := w.childOf(e.ID, e.Incarnation)
 	r := k.chance(task{token: e.Token}, whatListenerSays)
 	answer := core.StdinWritten{Token: e.Token}
+	odds := 4 // that it fails
+	if e.Idle {
+		odds = 30
+	}
 	switch {
-	case c == nil || r.one(30):
+	case c == nil || r.one(odds):
 		answer.Fault = &core.Fault{Kind: core.NoFile}
-	case r.one(30):
+	case r.one(odds):
 		answer.Fault = &core.Fault{Kind: core.Failed, Text: "full"}
 	default:
 		w.note("stdin", long(c.name), fmt.Sprintf("%q", e.Data))

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,6 +23,7 @@ type Ledger struct {
 	world    *World
 	opts     core.Options
 	dice     *dice
+	seldom   int           // one in how many inputs is followed by a snapshot
 	snapshot core.Snapshot // as encoding/gob has written and read it
 	records  []byte        // since the snapshot
 }
@@ -29,6 +31,7 @@ type Ledger struct {
 // newLedger begins the ledger of a world whose machine has not made a step.
 func newLedger(w *World, opts core.Options, seed uint64) *Ledger {
 	l := &Ledger{world: w, opts: opts, dice: &dice{rand.New(rand.NewPCG(seed, 0xdead))}}
+	l.seldom = pick(l.dice, 2, 8, 40)
 	l.takeSnapshot()
 	return l
 }
@@ -69,7 +72,7 @@ func (l *Ledger) write(now core.Now, in core.Input) {
 	if l.records, err = core.AppendInput(l.records, now, in); err != nil {
 		panic(fmt.Sprintf("sim: %v", err))
 	}
-	if l.Odds > 0 && l.dice.one(20) {
+	if l.Odds > 0 && l.dice.one(l.seldom) {
 		l.takeSnapshot()
 	}
 }
@@ -102,7 +105,7 @@ func (l *Ledger) restart(written bool) {
 	s := core.Restore(l.opts, l.snapshot)
 	for d := core.NewInputDecoder(l.records); ; {
 		now, in, err := d.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

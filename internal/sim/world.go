@@ -270,7 +270,11 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		}
 		return core.Apply{Plan: p}, false, ok
 	case "update":
-		return core.Update{Op: c.Req, Plan: plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)}, false, true
+		p := plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)
+		if w.keeper != nil {
+			makeLazy(p)
+		}
+		return core.Update{Op: c.Req, Plan: p}, false, true
 	case "act":
 		return actOf(c), false, true
 	case "mark":
@@ -303,6 +307,18 @@ func actOf(c Command) core.Act {
 		do.Targets = append(do.Targets, t)
 	}
 	return do
+}
+
+// makeLazy lets every other surplus process go only when it ends by itself.
+func makeLazy(u plan.Update) {
+	lazy := false
+	for _, p := range u.Plans {
+		for i := range p.Changes {
+			if c := &p.Changes[i]; c.Action == plan.RemoveProcess && p.Scope == plan.ChangeGroup {
+				c.Lazy, lazy = lazy, !lazy
+			}
+		}
+	}
 }
 
 // Plan makes the plan by which the named members shall be those of an active group.
