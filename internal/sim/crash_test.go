@@ -9,7 +9,7 @@ import (
 	"github.com/graced/graced/internal/core"
 )
 
-var crashN = flag.Int("crash.n", 100, "number of random stories in which the daemon dies")
+var crashN = flag.Int("crash.n", 60, "number of random stories in which the daemon dies")
 
 // TestCrash tells random stories, once with a daemon that lives and once with one that dies again and again, and comes back from what it has written:
 // nobody can tell one from the other. With -seed=N -crash.n=1 it tells one.
@@ -41,7 +41,7 @@ func TestCrash(t *testing.T) {
 	}
 	t.Logf("%d stories from seed %d: %d facts, %d deaths; %v", *crashN, *simSeed, facts, deaths, saw)
 	for _, what := range append(crashWords, "state", "signal", "spawn", "stdin", "reply", "halt") {
-		if *crashN >= 100 && saw[what] == 0 {
+		if *crashN >= 60 && saw[what] == 0 {
 			t.Errorf("no %q in any story: the generator does not reach it", what)
 		}
 	}

@@ -31,7 +31,7 @@ type Ledger struct {
 // newLedger begins the ledger of a world whose machine has not made a step.
 func newLedger(w *World, opts core.Options, seed uint64) *Ledger {
 	l := &Ledger{world: w, opts: opts, dice: &dice{rand.New(rand.NewPCG(seed, 0xdead))}}
-	l.seldom = pick(l.dice, 2, 8, 40)
+	l.seldom = pick(l.dice, 1, 8, 40)
 	l.takeSnapshot()
 	return l
 }

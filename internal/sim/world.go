@@ -311,7 +311,7 @@ func actOf(c Command) core.Act {
 
 // makeLazy lets every other surplus process go only when it ends by itself.
 func makeLazy(u plan.Update) {
-	lazy := false
+	lazy := true
 	for _, p := range u.Plans {
 		for i := range p.Changes {
 			if c := &p.Changes[i]; c.Action == plan.RemoveProcess && p.Scope == plan.ChangeGroup {
