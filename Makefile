@@ -55,8 +55,8 @@ contract: ## both daemons with both clients, each pairing through the same sessi
 oracle: ## 20,000 random scenarios against Supervisor's own classes (minutes)
 	$(GO) test ./internal/sim -run TestOracle -count=1 -oracle.n=20000 -timeout 30m
 
-crash: ## 20,000 random stories in which the daemon dies and comes back from what it has written (minutes)
-	$(GO) test ./internal/sim -run TestCrash -count=1 -crash.n=20000 -timeout 1h
+crash: ## 20,000 random stories in which the daemon dies and comes back from what it has written (half an hour)
+	$(GO) test ./internal/sim -run TestCrash -count=1 -crash.n=20000 -timeout 3h
 
 fuzz: ## run every fuzzer for FUZZTIME (60s)
 	@for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
