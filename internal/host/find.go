@@ -85,14 +85,9 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	return -1, os.ErrNotExist
 }
 
-// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
-func holder(inodes []uint64) int {
-	names := map[string]bool{}
-	for _, n := range inodes {
-		if n != 0 {
-			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
-		}
-	}
+// holders finds the processes, other than this one, that hold pipes, by the inodes of these. It looks at everything in one pass.
+func holders() map[uint64]int {
+	found := map[uint64]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
@@ -105,10 +100,14 @@ func holder(inodes []uint64) int {
 		}
 		for _, fd := range fds {
 			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
-			if err == nil && strings.HasPrefix(to, "pipe:") && names[to] {
-				return pid
+			text, isPipe := strings.CutPrefix(to, "pipe:[")
+			if err != nil || !isPipe {
+				continue
+			}
+			if n, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 64); err == nil {
+				found[n] = pid
 			}
 		}
 	}
-	return 0
+	return found
 }

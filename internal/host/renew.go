@@ -126,14 +126,18 @@ func (h *Local) handOver(w *wire) {
 	for _, p := range there {
 		p.handOver(w)
 	}
+	if len(asked) == 0 {
+		return
+	}
+	pids := holders()
 	for _, p := range asked {
-		h.seek(p, w)
+		h.seek(p, w, pids)
 	}
 }
 
 // seek looks for a process that the keeper before was asked for and has not told of. It holds the pipes that were made for it.
-func (h *Local) seek(p *proc, w *wire) {
-	pid := holder([]uint64{inode(p.pipes[0].fd), inode(p.pipes[1].fd)})
+func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
+	pid := max(pids[inode(p.pipes[0].fd)], pids[inode(p.pipes[1].fd)])
 	if pid == 0 {
 		p.sent.Store(false)
 		p.closePipes()
