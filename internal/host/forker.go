@@ -77,14 +77,14 @@ type forker struct {
 	done    sync.WaitGroup
 
 	// forking is held from a fork to the registration of its pid, so that the reaper does not take a newborn's exit for an orphan's.
-	forking sync.Mutex
+	forking *sync.Mutex
 }
 
 // noUnshare makes tests take the way of containers.
 var noUnshare = false
 
-func startForker(born func(j *forkJob, pid int)) (*forker, error) {
-	f := &forker{born: born, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
+func startForker(forking *sync.Mutex, born func(j *forkJob, pid int)) (*forker, error) {
+	f := &forker{forking: forking, born: born, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
 	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make socket: %w", err)

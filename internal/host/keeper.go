@@ -477,7 +477,7 @@ func (k *Keeper) setup(s Setup) *setupDone {
 			text = err.Error()
 		}
 	}
-	f, err := startForker(k.bornChild)
+	f, err := startForker(&k.born, k.bornChild)
 	if err != nil {
 		return &setupDone{errno: errnoName(err), text: err.Error()}
 	}
