@@ -88,4 +88,5 @@ type Standing struct {
 	Marks     []Marked   `json:"marks"`
 	Newer     []string   `json:"newer"`              // files that have changed since they were read
 	NotKept   string     `json:"not_kept,omitempty"` // why what users have set is not on disk
+	Lacking   []Lacking  `json:"lacking,omitempty"`  // processes that lack what their options ask for
 }

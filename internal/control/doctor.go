@@ -18,7 +18,15 @@ type Doctor struct {
 	KeeperPID int       `json:"keeper_pid,omitempty"` // of the process that forks, where that is another one
 	Kernel    string    `json:"kernel"`               // its release
 	Features  []Feature `json:"features"`
-	Unknown   []string  `json:"unknown"` // words of GRACED_DISABLE that are no feature's name
+	Unknown   []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
+	Grouped   int       `json:"grouped"`           // processes in control groups of their own
+	Lacking   []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+}
+
+// Lacking is a process whose options ask for something that could not be had at its start.
+type Lacking struct {
+	Name string `json:"name"` // "group:process"
+	Text string `json:"text"` // what, and what is done instead
 }
 
 // Feature is something that a kernel, a container or an administrator may not offer.

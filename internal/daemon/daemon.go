@@ -120,6 +120,7 @@ func New(opts Options) (*Daemon, error) {
 		times:   map[process.ID]*timeline{},
 		source:  map[string]*config.Config{},
 		lives:   map[process.ID]SavedLife{},
+		places:  map[process.ID]host.Placed{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}
 	d.mood.Store(int64(control.MoodRunning))

@@ -8,7 +8,11 @@ import (
 )
 
 // Doctor implements control.Examine. It asks the host from the caller's goroutine: what it finds out is about the process, not about the loop.
-func (d *Daemon) Doctor(context.Context) (control.Doctor, error) {
+func (d *Daemon) Doctor(ctx context.Context) (control.Doctor, error) {
+	v, err := d.current(ctx)
+	if err != nil {
+		return control.Doctor{}, err
+	}
 	facts := d.host.Facts()
 	out := control.Doctor{
 		Schema: control.DoctorSchema, DaemonPID: os.Getpid(), KeeperPID: d.opts.PID(), Kernel: facts.Kernel, Features: []control.Feature{}, Unknown: facts.Unknown,
@@ -16,5 +20,6 @@ func (d *Daemon) Doctor(context.Context) (control.Doctor, error) {
 	for _, f := range facts.Features {
 		out.Features = append(out.Features, control.Feature(f))
 	}
+	out.Grouped, out.Lacking = d.places(ctx, v)
 	return out, nil
 }

@@ -17,6 +17,7 @@ type There struct {
 	Pidfd int
 	// Standard input to write, output and error to read; -1 = none.
 	Fds [3]int
+	place
 }
 
 // Close closes what it holds.
@@ -39,6 +40,9 @@ func Find(pid int, is Traits) (*There, error) {
 		return nil, err
 	}
 	t := &There{Identity: id, Pidfd: f.Pidfd, Fds: [3]int{-1, -1, -1}}
+	if dir, err := ownCgroup("/proc/" + strconv.Itoa(pid)); err == nil && dir == is.Cgroup {
+		t.cgroup = dir
+	}
 	for i, n := range is.Pipes {
 		if n == 0 {
 			continue
