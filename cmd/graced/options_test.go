@@ -73,7 +73,8 @@ var optionScripts = map[string]string{
 	// A process with a child of its own, which is told of in a file. It ignores TERM when it is told so.
 	"family.sh": "[ \"$2\" = deaf ] && trap '' TERM\nsleep 1000 &\necho $! >\"$1.part\"; mv \"$1.part\" \"$1\"\nwait\nwait\nsleep 1000\n",
 	// A process with a grandchild that has a session of its own and nobody's parent left: only a control group knows whose it is.
-	"escapes.sh": "(setsid sh -c 'echo $$ >\"$1.part\"; mv \"$1.part\" \"$1\"; exec sleep 1000' sh \"$1\" &)\nread -r code; exit \"$code\"\n",
+	"escapes.sh": "(setsid sh \"$(dirname \"$0\")/away.sh\" \"$1\" &)\nread -r code; exit \"$code\"\n",
+	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
 	"exit.sh":    "read -r code; exit \"$code\"\n",
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
@@ -194,8 +195,12 @@ var optionCases = []optionCase{
 	{
 		option: "stop_tree", head: "[program:NAME]\n" + escapes + "kill_tree=true\n", before: "stop_tree=false", after: "stop_tree=true", class: process.Respawn, skip: noCgroups,
 		check: func(k *optionRun) {
-			k.stopsEscapee()
-			k.log("killing NAME (pid " + strconv.Itoa(k.after["NAME"].PID) + ") and all that it has started with signal SIGTERM")
+			away := k.escapee()
+			k.stop("*")
+			if lives(away) {
+				k.t.Errorf("process %d lives on", away)
+			}
+			k.file(k.group+".escapee.asked", strconv.Itoa(away)+"\n")
 		},
 	},
 	{
@@ -691,30 +696,34 @@ func (k *optionRun) stopsFamily() {
 	})
 }
 
-// escapee returns the pid of what a process of escapes.sh has started.
+// escapee returns the pid of what the present life of a process of escapes.sh has started. What an earlier one has left is ended.
 func (k *optionRun) escapee() (pid int) {
 	k.t.Helper()
+	k.t.Cleanup(k.endEscapees)
 	k.until("there is an escapee of this life", func() bool {
-		pid, _ = strconv.Atoi(strings.TrimSpace(k.read(k.group + ".escapee")))
-		return pid > 0 && lives(pid)
+		pids := strings.Fields(k.read(k.group + ".escapee"))
+		if len(pids) == 2 {
+			pid, _ = strconv.Atoi(pids[1])
+		}
+		return pid > 0
 	})
 	return pid
+}
+
+// endEscapees kills what escapes.sh has started, and that alone.
+func (k *optionRun) endEscapees() {
+	for _, word := range strings.Fields(k.read(k.group + ".escapee")) {
+		pid, _ := strconv.Atoi(word)
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(text), k.path("away.sh")) {
+			_ = syscall.Kill(-pid, syscall.SIGKILL) // it leads a group of its own
+		}
+	}
 }
 
 // lives reports whether a process has not ended; one that nobody has taken note of has.
 func lives(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
-}
-
-// stopsEscapee checks that a stop is over when what the process has started is.
-func (k *optionRun) stopsEscapee() {
-	k.t.Helper()
-	away := k.escapee()
-	k.stop("*")
-	if lives(away) {
-		k.t.Errorf("process %d lives on", away)
-	}
 }
 
 // rewriteOption replaces a line in the case's file.
