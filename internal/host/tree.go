@@ -79,7 +79,7 @@ func (c *child) send(req SignalRequest) error {
 		return signalCgroup(c.cgroup, req.Signal)
 	case req.ToTree && c.over:
 		return kill(c.pid, SignalRequest{Signal: req.Signal, ToGroup: true})
-	case c.over, req.ToTree && c.foreign && c.asForeign().same() != nil:
+	case c.over, req.ToTree && c.foreign && !c.asForeign().isSame():
 		return nil
 	case c.foreign && !req.ToTree:
 		return c.signalForeign(req)

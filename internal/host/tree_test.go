@@ -201,10 +201,12 @@ func TestTreeStops(t *testing.T) {
 	}
 	r.stopTree(l, process.SIGTERM)
 	r.until("the process itself has ended", func() bool { return !alive(forked.pid) })
-	gate, err := os.OpenFile(filepath.Join(r.dir, "gate"), os.O_WRONLY, 0) // when the escapee has got the signal
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := -1
+	r.until("the escapee has got the signal", func() (ok bool) {
+		fd, err := unix.Open(filepath.Join(r.dir, "gate"), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		gate = fd
+		return err == nil
+	})
 	r.until("its end is noticed", func() bool {
 		r.Keeper.mu.Lock()
 		defer r.Keeper.mu.Unlock()
@@ -213,7 +215,7 @@ func TestTreeStops(t *testing.T) {
 	if e := r.exited(l); e != nil {
 		t.Errorf("the end is told while something is left: %+v", e)
 	}
-	_ = gate.Close() // nothing was written
+	unix.Close(gate)
 	r.until("the end is told", func() bool { return r.exited(l) != nil })
 	if e := r.exited(l); e.status.Signal != process.SIGTERM || e.pid != forked.pid {
 		t.Errorf("%+v", e)
