@@ -18,7 +18,7 @@ GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle fuzz bench soak lint cover man cross clean
+.PHONY: help build test contract check oracle crash fuzz bench soak lint cover man cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ contract: ## both daemons with both clients, each pairing through the same sessi
 
 oracle: ## 20,000 random scenarios against Supervisor's own classes (minutes)
 	$(GO) test ./internal/sim -run TestOracle -count=1 -oracle.n=20000 -timeout 30m
+
+crash: ## 20,000 random stories in which the daemon dies and comes back from what it has written (half an hour)
+	$(GO) test ./internal/sim -run TestCrash -count=1 -crash.n=20000 -timeout 3h
 
 fuzz: ## run every fuzzer for FUZZTIME (60s)
 	@for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \

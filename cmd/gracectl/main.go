@@ -34,7 +34,7 @@ func run(program string, args []string) int {
 	}
 	cl, exit := ctl.ParseCommandLine(face, program, args)
 	if exit == nil && ctl.NeedsNoDaemon(face, cl.Action) && !cl.Plain {
-		s := &ctl.Session{Settings: ctl.Settings{Program: program}, Face: face, Out: os.Stdout, Err: os.Stderr}
+		s := &ctl.Session{Settings: ctl.Settings{Program: os.Args[0]}, Face: face, Out: os.Stdout, Err: os.Stderr}
 		s.Check, s.Explain = fileVerbs(program, cl.Config)
 		return s.Run(context.Background(), cl.Action)
 	}

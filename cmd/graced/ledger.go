@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
@@ -19,18 +21,31 @@ const (
 	heldPidfile = "pidfile"
 )
 
-// memory is a ledger that the keeper alone holds: it is gone with it.
-type memory struct{ link *host.Link }
+// medium is where the ledger is: the keeper holds it, and where it is a file it outlives the keeper, too.
+type medium struct {
+	link *host.Link
+	path string // "" = memory
+}
 
-func (m memory) Open() (*os.File, error) {
-	_, fds, ok := m.link.Take(heldLedger)
+// Open returns what a daemon before has left with the keeper.
+func (m *medium) Open() (*os.File, error) {
+	note, fds, ok := m.link.Take(heldLedger)
 	if !ok || len(fds) != 1 {
 		return nil, nil
 	}
+	m.path = note
 	return os.NewFile(uintptr(fds[0]), "ledger"), nil
 }
 
-func (m memory) Create() (*os.File, error) {
+// Create makes a file or, where none can be made, memory.
+func (m *medium) Create() (*os.File, error) {
+	if m.path != "" {
+		f, err := os.OpenFile(m.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+		if err == nil {
+			return f, nil
+		}
+		m.path = ""
+	}
 	fd, err := unix.MemfdCreate("graced ledger", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -38,37 +53,25 @@ func (m memory) Create() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "ledger"), nil
 }
 
-func (m memory) Publish(f *os.File) error {
-	m.link.Keep(heldLedger, "", int(f.Fd()))
+// Publish puts a file in the place of the one before. The keeper has it when Publish returns.
+func (m *medium) Publish(f *os.File) error {
+	if m.path != "" {
+		if err := os.Rename(f.Name(), m.path); err != nil {
+			return err
+		}
+	}
+	m.link.Keep(heldLedger, m.path, int(f.Fd()))
 	m.link.Sync()
 	return nil
 }
 
-func (m memory) Remove() error {
+// Remove leaves nothing to go on with.
+func (m *medium) Remove() error {
 	m.link.Drop(heldLedger)
-	return nil
-}
-
-// onDisk is a ledger in a file, which also outlives the keeper. Its first line of defence is the lock on the pid file: one daemon at a time has
-// it.
-type onDisk struct{ path string }
-
-func (d onDisk) Open() (*os.File, error) {
-	f, err := os.Open(d.path)
-	if os.IsNotExist(err) {
-		return nil, nil
+	if m.path == "" {
+		return nil
 	}
-	return f, err
-}
-
-func (d onDisk) Create() (*os.File, error) {
-	return os.OpenFile(d.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-}
-
-func (d onDisk) Publish(f *os.File) error { return os.Rename(f.Name(), d.path) }
-
-func (d onDisk) Remove() error {
-	err := os.Remove(d.path)
+	err := os.Remove(m.path)
 	if os.IsNotExist(err) {
 		return nil
 	}
@@ -84,14 +87,66 @@ func ledgerPath(c *config.Config) string {
 	return path + ".ledger"
 }
 
-// openLedger finds what a daemon before has left, and where this one writes.
-func (s *supervisor) openLedger() (*store.Ledger, *daemon.Left, error) {
-	l, frames, err := store.OpenLedger(memory{s.link})
-	if err != nil || len(frames) == 0 {
-		return l, nil, err
+// openLedger finds what a daemon before has left with the keeper, and where this one writes.
+func (s *supervisor) openLedger() (*daemon.Left, error) {
+	s.medium = &medium{link: s.link}
+	ledger, frames, err := store.OpenLedger(s.medium)
+	s.ledger = ledger
+	if err != nil {
+		return nil, err
 	}
-	left, err := daemon.ReadLeft(frames, func(a *config.Answers, path string) (*config.Config, error) {
+	return s.readLeft(frames)
+}
+
+// readLeft makes sense of a ledger; nil: there is none.
+func (s *supervisor) readLeft(frames []store.Frame) (*daemon.Left, error) {
+	if len(frames) == 0 {
+		return nil, nil
+	}
+	return daemon.ReadLeft(frames, func(a *config.Answers, path string) (*config.Config, error) {
 		return config.Load(a.On(s.machine), path, s.overrides)
 	})
-	return l, left, err
+}
+
+// findLeft looks, at a first start, for the processes of a daemon that was killed together with its keeper. Nobody else may have the pid file.
+func (s *supervisor) findLeft(c *config.Config, logf logFunc) []daemon.FoundProcess {
+	path := ledgerPath(c)
+	if path == "" || pidfileHolder(c.Supervisord.Pidfile) != nil {
+		return nil
+	}
+	s.medium.path = path
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil // there was no daemon, or it has ended as it should
+	}
+	left, err := s.readLeft(store.Frames(data))
+	switch {
+	case err != nil:
+		logf(daemon.LevelWarn, "%s: %v", path, err)
+	case left != nil && left.SameBoot():
+		return left.Find(func(text string) { logf(daemon.LevelWarn, "%s", text) })
+	}
+	return nil
+}
+
+// openStages makes the stages of the output, or goes on with those that a daemon before has left.
+func (s *supervisor) openStages() (stages []*childlog.Stage, err error) {
+	for i := range host.Shards() {
+		key := fmt.Sprintf("stage %d", i)
+		_, fds, ok := s.link.Take(key)
+		if !ok || len(fds) != 1 {
+			fd, err := unix.MemfdCreate("graced "+key, unix.MFD_CLOEXEC)
+			if err != nil {
+				return nil, fmt.Errorf("cannot make a stage for output: %w", err)
+			}
+			fds = []int{fd}
+			s.link.Keep(key, "", fd)
+		}
+		stage, err := childlog.OpenStage(fds[0])
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, stage)
+	}
+	return stages, nil
 }

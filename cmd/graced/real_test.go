@@ -266,7 +266,7 @@ func TestHundred(t *testing.T) {
 		t.Errorf("refusal: exit %d %q", code, out)
 	}
 	r.write(hundred(95) + "startsecs=soon\n")
-	if out, code := r.ctl("gracectl", "grace_update", "foo"); !strings.Contains(out, "CANT_REREAD: invalid literal for int() with base 10: 'soon'") || code != 1 {
+	if out, code := r.ctl("gracectl", "grace_update", "foo"); !strings.Contains(out, "error[E111]: \"soon\" is not a value of startsecs") || code != 1 {
 		t.Errorf("broken file: exit %d %q", code, out)
 	}
 	kept("after refusals", 90)

@@ -1,20 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/report"
 	"github.com/graced/graced/internal/store"
 	"github.com/graced/graced/internal/web"
 	"github.com/graced/graced/internal/xmlrpc"
@@ -25,7 +30,11 @@ type supervisor struct {
 	link      *host.Link
 	after     host.LeaveHow // what comes when this process ends
 	setup     host.Setup    // of the keeper
+	handOver  func()        // ends this daemon, for another one to go on
+	successor string        // the program of that; "" = ours
 	ledger    *store.Ledger
+	medium    *medium // of it
+	stages    []*childlog.Stage
 	left      *daemon.Left // what a daemon before has left; nil = this run begins with the files
 	machine   config.Machine
 	path      string
@@ -47,24 +56,53 @@ func (s *supervisor) load() (*config.Config, error) {
 
 // loadOther reads another main file. What is no file, or is too large for one, is not read.
 func (s *supervisor) loadOther(path string) (*config.Config, error) {
+	if err := readable(path); err != nil {
+		return nil, err
+	}
+	return config.Load(s.machine, path, s.overrides)
+}
+
+// readable refuses what somebody names as a configuration file and is none.
+func readable(path string) error {
 	const most = 16 << 20
 	switch info, err := os.Stat(path); {
 	case err != nil:
-		return nil, err
+		return err
 	case !info.Mode().IsRegular() || info.Size() > most:
-		return nil, fmt.Errorf("%s is no configuration file", path)
+		return fmt.Errorf("%s is no configuration file", path)
 	}
-	return config.Load(s.machine, path, s.overrides)
+	return nil
+}
+
+// check looks for everything that is wrong with the files, or with another main file.
+func (s *supervisor) check(path string) (control.Findings, error) {
+	if path == "" {
+		path = s.path
+	} else if err := readable(path); err != nil {
+		return control.Findings{}, err
+	}
+	r := config.Check(s.machine, path)
+	var text, doc bytes.Buffer
+	var out control.Findings
+	if err := errors.Join(report.Blocks(&text, &r, s.machine), report.JSON(&doc, &r, s.machine)); err != nil {
+		return out, err
+	}
+	err := json.Unmarshal(doc.Bytes(), &out)
+	out.Schema, out.Text = control.FindingsSchema, text.String()
+	return out, err
 }
 
 // start goes through the sequence of a first start (contract: daemon, "Start sequence"), then supervises until the end.
 func (s *supervisor) start() error {
 	s.setup = host.Setup{Umask: process.UnsetMask, UID: process.UnsetID}
-	ledger, left, err := s.openLedger()
+	left, err := s.openLedger()
 	if err != nil {
 		return err
 	}
-	s.ledger, s.left = ledger, left
+	s.left = left
+	if s.stages, err = s.openStages(); err != nil {
+		return err
+	}
 	if left != nil {
 		s.path = left.Config().Path
 		return s.run(left.Config())
@@ -147,7 +185,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		fmt.Fprintln(os.Stderr, notice)
 	}
 	// Only after the sockets are ours: another daemon that holds them keeps its logs (quirk F2).
-	if !c.Supervisord.Nocleanup && s.left == nil {
+	var found []daemon.FoundProcess
+	if first && s.left == nil {
+		found = s.findLeft(c, logf)
+	}
+	if !c.Supervisord.Nocleanup && s.left == nil && len(found) == 0 {
 		cleanAutoLogs(c.Supervisord, logf)
 	}
 	// Before the host starts: children inherit directory and umask from it.
@@ -171,11 +213,15 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
-		Config: c, Load: s.load, LoadFile: s.loadOther,
+		Config: c, Load: s.load, LoadFile: s.loadOther, Check: s.check,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
-		Ledger: s.ledger, Left: s.left,
+		Ledger: s.ledger, Left: s.left, Stages: s.stages, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
+		HandOver: func(binary string) {
+			s.after, s.successor = host.Replaced, binary
+			go s.handOver()
+		},
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},
@@ -197,6 +243,12 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	server := web.Serve(listeners, d, handler)
 	defer server.Close()
 
+	run, stop := context.WithCancel(context.Background())
+	defer stop()
+	s.handOver = sync.OnceFunc(func() {
+		server.HandOver()
+		stop()
+	})
 	s.listen()
 	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
 		return false, err
@@ -214,7 +266,18 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	done := make(chan struct{})
 	defer close(done)
 	go s.obey(d, logf, done)
-	restart = d.Run(context.Background())
+	restart = d.Run(run)
+	if s.after != host.Replaced {
+		if err := s.ledger.Remove(); err != nil { // all has been stopped
+			logf(daemon.LevelWarn, "cannot remove the ledger: %v", err)
+		}
+	}
+	if s.after == host.Replaced {
+		// Everything is written down, and the next daemon goes on from there as if this one had been killed.
+		logs.writer.Flush()
+		s.link.Leave(host.Leave{How: host.Replaced, Binary: s.successor})
+		os.Exit(0)
+	}
 	s.serial = d.EventSerial()
 	return restart, nil
 }

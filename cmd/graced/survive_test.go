@@ -211,3 +211,153 @@ func TestKilledDaemon(t *testing.T) {
 	}
 	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
 }
+
+// TestFrozenDaemon kills the keeper of a daemon that is stopped, to which the kernel sends SIGHUP then: nothing is restarted.
+func TestFrozenDaemon(t *testing.T) {
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
+	pid, daemon := r.infos()["a"].PID, r.daemonPID()
+	if err := syscall.Kill(daemon, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	r.killKeeper() // SIGCONT follows the SIGHUP
+	if now := r.infos()["a"]; now.PID != pid || now.State != process.Running {
+		t.Errorf("it is %v with pid %d, and had %d", now.State, now.PID, pid)
+	}
+	if _, err := r.Stop(t.Context(), control.Target{All: true}, true); err != nil { // behind whatever a signal has begun
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(r.dir, "s.log"))
+	if err != nil || strings.Contains(string(log), "SIGHUP") {
+		t.Errorf("the log says: %s (%v)", log, err)
+	}
+}
+
+// TestUpgrade replaces the daemon by itself, by a copy of its program, and by programs that are none: no process is restarted, no line is lost, no
+// client is turned away.
+func TestUpgrade(t *testing.T) {
+	r := newRig(t, lines+"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=20\nprocess_name=a_%(process_num)d\n")
+	r.until("all run", func() bool {
+		n := 0
+		for _, p := range r.infos() {
+			if p.State == process.Running {
+				n++
+			}
+		}
+		return n == 21
+	})
+	before, keeper := r.infos(), r.keeperPID()
+	stop, asked := make(chan struct{}), make(chan error, 1)
+	go func() { // a client that never stops asking, with a new connection each time
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				t.Logf("%d questions", n)
+				asked <- nil
+				return
+			default:
+			}
+			if _, err := r.Processes(t.Context()); err != nil {
+				asked <- err
+				return
+			}
+		}
+	}()
+	next := filepath.Join(r.dir, "next")
+	copyFile(t, filepath.Join(r.bin, "graced"), next)
+	for _, tt := range []struct{ program, want string }{
+		{"", "upgraded: daemon "}, {next, "(" + next + ")"}, {"/bin/false", "/bin/false was not ready (exit status 1)"},
+		{"/bin/true", "/bin/true was not ready (exit status 0)"}, {r.dir, "is no program"}, {"", "(" + next + ")"},
+	} {
+		args := []string{"upgrade"}
+		if tt.program != "" {
+			args = append(args, tt.program)
+		}
+		if out, code := r.ctl("gracectl", args...); !strings.Contains(out, tt.want) || (code == 0) != strings.HasPrefix(out, "upgraded") {
+			t.Errorf("upgrade %s: exit %d, %s; want %q", tt.program, code, out, tt.want)
+		}
+	}
+	close(stop)
+	if err := <-asked; err != nil {
+		t.Errorf("a question was not answered: %v", err)
+	}
+	for name, p := range r.infos() {
+		if p.PID != before[name].PID {
+			t.Errorf("%s had pid %d and has %d", name, before[name].PID, p.PID)
+		}
+	}
+	if now := r.keeperPID(); now != keeper {
+		t.Errorf("the keeper was %d and is %d", keeper, now)
+	}
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBothKilled kills keeper and daemon at once. The next start takes back what lives, by its start time and its pipes, starts anew what has died
+// meanwhile, and does what the files say by then.
+func TestBothKilled(t *testing.T) {
+	conf := func(n int, rest string) string {
+		return lines + fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", n) +
+			"[program:dies]\ncommand=/bin/sleep 1001\nstartsecs=0\nautorestart=false\n" + rest
+	}
+	r := newRig(t, conf(3, "[program:gone]\ncommand=/bin/sleep 1000\nstartsecs=0\n[program:auto]\ncommand=/bin/sh -c 'echo one; exec sleep 1000'\nstartsecs=0\n"))
+	running := func() map[string]int {
+		out := map[string]int{}
+		list, _ := r.Processes(t.Context()) // nobody may be there
+		for _, p := range list {
+			if p.State == process.Running {
+				out[p.Name] = p.PID
+			}
+		}
+		return out
+	}
+	r.until("all run", func() bool { return len(running()) == 7 })
+	before := running()
+	auto := r.files("auto-stdout---*")
+	killMates(r.dir)
+	err := <-r.exited
+	r.exited <- err
+	if err := syscall.Kill(before["dies"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.launch(nil, conf(4, "[program:auto]\ncommand=/bin/sh -c 'echo one; exec sleep 1000'\nstartsecs=0\n"))
+	r.until("what the files say runs", func() bool { now := running(); return len(now) == 7 && now["a_3"] != 0 && now["dies"] != 0 })
+	now := running()
+	for _, name := range []string{"lines", "a_0", "a_1", "a_2", "auto"} {
+		if now[name] != before[name] {
+			t.Errorf("%s had pid %d and has %d", name, before[name], now[name])
+		}
+	}
+	r.until("gone has gone", func() bool { return syscall.Kill(before["gone"], 0) != nil })
+	if now := r.files("auto-stdout---*"); !slices.Equal(now, auto) {
+		t.Errorf("the AUTO log was %q and is %q", auto, now)
+	}
+	r.killDaemon() // what was taken back is known to those that come
+	if err := syscall.Kill(before["a_1"], syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	r.until("a_1 lives again", func() bool { pid := running()["a_1"]; return pid != 0 && pid != before["a_1"] })
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if left := r.files("*.ledger*"); len(left) > 0 {
+		t.Errorf("%q is left", left)
+	}
+}

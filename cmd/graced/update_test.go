@@ -590,12 +590,15 @@ func TestBrokenFiles(t *testing.T) {
 	r := newRig(t, good)
 	r.gracectl(0, []string{"plan", "--exit-code"}, "nothing to do")
 	pid := r.runs("a", process.Running).PID
-	r.write(good + "[program:b]\ncommand=/bin/sleep 1000\nnumprocs=many\n")
-	line := strings.Count(r.read("s.conf"), "\n")
+	r.write(good + "[program:b]\ncommand=/bin/sleep 1000\nnumprocs=many\n[program:c]\ncommand=/bin/sleep 1000\nautorestart=sometimes\n")
+	line := strings.Count(r.read("s.conf"), "\n") - 3
 	place := fmt.Sprintf("%s:%d: [program:b] ", r.path("s.conf"), line)
-	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"plan", "-o", "json"}, {"update"}, {"update", "-y", "a"}, {"update", "--dry-run"}, {"plan", "-f", r.path("s.conf")}} {
-		r.gracectl(1, args, place, "invalid literal for int() with base 10: 'many'")
+	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"update"}, {"update", "-y", "a"}, {"update", "--dry-run"}, {"plan", "-f", r.path("s.conf")}, {"reread"}, {"grace_update", "a"},
+		{"reload"}, {"reload", "--dry-run"}, {"scale", "a=2"}} {
+		r.gracectl(1, args, "error[E308]: the configuration files are broken\n  nothing has been changed; the daemon keeps its configuration\n\n", `error[E111]: "many"`,
+			fmt.Sprintf("--> %s:%d:10\n", r.path("s.conf"), line), "numprocs=many\n    |          ^^^^", `error[E110]: "sometimes"`, "1 file, 3 programs: 2 errors, ")
 	}
+	r.gracectl(1, []string{"plan", "-o", "json"}, place, "invalid literal for int() with base 10: 'many'", `"findings":[{"severity":"`, `"code":"E110"`)
 	if out, code := r.ctl("supervisorctl", "update"); code != 1 || strings.Contains(out, place) || !strings.HasPrefix(out, "ERROR: CANT_REREAD: ") {
 		t.Errorf("supervisorctl update: exit %d %q", code, out)
 	}
@@ -728,7 +731,7 @@ func TestPlanWatch(t *testing.T) {
 	sees(out, "numprocs   1 -> 2")
 	sees(otherOut, "numprocs   1 -> 5")
 	r.put("s.conf", strings.Replace(text, "numprocs=1", "numprocs=x", 1))
-	sees(out, "invalid literal for int() with base 10: 'x'")
+	sees(out, `"x" is not a value of numprocs`)
 	r.put("s.conf", strings.Replace(text, "numprocs=1", "numprocs=3", 1))
 	sees(out, "numprocs   1 -> 3")
 	r.must(stop.Process.Signal(syscall.SIGINT))
@@ -820,7 +823,8 @@ func TestOtherDaemon(t *testing.T) {
 	s.foreground("-s")
 	s.logs("entered RUNNING state", 2)
 	r := &rig{t: t, dir: s.dir, bin: bin}
-	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"ops"}, {"attach", "op-1"}, {"wait", "op-1"}, {"cancel", "op-1"}, {"update", "--plan", "00000000"}, {"update", "--dry-run"}} {
+	for _, args := range [][]string{{"plan"}, {"plan", "--exit-code"}, {"ops"}, {"attach", "op-1"}, {"wait", "op-1"}, {"cancel", "op-1"}, {"update", "--plan", "00000000"}, {"update", "--dry-run"},
+		{"add", "a", "--dry-run"}, {"reload", "--dry-run"}, {"hold", "a", "--dry-run"}} {
 		r.gracectl(1, args, "is no graced: it has neither plans nor operations")
 	}
 	s.conf(ctl + "[program:a]\ncommand=/bin/sleep 2000\nstartsecs=0\n[program:new]\ncommand=/bin/sleep 1000\nstartsecs=0\n")

@@ -24,6 +24,20 @@ func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	return out, err
 }
 
+// Findings implements control.Change.
+func (c *Client) Findings(ctx context.Context, file string) (control.Findings, error) {
+	var out control.Findings
+	err := c.ask(ctx, "GET", "check?file="+url.QueryEscape(file), nil, &out)
+	return out, err
+}
+
+// Preview implements control.Change.
+func (c *Client) Preview(ctx context.Context, req control.PreviewRequest) (control.Preview, error) {
+	var out control.Preview
+	err := c.ask(ctx, "POST", "preview", req, &out)
+	return out, err
+}
+
 // Update implements control.Change. Who asks is what the daemon sees of the connection.
 func (c *Client) Update(ctx context.Context, req control.UpdateRequest) (control.Operation, error) {
 	var out control.Operation
@@ -57,6 +71,11 @@ func (c *Client) Operation(ctx context.Context, id string, after int) (control.O
 	var out control.Operation
 	err := c.ask(ctx, "GET", "operations/"+id+"?after="+strconv.Itoa(after), nil, &out)
 	return out, err
+}
+
+// Upgrade implements control.Change.
+func (c *Client) Upgrade(ctx context.Context, binary string) error {
+	return c.ask(ctx, "POST", "upgrade", control.UpgradeRequest{Binary: binary}, &struct{}{})
 }
 
 // CancelOperation implements control.Change.

@@ -74,11 +74,12 @@ func TestService(t *testing.T) {
 	info := control.ProcessInfo{Name: "p", Group: "g", State: process.Exited, Start: at, Stop: at, Now: at, SpawnErr: "é <&>", ExitStatus: -1, StdoutLog: "/o",
 		StderrLog: "/e", PID: 0, Description: "Sep 09 01:46 AM"}
 	log := process.LogSpec{File: process.LogTarget{Kind: process.LogPath, Path: "/o"}, MaxBytes: 50 << 20, Backups: 10, CaptureMaxBytes: 5, EventsEnabled: true, Syslog: true}
-	config := control.ConfigInfo{Group: "g", GroupPriority: 5, InUse: true, StdoutLog: "/o", StderrLog: "none", Spec: process.Spec{
+	untold := strings.Fields("umask stopasgroup socket socket_backlog socket_mode socket_owner environment")
+	config := control.ConfigInfo{Group: "g", GroupPriority: 5, InUse: true, Untold: untold, StdoutLog: "/o", StderrLog: "none", Spec: process.Spec{
 		Name: "p", Command: "/bin/cat", Directory: "/tmp", Umask: process.UnsetMask, UID: 0, Priority: 999, Autostart: true, Autorestart: process.RestartAlways,
 		StartSecs: 1, StartRetries: 3, StopSignal: 15, StopWaitSecs: 10, KillAsGroup: true, ExitCodes: []int{0, 2}, RedirectStderr: true, Stdout: log,
 		Stderr: process.LogSpec{File: process.LogTarget{Kind: process.LogNone}}, ServerURL: process.ServerURLAuto}}
-	other := control.ConfigInfo{Group: "h", StdoutLog: "auto", StderrLog: "auto", Spec: process.Spec{Name: "q", Umask: process.UnsetMask, UID: process.UnsetID,
+	other := control.ConfigInfo{Group: "h", Untold: untold, StdoutLog: "auto", StderrLog: "auto", Spec: process.Spec{Name: "q", Umask: process.UnsetMask, UID: process.UnsetID,
 		Autorestart: process.RestartNever, ServerURL: "http://x"}}
 	rows := []control.Result{{Group: "g", Name: "p", Code: control.Success, Text: "OK"}, {Group: "g", Name: "q", Code: control.SpawnError, Text: "SPAWN_ERROR: g:q"}}
 	one := rows[:1]
@@ -140,7 +141,11 @@ func TestService(t *testing.T) {
 		{"Plan", func(c *Client) (any, error) {
 			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}})
 		},
-			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File:})"},
+			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File: Since:0})"},
+		{"Findings", func(c *Client) (any, error) { return c.Findings(background, "") }, control.Findings{Errors: 1, List: []byte("[]"), Text: "t"}, "Findings()"},
+		{"Preview", func(c *Client) (any, error) {
+			return c.Preview(background, control.PreviewRequest{Verb: "add", Name: "g"})
+		}, control.Preview{Group: "g", Start: []string{"g:p"}}, "Preview({Verb:add Name:g})"},
 		{"Update", func(c *Client) (any, error) { return c.Update(background, control.UpdateRequest{Plan: "1"}) }, op, ""},
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})
@@ -158,6 +163,7 @@ func TestService(t *testing.T) {
 		{"Standing", func(c *Client) (any, error) { return c.Standing(background) }, control.Standing{Rev: 3, Newer: []string{"/f"}}, "Standing()"},
 		{"Doctor", func(c *Client) (any, error) { return c.Doctor(background) }, control.Doctor{DaemonPID: 7, KeeperPID: 6, Features: []control.Feature{{Name: "splice"}}}, "Doctor()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
+		{"Upgrade", func(c *Client) (any, error) { return done(c.Upgrade(background, "")) }, nil, "Upgrade()"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}

@@ -36,6 +36,7 @@ type Finding struct {
 	Title   string // one line
 	Notes   []string
 	Related []Place
+	Fix     *Edit // nil = it takes a human
 }
 
 // Report is everything that Check found.
@@ -102,7 +103,7 @@ func Check(m Machine, path string) Report {
 
 // newChecker returns a checker that has not read anything yet.
 func newChecker(m Machine, path string) *checker {
-	c := &checker{texts: map[string]string{}, report: &Report{Path: path, lines: map[string][]string{}, hidden: map[spot2]int{}}, stats: map[string]fileFact{}}
+	c := &checker{texts: map[string]string{}, report: &Report{Path: path, lines: map[string][]string{}, hidden: map[spot2]int{}}, stats: map[string]fileFact{}, meant: map[string]bool{}}
 	readFile := m.ReadFile
 	m.ReadFile = func(name string) ([]byte, error) {
 		data, err := readFile(name)
@@ -134,6 +135,7 @@ type checker struct {
 	report *Report
 	texts  map[string]string // of the files, by the names they were opened with
 	errors []*Error
+	meant  map[string]bool // names that an edit has made of others
 	stats  map[string]fileFact
 
 	config    Config
@@ -220,6 +222,9 @@ func (c *checker) findings() {
 		}
 	}
 	c.lookFurther()
+	if c.config.Graced.StrictConfig {
+		c.report.Strict()
+	}
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
 			strings.Compare(string(a.Code), string(b.Code)), strings.Compare(a.Title, b.Title))
@@ -352,8 +357,12 @@ func (c *checker) fromUnknown(u unknown) Finding {
 	if u.near != "" {
 		f.Label = `did you mean "` + u.near + `"? ` + f.Label
 	}
+	f.Fix = c.fixUnknown(u)
 	if u.e == nil {
 		return f
+	}
+	if soundsSecret(u.near) { // pasword=...
+		c.report.hidden[spot2{u.e.file, u.e.line}] = u.e.col
 	}
 	f.Code, f.Key, f.Place = UnknownKey, u.e.key, c.key(u.e)
 	f.Title = `unknown option "` + u.e.key + `" in [` + u.sec.name + "]"

@@ -50,6 +50,7 @@ func (c *checker) fromError(e *Error) Finding {
 		c.describeExpansion(&f, e, en)
 	case NameTemplate:
 		c.describeTemplate(&f, en)
+		f.Fix = c.fixName(en)
 	case BadLogPath:
 		if value, ok := parseable(en.value); ok {
 			f.Title = "the directory of " + shown(value) + " does not exist"

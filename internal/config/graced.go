@@ -14,6 +14,7 @@ type Graced struct {
 	StateDir       string // statedir: where overrides, marks and generations are kept, absolute; "" = the default; none
 	MinimalUpdate  bool   // update=minimal: supervisorctl update restarts only what has to
 	Cgroup         string // cgroup=: the directory below which processes get control groups; "" = the daemon's own group, "off" = none get any
+	StrictConfig   bool   // strict_config: sections and options that nothing reads are errors
 	Quirks         Quirks // the reference's behaviours to keep
 }
 
@@ -53,6 +54,7 @@ func (l *loader) graced() (Graced, error) {
 		return l.m.normalize(s), nil
 	})
 	g.Cgroup = read(r, "cgroup", "", parseCgroupDir)
+	g.StrictConfig = r.bool("strict_config", false)
 	g.Quirks = read(r, "quirks", Quirks{}, parseQuirks)
 	return g, r.result()
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -92,4 +93,24 @@ func (l *loader) noteUnknown() {
 		}
 		l.warn(UnknownKey, LevelNote, process.Origin{File: u.e.file, Line: u.e.line}, "unknown option "+u.e.key+" in ["+u.sec.name+"] is ignored"+suggestion)
 	}
+}
+
+// refuseUnknown returns an error about the first section or option that nothing reads, nil without one. Whether it says an error or a warning, its
+// number is the same.
+func (l *loader) refuseUnknown() error {
+	list := l.findUnknown()
+	if len(list) == 0 {
+		return nil
+	}
+	u := list[0]
+	err := &Error{File: u.sec.file, Line: u.sec.line, Section: u.sec.name, Text: "unknown section [" + u.sec.name + "]", Code: "E" + UnknownSection[1:]}
+	if u.e != nil {
+		err = u.e.fail(u.sec, errors.New("unknown option "+u.e.key+" in ["+u.sec.name+"]"))
+		err.Code = "E" + UnknownKey[1:]
+	}
+	err.Hint = "strict_config=true of [graced] refuses what nothing reads"
+	if u.near != "" {
+		err.Hint = "did you mean " + u.near + "? " + err.Hint
+	}
+	return err
 }

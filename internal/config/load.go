@@ -86,6 +86,11 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 	if err := l.user(&c.Supervisord); err != nil {
 		return nil, err
 	}
+	if c.Graced.StrictConfig {
+		if err := l.refuseUnknown(); err != nil {
+			return nil, err
+		}
+	}
 	l.noteUnknown()
 	c.Warnings, c.IncludedFiles, c.Sums = l.warnings, l.included, l.sums
 	return c, nil

@@ -399,3 +399,34 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestStrictConfig refuses what nothing reads where that is wished, in the files as they are now.
+func TestStrictConfig(t *testing.T) {
+	strict := head + "[graced]\nstrict_config=true\n"
+	for _, c := range []struct{ text, want string }{
+		{strict + "[program:a]\ncommand=/bin/a\n", ""},
+		{head + "[progam:a]\nnumproc=2\n", ""},
+		{strict + "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\nanything=1\n", ""},
+		{strict + "[program:a]\ncommand=/bin/a\nnumproc=2\n",
+			"E101 /etc/s.conf:6: unknown option numproc in [program:a] (numproc=2; did you mean numprocs? strict_config=true of [graced] refuses what nothing reads)"},
+		{strict + "[progam:a]\n", "E102 /etc/s.conf:4: unknown section [progam:a] (did you mean program? strict_config=true of [graced] refuses what nothing reads)"},
+		{strict + "[zzzzzzzzzz]\n", "E102 /etc/s.conf:4: unknown section [zzzzzzzzzz] (strict_config=true of [graced] refuses what nothing reads)"},
+		{head + "[graced]\nstrict_config=true\nstop_ordr=ascending\n",
+			"E101 /etc/s.conf:4: unknown option stop_ordr in [graced] (stop_ordr=ascending; did you mean stop_order? strict_config=true of [graced] refuses what nothing reads)"},
+	} {
+		m := fakeMachine(map[string]string{"/etc/s.conf": c.text})
+		_, err := Load(m, "/etc/s.conf", nil)
+		got := ""
+		var bad *Error
+		if errors.As(err, &bad) {
+			got = string(bad.Code) + " " + bad.Detail()
+		}
+		if got != c.want {
+			t.Errorf("%q: %s\nwant %s", c.text, got, c.want)
+		}
+		r := Check(m, "/etc/s.conf")
+		if errs, _ := r.Count(); errs > 0 != (c.want != "") {
+			t.Errorf("%q: a check finds %+v", c.text, r.Findings)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func (o Option) Effect() string {
 	if o.In("supervisorctl") || o.In("ctlplugin") {
 		return "with the next command of the client"
 	}
-	if o.In("include") {
+	if o.In("include") || o.Name == "strict_config" {
 		return "when the files are read again"
 	}
 	return [...]string{
@@ -40,9 +41,10 @@ func (o Option) Effect() string {
 // Types of values, in words.
 const (
 	typeText   = "text"
-	typeBool   = "true or false"
+	typeBool   = "true or false; also yes and no, on and off, 1 and 0"
 	typeInt    = "whole number"
 	typeSecs   = "whole number of seconds"
+	typeCount  = "whole number; also auto or cores (one for each processor), cores-1, cores+2, 50% (of the processors)"
 	typeBytes  = "bytes, or a number with KB, MB or GB"
 	typeOctal  = "octal number"
 	typePath   = "path"
@@ -50,9 +52,9 @@ const (
 	typeUser   = "user of this machine, by name or number"
 	typeOwner  = "user or user:group"
 	typeEnv    = `KEY="value",KEY2="value"`
-	typeLog    = "path, AUTO or NONE"
-	typeSignal = "signal, by name or number"
-	typePython = "name of a built-in one, as Python files spell it: module:attribute"
+	typeLog    = "path, AUTO, NONE (also off), or syslog"
+	typeSignal = "signal, by name (with or without SIG) or number, RTMIN+n or RTMAX-n"
+	typePython = "one of the built-in "
 )
 
 // SectionKinds are the kinds of sections that are read, in the order of the documentation. Kinds whose sections carry a name of their own,
@@ -99,7 +101,8 @@ var Options = []Option{
 	{inGraced, "update", "supervisor or minimal", "supervisor", process.DaemonClass, "", "Whether supervisorctl update restarts whole groups or only what has to restart."},
 	{inGraced, "statedir", "path, or none", "", process.DaemonClass, "", "The directory for what holds besides the files; without it one beside the main log."},
 	{inGraced, "cgroup", "auto, off or a directory", "auto", process.DaemonClass, "", "Below which control group those of processes are made; auto is the daemon's own, off makes none."},
-	{inGraced, "quirks", "names with commas between", "", process.DaemonClass, "", "Behaviours of Supervisor to keep where graced has a better one."},
+	{inGraced, "strict_config", typeBool, "false", process.DaemonClass, "", "Whether sections and options that nothing reads keep the files from being loaded."},
+	{inGraced, "quirks", "names with commas between: " + strings.Join(slices.Sorted(maps.Keys((&Quirks{}).flags())), ", "), "", process.DaemonClass, "", "Behaviours of Supervisor to keep where graced has a better one."},
 
 	{inInclude, "files", "patterns with blanks between", "required", process.Live, "3.0", "The files that are read after the main file."},
 
@@ -117,13 +120,13 @@ var Options = []Option{
 	{inCtl, "history_file", typePath, "", process.Live, "3.0a5", "Where the client's shell keeps the lines that were typed."},
 
 	{inProgram, "command", "words as in a shell, no shell", "required", process.Respawn, "3.0", "The program and its arguments; it must stay in the foreground."},
-	{inProgram, "process_name", "template", "%(program_name)s", process.Identity, "3.0", "The name of each process; from two processes on it needs %(process_num)."},
-	{inProgram, "numprocs", typeInt, "1", process.Identity, "3.0", "How many processes of the program there are."},
+	{inProgram, "process_name", "text with %(program_name)s, %(process_num)d, %(group_name)s, %(host_node_name)s, %(numprocs)d, %(here)s or %(ENV_X)s", "%(program_name)s", process.Identity, "3.0", "The name of each process; from two processes on it needs %(process_num)."},
+	{inProgram, "numprocs", typeCount, "1", process.Identity, "3.0", "How many processes of the program there are."},
 	{inProgram, "numprocs_start", typeInt, "0", process.Identity, "3.0", "The number of the first process."},
 	{[]string{"program", "fcgi-program"}, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
 	{inListener, "priority", typeInt, "-1 for the pool, 999 for its processes", process.Live, "3.0", "Lower starts earlier and stops later; listeners come before programs."},
 	{inProgram, "autostart", typeBool, "true", process.NextStart, "3.0", "Whether processes start with the daemon and when they are added."},
-	{inProgram, "autorestart", "true, false or unexpected", "unexpected", process.Live, "3.0", "Whether a process that ended starts again; unexpected: unless its exit code is one of exitcodes."},
+	{inProgram, "autorestart", "unexpected, true (also yes, on, 1) or false (also no, off, 0)", "unexpected", process.Live, "3.0", "Whether a process that ended starts again; unexpected: unless its exit code is one of exitcodes."},
 	{inProgram, "startsecs", typeSecs, "1", process.NextStart, "3.0", "How long a process must stay up for its start to count as successful."},
 	{inProgram, "startretries", typeInt, "3", process.Live, "3.0", "How many failed starts in a row it takes to give up: FATAL."},
 	{inProgram, "exitcodes", "numbers from 0 to 255 with commas between", "0", process.Live, "3.0", "The exit codes that are expected."},
@@ -157,9 +160,9 @@ var Options = []Option{
 	{inProgram, "stderr_events_enabled", typeBool, "false", process.Live, "3.0a7", "Whether what is written to standard error is told to event listeners."},
 	{inProgram, "stderr_syslog", typeBool, "false", process.Live, "4.0.0", "Whether lines of standard error go to syslog as well."},
 
-	{inListener, "events", "names of event types with commas between", "required", process.Live, "3.0", "The events that the listeners want to hear of."},
+	{inListener, "events", "names of event types with commas between, such as PROCESS_STATE or TICK_60; EVENT is all of them", "required", process.Live, "3.0", "The events that the listeners want to hear of."},
 	{inListener, "buffer_size", typeInt + ", 1 or more", "10", process.Live, "3.0", "How many events wait for a listener before the oldest is dropped."},
-	{inListener, "result_handler", typePython, process.ResultHandlerDefault, process.GroupWide, "3.0a4", "What judges the answer of a listener."},
+	{inListener, "result_handler", typePython + strings.Join(process.ResultHandlers, ", "), process.ResultHandlerDefault, process.GroupWide, "3.0a4", "What judges the answer of a listener."},
 	{inListener, "payload_length", "characters or bytes", "characters", process.GroupWide, "", "What the len of an event's header counts."},
 
 	{inFCGI, "socket", "tcp://host:port or unix:///path", "required", process.GroupWide, "3.0a7", "The listening socket that the processes share as their standard input."},
@@ -170,8 +173,8 @@ var Options = []Option{
 	{inGroup, "programs", "names of programs with commas between", "", process.Identity, "3.0", "The members of the group; they form no group of their own then."},
 	{inGroup, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
 
-	{[]string{"rpcinterface"}, rpcFactoryKey, typePython, "required", process.DaemonClass, "3.0", "Which methods clients find under the name of the section."},
-	{[]string{"ctlplugin"}, ctlFactoryKey, typePython, "required", process.Live, "3.0", "Which verbs the client has besides its own."},
+	{[]string{"rpcinterface"}, rpcFactoryKey, typePython + strings.Join(rpcFactories, ", "), "required", process.DaemonClass, "3.0", "Which methods clients find under the name of the section."},
+	{[]string{"ctlplugin"}, ctlFactoryKey, typePython + strings.Join(ctlFactories, ", "), "required", process.Live, "3.0", "Which verbs the client has besides its own."},
 }
 
 // OptionsNamed returns the rows of an option: "stopwaitsecs", or "program.stopwaitsecs" for one kind of section. The name may have any case.

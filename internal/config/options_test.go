@@ -130,3 +130,43 @@ func TestOptionsNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestOptionsTellWhatTheyTake loads values that an option takes, and looks for them in what its row says that it takes.
+func TestOptionsTellWhatTheyTake(t *testing.T) {
+	program := "[program:x]\ncommand=/bin/x\nprocess_name=x%(process_num)d\n"
+	for _, c := range []struct{ section, option, values string }{
+		{program, "numprocs", "auto cores cores-1 cores+2 50%"},
+		{program, "autorestart", "true false unexpected yes no on off 1 0"},
+		{program, "autostart", "true false yes no on off 1 0"},
+		{program, "stdout_logfile", "AUTO NONE off syslog"},
+		{program, "stopsignal", "RTMIN+3 RTMAX-3"},
+		{program, "stdout_logfile_maxbytes", "3KB 3MB 3GB"},
+		{program, "serverurl", "AUTO"},
+		{"", "loglevel", "critical error warn info debug trace blather"},
+		{"", "logfile", "syslog"},
+		{"[graced]\n", "stop_order", "ascending descending"},
+		{"[graced]\n", "sigpipe", "ignore default"},
+		{"[graced]\n", "update", "supervisor minimal"},
+		{"[graced]\n", "statedir", "none"},
+		{"[graced]\n", "quirks", "keep_backoff silent_start boot_config_order no_restart_floor boot_overflow unknown_on_signal_error"},
+		{"[eventlistener:x]\ncommand=/bin/x\nevents=EVENT\n", "payload_length", "characters bytes"},
+		{"[eventlistener:x]\ncommand=/bin/x\n", "events", "EVENT PROCESS_STATE TICK_60"},
+		{"[eventlistener:x]\ncommand=/bin/x\nevents=EVENT\n", "result_handler", strings.Join(process.ResultHandlers, " ")},
+		{"[rpcinterface:x]\n", rpcFactoryKey, strings.Join(rpcFactories, " ")},
+		{"[unix_http_server]\nfile=/tmp/s\nusername=u\n", "password", "{SHA}0123456789012345678901234567890123456789"},
+	} {
+		section := strings.Trim(strings.SplitN(c.section+"[supervisord]", "]", 2)[0], "[")
+		kind, _, _ := strings.Cut(section, ":")
+		for _, value := range strings.Fields(c.values) {
+			if _, err := Load(fakeMachine(map[string]string{"/etc/s.conf": head + c.section + c.option + "=" + value + "\n"}), "/etc/s.conf", nil); err != nil {
+				t.Errorf("%s=%s: %v", c.option, value, err)
+			}
+			rows := OptionsNamed(kind + "." + c.option)
+			word := strings.NewReplacer("+3", "+n", "-3", "-n", "3KB", "KB", "3MB", "MB", "3GB", "GB").Replace(value)
+			word, _, _ = strings.Cut(word, "0123")
+			if len(rows) != 1 || !strings.Contains(rows[0].Type, word) {
+				t.Errorf("%s does not tell that it takes %s: %+v", c.option, value, rows)
+			}
+		}
+	}
+}

@@ -22,9 +22,9 @@ var masks = []struct {
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}`), "TIME"},
 	// gracectl's table, whose columns are as wide as what is in them.
-	{regexp.MustCompile(`(?m)^NAME +STATE +PID +UPTIME +MEM +NOTE$`), "NAME STATE PID UPTIME MEM NOTE"},
-	{regexp.MustCompile(`RUNNING +\d+ +\d+:\d\d:\d\d +[\d.]+ [KMG]B`), "RUNNING N T M"},
-	{regexp.MustCompile(`STOPPED +- +- +- +`), "STOPPED - - - "},
+	{regexp.MustCompile(`(?m)^NAME +STATE +PID +UPTIME +CPU +MEM +(RESTARTS +)?NOTE$`), "NAME STATE PID UPTIME CPU MEM ${1}NOTE"},
+	{regexp.MustCompile(`RUNNING +\d+ +\d+:\d\d:\d\d +[\d.]+% +[\d.]+ [KMG]B`), "RUNNING N T C M"},
+	{regexp.MustCompile(`STOPPED +- +- +- +- +`), "STOPPED - - - - "},
 	{regexp.MustCompile(`(?m)^[1-9]\d+$`), "N"},                              // the output of the verb pid
 	{regexp.MustCompile(`(?m)^((?:\S+> )*)error: .*$`), "${1}error: (text)"}, // the text is ours (quirk E7)
 	{regexp.MustCompile(`(?m)^((?:\S+> )+)[1-9]\d+$`), "${1}N"},
@@ -35,8 +35,8 @@ var documentMasks = []struct {
 	from *regexp.Regexp
 	to   string
 }{
-	{regexp.MustCompile(`"(pid|uptime_s|cpu_s|rss_bytes|start|stop|host)":( ?)("[^"]*"|[\d.]+)`), `"$1":${2}N`},
-	{regexp.MustCompile(`(?m)^( +)(pid|uptime_s|cpu_s|rss_bytes|start|stop): .*$`), "$1$2: N"},
+	{regexp.MustCompile(`"(pid|uptime_s|cpu_s|cpu_pct|rss_bytes|start|stop|host)":( ?)("[^"]*"|[\d.]+)`), `"$1":${2}N`},
+	{regexp.MustCompile(`(?m)^( +)(pid|uptime_s|cpu_s|cpu_pct|rss_bytes|start|stop): .*$`), "$1$2: N"},
 }
 
 // clean masks a text and cuts it into lines.

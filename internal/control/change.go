@@ -2,14 +2,20 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
 // Change shows what an update would do, and does it. What changes something is an operation: it goes on whoever watches, and of two that have to do with
 // one process the later waits for the earlier.
 type Change interface {
-	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has.
+	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has and for a
+	// generation ("r7") that is not kept.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
+	// Findings checks the daemon's files, or with an absolute name another main file, for what is wrong with them.
+	Findings(ctx context.Context, file string) (Findings, error)
+	// Preview tells what another verb would do and changes nothing. The faults are those of the verb.
+	Preview(ctx context.Context, req PreviewRequest) (Preview, error)
 	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
 	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
@@ -20,6 +26,9 @@ type Change interface {
 	// Act starts, stops or restarts processes as an operation, with the answer of Update: all stops in descending order of priority, then the starts in
 	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters.
 	Act(ctx context.Context, req ActRequest) (Operation, error)
+	// Upgrade has another daemon go on where this one is, from a program or, with "", from the one that is there now under our name. It answers when
+	// that is about to begin: no process notices. Failed for a file that is none.
+	Upgrade(ctx context.Context, binary string) error
 	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)
 	// Operation describes one, with what happened after the first so many events. It waits until there is something
@@ -36,6 +45,18 @@ const StalePlan Code = 231
 type PlanRequest struct {
 	Groups []string `json:"groups,omitempty"` // nil = all
 	File   string   `json:"file,omitempty"`   // another main file, absolute; "" = the daemon's own
+	Since  int      `json:"since,omitempty"`  // compare this generation with the files in place of what runs; 0 = what runs
+}
+
+// FindingsSchema is the schema of Findings.
+const FindingsSchema = "graced.findings/v1"
+
+// Findings is everything that a check has found in configuration files. Passwords and secrets are not in it.
+type Findings struct {
+	Schema string          `json:"schema,omitempty"`
+	Errors int             `json:"errors"`   // how many keep the files from being loaded
+	List   json.RawMessage `json:"findings"` // as in the schema graced.check/v1
+	Text   string          `json:"text"`     // the same for people, each with the lines that it is about
 }
 
 // UpdateRequest says what to update. With Plan, the identifier of a plan that the daemon has shown, exactly that is done or nothing.
@@ -62,6 +83,7 @@ type Plan struct {
 	Notes  []PlanNote  `json:"warnings"`
 
 	Overrides []Override `json:"overrides"`
+	Since     int        `json:"since,omitempty"` // as in the request
 	// Failing are the processes of these groups that do not run although nobody stopped them, and that the update leaves as they are.
 	Failing []FailingProcess `json:"failing"`
 }
@@ -104,10 +126,20 @@ type PlanGroup struct {
 	Add       []string       `json:"add"` // without a start: autostart=false
 	Untouched []string       `json:"untouched"`
 	Held      []string       `json:"held"` // of the untouched: those that would change if they were not held
+	// Reasons say why something happens to a process, or why nothing does to one that is held.
+	Reasons []PlanReason `json:"reasons"`
 	// Estimate is about how long it takes, in seconds: the sum of startsecs along the longest line of starts. How long a process takes to stop is
 	// not known; StopMost is the most that it is given.
 	Estimate float64 `json:"estimate_s"`
 	StopMost float64 `json:"stop_most_s"`
+}
+
+// PlanReason is why something happens to a process, on one line, with the place in the files that is behind it.
+type PlanReason struct {
+	Process string `json:"process"`
+	Reason  string `json:"reason"` // "command changed (/etc/x.conf:12): needs a restart"
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
 }
 
 // Renaming is a process that goes on under another name.

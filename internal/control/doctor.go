@@ -8,25 +8,38 @@ type Examine interface {
 	Doctor(ctx context.Context) (Doctor, error)
 }
 
+// UpgradeSchema is the schema of what gracectl says of an upgrade.
+const UpgradeSchema = "graced.upgrade/v1"
+
 // DoctorSchema is the schema of a Doctor.
 const DoctorSchema = "graced.doctor/v1"
 
 // Doctor is what the daemon has found out about its place.
 type Doctor struct {
-	Schema    string    `json:"schema,omitempty"`
-	DaemonPID int       `json:"daemon_pid"`
-	KeeperPID int       `json:"keeper_pid,omitempty"` // of the process that forks, where that is another one
-	Kernel    string    `json:"kernel"`               // its release
-	Features  []Feature `json:"features"`
-	Unknown   []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
-	Grouped   int       `json:"grouped"`           // processes in control groups of their own
-	Lacking   []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+	Schema    string `json:"schema,omitempty"`
+	DaemonPID int    `json:"daemon_pid"`
+	KeeperPID int    `json:"keeper_pid,omitempty"` // of the process that forks, where that is another one
+	Kernel    string `json:"kernel"`               // its release
+	// Generation counts the daemons of one keeper, and Binary is the program of this one. Failed says why another one did not take over, if this one
+	// goes on for that reason.
+	Generation int       `json:"generation"`
+	Binary     string    `json:"binary"`
+	Failed     string    `json:"failed,omitempty"`
+	Features   []Feature `json:"features"`
+	Grouped    int       `json:"grouped"`           // processes in control groups of their own
+	Lacking    []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+	Unknown    []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
 }
 
 // Lacking is a process whose options ask for something that could not be had at its start.
 type Lacking struct {
 	Name string `json:"name"` // "group:process"
 	Text string `json:"text"` // what, and what is done instead
+}
+
+// UpgradeRequest names the program of the next daemon; "" = the one that is there now under our name.
+type UpgradeRequest struct {
+	Binary string `json:"binary"`
 }
 
 // Feature is something that a kernel, a container or an administrator may not offer.

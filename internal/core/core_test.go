@@ -127,7 +127,7 @@ func TestStatus(t *testing.T) {
 	st, _ := b.Find("g", "p")
 	want := process.Status{
 		ID: st.ID, Incarnation: 2, Group: "g", Name: "p", State: process.Starting, Spec: st.Spec,
-		Started: time.Unix(5, 0), Ended: time.Unix(5, 0),
+		Started: time.Unix(5, 0), Ended: time.Unix(5, 0), Restarts: 1,
 	}
 	if !reflect.DeepEqual(st, want) {
 		t.Errorf("after an unexpected end:\n%+v\nwant\n%+v", st, want)
@@ -138,6 +138,19 @@ func TestStatus(t *testing.T) {
 	want.State, want.SpawnErr = process.Backoff, "Exited too quickly (process log may have details)"
 	if !reflect.DeepEqual(st, want) {
 		t.Errorf("after a quick end:\n%+v\nwant\n%+v", st, want)
+	}
+	b.now += 5 * time.Second
+	b.do(core.Stop{}) // of nobody: the deadline passes
+	if st, _ = b.Status(st.ID); st.Restarts != 2 {
+		t.Errorf("after a try again there are %d restarts", st.Restarts)
+	}
+	b.spawned()
+	b.now += 5 * time.Second
+	b.do(core.Stop{Target: target})
+	b.exited(0)
+	b.do(core.Start{Target: target})
+	if st, _ = b.Status(st.ID); st.State != process.Starting || st.Restarts != 0 {
+		t.Errorf("after a start that was wanted: %v, %d restarts", st.State, st.Restarts)
 	}
 	var names []string
 	for _, s := range b.Statuses() {

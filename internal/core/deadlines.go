@@ -133,7 +133,7 @@ func (s *Supervisor) NextDeadline() (time.Duration, bool) {
 // need not be kept for those who step the machine through its inputs again.
 func (s *Supervisor) Due(now Now) bool {
 	at, armed := s.NextDeadline()
-	return armed && at <= now.Mono || !s.halted && (len(s.settled) > 0 || s.clock.outdated(now.Wall))
+	return armed && at <= now.Mono || !s.halted && s.clock.outdated(now.Wall)
 }
 
 // passDeadlines fires what is due, in order of time.
@@ -168,7 +168,7 @@ func (s *Supervisor) elapsed(p *proc) {
 		}
 	case process.Backoff, process.Exited:
 		if !s.quitting() {
-			s.spawn(p)
+			s.respawn(p)
 		}
 	case process.Stopping:
 		s.kill(p)

@@ -3,12 +3,18 @@ package core
 import (
 	"fmt"
 	"reflect"
+	"time"
 	"unsafe"
 )
 
-// Differs returns where two machines are not the same, "" when they are: all that they hold is compared, however deep, but for options. Lists and
-// maps that are empty are the same as none.
+// Differs returns where two machines are not the same, "" when they are: all that they hold is compared, however deep, but for options that no input
+// changes. Lists and maps that are empty are the same as none, as are an event's payload and the means to compose it.
 func Differs(a, b *Supervisor) string {
+	a.Snapshot() // composes
+	b.Snapshot()
+	if a.opts.Identifier != b.opts.Identifier {
+		return "identifier"
+	}
 	c := comparison{seen: map[[2]unsafe.Pointer]bool{}}
 	return c.differs("machine", reflect.ValueOf(a), reflect.ValueOf(b))
 }
@@ -37,10 +43,11 @@ func (c comparison) differs(path string, a, b reflect.Value) string {
 		return c.differs(path, a.Elem(), b.Elem())
 	case reflect.Struct:
 		for i := range a.NumField() {
-			if a.Type() == reflect.TypeFor[Supervisor]() && a.Type().Field(i).Name == "opts" {
+			field := a.Type().Field(i).Name
+			if a.Type() == reflect.TypeFor[Supervisor]() && field == "opts" || a.Type() == reflect.TypeFor[time.Time]() && field == "loc" {
 				continue
 			}
-			if d := c.differs(path+"."+a.Type().Field(i).Name, a.Field(i), b.Field(i)); d != "" {
+			if d := c.differs(path+"."+field, a.Field(i), b.Field(i)); d != "" {
 				return d
 			}
 		}

@@ -14,10 +14,12 @@ import (
 // field adds it to the Snapshot as well, or says here how it is found again.
 var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[Supervisor](): {
-		kept: "now groups lastID due revision requests sent lastToken serial clock marks ops settled quit halted",
+		kept: "now groups lastID due revision requests sent lastToken serial clock marks ops quit halted",
 		derived: `
 			opts: given to Restore, but for the identifier, which is kept
 			out: empty between two steps
+			settled: empty between two steps
+			moved: empty between two steps
 			named: by the names of groups
 			procs: all members
 			pools: those of groups, in their order
@@ -30,7 +32,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries short lazy again abandoned started startSecs began ended exit hasExit spawnErr
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short lazy again abandoned started startSecs began ended exit hasExit spawnErr
 			listener holds deaf due report waiters step unsent`,
 	},
 	reflect.TypeFor[pool](): {
@@ -47,8 +49,9 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[request]():    {kept: "reply single left op"},
 	reflect.TypeFor[waiter]():     {kept: "request what text stopped step"},
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
-	reflect.TypeFor[operation]():  {kept: "id request cancelled"},
-	reflect.TypeFor[step]():       {kept: "op change group proc line starts running oldPID"},
+	reflect.TypeFor[operation]():  {kept: "id request cancelled acting"},
+	reflect.TypeFor[acting]():     {kept: "waiting most busy stops refused"},
+	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID"},
 	reflect.TypeFor[line]():       {kept: "waiting"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event text"},
 	reflect.TypeFor[quit]():       {kept: "restart queue sent report"},
@@ -76,7 +79,7 @@ func TestFieldsAreSaved(t *testing.T) {
 	for typ, saved := range map[reflect.Type]reflect.Type{
 		reflect.TypeFor[proc](): reflect.TypeFor[SavedProcess](), reflect.TypeFor[queued](): reflect.TypeFor[SavedEvent](),
 		reflect.TypeFor[request](): reflect.TypeFor[SavedRequest](), reflect.TypeFor[waiter](): reflect.TypeFor[SavedWaiter](),
-		reflect.TypeFor[signalWish](): reflect.TypeFor[SavedWish](), reflect.TypeFor[operation](): reflect.TypeFor[SavedOperation](),
+		reflect.TypeFor[signalWish](): reflect.TypeFor[SavedWish](), reflect.TypeFor[operation](): reflect.TypeFor[SavedOperation](), reflect.TypeFor[acting](): reflect.TypeFor[SavedActing](),
 		reflect.TypeFor[step](): reflect.TypeFor[SavedStep](), reflect.TypeFor[line](): reflect.TypeFor[SavedLine](),
 		reflect.TypeFor[quit](): reflect.TypeFor[SavedQuit](), reflect.TypeFor[clock](): reflect.TypeFor[SavedClock](),
 		reflect.TypeFor[deadline](): reflect.TypeFor[SavedDeadline](), reflect.TypeFor[pool](): reflect.TypeFor[SavedPool](),

@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/graced/graced/internal/event"
@@ -26,26 +27,70 @@ type group struct {
 func (g *group) name() string { return g.spec.Name }
 
 // addGroups carries out an AddGroups.
-func (s *Supervisor) addGroups(specs []process.GroupSpec, boot bool) *Fault {
-	names := map[string]bool{}
-	for _, spec := range specs {
-		if s.named[spec.Name] != nil || names[spec.Name] {
-			return &Fault{Kind: AlreadyAdded, Text: spec.Name}
+func (s *Supervisor) addGroups(do AddGroups) *Fault {
+	if f := s.addFault(do); f != nil {
+		return f
+	}
+	var fresh, ended []*proc
+	for _, spec := range do.Groups {
+		g, known := s.addGroup(spec), false
+		for _, p := range g.members {
+			f, found := do.Found[p.namespec()]
+			if found {
+				s.takeUp(p, f)
+				known = true
+			}
+			switch {
+			case !found || f.Undecided && f.State == process.Stopped:
+				fresh = append(fresh, p)
+			case f.Undecided && f.State == process.Exited:
+				ended = append(ended, p)
+			}
 		}
-		names[spec.Name] = true
+		if !known {
+			s.notifyGroup(event.ProcessGroupAdded, spec.Name)
+		}
 	}
-	var added []*proc
-	for _, spec := range specs {
-		added = append(added, s.addGroup(spec).members...)
-	}
-	if boot {
+	if do.Boot {
 		s.notifyDaemon(event.SupervisorStateChangeRunning)
 	}
-	s.autostart(added)
+	s.autostart(fresh)
+	for _, p := range ended {
+		if s.revives(p) {
+			s.restart(p)
+		}
+	}
 	return nil
 }
 
-// addGroup adds a group; its members are STOPPED.
+// addFault says why an AddGroups is refused.
+func (s *Supervisor) addFault(do AddGroups) *Fault {
+	groups, members := map[string]bool{}, map[process.Namespec]bool{}
+	for _, spec := range do.Groups {
+		if s.named[spec.Name] != nil || groups[spec.Name] {
+			return &Fault{Kind: AlreadyAdded, Text: spec.Name}
+		}
+		groups[spec.Name] = true
+		for _, p := range spec.Processes {
+			members[process.Namespec{Group: spec.Name, Process: p.Name}] = true
+		}
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(do.Found), compareNames) {
+		if !members[name] {
+			return &Fault{Kind: BadName, Text: name.String()}
+		}
+		if f := do.Found[name].fault(name); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func compareNames(a, b process.Namespec) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Process, b.Process))
+}
+
+// addGroup adds a group; its members are STOPPED. Listeners are not told.
 func (s *Supervisor) addGroup(spec process.GroupSpec) *group {
 	g := &group{spec: spec, byName: map[string]*proc{}}
 	g.spec.Processes = nil
@@ -64,7 +109,6 @@ func (s *Supervisor) addGroup(spec process.GroupSpec) *group {
 	}
 	s.revision++
 	s.publish(GroupAdded{Name: spec.Name})
-	s.notifyGroup(event.ProcessGroupAdded, spec.Name)
 	return g
 }
 

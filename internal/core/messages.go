@@ -140,10 +140,13 @@ type WriteInput struct {
 }
 
 // AddGroups adds groups in the given order, all of them before the first process starts. One group that is there already makes the
-// whole command fail with AlreadyAdded. Boot: these are the daemon's first, listeners hear that it runs.
+// whole command fail with AlreadyAdded. Boot: these are the daemon's first, listeners hear that it runs. Found are the members that are there
+// already: they are taken up as they are, and the others start. What is found and no member, or cannot be so, makes the whole command fail with
+// BadName or Failed.
 type AddGroups struct {
 	Groups []process.GroupSpec
 	Boot   bool
+	Found  map[process.Namespec]Found
 }
 
 // RemoveGroup removes a group of stopped processes.

@@ -230,9 +230,12 @@ func (s *Supervisor) listenerChanged(p *proc, from event.ListenerState) {
 	s.publish(ListenerChanged{Name: p.name, From: from, To: p.listener.State()})
 }
 
-// judge hands what a listener answered to the group's result handler.
+// judge hands what a listener answered to the group's result handler. What it had been given before it was found nobody knows: any answer will do.
 func (s *Supervisor) judge(p *proc, answer []byte) {
-	verdict := s.verdict(p.group.pool.spec.ResultHandler, p.holds, answer)
+	verdict := EventAccepted
+	if p.holds != nil {
+		verdict = s.verdict(p.group.pool.spec.ResultHandler, p.holds, answer)
+	}
 	s.publish(EventJudged{Name: p.name, Verdict: verdict})
 	p.listener.Judge(verdict != EventFailed)
 	s.listenerChanged(p, event.Busy)

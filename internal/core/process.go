@@ -30,6 +30,7 @@ type proc struct {
 	fate      fate
 	spawning  Token // under which the spawn is kept; zero: its outcome is known
 	tries     int   // failed starts in a row
+	restarts  int   // starts by itself since one that somebody wanted
 	short     int   // lives in a row that were too short to restart at once
 	lazy      bool  // goes, but is not stopped
 	again     bool  // starts again once STOPPED: it was on its way out and stays after all
@@ -101,7 +102,7 @@ func (s *Supervisor) spawn(p *proc) {
 		return
 	}
 	p.incarnation++
-	p.again = false
+	p.again, p.restarts = false, 0
 	p.spawnErr = ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
@@ -114,6 +115,13 @@ func (s *Supervisor) spawn(p *proc) {
 	if p.startSecs > 0 {
 		s.due.arm(&p.due, p.started+seconds(p.startSecs))
 	}
+}
+
+// respawn starts a process by itself, after an end or a failed start.
+func (s *Supervisor) respawn(p *proc) {
+	n := p.restarts + 1
+	s.spawn(p)
+	p.restarts = n
 }
 
 // spawned takes the news that the process exists.
@@ -312,7 +320,7 @@ func (s *Supervisor) restart(p *proc) {
 	// compat: quirk C8
 	if s.opts.Quirks.NoRestartFloor || s.now.Mono-p.started >= restartFloor {
 		p.short = 0
-		s.spawn(p)
+		s.respawn(p)
 		return
 	}
 	p.short++

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
@@ -65,6 +66,10 @@ func recorded() []core.Input {
 		core.SendSignal{Signal: 9, Refused: fault},
 		core.WriteInput{Data: []byte{1, 0}},
 		core.AddGroups{Groups: []process.GroupSpec{recordGroup}, Boot: true},
+		core.AddGroups{Groups: []process.GroupSpec{recordGroup}, Found: map[process.Namespec]core.Found{{Group: "g", Process: "p"}: {
+			State: process.Running, PID: 7, Started: time.Hour, Since: time.Minute, Tries: 2, Began: time.Unix(1_900_000_000, 1), Ended: time.Unix(1_800_000_000, 0),
+			Exit: process.ExitStatus{Code: 7}, HasExit: true, SpawnErr: "text", Undecided: true, Listener: event.Busy,
+		}}},
 		core.RemoveGroup{Name: "g"},
 		core.AddProcesses{Group: "g", Specs: []process.Spec{recordSpec}},
 		core.RemoveProcess{Group: "g", Name: "p", Departed: true},
@@ -77,6 +82,7 @@ func recorded() []core.Input {
 		core.Quit{},
 		core.SetMark{Target: core.Target{Group: "g"}, Mark: core.Held},
 		core.Identify{Name: "id"},
+		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Refused: map[process.ID]*core.Fault{3: fault}},
 	} {
 		list = append(list, core.Command{Req: core.Req(len(list)), Do: do})
 	}

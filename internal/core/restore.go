@@ -31,7 +31,7 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	for i, o := range from.Steps {
 		*r.steps[i] = step{
 			op: at(r.ops, o.Op), change: o.Change, group: o.Group, proc: at(r.procs, o.Process), line: at(r.lines, o.Line),
-			starts: o.Starts, running: o.Running, oldPID: o.OldPID,
+			then: at(r.steps, o.Then), ended: o.Ended, starts: o.Starts, running: o.Running, oldPID: o.OldPID,
 		}
 	}
 	for i, o := range from.Lines {
@@ -39,6 +39,9 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	}
 	for i, o := range from.Operations {
 		*r.ops[i] = operation{id: o.ID, request: at(r.requests, o.Request), cancelled: o.Cancelled}
+		if a := o.Acting; a != nil {
+			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, refused: maps.Clone(a.Refused)}
+		}
 	}
 	for _, o := range from.Sent {
 		r.sending(o)
@@ -110,7 +113,6 @@ func (r *reader) machine() {
 			r.wanted |= g.pool.wants
 		}
 	}
-	r.settled = all(r.procs, r.from.Settled)
 	for _, o := range all(r.ops, r.from.Underway) {
 		r.Supervisor.ops[o.id] = o
 	}
@@ -158,7 +160,7 @@ func (r *reader) proc(i int) {
 	from, p := r.from.Processes[i], r.procs[i]
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
-		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, short: from.Short,
+		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short,
 		lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
@@ -237,6 +239,15 @@ func (s *Supervisor) Logs() []OpenLogs {
 // logs describes the logs of a process.
 func (s *Supervisor) logs(p *proc) OpenLogs {
 	return OpenLogs{ID: p.id, Group: p.group.name(), Spec: p.spec, Listener: p.group.spec.Listener != nil}
+}
+
+// Underway returns the operations that have a number and are not over, and the command of each that is answered at its end; zero: nobody waits.
+func (s *Supervisor) Underway() map[uint64]Req {
+	out := make(map[uint64]Req, len(s.ops))
+	for n, op := range s.ops {
+		out[n] = op.request.reply.Req
+	}
+	return out
 }
 
 // Unanswered returns the commands that are not answered yet, in the order of their numbers.

@@ -28,7 +28,6 @@ type Snapshot struct {
 
 	Active   []Ref // groups, in the order of insertion
 	Underway []Ref // operations that have a number
-	Settled  []Ref // processes
 	Sent     []SavedSending
 
 	// What is referred to, also where it is no part of the machine any more.
@@ -111,7 +110,7 @@ type (
 		PID                    int
 		Spawning               Token
 		Fate                   int
-		Tries, Short           int
+		Tries, Restarts, Short int
 		Lazy, Again, Abandoned bool
 		Started                time.Duration
 		StartSecs              int
@@ -152,20 +151,29 @@ type (
 		Op     Ref
 	}
 
-	// SavedOperation is an update on its way.
+	// SavedOperation is an update or an Act on its way.
 	SavedOperation struct {
 		ID        uint64
 		Request   Ref
 		Cancelled bool
+		Acting    *SavedActing
 	}
 
-	// SavedStep is what an update does to a process.
+	// SavedActing is the line of an Act. Waiting refers to steps.
+	SavedActing struct {
+		Waiting           []Ref
+		Most, Busy, Stops int
+		Refused           map[process.ID]*Fault
+	}
+
+	// SavedStep is what an operation does to a process. Then refers to another step.
 	SavedStep struct {
 		Op              Ref
 		Change          plan.Change
 		Group           string
 		Process         Ref
-		Line            Ref
+		Line, Then      Ref
+		Ended           bool
 		Starts, Running bool
 		OldPID          int
 	}
@@ -195,7 +203,7 @@ func (s *Supervisor) Snapshot() Snapshot {
 	out := Snapshot{
 		Now: s.now, Identifier: s.opts.Identifier, Revision: s.revision, LastID: s.lastID, LastToken: s.lastToken, Armed: s.due.seq,
 		Serial: s.serial, Marks: maps.Clone(s.marks), Clock: saveClock(&s.clock), Halted: s.halted,
-		Active: refs(&w.groups, s.groups), Settled: refs(&w.procs, s.settled),
+		Active: refs(&w.groups, s.groups),
 	}
 	if q := s.quit; q != nil {
 		out.Quit = &SavedQuit{Restart: q.restart, Sent: q.sent, Queue: refs(&w.groups, q.queue), Report: saveDeadline(&q.report)}
@@ -302,7 +310,7 @@ func (w *writer) group(g *group) SavedGroup {
 func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
-		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Short: p.short,
+		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short,
 		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
@@ -327,13 +335,17 @@ func (w *writer) request(r *request) SavedRequest {
 }
 
 func (w *writer) op(o *operation) SavedOperation {
-	return SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled}
+	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled}
+	if a := o.acting; a != nil {
+		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Refused: maps.Clone(a.refused)}
+	}
+	return out
 }
 
 func (w *writer) step(st *step) SavedStep {
 	return SavedStep{
 		Op: w.ops.ref(st.op), Change: st.change, Group: st.group, Process: w.procs.ref(st.proc), Line: w.lines.ref(st.line),
-		Starts: st.starts, Running: st.running, OldPID: st.oldPID,
+		Then: w.steps.ref(st.then), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/sim"
 )
 
@@ -27,7 +28,7 @@ func written(t testing.TB, s core.Snapshot) (out core.Snapshot) {
 // TestRestore checks at every third step of random scenarios that a machine made from a snapshot is the same in every field.
 func TestRestore(t *testing.T) {
 	opts := core.Options{Strict: true, Identifier: "id"}
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		w := sim.NewWorld(opts, rand.New(rand.NewPCG(seed, 1)))
 		steps := 0
 		w.Watch = func(now time.Duration, in core.Input, _ []core.Effect) {
@@ -41,7 +42,28 @@ func TestRestore(t *testing.T) {
 				t.Fatalf("seed %d at %v after %T, by way of gob: %s", seed, now, in, d)
 			}
 		}
-		w.Run(sim.GenerateMore(seed))
+		w.Run(sim.GenerateFound(seed))
+	}
+}
+
+// TestRestoreAndReplay checks the same, in stories in which the daemon dies, of machines that come back from a snapshot and the inputs since.
+func TestRestoreAndReplay(t *testing.T) {
+	opts := core.Options{Strict: true, Identifier: "id"}
+	for seed := range uint64(16) {
+		w, l := sim.NewMortal(opts, seed)
+		l.Odds = 10
+		l.Restored = func(died, back *core.Supervisor) {
+			if now := died.Now(); !back.Due(now) {
+				back.Step(now, core.Tick{}) // one that is not written
+			}
+			if d := core.Differs(died, back); d != "" {
+				t.Fatalf("seed %d at %v: %s", seed, w.Now(), d)
+			}
+		}
+		w.Tell(sim.GenerateStory(seed))
+		if l.Deaths == 0 {
+			t.Errorf("seed %d: no death", seed)
+		}
 	}
 }
 
@@ -72,4 +94,27 @@ func BenchmarkSnapshot(b *testing.B) {
 			core.Restore(core.Options{}, from)
 		}
 	})
+}
+
+// TestRestoreAct checks that what was found about the commands of an Act comes back with it.
+func TestRestoreAct(t *testing.T) {
+	opts := core.Options{Strict: true}
+	b := newBench(opts, matrixSpec)
+	refused := map[process.ID]*core.Fault{b.id: {Kind: core.NoFile, Text: "f"}}
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.do(core.Act{Op: 1, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 1, Refused: refused})
+	back := core.Restore(opts, written(t, b.Snapshot()))
+	if d := core.Differs(b.Supervisor, back); d != "" {
+		t.Error(d)
+	}
+	cancelled := core.Restore(opts, b.Snapshot())
+	cancelled.Step(core.Now{Mono: time.Second}, core.Command{Do: core.CancelUpdate{Op: 1}}) // the start is over before the stop
+	if d := core.Differs(cancelled, core.Restore(opts, written(t, cancelled.Snapshot()))); d != "" {
+		t.Errorf("cancelled: %s", d)
+	}
+	out := back.Step(core.Now{Mono: time.Second}, core.Exited{ID: b.id, Incarnation: b.inc})
+	if r, ok := out[len(out)-1].(core.Reply); !ok || len(r.Updated) == 0 || r.Updated[len(r.Updated)-1].Fault == nil || r.Updated[len(r.Updated)-1].Fault.Kind != core.NoFile {
+		t.Errorf("the restart ends with %+v", out[len(out)-1])
+	}
 }

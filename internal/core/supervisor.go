@@ -143,7 +143,7 @@ func (s *Supervisor) command(c Command) {
 	case WriteInput:
 		s.writeInput(c.Req, do)
 	case AddGroups:
-		s.answer(c.Req, s.addGroups(do.Groups, do.Boot))
+		s.answer(c.Req, s.addGroups(do))
 	case RemoveGroup:
 		s.answer(c.Req, s.removeGroup(do.Name))
 	case AddProcesses:

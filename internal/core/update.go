@@ -3,6 +3,7 @@ package core
 import (
 	"slices"
 
+	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
@@ -98,6 +99,7 @@ func (op *operation) newStep(g *group, p *proc, c plan.Change) *step {
 // addPlanned adds a group and returns the steps of its members.
 func (s *Supervisor) addPlanned(op *operation, spec process.GroupSpec) (steps []*step) {
 	g := s.addGroup(spec)
+	s.notifyGroup(event.ProcessGroupAdded, spec.Name)
 	for _, p := range g.members {
 		steps = append(steps, op.newStep(g, p, plan.Change{Action: plan.AddProcess, Group: g.name(), Name: p.name, Spec: *p.spec}))
 	}

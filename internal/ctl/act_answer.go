@@ -326,6 +326,13 @@ func (s *Session) answerSignal(ctx context.Context, server Proxy, c *call) (form
 	if len(c.words) == 0 {
 		return nil, c.misused("which signal? A name or a number, then processes")
 	}
+	if c.dryRun {
+		units, err := s.chosen(ctx, server, c, c.words[1:])
+		if err != nil {
+			return nil, err
+		}
+		return s.wouldSignal(ctx, server, c, c.words[0], units)
+	}
 	return s.actOn(ctx, server, c, c.words[1:], actSignal(c.words[0]))
 }
 

@@ -13,7 +13,7 @@ type FileVerb func(args []string, out, err io.Writer) int
 // fileVerbs are gracectl's verbs about configuration files. They need no daemon.
 var fileVerbs = []command{
 	{
-		name: "check", args: "[--strict] [-o short|json|sarif] [file]",
+		name: "check", args: "[--fix] [-o short|json|sarif] [file]",
 		brief: "find everything that is wrong with a configuration file",
 	},
 	{
@@ -22,10 +22,13 @@ var fileVerbs = []command{
 	},
 }
 
-// NeedsNoDaemon reports whether an action is about configuration files alone, so that neither a daemon nor settings for one are needed.
+// NeedsNoDaemon reports whether an action is about configuration files alone, or asks for help, so that neither a daemon nor settings for one are needed.
 func NeedsNoDaemon(face Face, action []string) bool {
 	if face != Gracectl || len(action) == 0 {
 		return false
+	}
+	if asksHelp(action[1:]) {
+		return true
 	}
 	for _, c := range fileVerbs {
 		if c.name == action[0] {

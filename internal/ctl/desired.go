@@ -42,18 +42,13 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 		return nil, c.misused("which processes? Names, or group:*")
 	}
 	a := &marksAnswer{Verb: c.verb, Marks: []markRecord{}}
-	if c.dryRun {
-		units, err := s.chosen(ctx, server, c, c.words)
-		if err != nil {
-			return nil, err
-		}
-		would := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
-		for _, p := range members(units) {
-			act{done: map[string]string{"hold": "held", "disable": "disabled", "enable": "enabled"}[c.verb]}.would(c, p, would)
-		}
-		return would, nil
-	}
 	names, err := s.markNames(ctx, server, c)
+	if c.dryRun && err == nil {
+		if _, err := server.Standing(ctx); fault(err) == control.UnknownMethod {
+			return nil, s.notOurs()
+		}
+		return wouldMark(c, names), nil
+	}
 	if err != nil {
 		return a, err
 	}
@@ -178,12 +173,26 @@ func (a *diffAnswer) Text(format.Style) string {
 	return ""
 }
 
+// noGeneration is the problem of a generation that is not kept.
+func (s *Session) noGeneration(rev string) error {
+	return &format.Problem{Code: "E318", Title: "no such generation", Detail: "generation " + rev + " is not kept", Hint: s.Program + " history lists them"}
+}
+
+// parseRev reads the number of a generation, such as r3 or 3; 0 where it is none.
+func parseRev(word string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(word, "r"))
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
+
 // answerHistory lists the generations; with one, what it has brought; with two, how they differ.
 func (s *Session) answerHistory(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	var revs []int
 	for _, w := range c.words {
-		n, err := strconv.Atoi(strings.TrimPrefix(w, "r"))
-		if err != nil || n < 1 || len(c.words) > 2 {
+		n := parseRev(w)
+		if n == 0 || len(c.words) > 2 {
 			return nil, c.misused("takes one or two generations, such as r3 or r3 r7, and got " + quote(w))
 		}
 		revs = append(revs, n)
@@ -204,7 +213,7 @@ func (s *Session) answerHistory(ctx context.Context, server Proxy, c *call) (for
 	}
 	changes, err := server.HistoryDiff(ctx, revs[0], revs[1])
 	if fault(err) == control.BadName {
-		return nil, &format.Problem{Code: "E318", Title: "no such generation", Detail: "generation " + detail(err) + " is not kept", Hint: s.Program + " history lists them"}
+		return nil, s.noGeneration(detail(err))
 	}
 	if err != nil {
 		return nil, s.changeProblem(ctx, server, err)

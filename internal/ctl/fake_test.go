@@ -20,6 +20,8 @@ import (
 
 // daemon is a fake Proxy: a small supervisord in memory. errs overrides single calls: the key is "method argument" or "method".
 type daemon struct {
+	generation      int
+	failedUpgrade   string
 	control.Service // what a test does not expect panics
 
 	processes []control.ProcessInfo
@@ -77,10 +79,14 @@ func (d *daemon) Close() error { d.closed++; return nil }
 
 // changes is what a graced says to plans and operations. An operation tells its events in two parts.
 type changes struct {
-	plan    control.Plan
-	op      control.Operation
-	why     control.Why
-	notKept string
+	plan     control.Plan
+	preview  control.Preview
+	standing control.Standing
+	scaled   *control.ScaledProgram // in place of one of /s.conf
+	findings control.Findings
+	op       control.Operation
+	why      control.Why
+	notKept  string
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -95,6 +101,20 @@ func (d *daemon) Plan(_ context.Context, req control.PlanRequest) (control.Plan,
 		return control.Plan{}, err
 	}
 	return d.changes.plan, nil
+}
+
+func (d *daemon) Findings(_ context.Context, file string) (control.Findings, error) {
+	if err := d.changed("Findings", file); err != nil {
+		return control.Findings{}, err
+	}
+	return d.changes.findings, nil
+}
+
+func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	if err := d.changed("Preview", req.Verb, req.Name); err != nil {
+		return control.Preview{}, err
+	}
+	return d.changes.preview, nil
 }
 
 func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
@@ -140,6 +160,9 @@ func (d *daemon) Scale(_ context.Context, req control.ScaleRequest) (control.Sca
 	out := control.Scaling{Programs: []control.ScaledProgram{{
 		Program: "web", Before: 2, After: 3, InFile: 2, File: "/s.conf", Line: 3, Nums: []int{0, 1, 2}, Override: true, Start: []string{"web:web_2"}, Stop: []string{}, Leave: []string{},
 	}}}
+	if d.changes.scaled != nil {
+		out.Programs[0] = *d.changes.scaled
+	}
 	if !req.DryRun {
 		op := d.part(0)
 		out.Operation = &op
@@ -170,6 +193,11 @@ func (d *daemon) Operation(ctx context.Context, id string, after int) (control.O
 	return d.part(max(after, 0)), nil
 }
 
+func (d *daemon) Upgrade(_ context.Context, binary string) error {
+	d.generation++
+	return d.changed("Upgrade", binary)
+}
+
 func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
@@ -178,7 +206,7 @@ func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
 	if err := d.changed("Doctor"); err != nil {
 		return control.Doctor{}, err
 	}
-	return control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
+	return control.Doctor{DaemonPID: 7 + d.generation, Generation: d.generation, Binary: "/bin/graced", Failed: d.failedUpgrade, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
 		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "pidfd_open", Disabled: true, Detail: "taken away", Use: "takeover", Instead: "no takeover"},
 	}, Grouped: 1, Lacking: []control.Lacking{{Name: "web:a", Text: "no limit"}}}, nil
 }
@@ -212,7 +240,9 @@ func (d *daemon) Standing(context.Context) (control.Standing, error) {
 	if err := d.changed("Standing"); err != nil {
 		return control.Standing{}, err
 	}
-	return control.Standing{Lacking: []control.Lacking{{Name: "web:a", Text: "no limit"}}}, nil
+	standing := d.changes.standing
+	standing.Lacking = []control.Lacking{{Name: "web:a", Text: "no limit"}}
+	return standing, nil
 }
 
 func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {

@@ -39,6 +39,12 @@ func withChanges(f *fixture) {
 	}
 }
 
+// withPreview makes the daemon a graced that tells what verbs would do.
+func withPreview(f *fixture) {
+	withChanges(f)
+	f.d.changes.preview = control.Preview{Group: "web", Start: []string{"web:web_2"}, Add: []string{"web:web_3"}, Stop: []string{"web:web_1"}, Remove: []string{"web:web_1"}}
+}
+
 // notKept makes it one whose disk is full.
 func notKept(f *fixture) {
 	withChanges(f)
@@ -50,6 +56,7 @@ func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
 		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
+		Reasons: []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
 		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
 		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
 	}
@@ -100,6 +107,12 @@ func TestForms(t *testing.T) {
 		{line: "update", setup: withDiff, schema: "groups", records: 5, record: "group_result", names: "old:* web:* new:*"},
 		{line: "update", schema: "groups", records: 1, record: "groups"},
 		{line: "plan", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan --since r3", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "plan --since r9", failed: "E318", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Plan"] = bad(control.BadName, "r9")
+		}},
+		{line: "plan --since now", failed: "E312"},
 		{line: "plan", schema: "", failed: "E306"},
 		{line: "update --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
 		{line: "update -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
@@ -126,6 +139,13 @@ func TestForms(t *testing.T) {
 		{line: "enable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo:solo"},
 		{line: "enable solo --dry-run", setup: withChanges, schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo --dry-run", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "signal HUP web:web_0 web:web_1 --dry-run", schema: "results", records: 2, record: "result", names: "web:web_0"},
+		{line: "add new --dry-run", setup: withPreview, schema: "groups", records: 1, record: "group_result", names: "new:*"},
+		{line: "add new --dry-run", failed: "E306", schema: "groups", records: 1, record: "groups"},
+		{line: "remove web --dry-run", setup: withPreview, schema: "groups", records: 1, record: "group_result", names: "web:*"},
+		{line: "grace_update web --dry-run", setup: withPreview, schema: "grace_update", records: 4, record: "grace_step", names: "web:web_2 web:web_3 web:web_1"},
+		{line: "reload --dry-run", setup: withPreview, schema: "daemon", records: 1, record: "daemon"},
+		{line: "shutdown --dry-run", schema: "daemon", records: 1, record: "daemon"},
 		{line: "disable solo", setup: notKept, schema: "marks", records: 1, record: "mark", names: "solo:solo", warned: true},
 		{line: "update -y", setup: notKept, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
 		{line: "scale web=3", setup: notKept, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0", warned: true},
@@ -139,6 +159,14 @@ func TestForms(t *testing.T) {
 		{line: "why web:web_0", setup: withChanges, schema: "why", records: 1, record: "moment"},
 		{line: "doctor", setup: withChanges, schema: "doctor", records: 2, record: "feature"},
 		{line: "doctor", failed: "E306"},
+		{line: "upgrade", setup: withChanges, schema: "upgrade", records: 1, record: "upgrade"},
+		{line: "upgrade ./next", setup: withChanges, schema: "upgrade", records: 1, record: "upgrade"},
+		{line: "upgrade a b", setup: withChanges, failed: "E312"},
+		{line: "upgrade", failed: "E306"},
+		{line: "upgrade", failed: "E319", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.failedUpgrade = "/bin/next was not ready"
+		}},
 		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
@@ -150,6 +178,12 @@ func TestForms(t *testing.T) {
 		{line: "version", schema: "version", records: 1, record: "version"},
 		{line: "version", failed: "E301", setup: func(f *fixture) { f.d.errs["Daemon"] = connectionError(syscall.ENOENT) }},
 		{line: "reread", failed: "E308", setup: func(f *fixture) { f.d.errs["Reread"] = bad(control.CantReread, "no") }},
+		{line: "plan", failed: "E308", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Plan"] = bad(control.CantReread, "no")
+			f.d.changes.findings = control.Findings{Errors: 1, List: []byte(`[{"severity":"error","code":"E110","file":"/s.conf","line":3,"col":1,"end_col":4,"label":"","section":"","option":"",` +
+				`"title":"bad","notes":[],"related":[]}]`)}
+		}},
 		{line: "stop x --nope", failed: "E312"},
 	}
 	seen, verbs := map[string]bool{}, map[string]bool{}
@@ -221,7 +255,7 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name := range known {
-		if name == "graced.check/v1" || name == "graced.explain/v1" || name == control.StandingSchema {
+		if name == "graced.check/v1" || name == "graced.explain/v1" || name == control.StandingSchema || name == control.PreviewSchema || name == control.FindingsSchema {
 			continue // packages report and web make and test them
 		}
 		if !seen[name] {

@@ -73,6 +73,8 @@ type groupRecord struct {
 	OK     bool     `json:"ok"`
 	Result string   `json:"result"` // added, already_active, stopped, removed, updated; failed
 	Error  *failure `json:"error,omitempty"`
+	DryRun bool     `json:"dry_run,omitempty"` // it would be so
+	Start  []string `json:"start,omitempty"`   // with DryRun: what would start, "group:name"
 }
 
 func (r groupRecord) Schema() string { return "graced.group_result/v1" }
@@ -99,6 +101,13 @@ func (r groupRecord) Line() string {
 			return r.Group + ": has problems; not removing"
 		}
 		return r.Group + ": ERROR (" + r.Error.Text + ")"
+	}
+	if r.DryRun {
+		line := r.Group + ": would be " + r.Result
+		if len(r.Start) > 0 {
+			line += ", and start " + strings.Join(r.Start, " ")
+		}
+		return line
 	}
 	return r.Group + ": " + r.Result + " process group"
 }
@@ -160,6 +169,13 @@ func noGroup(name string, known []string) *format.Problem {
 // groupsDo applies a call to each group that the words name. ignored is the fault that means there was nothing to do.
 func groupsDo(ctx context.Context, c *call, done, already string, ignored control.Code, known func() []string,
 	do func(context.Context, string) error) (format.Answer, error) {
+	return groupsTry(c, already, ignored, known, func(name string) (groupRecord, error) {
+		return groupRecord{Group: name, OK: true, Result: done}, do(ctx, name)
+	})
+}
+
+// groupsTry makes a record of each group that the words name: that of do, or one of its fault.
+func groupsTry(c *call, already string, ignored control.Code, known func() []string, do func(name string) (groupRecord, error)) (format.Answer, error) {
 	names := c.groupNames()
 	if len(names) == 0 {
 		return nil, c.misused("which groups?")
@@ -167,27 +183,27 @@ func groupsDo(ctx context.Context, c *call, done, already string, ignored contro
 	a := &groupsAnswer{Verb: c.verb, Results: []groupRecord{}}
 	var missed error
 	for _, name := range names {
-		err := do(ctx, name)
+		r, err := do(name)
 		switch code := fault(err); {
 		case err == nil:
-			a.tell(c, groupRecord{Group: name, OK: true, Result: done})
+			a.tell(c, r)
 		case code == ignored && code != 0:
-			a.tell(c, groupRecord{Group: name, OK: true, Result: already})
+			a.tell(c, groupRecord{Group: name, OK: true, Result: already, DryRun: c.dryRun})
 		case code == control.BadName:
 			if missed == nil {
 				missed = noGroup(name, known())
 			}
-		case code == 0 || code == control.ShutdownState:
+		case code == 0 || code == control.ShutdownState || code == control.UnknownMethod:
 			return a, err
 		default:
-			a.tell(c, groupRecord{Group: name, Result: "failed", Error: failureOf(code, detail(err))})
+			a.tell(c, groupRecord{Group: name, Result: "failed", Error: failureOf(code, detail(err)), DryRun: c.dryRun})
 		}
 	}
 	return a, missed
 }
 
 // answerAdd activates groups of the last-read configuration.
-func (*Session) answerAdd(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+func (s *Session) answerAdd(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	known := func() []string {
 		var out []string
 		configs, _ := server.Configs(ctx) // a daemon that cannot list them gets no suggestion
@@ -198,14 +214,20 @@ func (*Session) answerAdd(ctx context.Context, server Proxy, c *call) (format.An
 		}
 		return out
 	}
+	if c.dryRun {
+		return groupsTry(c, "already_active", control.AlreadyAdded, known, s.wouldGroup(ctx, server, c, "added"))
+	}
 	return groupsDo(ctx, c, "added", "already_active", control.AlreadyAdded, known, server.AddGroup)
 }
 
 // answerRemove takes stopped groups out of the active configuration.
-func (*Session) answerRemove(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+func (s *Session) answerRemove(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	known := func() []string {
 		all, _ := server.Processes(ctx) // as for add
 		return groupNames(all)
+	}
+	if c.dryRun {
+		return groupsTry(c, "", 0, known, s.wouldGroup(ctx, server, c, "removed"))
 	}
 	return groupsDo(ctx, c, "removed", "", 0, known, server.RemoveGroup)
 }
@@ -285,6 +307,7 @@ type graceAnswer struct {
 	Stopped []string      `json:"stopped"`
 	Removed []string      `json:"removed"`
 	Failed  []graceFailed `json:"failed"`
+	DryRun  bool          `json:"dry_run,omitempty"` // it would be so
 
 	byParts bool // the daemon has the Python plugin
 }
@@ -298,12 +321,19 @@ type graceFailed struct {
 type graceRecord struct {
 	ID     string `json:"id"`
 	Result string `json:"result"` // added, stopped, removed
+	DryRun bool   `json:"dry_run,omitempty"`
 
 	word string
 }
 
 func (r graceRecord) Schema() string { return "graced.grace_step/v1" }
-func (r graceRecord) Line() string   { return r.ID + " " + r.word }
+
+func (r graceRecord) Line() string {
+	if r.DryRun {
+		return r.ID + " would be " + r.Result
+	}
+	return r.ID + " " + r.word
+}
 
 func (r graceRecord) Name() string {
 	if r.Result == "stopped" {
@@ -321,7 +351,7 @@ func (a *graceAnswer) Records() []format.Record {
 		result, word string
 	}{{a.Added, "added", "added"}, {a.Stopped, "stopped", "stoped"}, {a.Removed, "removed", "removed"}} { // compat: (sic), scripts look for it (quirk G10)
 		for _, name := range part.names {
-			out = append(out, graceRecord{name, part.result, part.word})
+			out = append(out, graceRecord{name, part.result, a.DryRun, part.word})
 		}
 	}
 	return records(out)
@@ -372,13 +402,15 @@ func (s *Session) answerGrace(ctx context.Context, server Proxy, c *call) (forma
 		return nil, c.misused("takes one group")
 	}
 	a := &graceAnswer{Name: names[0], Fields: []string{}, Added: []string{}, Stopped: []string{}, Removed: []string{}, Failed: []graceFailed{}}
+	if c.dryRun {
+		return s.wouldGrace(ctx, server, a)
+	}
 	result, err := server.GraceUpdate(ctx, a.Name)
 	switch fault(err) {
 	case control.UnknownMethod:
 		return s.graceByParts(ctx, server, a)
 	case control.BadName:
-		all, _ := server.Processes(ctx) // a daemon that cannot list them gets no suggestion
-		return nil, noGroup(a.Name, groupNames(all))
+		return nil, s.noGraceGroup(ctx, server, a.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -437,6 +469,10 @@ type doneAnswer struct {
 	Verb string `json:"verb"`
 	Done string `json:"result"` // shutting_down, already_shutting_down, restarting
 
+	DryRun bool     `json:"dry_run,omitempty"` // it would be so, and ...
+	Stop   []string `json:"stop,omitempty"`    // ... these would be stopped, "group:name"
+	Start  []string `json:"start,omitempty"`   // ... and these started
+
 	text string
 }
 
@@ -446,28 +482,34 @@ func (a *doneAnswer) Text(format.Style) string { return a.text + "\n" }
 
 // answerShutdown ends the daemon. One that is at it already needs no telling.
 func (s *Session) answerShutdown(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.dryRun {
+		return wouldShutdown(ctx, server, c)
+	}
 	if err := s.allowed(ctx, c, "Really shut the remote supervisord process down y/N? "); err != nil {
 		return nil, err
 	}
 	err := server.Shutdown(ctx)
 	if fault(err) == control.ShutdownState {
-		return &doneAnswer{c.verb, "already_shutting_down", "already shutting down"}, nil
+		return &doneAnswer{Verb: c.verb, Done: "already_shutting_down", text: "already shutting down"}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &doneAnswer{c.verb, "shutting_down", "Shut down"}, nil
+	return &doneAnswer{Verb: c.verb, Done: "shutting_down", text: "Shut down"}, nil
 }
 
 // answerReload restarts the daemon. graced checks the files before it stops anything (quirk C17).
 func (s *Session) answerReload(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.dryRun {
+		return s.wouldReload(ctx, server, c)
+	}
 	if err := s.allowed(ctx, c, "Really restart the remote supervisord process y/N? "); err != nil {
 		return nil, err
 	}
 	if err := server.Restart(ctx); err != nil {
 		return nil, err
 	}
-	return &doneAnswer{c.verb, "restarting", "Restarted supervisord"}, nil
+	return &doneAnswer{Verb: c.verb, Done: "restarting", text: "Restarted supervisord"}, nil
 }
 
 // allowed asks before something that hits every process, where that is wished. Nobody is asked without a terminal: -i is refused then.

@@ -47,6 +47,23 @@ func (s *Session) topic(verb string) string {
 	return c.help
 }
 
+// asksHelp reports whether --help is among the words of a verb.
+func asksHelp(words []string) bool {
+	if i := slices.Index(words, "--"); i >= 0 {
+		words = words[:i]
+	}
+	return slices.Contains(words, "--help")
+}
+
+// helped prints the help of a verb if its words ask for it.
+func (s *Session) helped(verb string, words []string) bool {
+	if !s.own() || !asksHelp(words) || verb != "help" && s.topic(verb) == "" {
+		return false
+	}
+	_ = s.help(context.Background(), verb) // it asks nobody
+	return true
+}
+
 // listing prints the verbs in columns, a block for each plugin (contract: ctl, "help").
 func (s *Session) listing() {
 	names := make([]string, len(commands))

@@ -32,23 +32,29 @@ var verbOptions = []optionInfo{
 	{long: "exit-code", brief: "exit 3 when a process that is shown is not running", verbs: []string{"status"}},
 	{long: "exit-code", brief: "exit 2 when there is something to do", verbs: []string{"plan"}},
 	{short: "f", long: "file", arg: "FILE", brief: "compare another file with what runs", verbs: []string{"plan"}},
+	{long: "since", arg: "rN", brief: "compare a generation of history with the files, in place of what runs", verbs: []string{"plan"}},
 	{long: "diff", brief: "show the settings that change as a diff", verbs: []string{"plan"}},
 	{long: "watch", brief: "plan again whenever a file changes, until Ctrl-C", verbs: []string{"plan"}},
 	{long: "plan", arg: "ID", brief: "do what this plan showed, or nothing", verbs: []string{"update"}},
-	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale", "start", "stop", "restart", "signal", "clear", "hold", "disable", "enable"}},
+	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale", "start", "stop", "restart", "signal", "clear", "hold", "disable", "enable",
+		"add", "remove", "grace_update", "reload", "shutdown", "check"}},
 	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
 	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "all", brief: "also what was done before this daemon began", verbs: []string{"ops"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},
+	{long: "force", brief: "write also into a file whose mode lets nobody write", verbs: []string{"scale", "check"}},
+	{long: "fix", brief: "correct what needs no human, and check again", verbs: []string{"check"}},
+	{long: "strict", brief: "options and sections that nothing reads are errors", verbs: []string{"check"}},
+	{long: "env", arg: "FILE|NAME=VALUE", brief: "what else is in the environment of the daemon", verbs: []string{"check"}},
 }
 
 // optionsOf lists the options that a verb takes.
 func optionsOf(verb string) []optionInfo {
 	var out []optionInfo
 	for _, o := range verbOptions {
-		if answered[verb] != nil && (o.verbs == nil || slices.Contains(o.verbs, verb)) {
+		if o.verbs == nil && answered[verb] != nil || slices.Contains(o.verbs, verb) {
 			out = append(out, o)
 		}
 	}

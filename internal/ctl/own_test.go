@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,9 @@ func TestPlanText(t *testing.T) {
 		Groups: []control.PlanGroup{
 			{Name: "web", Action: "change", Start: []string{"web:web_4"}, Untouched: []string{"web:web_0"}, Changes: []control.OptionChange{
 				{Option: "stopwaitsecs", Old: "10", New: "20", Class: "live", File: "/etc/s/conf.d/web.conf", Line: 9, Processes: []string{"web:web_0", "web:web_1"}},
-				{Option: "numprocs", Old: "4", New: "5", Class: "identity", File: "/etc/s/conf.d/web.conf", Line: 3}}},
+				{Option: "numprocs", Old: "4", New: "5", Class: "identity", File: "/etc/s/conf.d/web.conf", Line: 3}},
+				Reasons: []control.PlanReason{{Process: "web:web_4", Reason: "new: numprocs 4 -> 5 (/etc/s/conf.d/web.conf:3)", File: "/etc/s/conf.d/web.conf", Line: 3},
+					{Process: "web:web_0", Reason: "same"}, {Process: "web:web_1", Reason: "same"}, {Process: "web:web_2", Reason: "same"}, {Process: "web:web_3", Reason: "same"}}},
 			{Name: "api", Action: "change", Replace: []string{"api:api_0", "api:api_1"}, Estimate: 4, Changes: []control.OptionChange{
 				{Option: "environment", Variable: "TOKEN", Old: "•••", New: "•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
 			{Name: "ears", Action: "replace", Stop: []string{"ears:e"}, StopMost: 10, Start: []string{"ears:e"}},
@@ -37,6 +40,8 @@ func TestPlanText(t *testing.T) {
   ~ web       1 setting live, 1 process started, 1 untouched
       stopwaitsecs   10 -> 20   live (web_0 web_1)   conf.d/web.conf:9
       numprocs       4 -> 5                          conf.d/web.conf:3
+      web_4                          new: numprocs 4 -> 5 (conf.d/web.conf:3)
+      web_0 web_1 web_2 and 1 more   same
   r api       2 processes replaced, one at a time, about 4 s besides the stops
       environment TOKEN   ••• -> ••• (hidden)   respawn
       directory           "" -> /tmp            respawn
@@ -55,6 +60,37 @@ func TestPlanText(t *testing.T) {
 `
 	if got := planText(p, "/etc/s", false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, c := range []struct {
+		groups []control.PlanGroup
+		want   string
+	}{
+		{nil, "changes from r3 to s.conf\n\n  the files say what r3 said\n"},
+		{[]control.PlanGroup{{Name: "cron", Action: "remove"}}, "changes from r3 to s.conf\n\n  - cron      removed\n\n  what an update from there would do; what one would do now: gracectl plan\n"},
+	} {
+		if got := planText(control.Plan{Since: 3, Files: p.Files[:1], Groups: c.groups}, "/etc/s", false); got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+// TestCPUShare is the average since the start of a process.
+func TestCPUShare(t *testing.T) {
+	ten := 10.0
+	for _, c := range []struct {
+		uptime *float64
+		cpu    float64
+		want   string
+	}{{&ten, 1.2345, "12.3"}, {&ten, 20, "200"}, {new(float64), 0.5, "50"}, {nil, 1, "none"}} {
+		r := processRecord{Uptime: c.uptime}
+		r.use(procUsage{rss: 1, cpu: c.cpu})
+		got := "none"
+		if r.CPUShare != nil {
+			got = strconv.FormatFloat(*r.CPUShare, 'f', -1, 64)
+		}
+		if got != c.want || *r.CPU != c.cpu || *r.RSS != 1 {
+			t.Errorf("%v s of %v: %s %%, want %s", c.cpu, c.uptime, got, c.want)
+		}
 	}
 }
 
@@ -134,7 +170,7 @@ func TestWriteCount(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256([]byte(c.text))
-		_, _, err := writeCount(link, hex.EncodeToString(sum[:]), c.line, 5)
+		_, err := writeCount(link, hex.EncodeToString(sum[:]), c.line, 5, false)
 		got, _ := os.ReadFile(path)
 		if c.err != "" {
 			if err == nil || !strings.HasSuffix(err.Error(), c.err) || string(got) != c.text {
@@ -159,9 +195,54 @@ func TestWriteCountElsewhere(t *testing.T) {
 	if err := os.WriteFile(path, []byte("[program:a]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := writeCount(path, "00", 1, 5)
+	_, err := writeCount(path, "00", 1, 5, false)
 	if got, _ := os.ReadFile(path); err == nil || !strings.HasSuffix(err.Error(), "the file that the daemon has read") || string(got) != "[program:a]\n" {
 		t.Errorf("%v, %q", err, got)
+	}
+}
+
+// TestScaleWrites keeps all names of a file, and leaves one alone that nobody may write to.
+func TestScaleWrites(t *testing.T) {
+	const text, want = "[program:web]\nnumprocs=2\n", "[program:web]\nnumprocs=3\n"
+	sum := sha256.Sum256([]byte(text))
+	for _, c := range []struct {
+		line       string
+		mode       os.FileMode
+		link       bool
+		want       string
+		out, err   string // what they hold
+		exit       int
+		dontCalled string
+	}{
+		{"scale web=3 --write", 0o644, false, want, "   2 -numprocs=2\n   2 +numprocs=3\n", "", 1, ""}, // the operation of the fake fails by half
+		{"scale web=3 --write", 0o644, true, want, "written in place: the file has 2 names (hard links), and all of them have it\n", "", 1, ""},
+		{"scale web=3 --write", 0o440, false, text, "", "has the mode 0440: nobody may write to it\n  nothing was changed for the program it is about; --force writes it all the same\n", 1, "Scale web file"},
+		{"scale web=3 --write --force", 0o440, false, want, "   2 +numprocs=3\n", "", 1, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "s.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read := path
+		if c.link {
+			read += ".2"
+			if err := os.Link(path, read); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.scaled = &control.ScaledProgram{Program: "web", Before: 2, After: 3, InFile: 2, File: path, Line: 2, SHA256: hex.EncodeToString(sum[:])}
+		code := f.Run(t.Context(), strings.Fields(c.line))
+		got, _ := os.ReadFile(read)
+		calls := strings.Join(f.d.calls, ", ")
+		if string(got) != c.want || code != c.exit || !strings.Contains(f.out.String(), c.out) || !strings.Contains(f.err.String(), c.err) ||
+			c.dontCalled != "" && strings.Contains(calls, c.dontCalled) {
+			t.Errorf("%s of %v: exit %d, %q, calls %s\n%s%s", c.line, c.mode, code, got, calls, f.out, f.err)
+		}
 	}
 }
 

@@ -84,7 +84,11 @@ func diffText(p control.Plan, dir string) string {
 				break
 			}
 		}
-		fmt.Fprintf(&b, "--- %s (running)\n+++ %s (%s)\n@@ effective settings @@\n", g.Name, g.Name, file)
+		before := "running"
+		if p.Since != 0 {
+			before = "r" + strconv.Itoa(p.Since)
+		}
+		fmt.Fprintf(&b, "--- %s (%s)\n+++ %s (%s)\n@@ effective settings @@\n", g.Name, before, g.Name, file)
 		for _, name := range g.Stop {
 			b.WriteString("-" + name + "\n")
 		}
@@ -127,17 +131,25 @@ func (c *call) targets() []string {
 	return names
 }
 
+// otherFile is the absolute name of the file that -f names, "" without it.
+func (c *call) otherFile() (string, error) {
+	if c.file == "" {
+		return "", nil
+	}
+	return filepath.Abs(c.file)
+}
+
 // answerPlan shows what an update would do.
 func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
-	req := control.PlanRequest{Groups: c.targets(), File: c.file}
-	if req.File != "" {
-		abs, err := filepath.Abs(req.File)
-		if err != nil {
-			return nil, err
-		}
-		req.File = abs
+	file, err := c.otherFile()
+	if err != nil {
+		return nil, err
 	}
+	req := control.PlanRequest{Groups: c.targets(), File: file, Since: c.since}
 	p, err := server.Plan(ctx, req)
+	if rev := "r" + strconv.Itoa(c.since); c.since != 0 && fault(err) == control.BadName && detail(err) == rev {
+		return nil, s.noGeneration(rev)
+	}
 	if err != nil {
 		return nil, s.changeProblem(ctx, server, err)
 	}
@@ -171,7 +183,7 @@ func (s *Session) watchPlan(ctx context.Context, server Proxy, c *call, req cont
 		case fault(err) == control.CantReread:
 			if last != err.Error() {
 				last = err.Error()
-				c.Fail(s.problem(err, c))
+				c.Fail(s.problem(s.brokenFiles(ctx, server, c, err), c))
 			}
 		case err != nil:
 			return s.changeProblem(ctx, server, err)
@@ -230,7 +242,11 @@ func planText(p control.Plan, dir string, other bool) string {
 			files += fmt.Sprintf(" + %d included", n)
 		}
 	}
-	fmt.Fprintf(&b, "plan %s   %s\n\n", p.ID, files)
+	if p.Since != 0 {
+		fmt.Fprintf(&b, "changes from r%d to %s\n\n", p.Since, files)
+	} else {
+		fmt.Fprintf(&b, "plan %s   %s\n\n", p.ID, files)
+	}
 	width := 8
 	for _, g := range p.Groups {
 		width = max(width, utf8.RuneCountInString(g.Name))
@@ -242,9 +258,18 @@ func planText(p control.Plan, dir string, other bool) string {
 		}
 		fmt.Fprintf(&b, "  %s %s  %s\n", sign, pad(g.Name, width), groupSummary(g))
 		optionTable(&b, g, dir)
+		reasonLines(&b, g, dir)
 	}
 	if len(p.Groups) > 0 {
 		b.WriteByte('\n')
+	}
+	switch {
+	case p.Since != 0 && p.Empty():
+		fmt.Fprintf(&b, "  the files say what r%d said\n", p.Since)
+		return b.String()
+	case p.Since != 0:
+		b.WriteString("  what an update from there would do; what one would do now: gracectl plan\n")
+		return b.String()
 	}
 	if p.Empty() {
 		b.WriteString("  nothing to do: what runs is what the files say\n")
@@ -424,6 +449,34 @@ func optionTable(b *strings.Builder, g control.PlanGroup, dir string) {
 		line := "      " + pad(r.option, w[0]) + "   " + pad(r.values, w[1]) + "   " + pad(r.what, w[2]) + "   " + r.place
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
+}
+
+// reasonLines tell why something happens to processes: those with the same reason share a line.
+func reasonLines(b *strings.Builder, g control.PlanGroup, dir string) {
+	var order []string
+	names := map[string][]string{}
+	for _, r := range g.Reasons {
+		text := strings.Replace(r.Reason, "("+r.File+":", "("+shorten(r.File, dir)+":", 1)
+		if names[text] == nil {
+			order = append(order, text)
+		}
+		names[text] = append(names[text], member(r.Process))
+	}
+	width := 0
+	for _, text := range order {
+		width = max(width, utf8.RuneCountInString(some(names[text])))
+	}
+	for _, text := range order {
+		b.WriteString("      " + pad(some(names[text]), width) + "   " + text + "\n")
+	}
+}
+
+// some is the first of many names.
+func some(names []string) string {
+	if n := len(names); n > 3 {
+		return strings.Join(names[:3], " ") + fmt.Sprintf(" and %d more", n-3)
+	}
+	return strings.Join(names, " ")
 }
 
 func valueText(v string) string {

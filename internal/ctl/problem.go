@@ -67,6 +67,18 @@ func (s *Session) faulted(f *control.Error) *format.Problem {
 	return p
 }
 
+// brokenFiles adds to a refusal of the files everything that is wrong with them, if the daemon can tell.
+func (s *Session) brokenFiles(ctx context.Context, server Proxy, c *call, err error) error {
+	file, ferr := c.otherFile()
+	found, ferr2 := server.Findings(ctx, file)
+	if errors.Join(ferr, ferr2) != nil || found.Errors == 0 {
+		return err
+	}
+	p := s.problem(err, c)
+	p.Findings, p.FindingsText = found.List, found.Text
+	return p
+}
+
 // detail is the text of a fault without its name.
 func detail(err error) string {
 	var f *control.Error

@@ -4,14 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
+	"github.com/graced/graced/internal/rewrite"
 )
 
 // scaleAnswer answers scale.
@@ -124,7 +125,7 @@ func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (forma
 		}
 		for _, p := range would.Programs {
 			if asks && p.After == 0 && p.Before > 0 && !s.agrees(ctx, fmt.Sprintf("stop %s of %s and keep the empty group? [y/N] ", count(p.Before, "process"), p.Program)) {
-				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+				return &doneAnswer{Verb: c.verb, Done: "declined", text: "nothing was done"}, nil
 			}
 		}
 		if c.write && !isLocal(s.ServerURL) {
@@ -132,7 +133,11 @@ func (s *Session) answerScale(ctx context.Context, server Proxy, c *call) (forma
 		}
 		if c.write {
 			if err := s.writeCounts(c, would); err != nil {
-				return nil, &format.Problem{Code: "E316", Title: "the file was not written", Detail: err.Error(), Hint: "nothing was changed for the program it is about"}
+				hint := "nothing was changed for the program it is about"
+				if errors.Is(err, rewrite.ErrReadOnly) {
+					hint += "; --force writes it all the same"
+				}
+				return nil, &format.Problem{Code: "E316", Title: "the file was not written", Detail: err.Error(), Hint: hint}
 			}
 			for i := range req.Targets {
 				req.Targets[i].To = control.ScaleToFile
@@ -174,7 +179,7 @@ func (s *Session) writeCounts(c *call, would control.Scaling) error {
 		if p.After == p.InFile {
 			continue
 		}
-		before, after, err := writeCount(p.File, p.SHA256, p.Line, p.After)
+		made, err := writeCount(p.File, p.SHA256, p.Line, p.After, c.force)
 		if err != nil {
 			return fmt.Errorf("cannot write numprocs of %s: %w", p.Program, err)
 		}
@@ -182,37 +187,39 @@ func (s *Session) writeCounts(c *call, would control.Scaling) error {
 			continue
 		}
 		s.output(shorten(p.File, workingDir()))
-		if before != "" {
-			s.output(fmt.Sprintf("%4d -%s", p.Line, before))
-			s.output(fmt.Sprintf("%4d +%s", p.Line, after))
+		if made.before != "" {
+			s.output(fmt.Sprintf("%4d -%s", p.Line, made.before))
+			s.output(fmt.Sprintf("%4d +%s", p.Line, made.after))
 		} else {
-			s.output(fmt.Sprintf("%4d +%s", p.Line+1, after))
+			s.output(fmt.Sprintf("%4d +%s", p.Line+1, made.after))
+		}
+		if made.names > 1 {
+			s.output(fmt.Sprintf("written in place: the file has %d names (hard links), and all of them have it", made.names))
 		}
 	}
 	return nil
 }
 
-// writeCount changes the numprocs in one line of a file, or adds it below the line of the section. Comments and everything else stay. The file
-// is replaced as a whole or not at all.
-func writeCount(path, sha string, line, n int) (before, after string, err error) {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved // the link stays one
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", "", err
-	}
+// change is what became of a line.
+type change struct {
+	before, after string // before is "" for a line that is new
+	names         int    // of the file
+}
+
+// writeCount changes the numprocs in one line of a file, or adds it below the line of the section. Comments and everything else stay.
+func writeCount(path, sha string, line, n int, force bool) (change, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", "", err
+		return change{}, err
 	}
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != sha {
-		return "", "", fmt.Errorf("%s is not, or not any more, the file that the daemon has read", path)
+		return change{}, fmt.Errorf("%s is not, or not any more, the file that the daemon has read", path)
 	}
 	lines := strings.SplitAfter(string(data), "\n")
 	if line < 1 || line > len(lines) {
-		return "", "", fmt.Errorf("%s has no line %d any more", path, line)
+		return change{}, fmt.Errorf("%s has no line %d any more", path, line)
 	}
+	var before, after string
 	text := strings.TrimRight(lines[line-1], "\r\n")
 	end := lines[line-1][len(text):]
 	switch {
@@ -226,11 +233,11 @@ func writeCount(path, sha string, line, n int) (before, after string, err error)
 	default:
 		cut := strings.IndexAny(text, "=:")
 		if cut < 0 || !strings.EqualFold(strings.TrimSpace(text[:cut]), "numprocs") {
-			return "", "", fmt.Errorf("%s:%d is not the line of numprocs any more", path, line)
+			return change{}, fmt.Errorf("%s:%d is not the line of numprocs any more", path, line)
 		}
 		value := text[cut+1:]
 		if line < len(lines) && strings.TrimSpace(value) == "" || line < len(lines) && continues(lines[line]) {
-			return "", "", fmt.Errorf("%s:%d: the value of numprocs goes on in the next line: put it on one line first", path, line)
+			return change{}, fmt.Errorf("%s:%d: the value of numprocs goes on in the next line: put it on one line first", path, line)
 		}
 		lead := value[:len(value)-len(strings.TrimLeft(value, " \t"))]
 		rest := ""
@@ -240,40 +247,12 @@ func writeCount(path, sha string, line, n int) (before, after string, err error)
 		before, after = text, text[:cut+1]+lead+strconv.Itoa(n)+rest
 		lines[line-1] = after + end
 	}
-	return before, after, replaceFile(path, info, strings.Join(lines, ""))
+	written, err := rewrite.File(path, data, []byte(strings.Join(lines, "")), force)
+	return change{before, after, written.Names}, err
 }
 
 // continues reports whether a line goes on with the value of the one before.
 func continues(line string) bool {
 	text := strings.TrimSpace(line)
 	return text != "" && (line[0] == ' ' || line[0] == '\t') && text[0] != '#' && text[0] != ';'
-}
-
-// replaceFile writes a file anew beside the old one and puts it in its place, with the same mode.
-func replaceFile(path string, info os.FileInfo, text string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // it is of no use
-		}
-	}()
-	if _, err = f.WriteString(text); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err = os.Chmod(f.Name(), info.Mode().Perm()); err != nil {
-		return err
-	}
-	if err = keepOwner(f.Name(), info); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -128,7 +128,7 @@ func (s *Session) Run(ctx context.Context, args []string) int {
 		s.shell(ctx)
 		return exitOK // compat: the shell's exit code says nothing about its commands
 	}
-	if verb := s.fileVerb(args[0]); verb != nil {
+	if verb := s.fileVerb(args[0]); verb != nil && !asksHelp(args[1:]) {
 		return verb(args[1:], s.Out, s.Err) // the words as they are: a line would lose blanks in names of files
 	}
 	carryOut := func() error { return s.execute(ctx, joinArgs(args)) }

@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -31,6 +32,8 @@ type processRecord struct {
 	Stderr    string   `json:"stderr_logfile,omitempty"`
 	RSS       *int64   `json:"rss_bytes,omitempty"` // only of a process of this machine
 	CPU       *float64 `json:"cpu_s,omitempty"`     // processor time used since its start; as above
+	CPUShare  *float64 `json:"cpu_pct,omitempty"`   // the same in percent of the time since then: 100 = one processor, all the time
+	Restarts  *int     `json:"restarts,omitempty"`  // starts by itself since somebody has started it; of a graced
 
 	state process.State
 }
@@ -49,6 +52,15 @@ func recordOf(p control.ProcessInfo) processRecord {
 		r.Exit = &p.ExitStatus
 	}
 	return r
+}
+
+// use enters what a process uses. Daemons tell times in whole seconds: in its first one a process counts as one second old.
+func (r *processRecord) use(u procUsage) {
+	r.RSS, r.CPU = &u.rss, &u.cpu
+	if r.Uptime != nil {
+		share := math.Round(1000*u.cpu/max(1, *r.Uptime)) / 10
+		r.CPUShare = &share
+	}
 }
 
 // rfc3339 is a time as documents show it, "" for none.
@@ -149,21 +161,27 @@ func (a *statusAnswer) exit(c *call) int {
 
 // Text is a table and a summary. What is known of no process has no column.
 func (a *statusAnswer) Text(style format.Style) string {
-	header := []string{"NAME", "STATE", "PID", "UPTIME", "MEM", "NOTE"}
+	header := []string{"NAME", "STATE", "PID", "UPTIME", "CPU", "MEM", "RESTARTS", "NOTE"}
 	rows := make([][]format.Cell, len(a.Processes))
 	for i, p := range a.Processes {
-		row := []format.Cell{{Text: process.Namespec{Group: p.Group, Process: p.Proc}.String()}, {Text: p.State, Colour: stateColour(p.state)}, {}, {}, {}, {}}
+		row := []format.Cell{{Text: process.Namespec{Group: p.Group, Process: p.Proc}.String()}, {Text: p.State, Colour: stateColour(p.state)}, {}, {}, {}, {}, {}, {}}
 		if p.PID != nil {
 			row[2].Text = strconv.Itoa(*p.PID)
 		}
 		if p.Uptime != nil {
 			row[3].Text = uptime(time.Duration(*p.Uptime * float64(time.Second)))
 		}
+		if p.CPUShare != nil {
+			row[4].Text = strconv.FormatFloat(*p.CPUShare, 'f', 1, 64) + "%"
+		}
 		if p.RSS != nil {
-			row[4].Text = bytesText(*p.RSS)
+			row[5].Text = bytesText(*p.RSS)
+		}
+		if p.Restarts != nil {
+			row[6].Text = strconv.Itoa(*p.Restarts)
 		}
 		if p.state != process.Running {
-			row[5].Text = p.Note
+			row[7].Text = p.Note
 		}
 		rows[i] = row
 	}
@@ -286,8 +304,12 @@ func (s *Session) answerStatus(ctx context.Context, server Proxy, c *call) (form
 		r := recordOf(p)
 		if local && p.PID != 0 {
 			if use, ok := usageOf(p.PID, daemon.PID, p.Start); ok {
-				r.RSS, r.CPU = &use.rss, &use.cpu
+				r.use(use)
 			}
+		}
+		if a.Daemon.InStep != nil {
+			n := a.Daemon.standing.Restarts[r.ID]
+			r.Restarts = &n
 		}
 		a.Processes = append(a.Processes, r)
 		a.Summary.count(p.State)

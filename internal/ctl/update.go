@@ -31,6 +31,10 @@ var ownCommands = []command{
 		brief: "tell what kernel and rights offer the daemon, and what it does without",
 	},
 	{
+		name: "upgrade", args: "[program]",
+		brief: "replace the daemon by a new one, from its file or another program; no process is restarted",
+	},
+	{
 		name: "hold", args: "<name ...>",
 		brief: "leave processes as they are: no start by themselves, no change by an update",
 	},
@@ -88,7 +92,7 @@ func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (form
 		if p.Totals.Replace+p.Totals.Stop > 0 {
 			s.write(s.Out, planText(p, workingDir(), false))
 			if !s.agrees(ctx, "apply? [y/N] ") {
-				return &doneAnswer{c.verb, "declined", "nothing was done"}, nil
+				return &doneAnswer{Verb: c.verb, Done: "declined", text: "nothing was done"}, nil
 			}
 			req = control.UpdateRequest{Plan: p.ID} // what was seen, and nothing else
 		}
@@ -518,5 +522,5 @@ func (s *Session) answerCancel(ctx context.Context, server Proxy, c *call) (form
 	case err != nil:
 		return nil, s.changeProblem(ctx, server, err)
 	}
-	return &doneAnswer{c.verb, "cancelled", id + ": begins with nothing more; what has begun goes on to its end"}, nil
+	return &doneAnswer{Verb: c.verb, Done: "cancelled", text: id + ": begins with nothing more; what has begun goes on to its end"}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/shlex"
@@ -34,6 +35,7 @@ type call struct {
 	states   []process.State // only processes in one of these; nil = all
 	exitCode bool            // status: exit 3 when something does not run; plan: exit 2 when there is something to do
 	file     string          // plan: another main file
+	since    int             // plan: compare this generation in place of what runs
 	diff     bool            // plan: as a diff of settings
 	watch    bool            // plan: again whenever it changes
 	plan     string          // update: only this one
@@ -42,6 +44,7 @@ type call struct {
 	victim   string          // scale: who leaves first
 	lazy     bool            // scale: surplus leaves when it ends
 	write    bool            // scale: into the file
+	force    bool            // scale: also where its mode lets nobody write
 	note     string          // hold, disable, enable: why
 	all      bool            // ops: also those of earlier daemons
 
@@ -58,7 +61,7 @@ var answered = map[string]answering{
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
 	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
-	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor,
+	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
 	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
@@ -83,6 +86,9 @@ func (s *Session) ownLine(ctx context.Context, line string) error {
 		return nil
 	}
 	if answered[verb] == nil {
+		if s.helped(verb, fields(arg)) {
+			return nil
+		}
 		return s.execute(ctx, line)
 	}
 	words, err := shlex.Split(arg)
@@ -104,6 +110,9 @@ func (s *Session) ownWords(ctx context.Context, args []string) error {
 func (s *Session) perform(ctx context.Context, verb string, words []string) error {
 	defer s.hangUp()
 	s.cached = nil
+	if s.helped(verb, words) {
+		return nil
+	}
 	c, err := s.parseCall(verb, words)
 	if err != nil {
 		c.Fail(s.problem(err, c))
@@ -165,6 +174,9 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 	var known *format.Problem
 	if err != nil && ctx.Err() != nil && !errors.Is(err, errExplained) && !errors.As(err, &known) {
 		err = ctx.Err() // whatever the broken connection said
+	}
+	if fault(err) == control.CantReread {
+		err = s.brokenFiles(ctx, server, c, err)
 	}
 	return answer, err
 }
@@ -275,6 +287,10 @@ func (c *call) set(o option) error {
 		c.exitCode = true
 	case "-f", "--file":
 		c.file = o.arg
+	case "--since":
+		if c.since = parseRev(o.arg); c.since == 0 {
+			return c.misused("--since takes a generation of history, such as r3, and got " + quote(o.arg))
+		}
 	case "--diff":
 		c.diff = true
 	case "--watch":
@@ -293,6 +309,8 @@ func (c *call) set(o option) error {
 		c.lazy = true
 	case "--note":
 		c.note = o.arg
+	case "--force":
+		c.force = true
 	case "--all":
 		c.all = true
 	case "--write":

@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -54,6 +55,10 @@ func TestGracectl(t *testing.T) {
 		calls      string // "" = not compared
 	}{
 		{name: "status", line: "status", setup: timed, out: shownTable + "2 running, 1 stopped, 1 fatal\n"},
+		{name: "status of a graced", line: "status solo sad", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.changes.standing.Restarts = map[string]int{"sad:sad": 3, "web:web_0": 9}
+		}, out: "NAME   STATE     PID   RESTARTS   NOTE\nsolo   RUNNING   100   0\nsad    FATAL     -     3          Exited too quickly (process log may have details)\n1 running, 1 fatal\nweb:a: no limit\n"},
 		{name: "nothing to show", line: "status", setup: func(f *fixture) { f.d.processes = nil }, out: "no processes\n"},
 		{name: "columns without facts are left out", line: "status solo", out: "NAME   STATE     PID\nsolo   RUNNING   100\n1 running\n"},
 		{name: "status of a state", line: "status --state stopped", out: "NAME        STATE     NOTE\nweb:web_1   STOPPED   Not started\n1 stopped\n"},
@@ -106,6 +111,51 @@ func TestGracectl(t *testing.T) {
 		{name: "no processes at all", line: "stop x", setup: func(f *fixture) { f.d.processes = nil }, exit: 1,
 			err: "error[E310]: no process \"x\"\n  the daemon has no processes at all\n"},
 
+		{name: "add --dry-run", line: "add new --dry-run", setup: withPreview, out: "new: would be added, and start web:web_2\n", calls: "Preview add new"},
+		{name: "add --dry-run of what is there", line: "add web --dry-run", out: "web: already active\n", setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.AlreadyAdded, "web")
+		}},
+		{name: "add --dry-run of nothing", line: "add wep --dry-run", err: "error[E311]: no group \"wep\"\n", exit: 1, setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.BadName, "wep")
+		}},
+		{name: "remove --dry-run", line: "remove web --dry-run", out: "web: ERROR (still running)\n", exit: 1, setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.StillRunning, "web")
+		}, calls: "Preview remove web"},
+		{name: "remove --dry-run at its end", line: "remove web --dry-run", err: "error[E309]: the daemon at unix:///s.sock is shutting down\n", exit: 1, setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.ShutdownState, "")
+		}},
+		{name: "grace_update --dry-run", line: "grace_update web --dry-run", setup: withPreview, calls: "Preview grace_update web",
+			out: "web:web_2 would be added\nweb:web_3 would be added\nweb:web_1 would be stopped\nweb:web_1 would be removed\n"},
+		{name: "grace_update --dry-run refused", line: "grace_update web --dry-run", exit: 11, out: "no\n", setup: func(f *fixture) {
+			withPreview(f)
+			f.d.changes.preview = control.Preview{Refused: true, Message: "no", Fields: []string{"priority"}}
+		}, err: "error[E313]: nothing was changed: more than the number of processes differs\n  these options differ: priority\n" +
+			"  ctl update web applies every change and restarts only what has to; ctl plan web shows it\n"},
+		{name: "grace_update --dry-run of nothing", line: "grace_update wep --dry-run", err: "error[E311]: no group \"wep\"\n  did you mean web?\n", exit: 1, setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.BadName, "wep")
+		}},
+		{name: "reload --dry-run", line: "reload --dry-run", setup: withPreview, calls: "Preview reload",
+			out: "the files are in order; would stop 1 process: web:web_1, and start 1 process: web:web_2\n"},
+		{name: "reload --dry-run of another daemon", line: "reload --dry-run", exit: 1,
+			err: "error[E306]: the daemon at unix:///s.sock is no graced: it has neither plans nor operations\n"},
+		{name: "shutdown --dry-run", line: "shutdown --dry-run", out: "would shut down and stop 2 processes: solo:solo web:web_0\n", calls: "Processes"},
+		{name: "shutdown --dry-run at its end", line: "shutdown --dry-run", out: "already shutting down\n", setup: failing("Processes", bad(control.ShutdownState, ""))},
+		{name: "signal --dry-run", line: "signal HUP web:* solo --dry-run", calls: "Processes",
+			out: "web:web_0: would be signalled\nsolo: would be signalled\n"},
+		{name: "signal --dry-run of what does not run", line: "signal HUP web:web_1 --dry-run", out: "web:web_1: ERROR (not running)\n", exit: 1},
+		{name: "signal --dry-run of no signal", line: "signal NOPE solo --dry-run", out: "solo: ERROR (bad signal name)\n", exit: 1, setup: func(f *fixture) {
+			withPreview(f)
+			f.d.errs["Preview"] = bad(control.BadSignal, "NOPE")
+		}},
+		{name: "hold --dry-run", line: "hold web:* solo --dry-run", setup: withChanges, out: "web:*: would be held\nsolo:solo: would be held\n", calls: "Standing, Processes, Standing"},
+		{name: "hold --dry-run of another daemon", line: "hold solo --dry-run", exit: 1,
+			err: "error[E306]: the daemon at unix:///s.sock is no graced: it has neither plans nor operations\n"},
+
 		{name: "start", line: "start web:web_1 solo", out: "web:web_1: started\nsolo: started\n"},
 		{name: "start of what runs", line: "start solo", setup: failing("Start solo:solo", bad(control.AlreadyStarted, "")), out: "solo: already started\n"},
 		{name: "stop of what does not", line: "stop solo", setup: failing("Stop solo:solo", bad(control.NotRunning, "")), out: "solo: was not running\n"},
@@ -146,6 +196,16 @@ func TestGracectl(t *testing.T) {
 		{name: "reread of nothing", line: "reread", out: "No config updates to processes\n"},
 		{name: "reread of a broken file", line: "reread", setup: failing("Reread", bad(control.CantReread, "no good")), exit: 1,
 			err: "error[E308]: CANT_REREAD: no good\n  nothing has been changed; the daemon keeps its configuration\n"},
+		{name: "reread of a file in which a check finds all", line: "reread", exit: 1, calls: "Reread, Findings", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Reread"] = bad(control.CantReread, "no good")
+			f.d.changes.findings = control.Findings{Errors: 2, Text: "error[E110]: a\n\n2 errors\n"}
+		}, err: "error[E308]: the configuration files are broken\n  nothing has been changed; the daemon keeps its configuration\n\nerror[E110]: a\n\n2 errors\n"},
+		{name: "reread that is refused for something else", line: "reread", exit: 1, setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Reread"] = bad(control.CantReread, "no good")
+			f.d.changes.findings = control.Findings{Text: "no errors\n"}
+		}, err: "error[E308]: CANT_REREAD: no good\n  nothing has been changed; the daemon keeps its configuration\n"},
 		{name: "add", line: "add new web", setup: failing("AddGroup web", bad(control.AlreadyAdded, "")), out: "new: added process group\nweb: already active\n"},
 		{name: "add of nothing", line: "add", err: "error[E312]: add: which groups?\n", exit: 2},
 		{name: "add of a typing error", line: "add solu", err: "error[E311]: no group \"solu\"\n  did you mean solo?\n", exit: 1,
@@ -195,7 +255,8 @@ func TestGracectl(t *testing.T) {
 		{name: "plain as an option of the verb", line: "pid nope -o plain", out: "No such process nope\n", exit: 1},
 		{name: "help", line: "help add", out: "usage: ctl add <group ...>\n  activate groups that reread has found\n" +
 			"  -o, --output FORM            json, jsonl, yaml or name; plain: exactly what supervisorctl prints\n" +
-			"      --timeout DURATION       wait no longer than this (30, 1m30s); what has begun goes on, exit 12\n"},
+			"      --timeout DURATION       wait no longer than this (30, 1m30s); what has begun goes on, exit 12\n" +
+			"      --dry-run                show what would be done\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -401,5 +462,32 @@ func TestColour(t *testing.T) {
 		"web:web_1   STOPPED   -     Not started\n1 running, 1 stopped\n"
 	if f.out.String() != want || f.err.String() != "\x1b[31merror[E310]:\x1b[0m no process \"nope\"\n" {
 		t.Errorf("stdout %q\nwant   %q\nstderr %q", f.out, want, f.err)
+	}
+}
+
+// TestVerbHelp: every verb tells with --help what "help VERB" tells, and asks no daemon.
+func TestVerbHelp(t *testing.T) {
+	for _, c := range append(allCommands(), command{name: "help"}) {
+		want := newFixture(t, Gracectl)
+		want.Run(t.Context(), []string{"help", c.name})
+		for _, words := range [][]string{{c.name, "--help"}, {c.name, "x", "--help", "y"}, {c.name + " --help"}} {
+			f := newFixture(t, Gracectl)
+			f.Check = func([]string, io.Writer, io.Writer) int { return 9 }
+			f.Explain = f.Check
+			if code := f.Run(t.Context(), words); code != 0 || f.out.String() != want.out.String() || f.err.Len() > 0 || len(f.d.calls) > 0 {
+				t.Errorf("%q: exit %d, calls %q\n%s%s\nwant\n%s", words, code, f.d.calls, f.out, f.err, want.out)
+			}
+		}
+		if !NeedsNoDaemon(Gracectl, []string{c.name, "--help"}) || NeedsNoDaemon(Supervisorctl, []string{c.name, "--help"}) {
+			t.Errorf("%s --help: whether a daemon is needed", c.name)
+		}
+	}
+	f := newFixture(t, Gracectl)
+	if f.Run(t.Context(), []string{"stop", "--", "--help"}); !strings.Contains(f.err.String(), "no process \"--help\"") {
+		t.Errorf("behind --: %s%s", f.out, f.err)
+	}
+	f = newFixture(t, Supervisorctl)
+	if f.Run(t.Context(), []string{"pid", "--help"}); strings.Contains(f.out.String(), "usage:") {
+		t.Errorf("supervisorctl: %s", f.out)
 	}
 }

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
 )
@@ -15,16 +18,46 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 // Restart implements control.Admin. Broken files refuse it before anything is stopped (quirk C17), and so does what they ask for when it
 // cannot be had.
 func (d *Daemon) Restart(ctx context.Context) error {
-	c, err := d.load()
-	if err != nil {
+	if _, err := d.restartable(); err != nil {
 		return err
 	}
-	if d.opts.CheckRestart != nil {
-		if err := d.opts.CheckRestart(c); err != nil {
-			return cantReread(err)
+	return d.quit(ctx, true)
+}
+
+// restartable reads the files and returns them if a restart could go on with them.
+func (d *Daemon) restartable() (*config.Config, error) {
+	c, err := d.load()
+	if err != nil || d.opts.CheckRestart == nil {
+		return c, err
+	}
+	if err := d.opts.CheckRestart(c); err != nil {
+		return nil, cantReread(err)
+	}
+	return c, nil
+}
+
+// Upgrade implements control.Change.
+func (d *Daemon) Upgrade(_ context.Context, binary string) error {
+	if d.opts.HandOver == nil {
+		return control.Fault(control.UnknownMethod, "")
+	}
+	if control.Mood(d.mood.Load()) != control.MoodRunning {
+		return control.Fault(control.ShutdownState, "")
+	}
+	if binary != "" {
+		info, err := os.Stat(binary)
+		switch {
+		case err != nil:
+			return control.Fault(control.Failed, err.Error())
+		case !filepath.IsAbs(binary):
+			return control.Fault(control.Failed, binary+" is no absolute path")
+		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+			return control.Fault(control.Failed, binary+" is no program")
 		}
 	}
-	return d.quit(ctx, true)
+	d.logf(LevelWarn, "handing over to another daemon")
+	d.opts.HandOver(binary)
+	return nil
 }
 
 func (d *Daemon) quit(ctx context.Context, restart bool) error {

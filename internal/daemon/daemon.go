@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,8 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// LoadFile reads another main file, to be compared with what runs.
 	LoadFile func(path string) (*config.Config, error)
+	// Check looks for everything that is wrong with the files, or with another main file than the daemon's. nil: nobody can tell.
+	Check func(file string) (control.Findings, error)
 	// CheckRestart returns what would keep a restart with these files from succeeding, in words for clients. nil: nothing is checked.
 	CheckRestart func(*config.Config) error
 	// Host makes the host; events must be given to the function as they happen.
@@ -48,6 +49,15 @@ type Options struct {
 	// nil: this one is the first.
 	Ledger *store.Ledger
 	Left   *Left
+	// Found are the processes that are there already when a first daemon begins.
+	Found []FoundProcess
+	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
+	Stages []*childlog.Stage
+	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
+	HandOver func(binary string)
+	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
+	Generation int
+	Failed     string
 	// PID returns the process id of the whole, the keeper's.
 	PID func() int
 	// Environ is the daemon's own environment, which children inherit.
@@ -78,6 +88,7 @@ type Daemon struct {
 
 	operations operations
 	plans      plans
+	recovering bool // what is heard comes from the daemon before, and the loop does not run yet
 	counts     counts
 	state      *State
 	bootConfig *config.Config
@@ -121,6 +132,7 @@ func New(opts Options) (*Daemon, error) {
 		source:  map[string]*config.Config{},
 		lives:   map[process.ID]SavedLife{},
 		places:  map[process.ID]host.Placed{},
+		heard:   map[uint64]uint64{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}
 	d.mood.Store(int64(control.MoodRunning))
@@ -130,7 +142,9 @@ func New(opts Options) (*Daemon, error) {
 			return nil, errors.Join(err, h.Close())
 		}
 		d.booted.Do(func() {}) // by the daemon before
-		d.inbox.putWish(wish{do: func(core.Now) { d.goOn() }})
+		d.goOnWithOperations()
+		pending := d.loop.core.Pending() // before the first step: what that asks for is new
+		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})
 		return d, nil
 	}
 	d.boot(c)
@@ -160,11 +174,7 @@ func (d *Daemon) boot(c *config.Config) {
 			d.noteBoot()
 		})
 	}
-	boot := core.AddGroups{Groups: slices.Clone(d.loop.desired.groups), Boot: true}
-	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(boot.Groups)
-		d.step(now, core.Command{Do: boot})
-	}})
+	d.bootWith(c)
 }
 
 // EventSerial returns the number of the next event, once Run has returned.

@@ -95,7 +95,7 @@ func (d *Daemon) HistoryDiff(_ context.Context, from, to int) ([]control.Generat
 
 // Standing implements control.Desired.
 func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
-	out := control.Standing{Schema: control.StandingSchema, NotKept: d.state.lag(), Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}}
+	out := control.Standing{Schema: control.StandingSchema, NotKept: d.state.lag(), Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}, Restarts: map[string]int{}}
 	d.noteBoot()
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {
@@ -111,7 +111,14 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	_, out.Lacking = d.places(ctx, v)
 	var c *config.Config
 	var read time.Time
-	if !d.do(ctx, func(core.Now) { c, read = d.loop.desired.config, d.loop.desired.read }) {
+	if !d.do(ctx, func(core.Now) {
+		c, read = d.loop.desired.config, d.loop.desired.read
+		for _, s := range d.loop.core.Statuses() {
+			if s.Restarts > 0 {
+				out.Restarts[s.Group+":"+s.Name] = s.Restarts
+			}
+		}
+	}) {
 		return out, gone(ctx)
 	}
 	for _, o := range kept.Overrides() {

@@ -15,11 +15,12 @@ func (d *Daemon) Doctor(ctx context.Context) (control.Doctor, error) {
 	}
 	facts := d.host.Facts()
 	out := control.Doctor{
-		Schema: control.DoctorSchema, DaemonPID: os.Getpid(), KeeperPID: d.opts.PID(), Kernel: facts.Kernel, Features: []control.Feature{}, Unknown: facts.Unknown,
+		Schema: control.DoctorSchema, DaemonPID: os.Getpid(), KeeperPID: d.opts.PID(), Generation: d.opts.Generation, Failed: d.opts.Failed, Kernel: facts.Kernel, Features: []control.Feature{}, Unknown: facts.Unknown,
 	}
 	for _, f := range facts.Features {
 		out.Features = append(out.Features, control.Feature(f))
 	}
 	out.Grouped, out.Lacking = d.places(ctx, v)
+	out.Binary, _ = os.Executable() // it is shown, no more
 	return out, nil
 }

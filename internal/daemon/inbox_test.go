@@ -15,9 +15,9 @@ func TestAnswersPassAFlood(t *testing.T) {
 	b := newInbox()
 	const piece = 64 << 10
 	for range outputMost / piece {
-		b.putOutput(core.Output{}, piece, core.Now{})
+		b.putOutput(heard{Input: core.Output{}}, piece, core.Now{})
 	}
-	b.putAnswer(core.ListenerOutput{Data: []byte("READY\n")})
+	b.putAnswer(heard{Input: core.ListenerOutput{Data: []byte("READY\n")}})
 	answers, events, _ := b.take(true)
 	more := b.leave()
 	if len(answers) != 1 {
@@ -40,10 +40,10 @@ func TestFloodWaits(t *testing.T) {
 	for _, free := range []func(*inbox){func(b *inbox) { b.take(true) }, (*inbox).close} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newInbox()
-			b.putOutput(core.Output{}, outputMost+1, core.Now{})
+			b.putOutput(heard{Input: core.Output{}}, outputMost+1, core.Now{})
 			done := false
 			go func() {
-				b.putOutput(core.Output{}, 1, core.Now{})
+				b.putOutput(heard{Input: core.Output{}}, 1, core.Now{})
 				done = true
 			}()
 			synctest.Wait()
@@ -71,7 +71,7 @@ func TestTurnNow(t *testing.T) {
 			return false
 		}
 	}
-	d.inbox.putAnswer(core.ListenerOutput{})
+	d.inbox.putAnswer(heard{Input: core.ListenerOutput{}})
 	if d.turnNow(); len(d.inbox.answers) != 0 || woken() {
 		t.Errorf("a lone answer: %d left, or Run was woken", len(d.inbox.answers))
 	}
@@ -79,13 +79,13 @@ func TestTurnNow(t *testing.T) {
 	ran := false
 	d.inbox.putWish(wish{do: func(core.Now) { ran = true }})
 	woken()
-	d.inbox.putAnswer(core.ListenerOutput{})
+	d.inbox.putAnswer(heard{Input: core.ListenerOutput{}})
 	if d.turnNow(); len(d.inbox.answers) != 0 || ran || !woken() {
 		t.Errorf("with a wish: %d answers left, wish carried out: %v; or Run was not woken for it", len(d.inbox.answers), ran)
 	}
 
 	d.turning.Lock()
-	d.inbox.putAnswer(core.ListenerOutput{})
+	d.inbox.putAnswer(heard{Input: core.ListenerOutput{}})
 	if d.turnNow(); len(d.inbox.answers) != 1 || !woken() {
 		t.Errorf("while Run is at a turn: %d answers left, want 1; or Run was not woken for it", len(d.inbox.answers))
 	}

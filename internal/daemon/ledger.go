@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/gob"
 	"fmt"
 	"maps"
@@ -23,6 +24,8 @@ const (
 	frameDesired byte = 'D' // savedDesired
 	frameLogs    byte = 'N' // savedLogs
 	frameLife    byte = 'L' // SavedLife
+	frameBoot    byte = 'B' // the run of the kernel: no process outlives it
+	frameHeard   byte = 'H' // pairs of varints: the key of a channel, the position up to which it was heard
 )
 
 // The payloads, written by encoding/gob.
@@ -68,7 +71,12 @@ type Left struct {
 	desired savedDesired
 	logs    map[process.ID]savedLogs
 	lives   map[process.ID]SavedLife
+	heard   map[uint64]uint64
+	boot    string
 }
+
+// SameBoot reports whether the machine has not been started again since.
+func (l *Left) SameBoot() bool { return l.boot != "" && l.boot == host.BootID() }
 
 // Lives returns the processes that were there, as far as the daemon had heard.
 func (l *Left) Lives() []SavedLife {
@@ -91,7 +99,7 @@ func ReadLeft(frames []store.Frame, load func(*config.Answers, string) (*config.
 			left, err = nil, fmt.Errorf("cannot go on from what a daemon before has left: %v", r)
 		}
 	}()
-	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}}
+	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}, heard: map[uint64]uint64{}}
 	for _, f := range frames {
 		if err := left.take(f, load); err != nil {
 			return nil, fmt.Errorf("cannot go on from what a daemon before has left: %w", err)
@@ -137,6 +145,18 @@ func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.C
 			return fmt.Errorf("the configuration is missing")
 		}
 		l.core, l.lastReq = core.Restore(coreOptions(c), saved.Machine), saved.LastReq
+	case frameBoot:
+		l.boot = string(f.Payload)
+	case frameHeard:
+		for data := f.Payload; len(data) > 0; {
+			key, n := binary.Uvarint(data)
+			position, m := binary.Uvarint(data[max(n, 0):])
+			if n <= 0 || m <= 0 {
+				return fmt.Errorf("a position cannot be read")
+			}
+			l.heard[key] = position
+			data = data[n+m:]
+		}
 	case frameInputs:
 		return l.replay(f.Payload)
 	}
@@ -171,15 +191,17 @@ func coreOptions(c *config.Config) core.Options {
 
 // ledger is what the loop writes down before it acts.
 type ledger struct {
-	to      *store.Ledger // nil: nothing is written down
-	inputs  []byte        // of this turn
-	frames  []byte        // other news of this turn
-	settles []life        // ends that are known for good once this turn is written
-	anew    bool          // it has to begin anew: something could not be written
-	numbers map[*config.Config]int
-	last    int
-	written savedDesired // what it says of desired
-	broken  bool         // told already that it cannot be written
+	to       *store.Ledger     // nil: nothing is written down
+	inputs   []byte            // of this turn
+	heard    []byte            // frameHeard of this turn
+	receipts []chan<- struct{} // for those that wait for the end of this turn
+	frames   []byte            // other news of this turn
+	settles  []life            // ends that are known for good once this turn is written
+	anew     bool              // it has to begin anew: something could not be written
+	numbers  map[*config.Config]int
+	last     int
+	written  savedDesired // what it says of desired
+	broken   bool         // told already that it cannot be written
 }
 
 type life struct {
@@ -227,6 +249,9 @@ func (d *Daemon) commit() {
 		return
 	}
 	d.noteDesired()
+	if len(l.heard) > 0 {
+		l.frames = store.AppendFrame(l.frames, frameHeard, l.heard)
+	}
 	if len(l.inputs) > 0 {
 		l.frames = store.AppendFrame(l.frames, frameInputs, l.inputs)
 	}
@@ -244,7 +269,11 @@ func (d *Daemon) commit() {
 			d.logf(LevelCritical, "cannot write down what happens: if this daemon is killed now its processes are lost to the next one: %v", err)
 		}
 	}
-	l.inputs, l.frames = emptied(l.inputs), emptied(l.frames)
+	l.inputs, l.frames, l.heard = emptied(l.inputs), emptied(l.frames), l.heard[:0]
+	for _, r := range l.receipts {
+		r <- struct{}{}
+	}
+	l.receipts = l.receipts[:0]
 	for _, s := range l.settles {
 		d.host.Settle(s.id, s.incarnation)
 	}
@@ -291,6 +320,7 @@ func (d *Daemon) everything() (frames []byte, err error) {
 		}
 		add(frameConfig, savedConfig{n, c.Path, c.Answers})
 	}
+	frames = store.AppendFrame(frames, frameBoot, []byte(host.BootID()))
 	add(frameDesired, l.written)
 	add(frameCore, savedCore{d.loop.core.Snapshot(), d.loop.lastReq})
 	for _, logs := range d.loop.logs {
@@ -301,6 +331,11 @@ func (d *Daemon) everything() (frames []byte, err error) {
 	for _, saved := range d.loop.lives {
 		add(frameLife, saved)
 	}
+	var heard []byte
+	for key, position := range d.loop.heard {
+		heard = binary.AppendUvarint(binary.AppendUvarint(heard, key), position)
+	}
+	frames = store.AppendFrame(frames, frameHeard, heard)
 	return frames, err
 }
 
@@ -324,9 +359,7 @@ func (d *Daemon) savedDesired() savedDesired {
 	for name, c := range d.loop.source {
 		out.Source[name] = d.number(c)
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.own)) {
-		out.Own = append(out.Own, name)
-	}
+	out.Own = slices.Sorted(maps.Keys(w.own))
 	for _, g := range w.config.Groups {
 		if _, ok := w.group(g.Name); !ok {
 			out.Gone = append(out.Gone, g.Name)
@@ -375,7 +408,7 @@ func (d *Daemon) takeUp(left *Left) error {
 	for _, name := range saved.Taken {
 		w.taken[name] = true
 	}
-	d.loop.core, d.loop.lastReq, d.loop.lives = left.core, left.lastReq, left.lives
+	d.loop.core, d.loop.lastReq, d.loop.lives, d.loop.heard = left.core, left.lastReq, left.lives, left.heard
 	d.ident.Store(&w.config.Supervisord.Identifier)
 	for _, open := range d.loop.core.Logs() {
 		logs := d.newLogs(open)
@@ -383,9 +416,50 @@ func (d *Daemon) takeUp(left *Left) error {
 			d.keepLogs(logs, own, open)
 		}
 		logs.spawned = true
+		logs.stdout.heard, logs.stderr.heard = left.heard[stageKey(open.ID, false)], left.heard[stageKey(open.ID, true)]
 		d.loop.logs[open.ID] = logs
 	}
+	d.recoverOutput()
 	return nil
+}
+
+// recoverOutput goes on with the output of the processes that live: what was on its way to the logs arrives there.
+func (d *Daemon) recoverOutput() {
+	for _, s := range d.loop.core.Statuses() {
+		if s.PID == 0 && s.State != process.Starting && s.State != process.Stopping {
+			continue
+		}
+		d.continueLogs(s, d.loop.logs[s.ID])
+	}
+	d.recovering = true
+	err := childlog.Recover(d.opts.Stages, func(key uint64) *childlog.Stream {
+		logs := d.loop.logs[process.ID(key>>1)]
+		switch {
+		case logs == nil:
+			return nil
+		case key&1 == 1:
+			return logs.stderr.Stream
+		}
+		return logs.stdout.Stream
+	})
+	d.recovering = false
+	if err != nil {
+		d.logf(LevelWarn, "%v", err)
+	}
+}
+
+// continueLogs goes on with the logs of a process that a daemon before has started.
+func (d *Daemon) continueLogs(s process.Status, logs *processLogs) {
+	logs.incarnation.Store(uint64(s.Incarnation))
+	d.stageLogs(logs)
+	for _, ch := range []*channel{&logs.stdout, &logs.stderr} {
+		if ch == &logs.stderr && s.Spec.RedirectStderr {
+			continue
+		}
+		if err := ch.Continue(); err != nil {
+			d.logf(LevelCritical, "cannot go on with the log of %s: %v", s.Namespec(), err)
+		}
+	}
 }
 
 // keepLogs makes a process's AUTO logs the files that they were.
@@ -397,16 +471,16 @@ func (d *Daemon) keepLogs(logs *processLogs, own savedLogs, open core.OpenLogs) 
 		config childlog.Config
 		path   string
 		own    *string
-	}{{&logs.stdout, stdout, own.Stdout, &logs.auto.stdout}, {&logs.stderr, stderr, own.Stderr, &logs.auto.stderr}} {
+	}{{&logs.stdout.Stream, stdout, own.Stdout, &logs.auto.stdout}, {&logs.stderr.Stream, stderr, own.Stderr, &logs.auto.stderr}} {
 		if ch.path != "" {
-			ch.config.Path, ch.config.Auto = ch.path, false
+			ch.config.Path = ch.path
 			*ch.stream, *ch.own = childlog.NewStream(ch.config, report), ch.path
 		}
 	}
 }
 
 // goOn asks the world for what a daemon before may not have come to ask for, and takes its processes up. It runs in the loop.
-func (d *Daemon) goOn() {
+func (d *Daemon) goOn(pending []core.Effect) {
 	statuses := d.loop.core.Statuses()
 	alive := 0
 	for _, s := range statuses {
@@ -420,8 +494,7 @@ func (d *Daemon) goOn() {
 		d.report(core.Quitting{Restart: restart})
 	}
 	d.logf(LevelInfo, "a daemon before this one has ended; going on with %d of %d processes, none is restarted", alive, len(statuses))
-	d.effects = append(d.effects, d.loop.core.Pending()...)
-	d.effects = append(d.effects, resumed{})
+	d.effects = slices.Concat(pending, []core.Effect{resumed{}}, d.effects)
 }
 
 // resumed is an effect of our own: nothing more is taken up.
@@ -431,5 +504,5 @@ type resumed struct{ core.Effect }
 func (d *Daemon) resume(s process.Status) {
 	logs := d.loop.logs[s.ID]
 	req := d.spawnRequest(core.Spawn{ID: s.ID, Incarnation: s.Incarnation, Group: s.Group, Spec: s.Spec}, logs)
-	d.files.put(func() { d.host.Resume(req, s.PID, nil) })
+	d.host.Resume(req, s.PID, nil)
 }

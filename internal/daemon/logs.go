@@ -40,9 +40,9 @@ func (d *Daemon) stream(ctx context.Context, log control.Log) (*childlog.Stream,
 		return nil, err
 	}
 	if log.Channel == control.Stderr {
-		return m.logs.stderr, nil
+		return m.logs.stderr.Stream, nil
 	}
-	return m.logs.stdout, nil
+	return m.logs.stdout.Stream, nil
 }
 
 // ReadLog implements control.Logs.

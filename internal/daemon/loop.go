@@ -31,7 +31,7 @@ type wish struct {
 // inbox collects news and wishes. It never blocks a giver, except one of output when very much of that waits.
 type inbox struct {
 	mu      sync.Mutex
-	answers []core.Input // of listeners: they pass the rest, since a flood of output must not hold up the events that are made of it
+	answers []heard // of listeners: they pass the rest, since a flood of output must not hold up the events that are made of it
 	events  []news
 	wishes  []wish
 	wake    chan struct{}
@@ -54,9 +54,17 @@ const (
 // however long it waits here. It is an event of the host, or output of a process, which the core takes as it stands.
 type news struct {
 	host.Event
-	output core.Input
+	output heard
 	size   int // bytes, with output
 	at     core.Now
+}
+
+// heard is what a process wrote, for the core. A channel of it with a stage is told when it has been written down: what it comes from is
+// forgotten then.
+type heard struct {
+	core.Input
+	key, position uint64 // in the stage; 0 = in none
+	receipt       chan<- struct{}
 }
 
 func newInbox() *inbox {
@@ -83,7 +91,7 @@ func idle(e host.Event) bool {
 }
 
 // putOutput queues output behind the news of its process. It waits while too much of it is there. It wakes nobody: the giver sees to a turn.
-func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
+func (b *inbox) putOutput(in heard, size int, at core.Now) {
 	b.mu.Lock()
 	for b.output > outputMost && !b.closed {
 		b.room.Wait()
@@ -94,7 +102,7 @@ func (b *inbox) putOutput(in core.Input, size int, at core.Now) {
 }
 
 // putAnswer queues what a listener said, for the beginning of the next turn. It wakes nobody: the giver sees to that turn.
-func (b *inbox) putAnswer(in core.Input) {
+func (b *inbox) putAnswer(in heard) {
 	b.mu.Lock()
 	b.answers = append(b.answers, in)
 	b.mu.Unlock()
@@ -131,7 +139,7 @@ func (b *inbox) signal() {
 }
 
 // take removes up to one turn's share, in the order of arrival; the wishes only when they are asked for. leave ends the turn.
-func (b *inbox) take(wishesToo bool) (answers []core.Input, events []news, wishes []wish) {
+func (b *inbox) take(wishesToo bool) (answers []heard, events []news, wishes []wish) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.taking = true
@@ -182,6 +190,7 @@ type loop struct {
 	desired desired
 	lives   map[process.ID]SavedLife // the last one of each process
 	places  map[process.ID]host.Placed
+	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
@@ -251,9 +260,11 @@ func (d *Daemon) turnNow() {
 func (d *Daemon) turn(wishesToo bool) (more bool) {
 	answers, events, wishes := d.inbox.take(wishesToo)
 	for _, in := range answers {
-		d.step(core.Now{}, in) // at no moment of its own: what still waits may be older
+		d.step(core.Now{}, in.Input) // at no moment of its own: what still waits may be older
+		d.noteHeard(in)
 	}
 	for _, e := range events {
+		d.noteHeard(e.output)
 		if in := d.inputOf(e); in != nil {
 			d.step(e.at, in)
 		}
@@ -350,8 +361,8 @@ func (d *Daemon) noteLife(e host.Event) {
 
 // inputOf translates news of the host. News that concerns no process of the core is logged and dropped.
 func (d *Daemon) inputOf(n news) core.Input {
-	if n.output != nil {
-		return n.output
+	if n.output.Input != nil {
+		return n.output.Input
 	}
 	switch e := n.Event.(type) {
 	case host.Spawned:
@@ -405,6 +416,8 @@ func (d *Daemon) act(e core.Effect) {
 		delete(d.loop.times, e.ID)
 		delete(d.loop.lives, e.ID)
 		delete(d.loop.places, e.ID)
+		delete(d.loop.heard, stageKey(e.ID, false))
+		delete(d.loop.heard, stageKey(e.ID, true))
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
 		if to, ok := d.loop.replies[e.Req]; ok {
@@ -425,13 +438,14 @@ func (d *Daemon) act(e core.Effect) {
 // spawnRequest describes the start of a life, which writes to logs from now on.
 func (d *Daemon) spawnRequest(e core.Spawn, logs *processLogs) host.SpawnRequest {
 	logs.incarnation.Store(uint64(e.Incarnation))
+	d.stageLogs(logs)
 	req := host.SpawnRequest{
 		ID: e.ID, Incarnation: e.Incarnation, Group: e.Group, Spec: e.Spec,
-		Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout,
+		Environ: d.environ(e.Group, e.Spec), Stdout: logs.stdout.Stream,
 		Pace: logs.pace,
 	}
 	if !e.Spec.RedirectStderr {
-		req.Stderr = logs.stderr
+		req.Stderr = logs.stderr.Stream
 	}
 	return req
 }

@@ -363,13 +363,13 @@ func (d *Daemon) see(op *operation, start func() (done <-chan core.Reply, wait <
 		}
 		inform(told, nil)
 		known = true
-		kept = d.follow(op, done)
+		kept = d.follow(op, done, kept)
 		return
 	}
 }
 
-// follow writes down the events of an operation until its end. It returns how many it has written.
-func (d *Daemon) follow(op *operation, done <-chan core.Reply) (kept int) {
+// follow writes down the events of an operation, but for the first so many, until its end. It returns how many are written.
+func (d *Daemon) follow(op *operation, done <-chan core.Reply, kept int) int {
 	for {
 		var changed <-chan struct{}
 		kept, changed = d.keepOperation(op, kept)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/binary"
 	"path/filepath"
 	"sync/atomic"
 
@@ -18,10 +19,35 @@ import (
 type processLogs struct {
 	id             process.ID
 	incarnation    atomic.Uint64 // of the life that writes
-	stdout, stderr *childlog.Stream
+	stdout, stderr channel
 	spawned        bool                            // at least once, or about to be
 	auto           struct{ stdout, stderr string } // the files that are ours; "" = it is none. The streams follow a little later
 	pace           host.Pace
+}
+
+// channel is one of them.
+type channel struct {
+	*childlog.Stream
+	heard   uint64        // up to this position an earlier daemon has heard it
+	receipt chan struct{} // told when what was heard has been written down
+}
+
+// stageKey names a channel in the stages.
+func stageKey(id process.ID, stderr bool) uint64 {
+	if stderr {
+		return uint64(id)<<1 | 1
+	}
+	return uint64(id) << 1
+}
+
+// stageLogs makes what is looked at of the output of a life outlive the daemon.
+func (d *Daemon) stageLogs(logs *processLogs) {
+	if len(d.opts.Stages) == 0 {
+		return
+	}
+	stage := d.opts.Stages[host.ShardOf(logs.id, logs.pace, len(d.opts.Stages))]
+	logs.stdout.UseStage(stage, stageKey(logs.id, false))
+	logs.stderr.UseStage(stage, stageKey(logs.id, true))
 }
 
 // newLogs names the logs of a process and prepares their streams. It touches no file.
@@ -29,7 +55,8 @@ func (d *Daemon) newLogs(open core.OpenLogs) *processLogs {
 	logs := &processLogs{id: open.ID}
 	stdout, stderr := d.logConfigs(logs, open.Spec, open.Listener)
 	report := func(text string) { d.logf(LevelCritical, "%s", text) }
-	logs.stdout, logs.stderr = childlog.NewStream(stdout, report), childlog.NewStream(stderr, report)
+	logs.stdout = channel{Stream: childlog.NewStream(stdout, report), receipt: make(chan struct{}, 1)}
+	logs.stderr = channel{Stream: childlog.NewStream(stderr, report), receipt: make(chan struct{}, 1)}
 	logs.auto.stdout, logs.auto.stderr = ownFile(stdout), ownFile(stderr)
 	return logs
 }
@@ -73,7 +100,7 @@ func (d *Daemon) changeLogs(e core.ChangeLogs) {
 		stream *childlog.Stream
 		config childlog.Config
 		own    *string
-	}{{logs.stdout, stdout, &logs.auto.stdout}, {logs.stderr, stderr, &logs.auto.stderr}} {
+	}{{logs.stdout.Stream, stdout, &logs.auto.stdout}, {logs.stderr.Stream, stderr, &logs.auto.stderr}} {
 		c := ch.config
 		if c.Auto && *ch.own != "" {
 			c.Path, c.Auto = *ch.own, false
@@ -100,8 +127,11 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 			if debug {
 				d.logf(LevelDebug, "%s %s output:\n%s", pytext.Repr(name), channel, pytext.BytesRepr(data))
 			}
-			d.inbox.putAnswer(core.ListenerOutput{ID: logs.id, Incarnation: logs.life(), Data: clone(data)})
-			d.turnNow()
+			in, news := d.heard(logs, stderr, core.ListenerOutput{ID: logs.id, Incarnation: logs.life(), Data: clone(data)})
+			if news {
+				d.inbox.putAnswer(in)
+				d.seeTo(in, logs, stderr)
+			}
 		}
 		return
 	}
@@ -118,7 +148,7 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 				d.logf(LevelDebug, "%s %s output:\n%s", pytext.Repr(name), channel, event.Text(data))
 			}
 			if spec.EventsEnabled && d.wants(logType) {
-				d.hear(core.Output{ID: logs.id, Incarnation: logs.life(), Stderr: stderr, Data: clone(data)}, len(data))
+				d.hear(logs, stderr, core.Output{ID: logs.id, Incarnation: logs.life(), Stderr: stderr, Data: clone(data)}, len(data))
 			}
 		}
 	}
@@ -128,7 +158,7 @@ func (d *Daemon) listen(c *childlog.Config, logs *processLogs, spec process.LogS
 	c.CaptureMaxBytes = spec.CaptureMaxBytes
 	c.Captured = func(data []byte) {
 		if d.wants(commType) {
-			d.hear(core.Output{ID: logs.id, Incarnation: logs.life(), Stderr: stderr, Captured: true, Data: clone(data)}, len(data))
+			d.hear(logs, stderr, core.Output{ID: logs.id, Incarnation: logs.life(), Stderr: stderr, Captured: true, Data: clone(data)}, len(data))
 		}
 		if debug {
 			d.logf(LevelDebug, "%s %s emitted a comm event", pytext.Repr(name), channel)
@@ -143,16 +173,69 @@ func (l *processLogs) life() process.Incarnation { return process.Incarnation(l.
 func (d *Daemon) wants(t event.Type) bool { return event.Set(d.wanted.Load()).Has(t) }
 
 // hear gives output to the core.
-func (d *Daemon) hear(in core.Input, size int) {
-	d.inbox.putOutput(in, size, d.now())
+func (d *Daemon) hear(logs *processLogs, stderr bool, output core.Input, size int) {
+	if in, news := d.heard(logs, stderr, output); news {
+		d.inbox.putOutput(in, size, d.now())
+		d.seeTo(in, logs, stderr)
+	}
+}
+
+// heard describes a piece of output. It reports false when a daemon before has heard it.
+func (d *Daemon) heard(logs *processLogs, stderr bool, output core.Input) (in heard, news bool) {
+	in.Input = output
+	ch := logs.channel(stderr)
+	if in.position = ch.Position(); in.position == 0 {
+		return in, true
+	}
+	in.key = stageKey(logs.id, stderr)
+	if d.loop.ledger.to != nil && !d.recovering {
+		in.receipt = ch.receipt
+	}
+	return in, in.position > ch.heard
+}
+
+// seeTo sees to the turn that takes what was heard, and waits until that has been written down.
+func (d *Daemon) seeTo(in heard, logs *processLogs, stderr bool) {
+	if d.recovering {
+		return
+	}
 	d.turnNow()
+	if in.receipt == nil {
+		return
+	}
+	select {
+	case <-logs.channel(stderr).receipt:
+	case <-d.life.Done():
+	}
+}
+
+func (l *processLogs) channel(stderr bool) *channel {
+	if stderr {
+		return &l.stderr
+	}
+	return &l.stdout
+}
+
+// noteHeard notes up to where a channel is known.
+func (d *Daemon) noteHeard(in heard) {
+	if in.position == 0 {
+		return
+	}
+	d.loop.heard[in.key] = in.position
+	l := &d.loop.ledger
+	if l.to != nil {
+		l.heard = binary.AppendUvarint(binary.AppendUvarint(l.heard, in.key), in.position)
+	}
+	if in.receipt != nil {
+		l.receipts = append(l.receipts, in.receipt)
+	}
 }
 
 func clone(data []byte) []byte { return append([]byte(nil), data...) }
 
 // createAutoLogs makes the files that AUTO promises to exist before the first start, where no start has made them.
 func (d *Daemon) createAutoLogs(logs *processLogs) {
-	for _, stream := range []*childlog.Stream{logs.stdout, logs.stderr} {
+	for _, stream := range []*childlog.Stream{logs.stdout.Stream, logs.stderr.Stream} {
 		if err := stream.Create(); err != nil {
 			d.logf(LevelWarn, "%v", err)
 		}

@@ -53,7 +53,11 @@ func (p *plans) groups(id string) (groups []string, ok bool) {
 
 // planUpdate plans the update of groups, nil being all, to what the files say. It runs in the loop.
 func (d *Daemon) planUpdate(c *config.Config, groups []string) (plan.Update, error) {
-	manifest := d.loop.core.Manifest()
+	return planFrom(d.loop.core.Manifest(), c, groups)
+}
+
+// planFrom plans what makes groups of a manifest those of the files.
+func planFrom(manifest plan.Manifest, c *config.Config, groups []string) (plan.Update, error) {
 	for _, name := range groups {
 		_, active := manifest.Group(name)
 		if !active && !slices.ContainsFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == name }) {
@@ -103,29 +107,60 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if err != nil {
 		return control.Plan{}, cantReread(err)
 	}
-	var u plan.Update
 	var manifest plan.Manifest
 	var statuses []process.Status
-	ok := d.do(ctx, func(core.Now) {
-		manifest, statuses = d.loop.core.Manifest(), d.loop.core.Statuses()
-		u, err = d.planUpdate(c, req.Groups)
-	})
-	switch {
-	case !ok:
+	if req.Since != 0 {
+		if manifest, err = d.manifestOf(req.Since); err != nil {
+			return control.Plan{}, err
+		}
+	} else if !d.do(ctx, func(core.Now) { manifest, statuses = d.loop.core.Manifest(), d.loop.core.Statuses() }) {
 		return control.Plan{}, gone(ctx)
-	case err != nil:
+	}
+	u, err := planFrom(manifest, c, req.Groups)
+	if err != nil {
 		return control.Plan{}, err
+	}
+	out := showPlan(u, manifest, c)
+	out.Since = req.Since
+	if req.Since != 0 {
+		out.Overrides, out.Failing = []control.Override{}, []control.FailingProcess{}
+		return out, nil
 	}
 	if req.File == "" { // an update reads the daemon's own files
 		d.plans.remember(u.ID(), req.Groups)
 	}
-	out := showPlan(u, manifest, c)
 	if req.File == "" {
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
 	}
 	out.Overrides = d.overrides(file)
 	out.Failing = failing(out.Groups, statuses)
 	return out, nil
+}
+
+// manifestOf returns a generation as if it ran.
+func (d *Daemon) manifestOf(rev int) (plan.Manifest, error) {
+	d.noteBoot()
+	g, err := d.state.read().Generation(rev)
+	if err != nil {
+		return plan.Manifest{}, control.Fault(control.BadName, "r"+strconv.Itoa(rev))
+	}
+	var m plan.Manifest
+	for _, spec := range g.Groups {
+		m.Groups = append(m.Groups, plan.Group{GroupSpec: spec})
+	}
+	return m, nil
+}
+
+// Findings implements control.Change.
+func (d *Daemon) Findings(_ context.Context, file string) (control.Findings, error) {
+	if d.opts.Check == nil {
+		return control.Findings{}, control.Fault(control.UnknownMethod, "check")
+	}
+	found, err := d.opts.Check(file)
+	if err != nil {
+		return control.Findings{}, cantReread(err)
+	}
+	return found, nil
 }
 
 // failing lists the processes that are down against everybody's will and that a plan does not touch.
@@ -267,24 +302,19 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 		}
 	}
 	g.Changes = append(g.Changes, rows.list(stay+len(g.Rename))...)
+	g.Reasons = reasons(p, active, c)
 	return g
 }
 
 // countChanges tells of each program how many processes it has, where that number changes.
 func countChanges(active, desired process.GroupSpec, c *config.Config) []control.OptionChange {
 	var programs []string
-	before, after := map[string]int{}, map[string]int{}
-	for _, s := range active.Processes {
-		before[s.Program]++
-	}
 	for _, s := range slices.Concat(active.Processes, desired.Processes) {
 		if !slices.Contains(programs, s.Program) {
 			programs = append(programs, s.Program)
 		}
 	}
-	for _, s := range desired.Processes {
-		after[s.Program]++
-	}
+	before, after := programCounts(active), programCounts(desired)
 	var out []control.OptionChange
 	for _, name := range programs {
 		if before[name] == after[name] || before[name] == 0 || after[name] == 0 {
@@ -297,10 +327,21 @@ func countChanges(active, desired process.GroupSpec, c *config.Config) []control
 	return out
 }
 
+// programCounts tells how many processes each program has in a group.
+func programCounts(g process.GroupSpec) map[string]int {
+	out := map[string]int{}
+	for _, s := range g.Processes {
+		out[s.Program]++
+	}
+	return out
+}
+
 // daemonNotes tells of sections that only a restart of the daemon takes over.
 func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
 	out := []control.PlanNote{}
 	was := d.opts.Config
+	graced := was.Graced
+	graced.StrictConfig = c.Graced.StrictConfig // a word to those who read the files
 	servers := func(list []config.Server) []config.Server {
 		list = slices.Clone(list)
 		for i := range list {
@@ -320,7 +361,7 @@ func (d *Daemon) daemonNotes(c *config.Config) []control.PlanNote {
 		same bool
 	}{
 		{"[supervisord]", reflect.DeepEqual(was.Supervisord, c.Supervisord)}, {"[unix_http_server] or [inet_http_server]", reflect.DeepEqual(servers(was.Servers), servers(c.Servers))},
-		{"[rpcinterface:x]", reflect.DeepEqual(plugins(was.RPCInterfaces), plugins(c.RPCInterfaces))}, {"[graced]", reflect.DeepEqual(was.Graced, c.Graced)},
+		{"[rpcinterface:x]", reflect.DeepEqual(plugins(was.RPCInterfaces), plugins(c.RPCInterfaces))}, {"[graced]", reflect.DeepEqual(graced, c.Graced)},
 	} {
 		if !part.same {
 			out = append(out, control.PlanNote{Code: "W181", File: c.Path, Message: part.name + " has changed: only a restart of the daemon takes it over (gracectl reload)"})

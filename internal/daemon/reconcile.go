@@ -137,8 +137,8 @@ func (d *Daemon) Configs(ctx context.Context) ([]control.ConfigInfo, error) {
 				}
 				if s, ok := d.loop.core.Find(g.Name, spec.Name); ok && d.loop.desired.taken[g.Name] {
 					logs := d.loop.logs[s.ID]
-					info.StdoutLog = autoPath(spec.Stdout, logs.stdout, info.StdoutLog)
-					info.StderrLog = autoPath(spec.Stderr, logs.stderr, info.StderrLog)
+					info.StdoutLog = autoPath(spec.Stdout, logs.stdout.Stream, info.StdoutLog)
+					info.StderrLog = autoPath(spec.Stderr, logs.stderr.Stream, info.StderrLog)
 				}
 				out = append(out, info)
 			}

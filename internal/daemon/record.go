@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/store"
 )
 
@@ -34,6 +36,38 @@ func (o *operations) recall(kept *store.Store) {
 		}
 		close(op.over)
 		o.list = append(o.list, op)
+	}
+}
+
+// goOnWith makes an operation one that is under way again, though an earlier daemon began it. nil: nothing was kept of it.
+func (o *operations) goOnWith(number uint64) *operation {
+	op := o.numbered(number)
+	if op == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cut = slices.DeleteFunc(o.cut, func(c *operation) bool { return c == op })
+	op.about.State, op.about.Text, op.about.Ended, op.about.Earlier = control.OperationRunning, "", nil, false
+	op.over = make(chan struct{})
+	op.acts = actVerbs[op.about.Kind]
+	return op
+}
+
+// actVerbs are the kinds of operations that start and stop, and change no settings.
+var actVerbs = map[string]bool{"start": true, "stop": true, "restart": true}
+
+// goOnWithOperations sees those through that a daemon before has begun.
+func (d *Daemon) goOnWithOperations() {
+	for number, req := range d.loop.core.Underway() {
+		op := d.operations.goOnWith(number)
+		if op == nil || req == 0 {
+			continue
+		}
+		done := make(chan core.Reply, 1)
+		d.loop.replies[req] = done
+		known := len(op.about.Events)
+		d.changing.Go(func() { d.keepOperation(op, d.follow(op, done, known)) })
 	}
 }
 

@@ -18,6 +18,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b(\d+ days?, )?\d+:\d\d:\d\d\b`), "TIME"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|us|ms|s|seconds?|min)\b`), "DURATION"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?([kKMG]i?B)\b`), "SIZE"},
+	{regexp.MustCompile(`\b\d+\.\d%`), "SHARE"},
 	{regexp.MustCompile(`/tmp/[^\s'",;:)]*`), "PATH"},
 	{regexp.MustCompile(`  +`), "  "},
 }

@@ -155,6 +155,19 @@ func TestListener(t *testing.T) {
 			t.Errorf("%.80q: %.80q, want %.80q", c.said, got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		said []string
+		want []string
+	}{
+		{[]string{"REA", "DY", "\nRESULT 2\nOK"}, []string{"ready", "result OK"}},
+		{[]string{"RES", "ULT 2\nO", "KREADY\n"}, []string{"result OK", "ready"}},
+		{[]string{"READ Y\n"}, []string{"bad READ Y"}},
+		{[]string{"READY"}, nil},
+	} {
+		if got := signs(SavedListener{Result: -1}.Restore(), c.said...); !slices.Equal(got, c.want) {
+			t.Errorf("unsure, %q: %q, want %q", c.said, got, c.want)
+		}
+	}
 	l := NewListener()
 	l.Write([]byte("READY\nx"))
 	if sign, _ := l.Next(); sign != BecameReady {
@@ -175,18 +188,19 @@ func FuzzListener(f *testing.F) {
 	f.Add("READY\nRESULT 0\nREADY\nRESULT x\n", uint8(3))
 	f.Add("READY\nRESULT 4\nfail", uint8(2))
 	f.Fuzz(func(t *testing.T, said string, size uint8) {
-		whole := signs(NewListener(), said)
 		var chunks []string
 		for rest := said; rest != ""; {
 			n := min(len(rest), int(size)+1)
 			chunks, rest = append(chunks, rest[:n]), rest[n:]
 		}
-		l := NewListener()
-		if pieces := signs(l, chunks...); !slices.Equal(pieces, whole) {
-			t.Errorf("in one piece %q, in pieces of %d %q", whole, size, pieces)
-		}
-		if len(l.buf) > lineMost+resultMost {
-			t.Errorf("%d bytes are kept", len(l.buf))
+		for _, from := range []SavedListener{{State: Acknowledged, Result: -1}, {Result: -1}} {
+			whole, l := signs(from.Restore(), said), from.Restore()
+			if pieces := signs(l, chunks...); !slices.Equal(pieces, whole) {
+				t.Errorf("from %v: in one piece %q, in pieces of %d %q", from.State, whole, size, pieces)
+			}
+			if len(l.buf) > lineMost+resultMost {
+				t.Errorf("%d bytes are kept", len(l.buf))
+			}
 		}
 	})
 }

@@ -17,6 +17,9 @@ const (
 	Violated     ListenerState = 40 // it broke the protocol and gets no event until it is started again
 )
 
+// unsure is the state of a restored listener that is BUSY or ACKNOWLEDGED: what it says next tells.
+const unsure ListenerState = 0
+
 // String returns the name that Supervisor prints.
 func (s ListenerState) String() string {
 	switch s {
@@ -48,7 +51,7 @@ type Listener struct {
 // NewListener returns the reader for a process that was just started.
 func NewListener() *Listener { return &Listener{state: Acknowledged, result: -1} }
 
-// SavedListener is a Listener written down.
+// SavedListener is a Listener written down. One without a state is BUSY or ACKNOWLEDGED; which of them, what it says next tells.
 type SavedListener struct {
 	State  ListenerState
 	Unread []byte
@@ -109,18 +112,32 @@ const (
 	Broke                   // it spoke out of turn; the state is Violated
 )
 
+// ready is what a listener says that can take an event.
+const ready = "READY\n"
+
+// saysReady reports whether that comes next.
+func (l *Listener) saysReady() bool { return bytes.HasPrefix(l.buf, []byte(ready)) }
+
 // Next looks at the next piece of output. It is to be called until it returns Nothing.
 func (l *Listener) Next() (sign Sign, text []byte) {
 	if len(l.buf) == 0 && l.result != 0 {
 		return Nothing, nil
 	}
+	if l.state == unsure {
+		if len(l.buf) < len(ready) {
+			return Nothing, nil
+		}
+		l.state = Busy
+		if l.saysReady() {
+			l.state = Acknowledged
+		}
+	}
 	switch l.state {
 	case Acknowledged:
-		const ready = "READY\n"
 		switch {
 		case len(l.buf) < len(ready):
 			return Nothing, nil
-		case string(l.buf[:len(ready)]) == ready:
+		case l.saysReady():
 			l.state = Ready
 			l.consume(len(ready))
 			return BecameReady, nil

@@ -1,6 +1,9 @@
 package format
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 const (
 	problemSchema = "graced.error/v1"
@@ -14,7 +17,10 @@ type Problem struct {
 	Detail    string `json:"detail"`              // what happened, in lower case, with the value that was wrong
 	Hint      string `json:"hint,omitempty"`      // what can be done about it; lines without indentation
 	FaultCode int    `json:"faultCode,omitempty"` // the fault of the XML-RPC interface behind it; 0 = none
-	Exit      int    `json:"-"`                   // the exit status of the program; 1 when it is 0
+	// Findings is what a check of the files has found, as in graced.check/v1, and FindingsText the same for people, which says all that Detail does.
+	Findings     json.RawMessage `json:"findings,omitempty"`
+	FindingsText string          `json:"-"`
+	Exit         int             `json:"-"` // the exit status of the program; 1 when it is 0
 }
 
 // Error returns the detail.
@@ -23,11 +29,18 @@ func (p *Problem) Error() string { return p.Detail }
 // block is the form for people.
 func (p *Problem) block(style Style) string {
 	var b strings.Builder
-	b.WriteString(style.Paint(Red, "error["+p.Code+"]:") + " " + p.Detail + "\n")
+	text := p.Detail
+	if p.FindingsText != "" {
+		text = p.Title
+	}
+	b.WriteString(style.Paint(Red, "error["+p.Code+"]:") + " " + text + "\n")
 	if p.Hint != "" {
 		for _, line := range strings.Split(p.Hint, "\n") {
 			b.WriteString("  " + line + "\n")
 		}
+	}
+	if p.FindingsText != "" {
+		b.WriteString("\n" + p.FindingsText)
 	}
 	return b.String()
 }

@@ -20,6 +20,11 @@ type There struct {
 	place
 }
 
+// Traits returns what the process can be found again by.
+func (t *There) Traits() Traits {
+	return Traits{Start: t.StartTime, Pipes: [3]uint64{inode(t.Fds[0]), inode(t.Fds[1]), inode(t.Fds[2])}, Cgroup: t.cgroup}
+}
+
 // Close closes what it holds.
 func (t *There) Close() {
 	closeAll(t.Fds[:])

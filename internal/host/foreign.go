@@ -31,6 +31,9 @@ func Identify(pid int) (Identity, error) {
 	return Identity{BootID: bootID(), PID: pid, StartTime: stat.StartTime}, nil
 }
 
+// BootID names this run of the kernel; "" where it is hidden.
+func BootID() string { return bootID() }
+
 // bootID names this run of the kernel; "" where it is hidden.
 var bootID = sync.OnceValue(func() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

@@ -24,6 +24,9 @@ import (
 // TestMain runs this binary as a stand-in or as a scripted child when it was started as one.
 func TestMain(m *testing.M) {
 	Init()
+	if script := os.Getenv(keeperEnv); script != "" {
+		beKeeper(script)
+	}
 	if script := os.Getenv("HOST_TEST_CHILD"); script != "" {
 		helperChild(script)
 		os.Exit(0)

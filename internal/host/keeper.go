@@ -1,11 +1,13 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -57,7 +59,8 @@ type Keeper struct {
 	held       map[string]holding
 	generation int
 	daemon     *generation
-	asked      []int // signals that no daemon has been told of
+	asked      []int  // signals that no daemon has been told of
+	failed     string // why the last program that was to take over did not
 }
 
 // child is one process.
@@ -89,10 +92,17 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
+	served  chan struct{} // closed when everything that it has said is done
 	ready   chan struct{} // closed when it has said so
 	isReady sync.Once
 	foreign *Foreign // not our child: it was there before this keeper
 	left    *Leave
+}
+
+func newGeneration(pid int) *generation {
+	return &generation{
+		pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), served: make(chan struct{}), ready: make(chan struct{}),
+	}
 }
 
 // NewKeeper makes a keeper. Nothing is started before Run.
@@ -119,7 +129,7 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 	defer k.cgroups.close()
 	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
 	go k.reaper.run()
-	previous, failures := (*os.File)(nil), 0
+	previous, failures, brief := (*os.File)(nil), 0, 0 // brief: daemons in a row that were ready and died at once
 	d, err := k.keepDaemon()
 	if err != nil {
 		k.o.Trouble(err.Error())
@@ -143,23 +153,32 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 				return exitCode(status), Over
 			case d.left != nil:
 				previous, failures = k.binary, 0
-				if k.binary, err = openBinary(d.left.Binary); err != nil {
-					k.o.Trouble(err.Error())
+				if k.binary, err = os.Open(cmp.Or(d.left.Binary, fileOf(k.binary))); err != nil {
 					k.binary, previous = previous, nil
+					k.fail(err.Error())
 				}
 				continue
 			case wasReady:
-				if time.Since(d.started) > time.Second {
-					failures = 0
+				if failures = 0; previous != nil {
+					_ = previous.Close() // only read
+					previous = nil
 				}
-				previous = nil
+				if time.Since(d.started) > time.Second {
+					brief = 0
+				}
+				// Whoever kills daemons, to see what happens, does not have to wait for one; a daemon that keeps dying does.
+				const patience = 30
+				if brief++; brief <= patience {
+					continue
+				}
 			case previous != nil: // the new one does not come up
+				k.fail(fmt.Sprintf("%s was not ready (%s)", k.binary.Name(), exitStatus(status)))
 				k.binary, previous = previous, nil
 				continue
 			}
 		}
 		failures++
-		if k.rest(failures) {
+		if k.rest(failures + brief/2) {
 			return 1, Over
 		}
 	}
@@ -171,15 +190,17 @@ func (k *Keeper) generationNumber() int {
 	return k.generation
 }
 
-// openBinary opens the program of the next daemon.
-func openBinary(path string) (*os.File, error) {
-	if path == "" {
-		var err error
-		if path, err = os.Executable(); err != nil {
-			return nil, err
-		}
-	}
-	return os.Open(path)
+// fileOf returns the path of an open program, also when another file is there by now.
+func fileOf(f *os.File) string {
+	path, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) // without /proc nothing is found, and the error says so
+	return strings.TrimSuffix(path, " (deleted)")
+}
+
+// fail notes why a program did not take over, for the daemon that goes on instead.
+func (k *Keeper) fail(why string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = why
 }
 
 // exitCode is how a shell would tell the end of a process.
@@ -261,7 +282,7 @@ func (k *Keeper) startDaemon() (*generation, error) {
 		Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	k.generation++
-	d := &generation{pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), ready: make(chan struct{})}
+	d := newGeneration(pid)
 	if err == nil {
 		k.daemon = d
 		k.daemonPID.Store(int64(pid))
@@ -302,7 +323,8 @@ func (k *Keeper) program() string {
 func (k *Keeper) greet(w *wire) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation})
+	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation, failed: k.failed})
+	k.failed = ""
 	for _, c := range k.children {
 		e, out := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
 		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at, place: c.place}
@@ -375,6 +397,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			}
 			k.mu.Unlock()
 		case status = <-d.ended:
+			<-d.served // its last words count, and the next one is told what became of them
 			select {
 			case <-d.ready:
 				ready = true
@@ -397,6 +420,7 @@ func (k *Keeper) serve(w *wire, d *generation) {
 	}
 	k.mu.Unlock()
 	w.close()
+	close(d.served)
 	k.end(d) // one that cannot be spoken to is of no use; most have ended
 }
 

@@ -18,6 +18,8 @@ import (
 type Link struct {
 	// Generation is 1 for the first daemon of a keeper; a later one finds what those before it have left.
 	Generation int
+	// Failed says why another program did not take over, if this daemon goes on for that reason.
+	Failed string
 
 	environ []string // of this process at its start, and its directory
 	dir     string
@@ -234,7 +236,7 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	switch m := m.(type) {
 	case *welcome:
 		l.mu.Lock()
-		l.keeper, l.Generation = m.pid, m.generation
+		l.keeper, l.Generation, l.Failed = m.pid, m.generation, m.failed
 		l.mu.Unlock()
 	case *kept:
 		l.remember(m, fds)
@@ -354,6 +356,8 @@ func newKeptChildren(h *Local, l *Link) *keptChildren {
 	l.local = h
 	return &keptChildren{h, l}
 }
+
+func (c *keptChildren) outlives() bool { return true }
 
 func (c *keptChildren) hand(*forkJob) error { return nil }
 

@@ -44,18 +44,16 @@ var (
 // Children without their own have the umask and directory that the process had when NewLocal was called; where unshare(2) is forbidden, those
 // that it has.
 type Local struct {
-	emit   func(Event)
-	users  userDB
-	shards []*shard
-	// The last two of them are for output that is told of, and for dialogues: these never wait for a flood of the others.
-	told, dialogue *shard
-	parent         parent
-	ready          *prepareQueue
-	sockets        *sockets
-	preparing      sync.WaitGroup // the preparer
-	wg             sync.WaitGroup
-	closing        sync.Once
-	closed         chan struct{}
+	emit      func(Event)
+	users     userDB
+	shards    []*shard // the last two are for output that is told of, and for dialogues: these never wait for a flood of the others
+	parent    parent
+	ready     *prepareQueue
+	sockets   *sockets
+	preparing sync.WaitGroup // the preparer
+	wg        sync.WaitGroup
+	closing   sync.Once
+	closed    chan struct{}
 
 	lingering atomic.Int64 // pipes that outlived their process
 
@@ -76,7 +74,7 @@ func NewLocal(o Options) (*Local, error) {
 	}
 	n := o.Shards
 	if n <= 0 {
-		n = min(4, runtime.GOMAXPROCS(0))
+		n = Shards() - 2
 	}
 	h := &Local{
 		emit:   o.Events,
@@ -94,9 +92,9 @@ func NewLocal(o Options) (*Local, error) {
 		}
 		switch i {
 		case n:
-			s.prompt, h.told = true, s
+			s.prompt = true
 		case n + 1:
-			s.prompt, h.dialogue = true, s
+			s.prompt = true
 			s.eager = runtime.GOMAXPROCS(0) > 1 // else the process could not run meanwhile
 		}
 		h.shards = append(h.shards, s)
@@ -112,6 +110,20 @@ func NewLocal(o Options) (*Local, error) {
 	h.sockets.parent = h.parent
 	h.preparing.Go(h.prepareAll)
 	return h, nil
+}
+
+// Shards is how many goroutines move output, if Options do not say.
+func Shards() int { return min(4, runtime.GOMAXPROCS(0)) + 2 }
+
+// ShardOf says which of so many goroutines moves the output of a process.
+func ShardOf(id process.ID, pace Pace, of int) int {
+	switch pace {
+	case Told:
+		return of - 2
+	case Dialogue:
+		return of - 1
+	}
+	return int(uint64(id) % uint64(of-2))
 }
 
 // Close stops the host's goroutines and closes its descriptors. Children are left alone; no event follows.
@@ -138,14 +150,7 @@ func (h *Local) Spawn(req SpawnRequest) { h.enqueue(req, 0) }
 
 func (h *Local) enqueue(req SpawnRequest, known int) {
 	p := &proc{req: req, known: known, pidfd: -1, stdin: stdin{fd: -1}}
-	switch req.Pace {
-	case Told:
-		p.shard = h.told
-	case Dialogue:
-		p.shard = h.dialogue
-	default:
-		p.shard = h.shards[uint64(req.ID)%uint64(len(h.shards)-2)]
-	}
+	p.shard = h.shards[ShardOf(req.ID, req.Pace, len(h.shards))]
 	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
 	h.mu.Lock()
 	h.procs[req.ID] = p

@@ -78,6 +78,7 @@ type (
 	// welcome is the first word.
 	welcome struct {
 		version, pid, generation int
+		failed                   string // why another program did not take over, if that is why this daemon is here
 	}
 	// kept is a process that the keeper holds. Descriptors: its pidfd if it has one, then those of ends.
 	kept struct {
@@ -254,6 +255,7 @@ func (m *welcome) code(c *coder) {
 	integer(c, &m.version)
 	integer(c, &m.pid)
 	integer(c, &m.generation)
+	c.string(&m.failed)
 }
 
 func (m *kept) code(c *coder) {

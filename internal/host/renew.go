@@ -204,7 +204,7 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 		return nil, err
 	}
 	pid := os.Getppid()
-	d := &generation{pid: pid, started: time.Now(), ended: make(chan unix.WaitStatus, 1), ready: make(chan struct{})}
+	d := newGeneration(pid)
 	d.isReady.Do(func() { close(d.ready) })
 	id, err := Identify(pid)
 	if err != nil {

@@ -350,3 +350,18 @@ func TestKin(t *testing.T) {
 		}
 	}
 }
+
+// TestFoundInItsGroup: a process that has lost keeper and daemon at once is found with its control group.
+func TestFoundInItsGroup(t *testing.T) {
+	needCgroups(t)
+	r := newKeeperRig(t, "")
+	_, forked := r.spawn("exec sleep 1000", whole)
+	there, err := Find(forked.pid, Traits{Start: forked.start, Cgroup: forked.cgroup})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	if got := there.Traits().Cgroup; got != forked.cgroup || got == "" {
+		t.Errorf("%q, want %q", got, forked.cgroup)
+	}
+}

@@ -15,6 +15,7 @@ type Status struct {
 	Exit        ExitStatus
 	HasExit     bool   // Exit is known; cleared by a spawn
 	SpawnErr    string // why the last start failed or the process gave up; "" = nothing to say
+	Restarts    int    // starts by itself, after an end or a failed start, since the last start that somebody wanted
 	Leaving     bool   // the process is about to be removed and takes no start
 	Spec        *Spec  // the spec in force; read only
 }

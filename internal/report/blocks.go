@@ -22,6 +22,9 @@ func Blocks(w io.Writer, r *config.Report, _ config.Machine) error {
 	if errs > 0 {
 		b.WriteString("   graced keeps running the old configuration until the errors are gone.")
 	}
+	if n := len(edits(r)); n > 0 {
+		fmt.Fprintf(&b, "   check --fix corrects %d of them.", n)
+	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
 	return err

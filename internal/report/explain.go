@@ -37,7 +37,11 @@ func explainText(w io.Writer, all []explanation) error {
 		for _, kind := range e.Sections {
 			sections = append(sections, header(kind))
 		}
-		fmt.Fprintf(&b, "%s%s   %s\n  %s\n", head, strings.Repeat(" ", max(0, 60-utf8.RuneCountInString(head))), strings.Join(sections, " "), e.Summary)
+		gap := strings.Repeat(" ", max(0, 60-utf8.RuneCountInString(head))+3)
+		if utf8.RuneCountInString(head) > 90 {
+			gap = "\n  " // what it takes is long
+		}
+		fmt.Fprintf(&b, "%s%s%s\n  %s\n", head, gap, strings.Join(sections, " "), e.Summary)
 		since := "only graced has it"
 		if e.Since != "" {
 			since = "since Supervisor " + e.Since

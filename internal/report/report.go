@@ -73,14 +73,24 @@ func (c *Command) find() (string, error) {
 	return config.FindDefault(c.Machine, c.Dir)
 }
 
-// Check runs the verb check: [-c FILE] [-o short|json|sarif] [--strict] [FILE]. It returns the exit code.
+// checkUsage is what stands behind the verb check.
+const checkUsage = "[-c FILE] [-o short|json|sarif] [--strict] [--env FILE|NAME=VALUE]... [--fix [--dry-run] [--force]] [FILE]"
+
+// Check runs the verb check, with the words of checkUsage behind it. It returns the exit code.
 func (c Command) Check(args []string) int {
 	set, format := c.flags("check")
 	strict := set.Bool("strict", false, "")
-	words, exit, ok := c.parse(set, "[-c FILE] [-o short|json|sarif] [--strict] [FILE]", args)
+	var fix fixing
+	set.BoolVar(&fix.wanted, "fix", false, "")
+	set.BoolVar(&fix.dry, "dry-run", false, "")
+	set.BoolVar(&fix.force, "force", false, "")
+	set.Func("env", "", c.addEnvironment)
+	words, exit, ok := c.parse(set, checkUsage, args)
 	switch {
 	case !ok:
 		return exit
+	case !fix.wanted && (fix.dry || fix.force):
+		return c.fail("--dry-run and --force go with --fix")
 	case len(words) > 1:
 		return c.fail("check takes one file: " + strings.Join(words, " "))
 	case len(words) == 1:
@@ -95,6 +105,18 @@ func (c Command) Check(args []string) int {
 		return c.fail(err.Error())
 	}
 	r := config.Check(c.Machine, path)
+	if fix.wanted {
+		fix.out = c.Out
+		if *format != "" {
+			fix.out = c.Err // the document stays one
+		}
+		if err := fix.all(c.Machine, path, r); err != nil {
+			return c.fail(err.Error())
+		}
+		if !fix.dry {
+			r = config.Check(c.Machine, path)
+		}
+	}
 	if *strict {
 		r.Strict()
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/graced/graced/internal/machine"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files of testdata anew")
+var goldens = flag.Bool("rewrite", false, "write the golden files of testdata anew")
 
 // tree is a directory with a configuration that has something of everything.
 func tree(t *testing.T) Command {
@@ -60,7 +60,7 @@ func golden(t *testing.T, c Command, name, got string) {
 	t.Helper()
 	got = strings.ReplaceAll(got, c.Machine.Dir, "TREE")
 	path := "testdata/" + name
-	if *rewrite {
+	if *goldens {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -98,9 +98,11 @@ func TestCheckCommandLine(t *testing.T) {
 		{"gone.conf", "error[E100]: could not find config file gone.conf\n  --> gone.conf\n   = check the name", "", 2},
 		{"-o short --strict", "supervisord.conf:2:1: error[E101]: unknown option", "", 2},
 		{"-o yaml", "", "Error: no output format yaml: there are short, json and sarif\n", 2},
+		{"none.conf --dry-run", "", "Error: --dry-run and --force go with --fix\n", 2},
+		{"none.conf --fix", "nothing can be fixed without a human\n1 file, no programs: no errors, no warnings.\n", "", 0},
 		{"a b", "", "Error: check takes one file: a b\n", 2},
 		{"--nope", "", "Error: flag provided but not defined: -nope\n", 2},
-		{"-h", "usage: gracectl check [-c FILE] [-o short|json|sarif] [--strict] [FILE]\n", "", 0},
+		{"-h", "usage: gracectl check [-c FILE] [-o short|json|sarif] [--strict] [--env FILE|NAME=VALUE]... [--fix [--dry-run] [--force]] [FILE]\n", "", 0},
 	} {
 		out, err, code := run(c, "check", strings.Fields(test.args)...)
 		if !strings.Contains(out, test.out) || test.out == "" && out != "" || err != test.err || code != test.code {
@@ -121,6 +123,7 @@ func TestExplain(t *testing.T) {
 	for name, args := range map[string][]string{
 		"explain.txt": {"program.stopwaitsecs"}, "explain-priority.txt": {"priority"}, "explain-password.txt": {"unix_http_server.password"},
 		"explain.json": {"-o", "json", "stopwaitsecs"}, "explain-command.txt": {"command", "-c", "none.conf"},
+		"explain-numprocs.txt": {"numprocs"},
 	} {
 		out, err, code := run(c, "explain", args...)
 		if err != "" || code != 0 {
@@ -361,7 +364,7 @@ func TestOptionTable(t *testing.T) {
 		}
 	}
 	const path = "../../docs/reference/option-table.md"
-	if *rewrite {
+	if *goldens {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}

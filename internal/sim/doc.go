@@ -10,4 +10,5 @@
 //	go test ./internal/sim -run TestOracle -oracle.record     # after a change of Generate
 //	go test ./internal/sim -run TestRandom -seed=1000 -sim.n=20000
 //	go test ./internal/sim -run TestUpdate -seed=1000 -update.n=20000
+//	go test ./internal/sim -run TestCrash -seed=1000 -crash.n=20000 -timeout 3h
 package sim

@@ -3,7 +3,10 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 
+	"github.com/graced/graced/internal/core"
+	events "github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -70,6 +73,42 @@ func GenerateMore(seed uint64) Scenario {
 		sc.Commands = append(sc.Commands, c)
 	}
 	return sc
+}
+
+// GenerateFound makes such a scenario in which some processes are there already.
+func GenerateFound(seed uint64) Scenario {
+	sc := GenerateMore(seed)
+	var groups []process.GroupSpec
+	for _, g := range sc.Groups {
+		if !g.Later {
+			groups = append(groups, g.spec())
+		}
+	}
+	sc.Found = findSome(seed, groups)
+	return sc
+}
+
+// findSome chooses processes that are there already, and how.
+func findSome(seed uint64, groups []process.GroupSpec) map[process.Namespec]core.Found {
+	r := &dice{rand.New(rand.NewPCG(seed, 0xf00d))}
+	found := map[process.Namespec]core.Found{}
+	for _, g := range groups {
+		for _, p := range g.Processes {
+			f := core.Found{
+				State:   pick(r, process.Running, process.Running, process.Running, process.Starting, process.Stopping, process.Backoff, process.Stopped, process.Exited, process.Fatal),
+				Started: time.Duration(r.between(0, 4000)) * time.Millisecond,
+				Since:   time.Duration(r.between(0, 2500)) * time.Millisecond,
+				Tries:   r.between(0, 3), Undecided: r.one(3), Listener: pick(r, 0, events.Ready, events.Busy, events.Acknowledged),
+			}
+			if f.State == process.Exited {
+				f.HasExit, f.Exit.Code = true, pick(r, 0, 1, 2)
+			}
+			if !r.one(4) {
+				found[process.Namespec{Group: g.Name, Process: p.Name}] = f
+			}
+		}
+	}
+	return found
 }
 
 // dice are a source of random choices.

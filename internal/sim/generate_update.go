@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -16,6 +17,8 @@ type UpdateScenario struct {
 	Before  []Command // until Start
 	Start   int64     // microseconds: the moment of the update
 	Others  []Command // after it
+
+	Found map[process.Namespec]core.Found // of Was: what is there already, but for pids
 }
 
 // GenerateUpdate makes the scenario of a seed; without others nobody gives a command after the update has begun.
@@ -38,6 +41,9 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 		if !r.one(8) {
 			sc.Is = append(sc.Is, is.spec())
 		}
+	}
+	if seed%3 == 0 {
+		sc.Found = findSome(seed, sc.Was)
 	}
 	r.Shuffle(len(sc.Is), func(i, j int) { sc.Is[i], sc.Is[j] = sc.Is[j], sc.Is[i] })
 	var names []string

@@ -27,6 +27,7 @@ import (
 //   - one operation at a time is busy with a process, but for a stop, which takes it from one that waits for it to be RUNNING;
 //   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
+//   - a process that is there already when its group is added stays as it is, and nothing is told of it, unless that is still to be decided;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
@@ -124,6 +125,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			}
 			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}}
 			c.added(c.procs[e.ID])
+			c.found(now, in, c.procs[e.ID])
 		case core.ChangeLogs:
 			if s, ok := c.world.Core.Status(e.ID); !ok || s.Name != e.Spec.Name || s.Spec.Stdout != e.Spec.Stdout || s.Spec.Stderr != e.Spec.Stderr {
 				c.broken("logs of process %d changed to %+v", e.ID, e.Spec)
@@ -137,6 +139,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			c.spawn(now, in, e, allowed)
 		case core.Signal:
 			p := c.procs[e.ID]
+			c.untouched(in, p)
 			if p == nil || p.pid == 0 || p.pid != e.PID || p.inc != e.Incarnation {
 				c.broken("%v to pid %d: %+v", e.Signal, e.PID, p)
 			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] && p.act == nil {
@@ -191,6 +194,29 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	c.afterUpdates()
 	c.afterActs()
 	c.after(now)
+}
+
+// foundIn returns what an input says that a process is already.
+func foundIn(in core.Input, p *watched) (f core.Found, ok bool) {
+	command, _ := in.(core.Command)
+	if do, add := command.Do.(core.AddGroups); add && p != nil {
+		f, ok = do.Found[p.name]
+	}
+	return f, ok
+}
+
+// found makes a process that was just added what it is already.
+func (c *Checker) found(now time.Duration, in core.Input, p *watched) {
+	if f, ok := foundIn(in, p); ok {
+		p.state, p.pid, p.inc, p.spawned = f.State, f.PID, 1, now-f.Started
+	}
+}
+
+// untouched checks that nothing happens to a process while it is found.
+func (c *Checker) untouched(in core.Input, p *watched) {
+	if f, ok := foundIn(in, p); ok && !(f.Undecided && f.State.IsStopped()) {
+		c.broken("%v was found %v and is touched", p.name, f.State)
+	}
 }
 
 // before notes what an input says. It returns the input if it is the end of a living incarnation.
@@ -257,6 +283,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn of process %d, which is not there", e.ID)
 		return
 	}
+	c.untouched(in, p)
 	if p.spawning || p.pid != 0 || e.Incarnation != p.inc+1 {
 		c.broken("spawn %d of %v: %+v", e.Incarnation, p.name, p)
 	}
@@ -293,6 +320,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v -> %v of process %d, which is not there", e.From, e.To, e.ID)
 		return
 	}
+	c.untouched(in, p)
 	if p.state != e.From {
 		c.broken("%v goes from %v to %v but is %v", p.name, e.From, e.To, p.state)
 	}

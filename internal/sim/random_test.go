@@ -24,19 +24,21 @@ func TestRandom(t *testing.T) {
 		seed := *simSeed + uint64(i)
 		for _, mode := range []struct {
 			name string
+			make func(uint64) Scenario
 			opts core.Options
 			late bool
 		}{
-			{"own verdicts", core.Options{Strict: true}, false},
-			{"own verdicts, late outcomes", core.Options{Strict: true}, true},
-			{"reference quirks, late outcomes", core.Options{Quirks: core.ReferenceQuirks().Quirks, StopAscending: true, Strict: true}, true},
+			{"own verdicts", GenerateMore, core.Options{Strict: true}, false},
+			{"own verdicts, late outcomes", GenerateMore, core.Options{Strict: true}, true},
+			{"reference quirks, late outcomes", GenerateMore, core.Options{Quirks: core.ReferenceQuirks().Quirks, StopAscending: true, Strict: true}, true},
+			{"own verdicts, some are there already", GenerateFound, core.Options{Strict: true}, seed%2 == 1},
 		} {
-			if broken := playRandom(GenerateMore(seed), mode.opts, mode.late, &played); broken != "" {
+			if broken := playRandom(mode.make(seed), mode.opts, mode.late, &played); broken != "" {
 				t.Fatalf("seed %d (-seed=%[1]d -sim.n=1), %s:\n%s", seed, mode.name, broken)
 			}
 		}
 	}
-	t.Logf("%d scenarios from seed %d in three modes: %d facts", *simN, *simSeed, played.facts)
+	t.Logf("%d scenarios from seed %d in four modes: %d facts", *simN, *simSeed, played.facts)
 	for _, kind := range []string{"removed [p", "added [p", "stopped [p", "denied", "being removed", "state"} {
 		if *simN >= 500 && played.saw[kind] == 0 {
 			t.Errorf("no answer or fact with %q in any scenario: the generator does not reach it", kind)

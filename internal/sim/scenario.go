@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -14,6 +15,8 @@ type Scenario struct {
 	Groups   []Group   `json:"groups"`
 	Commands []Command `json:"commands"`
 	End      int64     `json:"end"` // microseconds; the scenario is left then
+
+	Found map[process.Namespec]core.Found `json:"-"` // what is there already, but for pids
 }
 
 // Group is one process group.

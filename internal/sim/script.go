@@ -19,6 +19,7 @@ import (
 //	group NAME [priority=N]            begin a group
 //	program NAME [option=value...]     define a member of it; options are those of a [program:x], and lives=LIFE[,LIFE...]
 //	drop NAME                          a group is not defined any more
+//	found G:P STATE [option=value...]  it is there already at the next boot: started=TIME, since=TIME, tries=N, code=N, undecided=true
 //	boot                               add all groups that were defined since the last boot
 //	until TIME, wait TIME              let time pass
 //	delay TIME                         from now on outcomes of spawns and signals are known only after so long
@@ -42,8 +43,9 @@ import (
 type Script struct {
 	world  *World
 	opts   core.Options
-	groups []Group // defined since the last boot
-	files  []Group // all that are defined
+	groups []Group                         // defined since the last boot
+	found  map[process.Namespec]core.Found // at the next boot
+	files  []Group                         // all that are defined
 	req    uint64
 	shown  int // facts of the world that were printed
 }
@@ -140,6 +142,13 @@ func (s *Script) line(words []string, out *strings.Builder) error {
 			s.world.Define(*g)
 		}
 		return err
+	case "found":
+		name, f, err := foundOf(args)
+		if s.found == nil {
+			s.found = map[process.Namespec]core.Found{}
+		}
+		s.found[name] = f
+		return err
 	case "boot":
 		s.boot()
 		return nil
@@ -205,8 +214,8 @@ func (s *Script) boot() {
 		s.world.Define(g)
 		specs = append(specs, g.spec())
 	}
-	s.groups = nil
-	s.world.Input(core.Command{Do: core.AddGroups{Groups: specs}})
+	s.world.Add(specs, s.found)
+	s.groups, s.found = nil, nil
 	s.world.Until(s.world.Now())
 }
 
@@ -312,6 +321,38 @@ func groupOf(args []string) (Group, error) {
 		g.Priority = n
 	}
 	return g, nil
+}
+
+// foundOf reads how a process is found.
+func foundOf(args []string) (name process.Namespec, f core.Found, err error) {
+	name = process.ParseNamespec(args[0])
+	i := slices.IndexFunc(process.States, func(s process.State) bool { return s.String() == args[1] })
+	if i < 0 {
+		return name, f, fmt.Errorf("no such state")
+	}
+	f.State = process.States[i]
+	for _, a := range args[2:] {
+		option, value, _ := strings.Cut(a, "=")
+		switch option {
+		case "started":
+			f.Started, err = time.ParseDuration(value)
+		case "since":
+			f.Since, err = time.ParseDuration(value)
+		case "tries":
+			f.Tries, err = strconv.Atoi(value)
+		case "code":
+			f.HasExit = true
+			f.Exit.Code, err = strconv.Atoi(value)
+		case "undecided":
+			f.Undecided = true
+		default:
+			err = fmt.Errorf("no such option")
+		}
+		if err != nil {
+			return name, f, fmt.Errorf("option %s: %v", a, err)
+		}
+	}
+	return name, f, nil
 }
 
 // programOf reads a program with Supervisor's defaults.

@@ -17,7 +17,7 @@ import (
 var updateN = flag.Int("update.n", 1000, "number of random pairs of configurations")
 
 // TestUpdate carries out updates between random configurations, once left alone and once with commands of others in the middle. Outcomes are known
-// at once or, with an odd seed, late. With -seed=N -update.n=1 it plays one pair.
+// at once or, with an odd seed, late. With every third seed some processes were there before the machine. With -seed=N -update.n=1 it plays one pair.
 func TestUpdate(t *testing.T) {
 	saw := map[string]int{}
 	for i := range *updateN {
@@ -100,7 +100,7 @@ func (u *updateRun) play(others bool) (broken string) {
 			}
 		}
 	}()
-	u.Input(core.Command{Do: core.AddGroups{Groups: u.sc.Was}})
+	u.Add(u.sc.Was, u.sc.Found)
 	for _, c := range u.sc.Before {
 		c.Req = u.number()
 		u.at(microseconds(c.At), func() { u.Command(c) })

@@ -3,6 +3,7 @@ package sim
 import (
 	"container/heap"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -43,6 +44,9 @@ type World struct {
 	causes   map[int64][]cause          // what set things going at each moment
 	waiting  []Command                  // for an operation to end
 	steps    map[core.Req][]plan.Change // that each Act said it would take
+	clockSet time.Duration              // how much later the wall clock shows than it did at first
+	keeper   *keeper                    // has the children; nil: the daemon has them, and does not die
+	ledger   *Ledger                    // with a keeper
 	Halted   bool
 }
 
@@ -100,8 +104,64 @@ func (w *World) Run(sc Scenario) {
 			w.Command(c)
 		})
 	}
-	w.Input(core.Command{Do: core.AddGroups{Groups: boot}})
+	w.Add(boot, sc.Found)
 	w.Until(microseconds(sc.End))
+}
+
+// Add adds groups, some of whose members are there already; their pids are the world's to give. One that lives has the next life of its program, which
+// goes on as if it had begun when it was started. A stop signal was sent when it became STOPPING.
+func (w *World) Add(groups []process.GroupSpec, found map[process.Namespec]core.Found) {
+	do := core.AddGroups{Groups: groups}
+	children := map[process.Namespec]*child{}
+	if len(found) > 0 {
+		do.Found = maps.Clone(found)
+	}
+	for _, g := range groups {
+		for _, spec := range g.Processes {
+			name := process.Namespec{Group: g.Name, Process: spec.Name}
+			if f, ok := found[name]; ok && (f.State.IsSignallable() || f.State == process.Unknown) {
+				c := w.child(name, spec, w.foundLife(name))
+				c.known = w.now
+				children[name] = c
+				f.PID = c.pid
+				do.Found[name] = f
+			}
+		}
+	}
+	w.Input(core.Command{Do: do})
+	for _, g := range groups {
+		for _, spec := range g.Processes {
+			name := process.Namespec{Group: g.Name, Process: spec.Name}
+			if c := children[name]; c != nil {
+				status, _ := w.Core.Find(name.Group, name.Process)
+				c.id, c.incarnation = status.ID, status.Incarnation
+				w.liveOn(c, found[name])
+			}
+		}
+	}
+}
+
+// foundLife takes the next life of a program in which there is a process.
+func (w *World) foundLife(name process.Namespec) Life {
+	lives := w.lives[name]
+	for range lives {
+		if l := lives[w.spawns[name]%len(lives)]; l.Fork == "" {
+			return l
+		}
+		w.spawns[name]++
+	}
+	return Life{Lasts: -1, Stop: 10_000, Kill: 1000}
+}
+
+// liveOn lets a child that was found end when it would have.
+func (w *World) liveOn(c *child, f core.Found) {
+	left := func(of int64, gone time.Duration) int64 { return max(of-gone.Microseconds(), 0) }
+	if c.life.Lasts >= 0 {
+		w.dies(c, left(c.life.Lasts, f.Started), exitStatus(c.life.Code, 11))
+	}
+	if f.State == process.Stopping && c.life.Stop >= 0 && !c.life.Denied {
+		w.dies(c, left(c.life.Stop, f.Since), exitStatus(c.life.Stops, c.stopSignal))
+	}
 }
 
 // Define tells the world how the lives of a group's programs go.
@@ -141,15 +201,32 @@ func (w *World) Input(in core.Input) {
 	if w.Halted {
 		return
 	}
-	out := w.Core.Step(core.Now{Mono: w.now, Wall: epoch.Add(w.now)}, in)
+	now := core.Now{Mono: w.now, Wall: w.wall()}
+	var out []core.Effect
+	if w.ledger == nil {
+		out = w.Core.Step(now, in)
+	} else {
+		if _, ok := in.(core.ListenerOutput); ok {
+			now = core.Now{Mono: -1} // at no moment of its own
+		}
+		out = w.ledger.step(now, in)
+		w.keeper.written(in)
+	}
 	if w.Watch != nil {
 		w.Watch(w.now, in, out)
 	}
-	for _, e := range out {
-		w.act(e)
+	if w.ledger == nil {
+		for _, e := range out {
+			w.act(e)
+		}
+	} else {
+		w.ledger.act(in, out)
 	}
 	w.giveWaiting()
 }
+
+// wall returns what the wall clock shows.
+func (w *World) wall() time.Time { return epoch.Add(w.now + w.clockSet) }
 
 // giveWaiting gives the commands that no update is in the way of any more, in their order; they may find another one there. A halt answers them.
 func (w *World) giveWaiting() {
@@ -250,9 +327,24 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		}
 		return core.Apply{Plan: p}, false, ok
 	case "update":
-		return core.Update{Op: c.Req, Plan: plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)}, false, true
+		p := plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)
+		if w.keeper != nil {
+			makeLazy(p)
+		}
+		return core.Update{Op: c.Req, Plan: p}, false, true
 	case "act":
 		return actOf(c), false, true
+	case "mark":
+		target := one
+		if name.WholeGroup() {
+			target = group
+			target.Group = name.Group
+		}
+		return core.SetMark{Target: target, Mark: core.Mark(c.Signal)}, false, true
+	case "remote":
+		return core.SendRemote{Kind: "k", Data: c.Name}, false, true
+	case "identify":
+		return core.Identify{Name: c.Name}, false, true
 	case "cancelupdate":
 		op, err := strconv.ParseUint(c.Name, 10, 64)
 		return core.CancelUpdate{Op: op}, false, err == nil
@@ -272,6 +364,18 @@ func actOf(c Command) core.Act {
 		do.Targets = append(do.Targets, t)
 	}
 	return do
+}
+
+// makeLazy lets every other surplus process go only when it ends by itself.
+func makeLazy(u plan.Update) {
+	lazy := true
+	for _, p := range u.Plans {
+		for i := range p.Changes {
+			if c := &p.Changes[i]; c.Action == plan.RemoveProcess && p.Scope == plan.ChangeGroup {
+				c.Lazy, lazy = lazy, !lazy
+			}
+		}
+	}
 }
 
 // Plan makes the plan by which the named members shall be those of an active group.
@@ -310,6 +414,17 @@ func (w *World) act(e core.Effect) {
 		w.signal(e)
 	case core.WriteStdin:
 		w.outcome(0, core.StdinWritten{Token: e.Token})
+	case core.Halt:
+		w.Halted = true
+		w.note("halt", "", strconv.FormatBool(e.Restart))
+	default:
+		w.tell(e)
+	}
+}
+
+// tell puts an effect into the trace that is seen, but has no outcome.
+func (w *World) tell(e core.Effect) {
+	switch e := e.(type) {
 	case core.Reply:
 		w.note("reply", fmt.Sprintf("#%d", e.Req), w.answerText(e))
 	case core.Publish:
@@ -322,9 +437,6 @@ func (w *World) act(e core.Effect) {
 		if w.Verbose {
 			w.note("log", "", fmt.Sprintf("%T", e)[len("core."):])
 		}
-	case core.Halt:
-		w.Halted = true
-		w.note("halt", "", strconv.FormatBool(e.Restart))
 	}
 }
 
@@ -347,23 +459,31 @@ func (w *World) answerText(r core.Reply) string {
 
 func (w *World) spawn(e core.Spawn) {
 	name := process.Namespec{Group: e.Group, Process: e.Spec.Name}
-	n := w.spawns[name]
-	w.spawns[name]++
-	life := w.lives[name][n%len(w.lives[name])]
+	life := w.lives[name][w.spawns[name]%len(w.lives[name])]
 	if life.Fork != "" {
+		w.spawns[name]++
 		w.outcome(0, core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: "cannot fork: " + life.Fork})
 		return
 	}
-	w.lastPID++
-	c := &child{
-		pid: w.lastPID, id: e.ID, incarnation: e.Incarnation, name: name, life: life, number: n + 1,
-		stopSignal: e.Spec.StopSignal, patient: e.Spec.StopWaitSecs > 0,
-	}
-	w.children[c.pid] = c
+	c := w.child(name, *e.Spec, life)
+	c.id, c.incarnation = e.ID, e.Incarnation
 	c.known = w.outcome(0, core.Spawned{ID: e.ID, Incarnation: e.Incarnation, PID: c.pid})
+	if w.keeper != nil {
+		w.note("spawn", long(name), fmt.Sprintf("life=%d %+v", c.number, *e.Spec))
+		w.keeper.born(c)
+	}
 	if life.Lasts >= 0 {
 		w.dies(c, life.Lasts, exitStatus(life.Code, 11))
 	}
+}
+
+// child makes a child that begins with a life.
+func (w *World) child(name process.Namespec, spec process.Spec, life Life) *child {
+	w.lastPID++
+	w.spawns[name]++
+	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0}
+	w.children[c.pid] = c
+	return c
 }
 
 // dies lets a child end after some microseconds, unless it has ended before.
@@ -374,12 +494,28 @@ func (w *World) dies(c *child, after int64, status process.ExitStatus) {
 		}
 		c.dead = true
 		w.because(anEnd)
-		if c.known > w.now {
-			w.at(c.known, func() { w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status}) })
+		exit := core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status}
+		at := max(c.known, w.now)
+		if w.keeper != nil {
+			exit.At = w.now
+			at = max(at, w.now+w.keeper.chance(task{id: c.id, inc: c.incarnation}, whenEndKnown).later())
+		}
+		if at > w.now {
+			w.at(at, func() { w.Input(exit) })
 			return
 		}
-		w.Input(core.Exited{ID: c.id, Incarnation: c.incarnation, Status: status})
+		w.Input(exit)
 	})
+}
+
+// childOf returns the living child of an incarnation, nil when there is none.
+func (w *World) childOf(id process.ID, inc process.Incarnation) *child {
+	for _, c := range w.children {
+		if c.id == id && c.incarnation == inc && !c.dead {
+			return c
+		}
+	}
+	return nil
 }
 
 func (w *World) signal(e core.Signal) {
@@ -448,7 +584,9 @@ func (w *World) note(kind, subject, text string) {
 // outcome lets the machine know something, not before a moment, and returns when.
 func (w *World) outcome(earliest time.Duration, in core.Input) time.Duration {
 	at := w.now + w.Delay
-	if w.late != nil && w.late.IntN(3) > 0 {
+	if t, ok := taskOf(in); ok && w.keeper != nil {
+		at += w.keeper.chance(t, whenKnown).later()
+	} else if w.late != nil && w.late.IntN(3) > 0 {
 		at += microseconds(w.late.Int64N(60_000))
 	}
 	at = max(at, earliest)

@@ -35,10 +35,26 @@ type route struct {
 
 var routes = []route{
 	{"POST", "plan", posted(func(h *handler, r *http.Request, req control.PlanRequest) (any, error) {
-		if req.File != "" && !own(r) { // the daemon reads it with its own rights
-			return nil, &refusal{http.StatusForbidden, control.Failed, "another file is compared for the daemon's own user and root alone, on its unix socket"}
+		if err := mayRead(r, req.File); err != nil {
+			return nil, err
 		}
 		return h.svc.Plan(r.Context(), req)
+	})},
+	{"POST", "upgrade", posted(func(h *handler, r *http.Request, req control.UpgradeRequest) (any, error) {
+		if req.Binary != "" && !own(r) { // the daemon becomes that program
+			return nil, &refusal{http.StatusForbidden, control.Failed, "a program is named by the daemon's own user and root alone, on its unix socket"}
+		}
+		return struct{}{}, h.svc.Upgrade(r.Context(), req.Binary)
+	})},
+	{"GET", "check", func(h *handler, _ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+		file := r.URL.Query().Get("file")
+		if err := mayRead(r, file); err != nil {
+			return nil, err
+		}
+		return h.svc.Findings(r.Context(), file)
+	}},
+	{"POST", "preview", posted(func(h *handler, r *http.Request, req control.PreviewRequest) (any, error) {
+		return h.svc.Preview(r.Context(), req)
 	})},
 	{"POST", "update", posted(func(h *handler, r *http.Request, req control.UpdateRequest) (any, error) {
 		req.Who = h.who(r)
@@ -100,6 +116,7 @@ var routes = []route{
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), watchMost)
 		defer cancel()
+		defer context.AfterFunc(h.staying, cancel)()
 		return h.svc.Operation(ctx, id, after)
 	}},
 	{"POST", "operations/*/cancel", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
@@ -279,6 +296,14 @@ func own(r *http.Request) bool {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	cred := peer(c)
 	return cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+}
+
+// mayRead refuses a request to name a file, which the daemon would read with its own rights, to all but those who have them; "" names none.
+func mayRead(r *http.Request, file string) error {
+	if file == "" || own(r) {
+		return nil
+	}
+	return &refusal{http.StatusForbidden, control.Failed, "another file is read for the daemon's own user and root alone, on its unix socket"}
 }
 
 // peer returns who is at the other end of a unix socket; nil for other connections.

@@ -35,13 +35,17 @@ func answers() map[string]struct {
 			Schema: control.PlanSchema, Files: []control.PlanFile{{}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}, Overrides: []control.Override{},
 			Failing: []control.FailingProcess{{Process: "a:a", State: "FATAL"}},
 		}, control.PlanSchema},
+		"GET check": {control.Findings{Schema: control.FindingsSchema, Errors: 1, List: []byte("[]"), Text: "t"}, control.FindingsSchema},
+		"POST preview": {control.Preview{
+			Schema: control.PreviewSchema, Group: "g", Start: []string{"g:a"}, Add: []string{}, Stop: []string{}, Remove: []string{}, Refused: true, Message: "m", Fields: []string{"f"},
+		}, control.PreviewSchema},
 		"POST update":      {op, control.OperationSchema},
 		"POST act":         {op, control.OperationSchema},
 		"POST scale":       {control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{scaled}, Operation: &scaling}, control.ScalingSchema},
 		"POST mark":        {control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{mark}, NotKept: "full"}, control.MarksSchema},
 		"GET history":      {[]control.Generation{{Rev: 1, When: at, Who: "w", Op: "op-1", Result: "done", Summary: "s"}}, control.HistorySchema},
 		"GET history/diff": {[]control.GenerationChange{{Group: "g", Process: "p", Action: "changed", Option: "o", Variable: "v", Class: "live", Old: "1", New: "2"}}, control.HistoryDiffSchema},
-		"GET standing":     {control.Standing{Schema: control.StandingSchema, Overrides: []control.Override{{Program: "web", File: "/f", Line: 1}}, Marks: []control.Marked{mark}, Newer: []string{"/f"}, NotKept: "full", Lacking: lacking}, control.StandingSchema},
+		"GET standing":     {control.Standing{Schema: control.StandingSchema, Overrides: []control.Override{{Program: "web", File: "/f", Line: 1}}, Marks: []control.Marked{mark}, Newer: []string{"/f"}, NotKept: "full", Lacking: lacking, Restarts: map[string]int{"web:a": 1}}, control.StandingSchema},
 		"GET why":          {control.Why{Schema: control.WhySchema, Timeline: []control.Moment{{Time: at, OutOfMemory: true}}, Stdout: []string{}, Stderr: []string{}, LooksLike: []string{}, Cgroup: "/c", Lacks: "l"}, control.WhySchema},
 		"GET doctor": {control.Doctor{
 			Schema: control.DoctorSchema, KeeperPID: 1, Features: []control.Feature{{Name: "splice", Disabled: true}}, Unknown: []string{"x"}, Grouped: 1, Lacking: lacking,
@@ -49,6 +53,7 @@ func answers() map[string]struct {
 		"GET operations":           {[]control.Operation{op}, control.OperationsSchema},
 		"GET operations/*":         {op, control.OperationSchema},
 		"POST operations/*/cancel": {nil, ""},
+		"POST upgrade":             {nil, ""},
 	}
 }
 

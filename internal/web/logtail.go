@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -34,7 +35,9 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, log control.Log
 		fail(w, http.StatusBadRequest)
 		return
 	}
-	ctx := r.Context()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.staying, cancel)()
 	follower, err := h.svc.FollowLog(ctx, log)
 	if err != nil {
 		w.Header().Del("X-Accel-Buffering")

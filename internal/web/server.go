@@ -54,6 +54,11 @@ const (
 	// lingering is how long a call goes on after its caller has closed the connection. A caller that has only closed its own direction, as
 	// "printf | nc" does, still gets what is answered at once.
 	lingering = time.Second
+	// greeting is how long HandOver waits for a question on a connection that was just made, finishing how long for an answer: who waits for longer,
+	// for a process to start or stop, hears that the daemon goes. It goes on with that all the same.
+	greeting  = 200 * time.Millisecond
+	breath    = 10 * time.Millisecond // between two questions on one connection
+	finishing = 500 * time.Millisecond
 	// draining is how long Close waits for answers to be written.
 	draining = 2 * time.Second
 )
@@ -63,20 +68,24 @@ type Server struct {
 	listeners *Listeners
 	servers   []*http.Server
 	cancel    context.CancelFunc // of the context of every request
+	leave     context.CancelFunc // of what waits for news: whoever asked for that asks again
 	serving   sync.WaitGroup
 
 	mu     sync.Mutex
-	fresh  map[net.Conn]struct{} // connections that have not sent a request yet
+	fresh  map[net.Conn]struct{}  // connections that have not sent a request yet
+	busy   map[net.Conn]struct{}  // those that have sent one and have no answer yet
+	idle   map[net.Conn]time.Time // those that may send another, and since when
 	closed bool
 }
 
 // Serve starts to answer on all sockets.
 func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Server{listeners: listeners, cancel: cancel, fresh: map[net.Conn]struct{}{}}
+	staying, leave := context.WithCancel(ctx)
+	s := &Server{listeners: listeners, cancel: cancel, leave: leave, fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, idle: map[net.Conn]time.Time{}}
 	for _, l := range listeners.open {
 		hs := &http.Server{
-			Handler:           &handler{credentials{l.Username, l.Password}, ctx, svc, rpc},
+			Handler:           &handler{credentials{l.Username, l.Password}, ctx, staying, svc, rpc},
 			BaseContext:       func(net.Listener) context.Context { return ctx },
 			ConnState:         s.track,
 			ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -96,6 +105,14 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.busy, c)
+	delete(s.idle, c)
+	switch state {
+	case http.StateActive:
+		s.busy[c] = struct{}{}
+	case http.StateIdle:
+		s.idle[c] = time.Now()
+	}
 	if state != http.StateNew {
 		delete(s.fresh, c)
 		return
@@ -109,6 +126,38 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 // Close ends streams and waiting calls, lets answers that are being written out for up to two seconds, closes all connections and the
 // listeners, and returns when nothing runs any more.
 func (s *Server) Close() {
+	s.end()
+	s.listeners.Close()
+}
+
+// HandOver is Close for a server whose sockets another one goes on with: they stay where they are, and whoever connects meanwhile waits. What was
+// accepted is answered, but for what only waits for news.
+func (s *Server) HandOver() {
+	for _, l := range s.listeners.open {
+		_ = l.Listener.Close() // ours alone: the keeper holds it as well
+	}
+	s.serving.Wait() // nothing more is accepted
+	s.leave()        // from here on each answer is the last of its connection
+	began := time.Now()
+	for tick := time.Tick(time.Millisecond); !s.quiet(began); <-tick {
+	}
+	s.end()
+}
+
+// quiet reports whether nobody waits for an answer, or is likely to ask.
+func (s *Server) quiet(began time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waited := time.Since(began)
+	for _, since := range s.idle {
+		if time.Since(since) < breath && waited < finishing {
+			return false
+		}
+	}
+	return (len(s.fresh) == 0 || waited > greeting) && (len(s.busy) == 0 || waited > finishing)
+}
+
+func (s *Server) end() {
 	s.cancel()
 	s.mu.Lock()
 	s.closed = true
@@ -126,7 +175,6 @@ func (s *Server) Close() {
 		})
 	}
 	s.serving.Wait()
-	s.listeners.Close()
 }
 
 // logWriter carries the messages of net/http to the daemon's main log.
@@ -141,6 +189,7 @@ func (w logWriter) Write(line []byte) (int, error) {
 type handler struct {
 	credentials
 	running context.Context // until the server closes
+	staying context.Context // until another one takes over
 	svc     Service
 	rpc     RPC
 }
@@ -148,6 +197,9 @@ type handler struct {
 // ServeHTTP finds the handler by prefix, in Supervisor's order (contract: rpc, "Transport").
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "Medusa/1.12")
+	if h.staying.Err() != nil {
+		w.Header().Set("Connection", "close")
+	}
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // fails only on a broken connection
 	}

@@ -183,6 +183,16 @@ func (f *Fake) Plan(_ context.Context, req control.PlanRequest) (control.Plan, e
 	return ask[control.Plan](f, "Plan", req)
 }
 
+// Findings implements control.Service.
+func (f *Fake) Findings(_ context.Context, file string) (control.Findings, error) {
+	return ask[control.Findings](f, "Findings", file)
+}
+
+// Preview implements control.Service.
+func (f *Fake) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
+	return ask[control.Preview](f, "Preview", req)
+}
+
 // Update implements control.Service.
 func (f *Fake) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
 	return ask[control.Operation](f, "Update", req)
@@ -236,6 +246,12 @@ func (f *Fake) Doctor(context.Context) (control.Doctor, error) {
 // Why implements control.Service.
 func (f *Fake) Why(_ context.Context, name string) (control.Why, error) {
 	return ask[control.Why](f, "Why", name)
+}
+
+// Upgrade implements control.Service.
+func (f *Fake) Upgrade(_ context.Context, binary string) error {
+	_, err := ask[struct{}](f, "Upgrade", binary)
+	return err
 }
 
 // CancelOperation implements control.Service.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package ctl
+package rewrite
 
 import (
 	"os"
@@ -14,4 +14,12 @@ func keepOwner(path string, of os.FileInfo) error {
 		return nil
 	}
 	return os.Chown(path, int(st.Uid), int(st.Gid))
+}
+
+// names counts the names of a file.
+func names(of os.FileInfo) int {
+	if st, ok := of.Sys().(*syscall.Stat_t); ok {
+		return int(st.Nlink)
+	}
+	return 1
 }

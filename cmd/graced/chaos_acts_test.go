@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/graced/graced/internal/process"
+)
+
+// chaosCommand is something that a client does in a scene.
+type chaosCommand struct {
+	kind   string // for the tally
+	text   string
+	delay  time.Duration
+	do     func() (result string)
+	result string
+	check  func() // once all is at rest: what was promised has happened
+}
+
+// soon is a random moment of the scene.
+func (c *chaos) soon() time.Duration { return time.Duration(c.IntN(300)) * time.Millisecond }
+
+// Of these there is one at a time.
+const (
+	changeKind = "changes of the files"
+	inputKind  = "writes to a standard input"
+)
+
+// commands makes up to n commands, no two of which have to do with the same program.
+func (c *chaos) commands(n int) []*chaosCommand {
+	var out []*chaosCommand
+	taken := map[string]bool{}
+	for range n {
+		make := []func(program string) *chaosCommand{c.restart, c.restart, c.stop, c.input, c.exitOnce, c.change, c.change, c.watch, c.remote, c.reopen}[c.IntN(10)]
+		p := chaosPrograms[c.IntN(len(chaosPrograms))].name
+		switch cmd := make(p); {
+		case cmd == nil || taken[cmd.kind] || taken[p] || cmd.kind == changeKind && taken["flip"]:
+		default:
+			taken[cmd.kind] = cmd.kind == changeKind || cmd.kind == inputKind
+			taken[p], taken["flip"] = true, taken["flip"] || cmd.kind == changeKind
+			cmd.delay = c.soon()
+			if cmd.check == nil {
+				cmd.check = func() {}
+			}
+			out = append(out, cmd)
+		}
+	}
+	return out
+}
+
+// ask is a command line of a client, which is killed now and then. done is called when it said that all is done.
+func (c *chaos) ask(kind string, done func(), args ...string) *chaosCommand {
+	name := []string{"gracectl", "gracectl", "supervisorctl"}[c.IntN(3)]
+	fate, dies := time.Duration(c.IntN(200))*time.Millisecond, c.IntN(5) == 0
+	code := -1
+	cmd := &chaosCommand{kind: kind, text: name + " " + strings.Join(args, " ")}
+	cmd.do = func() string {
+		e := exec.Command(filepath.Join(c.bin, name), append([]string{"-c", filepath.Join(c.dir, "s.conf")}, args...)...)
+		var out strings.Builder
+		e.Stdout, e.Stderr = &out, &out
+		if err := e.Start(); err != nil {
+			return err.Error()
+		}
+		if dies {
+			defer time.AfterFunc(fate, func() { _ = e.Process.Kill() }).Stop()
+		}
+		_ = e.Wait() // the code says it
+		code = e.ProcessState.ExitCode()
+		return fmt.Sprintf("exit %d: %s", code, strings.TrimSpace(out.String()))
+	}
+	cmd.check = func() {
+		switch {
+		case dies && code == -1:
+			c.tally["clients killed"]++
+		case code == 0 && name == "gracectl":
+			done()
+		case strings.Contains(cmd.result, "panic"):
+			c.t.Errorf("%s: %s", cmd.text, cmd.result)
+		}
+	}
+	return cmd
+}
+
+// some returns a target within a program: a process or all of them.
+func (c *chaos) some(program string) (target, pattern string) {
+	if c.IntN(2) == 0 {
+		return program + ":*", program
+	}
+	i := slices.IndexFunc(chaosPrograms, func(p chaosProgram) bool { return p.name == program })
+	name := fmt.Sprintf("%s_%d", program, c.IntN(chaosPrograms[i].numprocs))
+	return program + ":" + name, name
+}
+
+func (c *chaos) restart(program string) *chaosCommand {
+	target, pattern := c.some(program)
+	c.may(pattern, "restart")
+	return c.ask("restarts", func() {
+		now := c.lives()
+		for name, life := range c.before {
+			if (name == pattern || program == pattern && strings.HasPrefix(name, program+"_")) && now[name] == life {
+				c.t.Errorf("restart of %s: %s is the same", target, name)
+			}
+		}
+	}, "restart", target)
+}
+
+func (c *chaos) stop(program string) *chaosCommand {
+	target, pattern := c.some(program)
+	c.may(pattern, "stop")
+	return c.ask("stops", func() {
+		for name, p := range c.infos() {
+			if (name == pattern || c.before[name] != "" && p.Group == pattern) && p.State != process.Stopped && p.State != process.Exited {
+				c.t.Errorf("stop of %s: %s is %v", target, name, p.State)
+			}
+		}
+	}, "stop", target)
+}
+
+// change changes the files and has the daemon follow.
+func (c *chaos) change(string) *chaosCommand {
+	switch c.IntN(4) {
+	case 0:
+		c.files.generation++
+		c.may("flip", "another command")
+	case 1, 2:
+		c.files.flips = c.IntN(5) - 2
+		c.may("flip", "another number")
+	case 3:
+		c.files.patience = c.IntN(3)
+	}
+	cmd := c.ask(changeKind, func() {}, "update")
+	if strings.HasPrefix(cmd.text, "supervisorctl") { // which restarts whatever has changed
+		c.may("flip", "an update of the old kind")
+		c.may("lines", "an update of the old kind")
+		c.may("told", "an update of the old kind")
+	}
+	do := cmd.do
+	cmd.do = func() string {
+		c.write(c.conf())
+		return do()
+	}
+	return cmd
+}
+
+// input writes numbered lines to the standard input of a process.
+func (c *chaos) input(string) *chaosCommand {
+	name := fmt.Sprintf("reads_%d", c.IntN(2))
+	in := c.inputs[name]
+	if in == nil {
+		in = &chaosInput{accepted: map[int]bool{}}
+		c.inputs[name] = in
+	}
+	n := 1 + c.IntN(20)
+	return &chaosCommand{kind: inputKind, text: fmt.Sprintf("%d lines to %s", n, name), do: func() string {
+		good := 0
+		for range n {
+			in.last++
+			if err := c.WriteStdin(c.t.Context(), "reads:"+name, []byte(strconv.Itoa(in.last)+"\n")); err == nil {
+				in.accepted[in.last] = true
+				good++
+			}
+		}
+		return fmt.Sprintf("%d accepted", good)
+	}}
+}
+
+// exitOnce has a process exit with a code of the test's choice.
+func (c *chaos) exitOnce(string) *chaosCommand {
+	name := fmt.Sprintf("once_%d", c.IntN(3))
+	if c.licences[name] != "" {
+		return nil
+	}
+	code := c.IntN(256)
+	c.may(name, "was told to exit")
+	return &chaosCommand{kind: "exits with a code", text: fmt.Sprintf("%s is to exit with %d", name, code), do: func() string {
+		return fmt.Sprint(c.WriteStdin(c.t.Context(), "once:"+name, fmt.Appendf(nil, "exit %d\n", code)))
+	}}
+}
+
+// watch is a client that follows a log or asks for this and that, and may be killed.
+func (c *chaos) watch(string) *chaosCommand {
+	switch c.IntN(3) {
+	case 0:
+		return c.ask("questions", func() {}, "status")
+	case 1:
+		return c.ask("questions", func() {}, "tail", "lines:lines_0")
+	}
+	return &chaosCommand{kind: "followers of a log", text: "follow lines_0", do: func() string {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 300*time.Millisecond)
+		defer cancel()
+		s, err := c.Stream(ctx, "/logtail/lines:lines_0")
+		if err != nil {
+			return err.Error()
+		}
+		defer s.Close()
+		n := 0
+		for buf := make([]byte, 1000); err == nil; {
+			var m int
+			m, err = s.Read(buf)
+			n += m
+		}
+		return fmt.Sprintf("%d bytes, then %v", n, err)
+	}}
+}
+
+func (c *chaos) remote(string) *chaosCommand {
+	data := strings.Repeat("d", c.IntN(10000)) // more than goes into a pipe in one piece
+	return &chaosCommand{kind: "remote events", text: "remote event", do: func() string {
+		return fmt.Sprint(c.SendRemote(c.t.Context(), "kind", data))
+	}}
+}
+
+func (c *chaos) reopen(string) *chaosCommand {
+	return &chaosCommand{kind: "SIGUSR2", text: "SIGUSR2", do: func() string {
+		return fmt.Sprint(syscall.Kill(c.keeperPID(), syscall.SIGUSR2))
+	}}
+}
+
+// mishap is something that goes wrong in a scene.
+type mishap struct {
+	text  string
+	delay time.Duration
+	do    func()
+}
+
+// mishaps makes n mishaps.
+func (c *chaos) mishaps(n int) (out []mishap) {
+	for range n {
+		m := mishap{delay: c.soon()}
+		pause := time.Duration(c.IntN(400)) * time.Millisecond
+		switch c.IntN(18) {
+		case 0, 1, 2, 3, 4:
+			m.text, m.do = "daemon killed", func() { c.hit(c.theDaemon(), syscall.SIGKILL) }
+		case 5, 6, 7, 8:
+			m.text, m.do = "keeper killed", func() { c.hit(c.keeperPID(), syscall.SIGKILL) }
+		case 9:
+			m.text, m.do = "daemon frozen", func() { c.freeze(c.theDaemon(), pause, func() {}) }
+		case 10:
+			m.text, m.do = "keeper frozen", func() { c.freeze(c.keeperPID(), pause, func() {}) }
+		case 11:
+			m.text, m.do = "daemon killed while the keeper was frozen", func() {
+				daemon := c.theDaemon()
+				c.freeze(c.keeperPID(), pause, func() { c.hit(daemon, syscall.SIGKILL) })
+			}
+		case 12:
+			m.text, m.do = "keeper killed while the daemon was frozen", func() {
+				keeper := c.keeperPID()
+				c.freeze(c.theDaemon(), pause, func() { c.hit(keeper, syscall.SIGKILL) })
+			}
+		case 13:
+			victim := c.victim()
+			m.text, m.do = "child killed while the daemon was frozen, which is killed then", func() {
+				daemon := c.theDaemon()
+				c.hit(daemon, syscall.SIGSTOP)
+				c.hit(victim(), syscall.SIGKILL)
+				<-time.After(pause)
+				c.hit(daemon, syscall.SIGKILL)
+			}
+		case 14, 15:
+			victim := c.victim()
+			m.text, m.do = "child killed", func() { c.hit(victim(), syscall.SIGKILL) }
+		case 16:
+			who := []func() int{c.theDaemon, c.keeperPID}[c.IntN(2)]
+			few, victim := c.IntN(4), c.victim()
+			m.text, m.do = "descriptors exhausted", func() { c.starve(who(), few, pause, func() { c.hit(victim(), syscall.SIGKILL) }) }
+		case 17:
+			c.lossy = true
+			m.text, m.do = "logs that cannot be written", func() { c.fill(c.theDaemon(), pause) }
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// hit sends a signal to a process; there is none with pid 0.
+func (c *chaos) hit(pid int, sig syscall.Signal) {
+	if pid == 0 {
+		return
+	}
+	c.tell("%v to %d", sig, pid)
+	_ = syscall.Kill(pid, sig) // it may have ended
+}
+
+// theDaemon is the pid of the daemon that is at work.
+func (c *chaos) theDaemon() (pid int) {
+	c.until("there is a daemon", func() bool { pid = c.daemonPID(); return pid != 0 })
+	return pid
+}
+
+// freeze stops a process for a while.
+func (c *chaos) freeze(pid int, pause time.Duration, meanwhile func()) {
+	c.hit(pid, syscall.SIGSTOP)
+	meanwhile()
+	<-time.After(pause)
+	c.hit(pid, syscall.SIGCONT)
+}
+
+// victim chooses a process that may be killed from now on. Whoever it is then is asked for when it is time.
+func (c *chaos) victim() func() int {
+	p := chaosPrograms[c.IntN(len(chaosPrograms))]
+	name := fmt.Sprintf("%s_%d", p.name, c.IntN(p.numprocs))
+	c.may(name, "was killed")
+	return func() int {
+		for _, s := range c.scan() {
+			if s.name == name {
+				return s.pid
+			}
+		}
+		return 0
+	}
+}
+
+// starve leaves a process only a few descriptors more than it has.
+func (c *chaos) starve(pid, few int, pause time.Duration, meanwhile func()) {
+	fds := descriptors(pid)
+	if len(fds) == 0 {
+		return // it has just ended
+	}
+	c.limit(pid, unix.RLIMIT_NOFILE, uint64(slices.Max(fds)+1+few), pause, meanwhile)
+}
+
+// fill makes every write of a process to a file fail.
+func (c *chaos) fill(pid int, pause time.Duration) {
+	c.limit(pid, unix.RLIMIT_FSIZE, 0, pause, func() {})
+	_ = c.SendRemote(c.t.Context(), "kind", "") // something to write down: what it could not is made up for
+}
+
+// limit lowers a limit of a process for a while.
+func (c *chaos) limit(pid, resource int, to uint64, pause time.Duration, meanwhile func()) {
+	var old unix.Rlimit
+	if err := unix.Prlimit(pid, resource, nil, &old); err != nil {
+		return // it has just ended
+	}
+	less := unix.Rlimit{Cur: to, Max: old.Max}
+	if err := unix.Prlimit(pid, resource, &less, nil); err != nil && !errors.Is(err, unix.ESRCH) {
+		c.t.Errorf("cannot limit %d: %v", pid, err)
+	}
+	c.tell("limit %d of %d is %d", resource, pid, to)
+	meanwhile()
+	<-time.After(pause)
+	if err := unix.Prlimit(pid, resource, &old, nil); err != nil && !errors.Is(err, unix.ESRCH) {
+		c.t.Errorf("cannot raise the limit of %d: %v", pid, err)
+	}
+	c.tell("limit %d of %d is %d", resource, pid, old.Cur)
+}
+
+// askFCGI connects to the socket of the FastCGI program, which somebody always listens at.
+func (c *chaos) askFCGI() {
+	conn, err := net.DialTimeout("unix", filepath.Join(c.dir, "fcgi.sock"), 10*time.Second)
+	if err != nil {
+		c.t.Errorf("the FastCGI program: %v", err)
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // it is a socket
+	answer := make([]byte, 100)
+	n, err := conn.Read(answer)
+	if !regexp.MustCompile(`^fcgi_[01] `).Match(answer[:n]) {
+		c.t.Errorf("the FastCGI program says %q: %v", answer[:n], err)
+	}
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	chaosTime = flag.Duration("chaos", 60*time.Second, "how long the chaos test lasts")
+	chaosDoc  = flag.String("chaos.doc", "", "the `document` whose chaos table is rewritten")
+	chaosSeed = flag.Uint64("chaos.seed", 0, "seed of the chaos test; 0: a random one")
+)
+
+// TestChaos kills, freezes and starves daemon, keeper, children, listeners and clients in the middle of whatever they do, and checks each time, once
+// all is at rest, that nothing shows (make chaos does so for an hour).
+//
+// Time is cut into scenes: commands of clients and, while these are under way, mishaps. Both come from the seed. The children keep an account of
+// their own of what they do (testdata/chaoschild), which everything is compared with.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hidden: a minute in which daemon and keeper are killed and nothing may show it, because -short is given")
+	}
+	t.Parallel()
+	seed := cmp.Or(*chaosSeed, rand.Uint64())
+	t.Logf("seed %d", seed)
+	sum := tally{}
+	for part, name := range []string{"plain", "strip_ansi"} { // the second daemon looks at every byte of output
+		t.Run(name, func(t *testing.T) {
+			c := newChaos(t, rand.New(rand.NewPCG(seed, uint64(part))), name == "strip_ansi")
+			for end := time.Now().Add(*chaosTime / 2); time.Now().Before(end) && !t.Failed(); {
+				c.scene()
+			}
+			c.finish()
+			sum.add(c.tally)
+		})
+	}
+	t.Logf("seed %d: %v", seed, sum)
+	if *chaosDoc != "" && !t.Failed() {
+		if err := writeChaos(*chaosDoc, seed, sum); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// tally counts what happened, by what it was.
+type tally map[string]int
+
+func (t tally) add(more tally) {
+	for what, n := range more {
+		t[what] += n
+	}
+}
+
+// writeChaos rewrites the table between the markers of a document.
+func writeChaos(path string, seed uint64, sum tally) error {
+	const begin, end = "<!-- chaos:begin (written by make chaos) -->\n", "<!-- chaos:end -->"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(text), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no chaos table", path)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, seed %d, %v. Command: `make chaos`.\n\n| what | how often |\n|---|---|\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), seed, *chaosTime)
+	for _, what := range slices.Sorted(maps.Keys(sum)) {
+		fmt.Fprintf(&b, "| %s | %d |\n", what, sum[what])
+	}
+	return os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644)
+}
+
+// chaosProgram is a program of the configuration.
+type chaosProgram struct {
+	section, name, kind string
+	numprocs            int
+	options             string
+}
+
+// keptLines says where a program's output goes: every few seconds a file is full, and no backup is ever pushed out.
+const keptLines = "stdout_logfile=%(here)s/logs/%(program_name)s_%(process_num)d.log\nstdout_logfile_maxbytes=8KB\nstdout_logfile_backups=2000\n"
+
+const noLines = "stdout_logfile=NONE\n"
+
+var chaosPrograms = []chaosProgram{
+	{"program", "lines", "lines", 3, keptLines},
+	{"program", "told", "lines", 2, keptLines + "stdout_events_enabled=true\n"},
+	{"program", "comm", "comm", 2, keptLines + "stdout_capture_maxbytes=1KB\n"},
+	{"program", "crash", "crash", 2, keptLines + "autorestart=true\n"},
+	{"program", "deaf", "deaf", 1, keptLines + "stopwaitsecs=1\n"},
+	{"program", "forks", "forks", 2, keptLines + "stopasgroup=true\n"},
+	{"program", "once", "reads", 3, noLines + "autorestart=false\n"},
+	{"program", "reads", "reads", 2, noLines},
+	{"program", "flip", "lines", 3, keptLines},
+	{"fcgi-program", "fcgi", "fcgi", 2, noLines + "socket=unix://%(here)s/fcgi.sock\n"},
+	{"eventlistener", "ears", "ears", 2, noLines + "events=PROCESS_STATE,PROCESS_LOG,PROCESS_COMMUNICATION,REMOTE_COMMUNICATION\nbuffer_size=1000\n"},
+}
+
+// files is what the configuration says at the moment, apart from what never changes.
+type files struct {
+	flips      int // processes of flip more or less than usual
+	generation int // of flip, which only a restart can change
+	patience   int // of those whose lines are told, which changes while they run
+}
+
+func (c *chaos) conf() string {
+	var b strings.Builder
+	if c.strip {
+		b.WriteString("[supervisord]\nstrip_ansi=true\n")
+	}
+	for _, p := range chaosPrograms {
+		generation := 0
+		switch p.name {
+		case "flip":
+			p.numprocs += c.files.flips
+			generation = c.files.generation
+		case "lines", "told":
+			p.options += fmt.Sprintf("stopwaitsecs=%d\n", 10+c.files.patience)
+		}
+		fmt.Fprintf(&b, "[%s:%s]\ncommand=%s %s %%(program_name)s_%%(process_num)d %s g%d\nprocess_name=%%(program_name)s_%%(process_num)d\n"+
+			"numprocs=%d\nstartsecs=0\nstderr_logfile=NONE\n%s", p.section, p.name, c.child, p.kind, c.dir, generation, p.numprocs, p.options)
+	}
+	return b.String()
+}
+
+// chaos is a daemon, and what its world is known to be.
+type chaos struct {
+	*rig
+	*rand.Rand
+	strip bool
+	child string // the program of the children
+	files files
+	tally tally
+
+	number   int               // of the scene
+	began    time.Time         // the scene
+	before   map[string]string // the life of each process at its begin, by the process's name
+	licences map[string]string // what may have ended a process in it, by the process's name
+	lossy    bool              // no log could be written for a while
+	logs     map[string]*chaosLog
+	inputs   map[string]*chaosInput
+	rest     map[string]int // descriptors of daemon and keeper when all is at rest
+	mu       sync.Mutex     // of story
+	story    []string       // of the scene
+}
+
+// chaosChild is built once.
+var chaosChild = sync.OnceValues(func() (string, error) {
+	dir, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "chaoschild")
+	if out, err := exec.Command("go", "build", "-o", path, "./testdata/chaoschild").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return path, nil
+})
+
+func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
+	child, err := chaosChild()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &chaos{
+		rig: &rig{t: t, dir: t.TempDir()}, Rand: r, strip: strip, child: child, tally: tally{},
+		logs: map[string]*chaosLog{}, inputs: map[string]*chaosInput{}, rest: map[string]int{},
+	}
+	for _, dir := range []string{"logs", "locks", "counts"} {
+		if err := os.Mkdir(filepath.Join(c.dir, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { killChildren(c.dir) })
+	c.launch(nil, c.conf())
+	c.restore()
+	c.before = c.lives()
+	return c
+}
+
+// scene lets some commands and some mishaps happen at once, and looks what has become of it.
+func (c *chaos) scene() {
+	c.number++
+	c.began = time.Now()
+	c.story, c.licences, c.lossy = nil, map[string]string{}, false
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began))
+		}
+	}()
+	commands, mishaps := c.commands(c.IntN(4)), c.mishaps(1+c.IntN(2))
+	var all sync.WaitGroup
+	for _, cmd := range commands {
+		all.Go(func() {
+			<-time.After(cmd.delay)
+			c.tell("%s", cmd.text)
+			cmd.result = cmd.do()
+			c.tell("%s: %s", cmd.text, cmd.result)
+		})
+	}
+	for _, m := range mishaps { // one after the other: whoever is killed with his only witness is lost
+		<-time.After(m.delay)
+		c.tell("%s", m.text)
+		c.tally[m.text]++
+		m.do()
+		c.whole()
+	}
+	all.Wait()
+	c.tally["scenes"]++
+	c.settle()
+	for _, cmd := range commands {
+		c.tally[cmd.kind]++
+		cmd.check()
+	}
+	c.restore()
+	c.check()
+}
+
+// tell adds to the story of the scene.
+func (c *chaos) tell(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.story = append(c.story, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// may notes that processes may end in this scene. The pattern is a process's name, or that of a program.
+func (c *chaos) may(pattern, why string) {
+	for name := range c.before {
+		if name == pattern || program(name) == pattern {
+			c.licences[name] = why
+		}
+	}
+}
+
+// program returns the program of a process, which is its group, too.
+func program(name string) string {
+	p, _, _ := strings.Cut(name, "_")
+	return p
+}
+
+// logSince returns what the main log says since a moment, without what never ceases.
+func (c *chaos) logSince(t time.Time) string {
+	text, _ := os.ReadFile(filepath.Join(c.dir, "s.log")) // it is of no use to say why not
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if line >= t.Format("2006-01-02 15:04:05") && !strings.Contains(line, "crash_") && !strings.Contains(line, "overflowed") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

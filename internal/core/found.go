@@ -1,0 +1,65 @@
+package core
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/graced/graced/internal/event"
+	"github.com/graced/graced/internal/process"
+)
+
+// Found is what a member of a group is already when the group is added: another supervisor has left it so. Durations count back from the step.
+type Found struct {
+	State   process.State
+	PID     int           // of STARTING, RUNNING, STOPPING and UNKNOWN; 0 = none
+	Started time.Duration // since its last start
+	Since   time.Duration // since it is STOPPING or in BACKOFF; 0 = just now, which leaves it the whole of stopwaitsecs, or of the pause
+	Tries   int           // failed starts in a row; a process in BACKOFF has one at least
+
+	Began, Ended time.Time // wall time of its last start and end; zero = never
+	Exit         process.ExitStatus
+	HasExit      bool
+	SpawnErr     string
+
+	// Undecided says that nobody has looked yet whether a STOPPED process is to be started with its group, or an EXITED one to be started
+	// again. Otherwise they stay as they are.
+	Undecided bool
+	// Listener is what a process of a listener group is ready for. A BUSY one holds an event of which nothing is known: its answer is accepted,
+	// and thrown away. Zero: it is not READY, and what it says next tells whether it was ACKNOWLEDGED or BUSY.
+	Listener event.ListenerState
+}
+
+// fault says why nothing can be as it was found.
+func (f Found) fault(name process.Namespec) *Fault {
+	alive := f.State.IsSignallable()
+	if f.PID < 0 || alive && f.PID == 0 || !alive && f.PID != 0 && f.State != process.Unknown {
+		return &Fault{Kind: Failed, Text: fmt.Sprintf("%v cannot be %v with pid %d", name, f.State, f.PID)}
+	}
+	return nil
+}
+
+// takeUp makes a new member what it was found as. Nothing is told: it is no news. All it has lived counts as its first incarnation.
+func (s *Supervisor) takeUp(p *proc, f Found) {
+	p.state, p.pid, p.incarnation, p.tries = f.State, f.PID, 1, f.Tries
+	p.began, p.ended, p.exit, p.hasExit, p.spawnErr = f.Began, f.Ended, f.Exit, f.HasExit, f.SpawnErr
+	p.started, p.startSecs = s.now.Mono-max(f.Started, 0), p.spec.StartSecs
+	if p.unstopped() {
+		p.group.unstopped++
+	}
+	since := s.now.Mono - max(f.Since, 0)
+	switch f.State {
+	case process.Starting:
+		s.goOn(p, p.started+seconds(p.startSecs))
+	case process.Stopping:
+		s.goOn(p, since+seconds(p.spec.StopWaitSecs))
+	case process.Backoff:
+		p.tries = max(p.tries, 1)
+		s.goOn(p, since+seconds(p.tries))
+	}
+	if p.group.pool != nil && p.pid != 0 {
+		p.listener = event.SavedListener{State: f.Listener, Result: -1}.Restore()
+	}
+}
+
+// goOn sets the end of what a process was found waiting for, which may have passed.
+func (s *Supervisor) goOn(p *proc, end time.Duration) { s.due.arm(&p.due, max(end, s.now.Mono)) }

@@ -1,0 +1,84 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// upgradePatience is how long the next daemon may take: that of the keeper, twice, since the daemon before comes back when it fails.
+const upgradePatience = 30 * time.Second
+
+// upgradeAnswer answers upgrade.
+type upgradeAnswer struct {
+	OldPID     int           `json:"old_pid"`
+	PID        int           `json:"pid"`
+	Generation int           `json:"generation"`
+	Binary     string        `json:"binary"`
+	took       time.Duration // from the question to the first answer of the next daemon
+}
+
+func (a *upgradeAnswer) Schema() string { return control.UpgradeSchema }
+
+func (a *upgradeAnswer) Records() []format.Record { return []format.Record{a} }
+func (a *upgradeAnswer) Name() string             { return "" }
+func (a *upgradeAnswer) Line() string             { return "" }
+
+func (a *upgradeAnswer) Text(format.Style) string {
+	return fmt.Sprintf("upgraded: daemon %d -> %d (%s) in %.0f ms, no process was restarted\n", a.OldPID, a.PID, a.Binary, float64(a.took.Microseconds())/1000)
+}
+
+// answerUpgrade has another daemon take over, and waits for it.
+func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	binary := ""
+	switch {
+	case len(c.words) > 1:
+		return nil, c.misused("takes one program, and got " + quote(c.words[1]) + " as well")
+	case len(c.words) == 1:
+		var err error
+		if binary, err = filepath.Abs(c.words[0]); err != nil {
+			return nil, err
+		}
+	}
+	before, err := server.Doctor(ctx)
+	if err != nil {
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	began := time.Now()
+	if err := server.Upgrade(ctx, binary); err != nil {
+		return nil, s.changeProblem(ctx, server, err)
+	}
+	now, err := s.nextDaemon(ctx, server, before.Generation)
+	if err != nil {
+		return nil, err
+	}
+	if now.Failed != "" {
+		return nil, &format.Problem{
+			Code: "E319", Title: "not upgraded", Detail: "the program before goes on: " + now.Failed, Hint: "no process was restarted; the main log may tell more",
+		}
+	}
+	return &upgradeAnswer{before.DaemonPID, now.DaemonPID, now.Generation, now.Binary, time.Since(began)}, nil
+}
+
+// nextDaemon waits for a daemon that came after a generation.
+func (s *Session) nextDaemon(ctx context.Context, server Proxy, generation int) (control.Doctor, error) {
+	ctx, cancel := context.WithTimeout(ctx, upgradePatience)
+	defer cancel()
+	for {
+		now, err := server.Doctor(ctx)
+		if err == nil && now.Generation > generation {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return now, &format.Problem{
+				Code: "E319", Title: "not upgraded", Detail: "no other daemon has answered", Hint: s.Program + " doctor tells which one is at work",
+			}
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
