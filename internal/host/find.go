@@ -17,11 +17,12 @@ type There struct {
 	Pidfd int
 	// Standard input to write, output and error to read; -1 = none.
 	Fds [3]int
+	place
 }
 
 // Traits returns what the process can be found again by.
 func (t *There) Traits() Traits {
-	return Traits{Start: t.StartTime, Pipes: [3]uint64{inode(t.Fds[0]), inode(t.Fds[1]), inode(t.Fds[2])}}
+	return Traits{Start: t.StartTime, Pipes: [3]uint64{inode(t.Fds[0]), inode(t.Fds[1]), inode(t.Fds[2])}, Cgroup: t.cgroup}
 }
 
 // Close closes what it holds.
@@ -44,6 +45,9 @@ func Find(pid int, is Traits) (*There, error) {
 		return nil, err
 	}
 	t := &There{Identity: id, Pidfd: f.Pidfd, Fds: [3]int{-1, -1, -1}}
+	if dir, err := ownCgroup("/proc/" + strconv.Itoa(pid)); err == nil && dir == is.Cgroup {
+		t.cgroup = dir
+	}
 	for i, n := range is.Pipes {
 		if n == 0 {
 			continue

@@ -51,6 +51,7 @@ type record struct {
 	ended  bool
 	status process.ExitStatus
 	at     time.Time
+	place
 }
 
 func (r *record) close() {
@@ -205,10 +206,10 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 // adopt makes a process known to the keeper, as if it had been there before.
 func (c *keptChildren) adopt(lf life, t *There) {
 	e, fds := join([6]int{-1, -1, -1, dup(t.Fds[0]), dup(t.Fds[1]), dup(t.Fds[2])})
-	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e}
+	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e, place: t.place}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds}
+	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds, place: t.place}
 	c.l.w.send(m, append([]int{dup(t.Pidfd)}, fds...)...)
 }
 
@@ -277,7 +278,7 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 
 // remember notes what is said of a process of an earlier daemon.
 func (l *Link) remember(m *kept, fds []int) {
-	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at)}
+	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at), place: m.place}
 	if m.hasFD && len(fds) > 0 {
 		r.pidfd, fds = fds[0], fds[1:]
 	}
@@ -312,7 +313,7 @@ func (l *Link) pass(m message, fds []int) {
 			if len(fds) > 0 {
 				p.pidfd, fds = fds[0], fds[1:]
 			}
-			p.startTime = m.start
+			p.startTime, p.place = m.start, m.place
 			p.sent.Store(false)
 			p.born(m.pid)
 			h.finish(p, m.pid, "")
@@ -374,6 +375,7 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 					m.groups = append(m.groups, int(g))
 				}
 			}
+			m.group, m.tree = j.p.req.Group, j.p.req.Spec.Tree
 			m.ends, fds = join([6]int{j.child[0], j.child[1], j.child[2], j.p.stdin.fd, j.p.pipes[0].fd, j.p.pipes[1].fd})
 		}
 		j.p.sent.Store(j.failure == "")
@@ -391,7 +393,10 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 }
 
 func (c *keptChildren) kill(p *proc, req SignalRequest) {
-	m := &signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token)}
+	m := &signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token), req.ToTree}
+	if req.ToTree {
+		p.stops()
+	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	c.l.signalling[req.Token] = m
@@ -445,6 +450,7 @@ func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
 // host's.
 func (h *Local) Resume(req SpawnRequest, pid int, there *There) {
 	if there != nil {
+		there.killTree = req.Spec.Tree.Kill
 		h.parent.adopt(life{req.ID, req.Incarnation}, there)
 	}
 	h.enqueue(req, pid)
@@ -459,7 +465,7 @@ func (h *Local) Settle(id process.ID, inc process.Incarnation) { h.parent.settle
 // takeUp goes on with a process that is there.
 func (h *Local) takeUp(p *proc, r *record) {
 	spec := p.req.Spec
-	p.pidfd, p.startTime = r.pidfd, r.start
+	p.pidfd, p.startTime, p.place = r.pidfd, r.start, r.place
 	p.setStdin(r.fds[0])
 	outputs := [2]Output{p.req.Stdout, p.req.Stderr}
 	for i, fd := range []int{r.fds[1], r.fds[2]} {
@@ -474,6 +480,7 @@ func (h *Local) takeUp(p *proc, r *record) {
 		p.opened[i], p.pipes[i].out = true, outputs[i]
 	}
 	p.born(r.pid)
+	h.placed(p)
 	if p.known == 0 {
 		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid, Traits: p.traits()})
 	}

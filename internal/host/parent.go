@@ -74,6 +74,9 @@ func (c *ownChildren) kill(p *proc, req SignalRequest) {
 
 // kill sends a signal to a process that may have ended and is not reaped.
 func kill(pid int, req SignalRequest) error {
+	if req.ToTree {
+		return signalEach(func() []int { return kinOf(pid) }, req.Signal)
+	}
 	if req.ToGroup {
 		pid = -pid
 	}

@@ -148,7 +148,7 @@ func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
 		h.ready.push(p)
 		return
 	}
-	p.pidfd, p.startTime = openPidfd(pid), startTime(pid)
+	p.pidfd, p.startTime, p.place = openPidfd(pid), startTime(pid), placeOf(pid, p.req.Spec.Tree)
 	p.born(pid)
 	p.handOver(w)
 	h.finish(p, pid, "")
@@ -167,7 +167,7 @@ func (p *proc) handOver(w *wire) {
 		closeAll(fds)
 		return // it has ended, and that is on its way
 	}
-	w.send(&adoptChild{life: p.life(), pid: p.pid, start: p.startTime, ends: e}, append([]int{fd}, fds...)...)
+	w.send(&adoptChild{life: p.life(), pid: p.pid, start: p.startTime, ends: e, place: p.place}, append([]int{fd}, fds...)...)
 }
 
 // where tells how far the process has come.
@@ -221,6 +221,7 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 	d.foreign = own
 	k.mu.Lock()
 	k.generation = number
+	k.daemonPID.Store(int64(pid))
 	k.mu.Unlock()
 	err = awaitEnd(own, func(process.ExitStatus) {
 		own.Close()
