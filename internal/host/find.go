@@ -85,14 +85,9 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	return -1, os.ErrNotExist
 }
 
-// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
-func holder(inodes []uint64) int {
-	names := map[string]bool{}
-	for _, n := range inodes {
-		if n != 0 {
-			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
-		}
-	}
+// holders returns, by their inodes, which process other than this one holds each pipe of the machine.
+func holders() map[uint64]int {
+	out := map[uint64]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
@@ -104,11 +99,13 @@ func holder(inodes []uint64) int {
 			continue // it has ended, or is another user's
 		}
 		for _, fd := range fds {
-			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
-			if err == nil && strings.HasPrefix(to, "pipe:") && names[to] {
-				return pid
+			to, _ := os.Readlink(filepath.Join(dir, fd.Name())) // it may have been closed
+			if number, ok := strings.CutPrefix(to, "pipe:["); ok {
+				if inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64); err == nil {
+					out[inode] = pid
+				}
 			}
 		}
 	}
-	return 0
+	return out
 }
