@@ -359,9 +359,7 @@ func (d *Daemon) savedDesired() savedDesired {
 	for name, c := range d.loop.source {
 		out.Source[name] = d.number(c)
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.own)) {
-		out.Own = append(out.Own, name)
-	}
+	out.Own = slices.Sorted(maps.Keys(w.own))
 	for _, g := range w.config.Groups {
 		if _, ok := w.group(g.Name); !ok {
 			out.Gone = append(out.Gone, g.Name)

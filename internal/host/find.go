@@ -85,9 +85,9 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	return -1, os.ErrNotExist
 }
 
-// holders returns, by their inodes, which process other than this one holds each pipe of the machine.
+// holders finds the processes, other than this one, that hold pipes, by the inodes of these. It looks at everything in one pass.
 func holders() map[uint64]int {
-	out := map[uint64]int{}
+	found := map[uint64]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
@@ -99,13 +99,15 @@ func holders() map[uint64]int {
 			continue // it has ended, or is another user's
 		}
 		for _, fd := range fds {
-			to, _ := os.Readlink(filepath.Join(dir, fd.Name())) // it may have been closed
-			if number, ok := strings.CutPrefix(to, "pipe:["); ok {
-				if inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64); err == nil {
-					out[inode] = pid
-				}
+			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
+			text, isPipe := strings.CutPrefix(to, "pipe:[")
+			if err != nil || !isPipe {
+				continue
+			}
+			if n, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 64); err == nil {
+				found[n] = pid
 			}
 		}
 	}
-	return out
+	return found
 }

@@ -188,21 +188,15 @@ func (h *Local) handOver(w *wire) {
 	if len(asked) == 0 {
 		return
 	}
-	holds := holders()
+	pids := holders()
 	for _, p := range asked {
-		pid := 0
-		for _, pipe := range p.pipes {
-			if inode := inode(pipe.fd); inode != 0 {
-				pid = max(pid, holds[inode])
-			}
-		}
-		h.found(p, pid, w)
+		h.seek(p, w, pids)
 	}
 }
 
-// found goes on with a process that the keeper before was asked for and has not told of: the one that holds the pipes that were made for it, 0 if
-// none does.
-func (h *Local) found(p *proc, pid int, w *wire) {
+// seek looks for a process that the keeper before was asked for and has not told of. It holds the pipes that were made for it.
+func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
+	pid := max(pids[inode(p.pipes[0].fd)], pids[inode(p.pipes[1].fd)])
 	if pid == 0 {
 		p.sentTo.Store(nil)
 		p.closePipes()
