@@ -78,8 +78,14 @@ func (d *Daemon) bootWith(c *config.Config) {
 	for _, f := range found {
 		boot.Found[process.Namespec{Group: f.Group, Process: f.Spec.Name}] = f.As
 	}
+	var sockets []string
+	for _, f := range found {
+		if f.There != nil && f.Spec.Socket.URL != "" {
+			sockets = append(sockets, f.Spec.Socket.URL)
+		}
+	}
 	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(boot.Groups)
+		d.probe(boot.Groups, sockets...)
 		d.step(now, core.Command{Do: boot})
 		names := map[string]bool{}
 		for _, f := range found {

@@ -32,10 +32,10 @@ type proc struct {
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
 
-	last     bool        // it is none: no more are to be resumed
-	known    int         // its pid, where a daemon before has told it; 0 = it is new
-	sent     atomic.Bool // a keeper was asked for it
-	spokenTo atomic.Bool // something was written to it
+	last     bool                 // it is none: no more are to be resumed
+	known    int                  // its pid, where a daemon before has told it; 0 = it is new
+	sentTo   atomic.Pointer[wire] // of the keeper that was asked for it and has not answered; nil = none
+	spokenTo atomic.Bool          // something was written to it
 
 	pidfd     int // -1 = none
 	startTime uint64
