@@ -114,7 +114,7 @@ func (a takeoverArgs) run(argv0 string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o, c, line, err := a.meet(m, c)
+	o, c, line, err := a.meet(c)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (a takeoverArgs) run(argv0 string, out io.Writer) error {
 
 // meet finds the supervisord of a configuration. It returns it, what its files say with the options and the environment that it was started with, and the
 // words of a daemon that is started likewise. The working directory is its own then.
-func (a takeoverArgs) meet(m config.Machine, c *config.Config) (*other, *config.Config, []string, error) {
+func (a takeoverArgs) meet(c *config.Config) (*other, *config.Config, []string, error) {
 	o, err := settled(c)
 	if err != nil || len(o.plan.Started.Environ) == 0 {
 		if err == nil {
@@ -149,18 +149,20 @@ func (a takeoverArgs) meet(m config.Machine, c *config.Config) (*other, *config.
 	if err := os.Chdir(was.Dir); err != nil {
 		return nil, nil, nil, err
 	}
+	m, err := machine.New() // of that directory
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	m.Environ = childEnviron(was.Environ)
 	args, err := config.ParseDaemonArgs(m, was.Args)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("supervisord was started with %q: %w", was.Args, err)
 	}
-	line := slices.Clone(was.Args)
-	if !args.HasPath {
-		args.Path, line = a.path, append(line, "-c", a.path)
-	}
-	if !sameFile(args.Path, a.path) {
+	line, ok := a.line(was.Args, args)
+	if !ok {
 		return nil, nil, nil, fmt.Errorf("the running supervisord (pid %d) has the file %s, not %s: name that one with -c", o.pid, args.Path, a.path)
 	}
+	args.Path = a.path
 	if c, err = config.Load(m, args.Path, args.Overrides); err != nil {
 		return nil, nil, nil, err
 	}
@@ -172,6 +174,24 @@ func (a takeoverArgs) meet(m config.Machine, c *config.Config) (*other, *config.
 	}
 	o.weigh(c, a.force)
 	return o, c, line, nil
+}
+
+// line returns the words of a daemon that is started as supervisord was, with the absolute path of its file. It reports false if that is another file. A relative
+// path is from where supervisord was, before it went to the directory that its files say.
+func (a takeoverArgs) line(words []string, args config.DaemonArgs) (line []string, ok bool) {
+	if !args.HasPath {
+		return append(slices.Clone(words), "-c", a.path), true
+	}
+	if !sameFile(args.Path, a.path) && (filepath.IsAbs(args.Path) || filepath.Base(args.Path) != filepath.Base(a.path)) {
+		return nil, false
+	}
+	for _, word := range words {
+		if option, ok := strings.CutSuffix(word, args.Path); ok && (option == "" || strings.HasPrefix(option, "-")) {
+			word = option + a.path
+		}
+		line = append(line, word)
+	}
+	return line, true
 }
 
 func sameFile(a, b string) bool {
