@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +33,7 @@ type other struct {
 // ask asks the supervisord that serves what a configuration says, and hangs up.
 func ask(ctx context.Context, c *config.Config) (*other, error) {
 	var failures []string
-	for _, server := range c.Servers {
+	for _, server := range slices.Backward(c.Servers) { // those in files first: nobody else has them
 		o, err := askAt(ctx, server)
 		if err == nil {
 			return o, nil
@@ -46,6 +47,9 @@ func ask(ctx context.Context, c *config.Config) (*other, error) {
 }
 
 func askAt(ctx context.Context, server config.Server) (*other, error) {
+	const patience = 3 * time.Second // another program may have the port
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if strings.HasPrefix(server.Password, "{SHA}") {
 		return nil, errors.New("its password is only known as a hash")
 	}

@@ -268,7 +268,7 @@ func TestTakeover(t *testing.T) {
 	}
 	r.must(syscall.Kill(r.keeperPID(), syscall.SIGTERM))
 	r.until("the end", func() bool { return len(mates(r.dir)) == 0 })
-	if left := r.files("s.*"); !slices.Equal(left, []string{r.path("s.conf"), r.path("s.log")}) {
+	if left := r.files("s.*"); !slices.Equal(left, []string{r.path("s.conf"), r.path("s.log"), r.path("s.log.state")}) {
 		t.Errorf("%q is left", left)
 	}
 }
@@ -309,7 +309,8 @@ func (r *rig) endNumbered(all map[string]control.ProcessInfo) {
 		}
 	}
 	listener := func(name string) bool { return strings.HasPrefix(name, "listener") }
-	end(func(name string) bool { return !listener(name) })
+	end(func(name string) bool { return strings.HasPrefix(name, "flood") }) // before it has filled the disk
+	end(func(name string) bool { return !listener(name) && !strings.HasPrefix(name, "flood") })
 	end(listener)
 	r.t.Logf("%d lines", lines)
 }
@@ -321,7 +322,7 @@ func TestTakeoverRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = busy.Close() }()
+	t.Cleanup(func() { _ = busy.Close() }) // after the parallel tests
 	for _, c := range []struct {
 		name, conf, then string
 		options, args    []string
