@@ -14,8 +14,9 @@ import (
 	"github.com/graced/graced/internal/daemon"
 )
 
-// obeyed are the signals that ask for something.
-var obeyed = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR2}
+// obeyed are the signals that end the daemon also when it gets them itself. The others count when the keeper gets them: whoever sends them to all
+// processes of the name means one restart, and the kernel sends SIGHUP to a daemon that is stopped when its keeper dies.
+var obeyed = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}
 
 // signalNames are the names of the signals that end the daemon.
 var signalNames = map[os.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT"}
@@ -25,6 +26,7 @@ func (s *supervisor) listen() {
 	if s.signals == nil {
 		s.signals = make(chan os.Signal, 16)
 		signal.Notify(s.signals, obeyed...)
+		signal.Notify(unread, unix.SIGHUP, unix.SIGUSR2)
 	}
 }
 

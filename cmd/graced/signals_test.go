@@ -49,7 +49,7 @@ func TestDefaultActions(t *testing.T) {
 				s.signal(sig)
 				if s.own() {
 					s.until("another keeper", func() bool { pid := s.pidOf("s.pid"); return pid != 0 && pid != s.pid })
-					defer s.killMates()
+					s.killMates()
 				}
 				return fmt.Sprintln(s.ended()) + s.files()
 			})

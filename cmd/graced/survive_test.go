@@ -212,6 +212,27 @@ func TestKilledDaemon(t *testing.T) {
 	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
 }
 
+// TestFrozenDaemon kills the keeper of a daemon that is stopped, to which the kernel sends SIGHUP then: nothing is restarted.
+func TestFrozenDaemon(t *testing.T) {
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
+	pid, daemon := r.infos()["a"].PID, r.daemonPID()
+	if err := syscall.Kill(daemon, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	r.killKeeper() // SIGCONT follows the SIGHUP
+	if now := r.infos()["a"]; now.PID != pid || now.State != process.Running {
+		t.Errorf("it is %v with pid %d, and had %d", now.State, now.PID, pid)
+	}
+	if _, err := r.Stop(t.Context(), control.Target{All: true}, true); err != nil { // behind whatever a signal has begun
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(r.dir, "s.log"))
+	if err != nil || strings.Contains(string(log), "SIGHUP") {
+		t.Errorf("the log says: %s (%v)", log, err)
+	}
+}
+
 // TestUpgrade replaces the daemon by itself, by a copy of its program, and by programs that are none: no process is restarted, no line is lost, no
 // client is turned away.
 func TestUpgrade(t *testing.T) {
@@ -320,9 +341,7 @@ func TestBothKilled(t *testing.T) {
 			t.Errorf("%s had pid %d and has %d", name, before[name], now[name])
 		}
 	}
-	if err := syscall.Kill(before["gone"], 0); err == nil {
-		t.Errorf("gone lives")
-	}
+	r.until("gone has gone", func() bool { return syscall.Kill(before["gone"], 0) != nil })
 	if now := r.files("auto-stdout---*"); !slices.Equal(now, auto) {
 		t.Errorf("the AUTO log was %q and is %q", auto, now)
 	}

@@ -227,8 +227,9 @@ func (g *Stage) begin(key, kind uint64) {
 	g.pass()
 }
 
-// read takes a chunk of up to max bytes out of a pipe; it stays in memory until the transaction ends. Other descriptors than pipes are read
-// without the promises of a Stage. It returns as readPipe does.
+// read takes a chunk of up to max bytes out of a pipe; it stays in memory until the transaction ends. Where that cannot be done in one step, from
+// other descriptors than pipes and while the daemon may write no file (RLIMIT_FSIZE), it is read without the promises of a Stage. It returns
+// as readPipe does.
 func (g *Stage) read(fd, max int) ([]byte, error) {
 	for {
 		n, err := unix.Splice(fd, nil, g.fd, nil, max, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
@@ -236,12 +237,10 @@ func (g *Stage) read(fd, max int) ([]byte, error) {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			return nil, nil
-		case err == unix.EINVAL:
+		case err != nil:
 			room := g.mem[g.position : g.position+max]
 			n, err := readPipe(fd, room)
 			return room[:n], err
-		case err != nil:
-			return nil, fmt.Errorf("cannot read output: %w", err)
 		case n == 0:
 			g.head.kind.Store(stageFinish)
 			g.pass()

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/graced/graced/internal/control"
@@ -132,8 +134,16 @@ func readConfig(s xmlrpc.Struct) control.ConfigInfo {
 			}
 		}
 	}
+	for _, f := range process.Fields {
+		if _, told := s.Get(cmp.Or(members[f.Name], f.Name)); !told && !slices.Contains(c.Untold, f.Name) {
+			c.Untold = append(c.Untold, f.Name)
+		}
+	}
 	return c
 }
+
+// members are the options that getAllConfigInfo calls by another name.
+var members = map[string]string{"process_name": "name", "priority": "process_prio", "user": "uid"}
 
 func readLog(s xmlrpc.Struct, channel string) process.LogSpec {
 	l := process.LogSpec{

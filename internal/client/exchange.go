@@ -26,7 +26,8 @@ type response struct {
 // conn is one connection to the daemon.
 type conn struct {
 	net.Conn
-	r *bufio.Reader
+	r    *bufio.Reader
+	used bool // it has served before
 }
 
 // send sends a request and returns the head of the response. The context covers the body as well.
@@ -41,11 +42,25 @@ func (c *Client) send(ctx context.Context, verb, path string, payload []byte) (*
 	return nil, fmt.Errorf("cannot reach %s: %w", c.serverURL, err)
 }
 
+// exchange asks once more, as Python's clients do, when a connection that has served before is found closed: the server may have closed it while
+// the question was on its way.
 func (c *Client) exchange(ctx context.Context, verb, path string, payload []byte) (*response, error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	resp, err := c.over(ctx, conn, verb, path, payload)
+	if err == nil || !conn.used || ctx.Err() != nil {
+		return resp, err
+	}
+	if conn, err = c.connect(ctx); err != nil {
+		return nil, err
+	}
+	return c.over(ctx, conn, verb, path, payload)
+}
+
+// over sends a request on a connection. The connection is closed after an error.
+func (c *Client) over(ctx context.Context, conn *conn, verb, path string, payload []byte) (*response, error) {
 	release := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a write or read that waits
 	_, unsent := conn.Write(c.request(verb, path, payload))
 	// A server may refuse a request that it has not read to the end, and hang up: what it says is worth more than our failure.
@@ -92,6 +107,7 @@ func (c *Client) request(verb, path string, payload []byte) []byte {
 func (c *Client) connect(ctx context.Context) (*conn, error) {
 	if kept := c.kept.Swap(nil); kept != nil {
 		if isOpen(kept.Conn) {
+			kept.used = true
 			return kept, nil
 		}
 		_ = kept.Close()
@@ -101,7 +117,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{n, bufio.NewReader(n)}, nil
+	return &conn{Conn: n, r: bufio.NewReader(n)}, nil
 }
 
 // keep takes a connection back whose response has been read.

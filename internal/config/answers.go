@@ -21,7 +21,7 @@ type Answers struct {
 	Hostname, Dir, TempDir string
 }
 
-// The answers to one question each. Err is the error's text, "" = none.
+// FileAnswer and the others are the answers to one question each. Err is the error's text, "" = none.
 type (
 	FileAnswer struct {
 		Data    []byte

@@ -176,6 +176,7 @@ type ConfigInfo struct {
 	Spec          process.Spec
 	StdoutLog     string // the log's path; "auto" or "none" where there is none
 	StderrLog     string
+	Untold        []string // options of Spec that the server does not tell
 }
 
 // Reread names the groups that differ between files and daemon.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/sim"
 )
 
@@ -93,4 +94,27 @@ func BenchmarkSnapshot(b *testing.B) {
 			core.Restore(core.Options{}, from)
 		}
 	})
+}
+
+// TestRestoreAct checks that what was found about the commands of an Act comes back with it.
+func TestRestoreAct(t *testing.T) {
+	opts := core.Options{Strict: true}
+	b := newBench(opts, matrixSpec)
+	refused := map[process.ID]*core.Fault{b.id: {Kind: core.NoFile, Text: "f"}}
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.do(core.Act{Op: 1, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 1, Refused: refused})
+	back := core.Restore(opts, written(t, b.Snapshot()))
+	if d := core.Differs(b.Supervisor, back); d != "" {
+		t.Error(d)
+	}
+	cancelled := core.Restore(opts, b.Snapshot())
+	cancelled.Step(core.Now{Mono: time.Second}, core.Command{Do: core.CancelUpdate{Op: 1}}) // the start is over before the stop
+	if d := core.Differs(cancelled, core.Restore(opts, written(t, cancelled.Snapshot()))); d != "" {
+		t.Errorf("cancelled: %s", d)
+	}
+	out := back.Step(core.Now{Mono: time.Second}, core.Exited{ID: b.id, Incarnation: b.inc})
+	if r, ok := out[len(out)-1].(core.Reply); !ok || len(r.Updated) == 0 || r.Updated[len(r.Updated)-1].Fault == nil || r.Updated[len(r.Updated)-1].Fault.Kind != core.NoFile {
+		t.Errorf("the restart ends with %+v", out[len(out)-1])
+	}
 }

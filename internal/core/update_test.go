@@ -197,4 +197,6 @@ func TestUpdateListeners(t *testing.T) {
 	if again := plan.Minimal(r.Manifest(), []process.GroupSpec{listener(2, "PROCESS_GROUP"), {Name: "w"}}, nil); !again.Empty() {
 		t.Errorf("left is %+v", again)
 	}
+	r.do(core.Update{Plan: plan.Minimal(r.Manifest(), []process.GroupSpec{listener(2, "PROCESS_GROUP"), {Name: "w"}, {Name: "x"}}, nil)})
+	r.expect("a new group", "l < PROCESS_GROUP_ADDED 5/5 groupname:x|")
 }

@@ -142,7 +142,8 @@ func New(opts Options) (*Daemon, error) {
 		}
 		d.booted.Do(func() {}) // by the daemon before
 		d.goOnWithOperations()
-		d.inbox.putWish(wish{do: func(core.Now) { d.goOn() }})
+		pending := d.loop.core.Pending() // before the first step: what that asks for is new
+		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})
 		return d, nil
 	}
 	d.boot(c)

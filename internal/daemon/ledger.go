@@ -359,9 +359,7 @@ func (d *Daemon) savedDesired() savedDesired {
 	for name, c := range d.loop.source {
 		out.Source[name] = d.number(c)
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.own)) {
-		out.Own = append(out.Own, name)
-	}
+	out.Own = slices.Sorted(maps.Keys(w.own))
 	for _, g := range w.config.Groups {
 		if _, ok := w.group(g.Name); !ok {
 			out.Gone = append(out.Gone, g.Name)
@@ -482,7 +480,7 @@ func (d *Daemon) keepLogs(logs *processLogs, own savedLogs, open core.OpenLogs) 
 }
 
 // goOn asks the world for what a daemon before may not have come to ask for, and takes its processes up. It runs in the loop.
-func (d *Daemon) goOn() {
+func (d *Daemon) goOn(pending []core.Effect) {
 	statuses := d.loop.core.Statuses()
 	alive := 0
 	for _, s := range statuses {
@@ -496,8 +494,7 @@ func (d *Daemon) goOn() {
 		d.report(core.Quitting{Restart: restart})
 	}
 	d.logf(LevelInfo, "a daemon before this one has ended; going on with %d of %d processes, none is restarted", alive, len(statuses))
-	d.effects = append(d.effects, d.loop.core.Pending()...)
-	d.effects = append(d.effects, resumed{})
+	d.effects = slices.Concat(pending, []core.Effect{resumed{}}, d.effects)
 }
 
 // resumed is an effect of our own: nothing more is taken up.

@@ -474,14 +474,13 @@ func (d *Daemon) do(ctx context.Context, f func(now core.Now)) bool {
 	case <-done:
 		return true
 	case <-d.life.Done():
-		// The last turn may have done it while it halted.
-		select {
-		case <-done:
-			return true
-		default:
-			return false
-		}
 	case <-ctx.Done():
+	}
+	// It may have been done all the same, in the turn that halted.
+	select {
+	case <-done:
+		return true
+	default:
 		return false
 	}
 }

@@ -120,7 +120,7 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 func (k *Keeper) Run() (code int, how LeaveHow) {
 	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
 	go k.reaper.run()
-	previous, failures := (*os.File)(nil), 0
+	previous, failures, brief := (*os.File)(nil), 0, 0 // brief: daemons in a row that were ready and died at once
 	d, err := k.keepDaemon()
 	if err != nil {
 		k.o.Trouble(err.Error())
@@ -150,10 +150,18 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 				}
 				continue
 			case wasReady:
-				if time.Since(d.started) > time.Second {
-					failures = 0
+				if failures = 0; previous != nil {
+					_ = previous.Close() // only read
+					previous = nil
 				}
-				previous = nil
+				if time.Since(d.started) > time.Second {
+					brief = 0
+				}
+				// Whoever kills daemons, to see what happens, does not have to wait for one; a daemon that keeps dying does.
+				const patience = 30
+				if brief++; brief <= patience {
+					continue
+				}
 			case previous != nil: // the new one does not come up
 				k.fail(fmt.Sprintf("%s was not ready (%s)", k.binary.Name(), exitStatus(status)))
 				k.binary, previous = previous, nil
@@ -161,7 +169,7 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 			}
 		}
 		failures++
-		if k.rest(failures) {
+		if k.rest(failures + brief/2) {
 			return 1, Over
 		}
 	}

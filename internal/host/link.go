@@ -365,6 +365,8 @@ func newKeptChildren(h *Local, l *Link) *keptChildren {
 	return &keptChildren{h, l}
 }
 
+func (c *keptChildren) outlives() bool { return true }
+
 func (c *keptChildren) hand(*forkJob) error { return nil }
 
 // fork sends the jobs in one piece.

@@ -10,6 +10,8 @@ import (
 
 // parent is whoever forks, signals and reaps for a Local: this process itself, or a keeper.
 type parent interface {
+	// outlives reports whether processes and their output outlive this daemon.
+	outlives() bool
 	// hand takes the child's pipe ends of a prepared job over. An error fails the job.
 	hand(j *forkJob) error
 	// fork starts the jobs, and hands what becomes of each to Local.finish in the same order. A job with a failure only passes through.
@@ -55,6 +57,8 @@ func newOwnChildren(h *Local) (*ownChildren, error) {
 	c.wg.Go(c.reaper.run)
 	return c, nil
 }
+
+func (c *ownChildren) outlives() bool { return false }
 
 func (c *ownChildren) hand(j *forkJob) error { return c.forker.send(j) }
 

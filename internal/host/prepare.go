@@ -142,7 +142,7 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 		outputs = outputs[:1]
 	}
 	for i, out := range outputs {
-		r, w, err := outputPipe()
+		r, w, err := outputPipe(h.parent.outlives())
 		if err != nil {
 			return err
 		}
@@ -188,9 +188,9 @@ func makeStdin(p *proc, job *forkJob) (err error) {
 	return err
 }
 
-// outputPipe makes a pipe whose read end does not block. A process that outlives the daemon is told so when it writes (EPIPE): were its end open for
-// reading too it would wait for ever, since nothing that survives the daemon reads on.
-func outputPipe() (r, w int, err error) {
+// outputPipe makes a pipe whose read end does not block. The process's end is open for reading, too, where its output outlives the daemon: it waits
+// until somebody reads on. Otherwise it is told when it writes (EPIPE): it would wait for ever (docs/adr/009).
+func outputPipe(outlives bool) (r, w int, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return -1, -1, err
@@ -199,6 +199,12 @@ func outputPipe() (r, w int, err error) {
 		unix.Close(fds[0])
 		unix.Close(fds[1])
 		return -1, -1, err
+	}
+	if outlives {
+		if both, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fds[1]), unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil { // without /proc it stays as it is
+			unix.Close(fds[1])
+			fds[1] = both
+		}
 	}
 	return fds[0], fds[1], nil
 }

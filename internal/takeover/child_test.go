@@ -62,7 +62,7 @@ func child(id string, words []string) {
 	writers := []*writer{{id: id, label: "out", to: os.Stdout}, {id: id, label: "err", to: os.Stderr}}
 	switch {
 	case does("listener"):
-		go listen()
+		go listen(does("holds"))
 		writers = writers[1:]
 	case does("stdin"):
 		go func() {
@@ -111,8 +111,8 @@ func code(id string) int {
 	return n
 }
 
-// listen speaks the protocol of event listeners.
-func listen() {
+// listen speaks the protocol of event listeners. One that holds its first event never answers.
+func listen(holds bool) {
 	in := bufio.NewReader(os.Stdin)
 	for {
 		fmt.Print("READY\n")
@@ -127,6 +127,10 @@ func listen() {
 					return
 				}
 			}
+		}
+		if holds {
+			fmt.Fprintln(os.Stderr, "HOLDS")
+			return
 		}
 		fmt.Print("RESULT 2\nOK")
 	}

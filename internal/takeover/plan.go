@@ -95,6 +95,8 @@ const (
 	Suspended     Kind = "suspended"       // a process is stopped by a signal
 	Pipes         Kind = "pipes"           // whose a pipe is cannot be told
 	Request       Kind = "request"         // a client is connected
+	NoProgram     Kind = "no-program"      // the configuration does not have a process
+	Settings      Kind = "settings"        // the configuration has other settings for a process
 )
 
 // Refused is the error of a plan with problems that are not overridden.

@@ -45,6 +45,7 @@ type TakenProcess struct {
 	Name                  process.Namespec
 	Process               *host.Foreign
 	Stdin, Stdout, Stderr int
+	Waiting               bool // it waits for its standard input, and nothing is on the way: a listener that does is READY
 }
 
 // TakenSocket is a socket that supervisord listens on with our own descriptor of it, -1 where it could not be taken and has to be opened anew.
@@ -284,6 +285,10 @@ func (t *Taken) quiet(plan *Plan) error {
 
 // take takes everything.
 func (t *Taken) take(plan *Plan) (err error) {
+	all, err := everybody()
+	if err != nil {
+		return err
+	}
 	for i, c := range plan.Processes {
 		p := &t.Processes[i]
 		for _, end := range []struct {
@@ -297,6 +302,7 @@ func (t *Taken) take(plan *Plan) (err error) {
 				return err
 			}
 		}
+		p.Waiting = p.waits(plan.known[c.Stdin], all)
 	}
 	for _, s := range plan.Sockets {
 		fd := -1

@@ -167,29 +167,24 @@ func (s *supervisord) await(what string, ask func() bool) {
 	}
 }
 
-// info asks for what Inspect has to know, and hangs up.
-func (s *supervisord) info() []Process {
+// told asks for all that is to be known of the processes, and hangs up.
+func (s *supervisord) told() (told Told) {
 	s.Helper()
-	infos, err := s.Processes(s.Context())
-	if err != nil {
+	var err error
+	if told.Processes, err = s.Processes(s.Context()); err != nil {
 		s.Fatal(err)
 	}
-	configs, err := s.Configs(s.Context())
-	if err != nil {
+	if told.Configs, err = s.Configs(s.Context()); err != nil {
 		s.Fatal(err)
 	}
 	s.Client.Close()
-	var list []Process
-	for _, i := range infos {
-		p := Process{Name: process.Namespec{Group: i.Group, Process: i.Name}, PID: i.PID, State: i.State, StdoutLogfile: i.StdoutLog, StderrLogfile: i.StderrLog}
-		for _, c := range configs {
-			if c.Group == i.Group && c.Spec.Name == i.Name {
-				p.RedirectStderr = c.Spec.RedirectStderr
-			}
-		}
-		list = append(list, p)
-	}
-	return list
+	return told
+}
+
+// info asks for what Inspect has to know, and hangs up.
+func (s *supervisord) info() []Process {
+	s.Helper()
+	return s.told().Info()
 }
 
 // inspect returns the plan for what supervisord tells, once it has noticed that we have hung up.
