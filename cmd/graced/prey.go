@@ -24,10 +24,10 @@ import (
 
 // other is a supervisord that runs, and what it told of itself.
 type other struct {
-	pid     int
-	mood    control.Mood
-	foreign daemon.Foreign
-	plan    *takeover.Plan
+	pid  int
+	mood control.Mood
+	told takeover.Told
+	plan *takeover.Plan
 }
 
 // ask asks the supervisord that serves what a configuration says, and hangs up.
@@ -66,8 +66,8 @@ func askAt(ctx context.Context, server config.Server) (*other, error) {
 	if info.Mood != control.MoodRunning {
 		return o, nil
 	}
-	if o.foreign.Processes, err = cl.Processes(ctx); err == nil {
-		o.foreign.Configs, err = cl.Configs(ctx)
+	if o.told.Processes, err = cl.Processes(ctx); err == nil {
+		o.told.Configs, err = cl.Configs(ctx)
 	}
 	return o, err
 }
@@ -79,19 +79,7 @@ func (o *other) inspect() (err error) {
 		o.problem(mood, false, process.Namespec{}, "it is "+o.mood.String())
 		return nil
 	}
-	var list []takeover.Process
-	for _, p := range o.foreign.Processes {
-		one := takeover.Process{
-			Name: process.Namespec{Group: p.Group, Process: p.Name}, PID: p.PID, State: p.State, StdoutLogfile: p.StdoutLog, StderrLogfile: p.StderrLog,
-		}
-		for _, info := range o.foreign.Configs {
-			if info.Group == p.Group && info.Spec.Name == p.Name {
-				one.RedirectStderr = info.Spec.RedirectStderr
-			}
-		}
-		list = append(list, one)
-	}
-	o.plan, err = takeover.Inspect(o.pid, list)
+	o.plan, err = takeover.Inspect(o.pid, o.told.Info())
 	return err
 }
 
@@ -105,12 +93,10 @@ func (o *other) weigh(c *config.Config, force bool) {
 	if c.Supervisord.UID == o.plan.Started.UID && os.Geteuid() == 0 { // as whom this daemon will run, too
 		o.plan.Problems = slices.DeleteFunc(o.plan.Problems, func(p takeover.Problem) bool { return p.Kind == takeover.OtherUser })
 	}
-	for _, d := range o.foreign.Deviations(c) {
-		kind := deviates
-		if d.Unknown {
-			kind = missing
-		}
-		o.problem(kind, !d.Unknown, d.Process, d.Text)
+	a := takeover.Adopt(o.told, nil, c.Groups, time.Now())
+	o.plan.Problems = append(o.plan.Problems, a.Problems...)
+	for _, name := range a.New {
+		o.problem(surplus, true, name, "only the files have it: it would be started")
 	}
 	for i, key := range socketKeys(c, o.plan.Sockets) {
 		if key == "" {
@@ -173,25 +159,28 @@ func (p *prey) sort(s *supervisor, c *config.Config, o *other) error {
 	for _, g := range c.Groups {
 		listeners[g.Name] = g.Listener != nil
 	}
-	ready := map[process.Namespec]bool{}
+	there := map[process.Namespec]*host.There{}
 	for _, t := range p.taken.Processes {
-		if !listeners[t.Name.Group] {
-			continue
-		}
-		if ready[t.Name] = p.taken.AwaitsInput(t); !ready[t.Name] && !o.plan.Force {
+		if listeners[t.Name.Group] && !t.Waiting && !o.plan.Force {
 			return fmt.Errorf("%w: %w", takeover.ErrChanged, refused(&takeover.Refused{Problems: []takeover.Problem{{
 				Kind: listening, Process: t.Name, Text: "it is busy with an event, or does not show that it waits for one",
 			}}}))
 		}
+		there[t.Name] = &host.There{Identity: t.Process.Identity, Pidfd: t.Process.Pidfd, Fds: [3]int{t.Stdin, t.Stdout, t.Stderr}}
 	}
-	p.found = o.foreign.Found(c, func(name process.Namespec) (*host.There, bool) {
-		i := slices.IndexFunc(p.taken.Processes, func(t takeover.TakenProcess) bool { return t.Name == name })
-		if i < 0 {
-			return nil, false
+	as := takeover.Adopt(o.told, p.taken, c.Groups, time.Now()).Found
+	for _, info := range o.told.Processes {
+		name := process.Namespec{Group: info.Group, Process: info.Name}
+		var was *control.ConfigInfo
+		for i, told := range o.told.Configs {
+			if told.Group == info.Group && told.Spec.Name == info.Name {
+				was = &o.told.Configs[i]
+			}
 		}
-		t := p.taken.Processes[i]
-		return &host.There{Identity: t.Process.Identity, Pidfd: t.Process.Pidfd, Fds: [3]int{t.Stdin, t.Stdout, t.Stderr}}, ready[name]
-	})
+		if f, ok := daemon.FindForeign(c, info, was, as[name], there[name]); ok {
+			p.found = append(p.found, f)
+		}
+	}
 	keys := socketKeys(c, o.plan.Sockets)
 	for i, t := range p.taken.Sockets {
 		if t.FD < 0 {

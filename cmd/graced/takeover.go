@@ -230,7 +230,7 @@ func (a takeoverArgs) start(self string, c *config.Config, o *other, line []stri
 		return err
 	}
 	alive := 0
-	for _, p := range now.foreign.Processes {
+	for _, p := range now.told.Processes {
 		if p.PID != 0 {
 			alive++
 		}
@@ -272,15 +272,15 @@ func rest(ctx context.Context) bool {
 // show prints the map of what would be taken over.
 func (o *other) show(out io.Writer, path string) {
 	alive := 0
-	for _, p := range o.foreign.Processes {
+	for _, p := range o.told.Processes {
 		if p.PID != 0 {
 			alive++
 		}
 	}
-	fmt.Fprintf(out, "supervisord %d, %s: %d processes, of which %d run\n\n", o.pid, path, len(o.foreign.Processes), alive)
+	fmt.Fprintf(out, "supervisord %d, %s: %d processes, of which %d run\n\n", o.pid, path, len(o.told.Processes), alive)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PROCESS\tSTATE\tPID\tSTDOUT\tSTDERR")
-	for _, p := range o.foreign.Processes {
+	for _, p := range o.told.Processes {
 		pid := "-"
 		if p.PID != 0 {
 			pid = strconv.Itoa(p.PID)
@@ -356,7 +356,7 @@ func (o *other) document(out io.Writer, path string) error {
 		Schema: "graced.takeover/v1", PID: o.pid, File: path, Possible: o.plan.Refusal() == nil,
 		Processes: []mappedProcess{}, Sockets: []mappedSocket{}, Problems: []mappedProblem{},
 	}
-	for _, p := range o.foreign.Processes {
+	for _, p := range o.told.Processes {
 		name := process.Namespec{Group: p.Group, Process: p.Name}
 		d.Processes = append(d.Processes, mappedProcess{name.String(), p.State.String(), p.PID, p.StdoutLog, p.StderrLog})
 	}
@@ -381,8 +381,7 @@ func (o *other) document(out io.Writer, path string) error {
 
 // Kinds of problems that only the files and the command line know of.
 const (
-	deviates   takeover.Kind = "files"      // the files say something else
-	missing    takeover.Kind = "missing"    // the files do not have a process
+	surplus    takeover.Kind = "new"        // supervisord does not have a process
 	unserved   takeover.Kind = "socket"     // the files do not have a socket
 	foreground takeover.Kind = "foreground" // it does not run in the background
 	listening  takeover.Kind = "listener"   // whether an event listener is READY is not seen
@@ -406,8 +405,9 @@ var waysOut = map[takeover.Kind]string{
 	takeover.Suspended:     "let it go on (kill -CONT), or --force",
 	takeover.Pipes:         "`supervisorctl restart` it, or stop it for the take-over",
 	takeover.Request:       "end `supervisorctl tail -f`, `fg` and the like, or --force",
-	deviates:               "make them agree (`supervisorctl update`, or correct the files), or --force: what was found goes on, and is then updated to the files",
-	missing:                "put it into the files, or stop and remove it with `supervisorctl stop` and `supervisorctl remove`",
+	takeover.Settings:      "make them agree (`supervisorctl update`, or correct the files), or --force: what was found goes on, and is then updated to the files",
+	surplus:                "`supervisorctl update`, or take it out of the files, or --force: it is started",
+	takeover.NoProgram:     "put it into the files, or stop and remove it with `supervisorctl stop` and `supervisorctl remove`",
 	unserved:               "put the server back into the files; with --force it is closed",
 	foreground:             "`graced takeover -n` stays in the foreground, where you are; `setsid graced takeover -n` in the background",
 	listening:              "stop it with `supervisorctl stop`, and start it afterwards; with --force it gets no event before it says READY once more",

@@ -19,6 +19,7 @@ import (
 
 	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
@@ -218,7 +219,10 @@ func TestTakeover(t *testing.T) {
 	if got := r.status(); got != was || r.keeperPID() != supervisord {
 		t.Errorf("--dry-run has changed something:\n%s\nwas\n%s\n%s", got, was, out)
 	}
-	r.gracectl(0, []string{"takeover", "--dry-run", "-o", "json"}, `"schema": "graced.takeover/v1"`, `"possible": true`)
+	doc := r.gracectl(0, []string{"takeover", "--dry-run", "-o", "json"}, `"possible": true`)
+	if schema, _ := controltest.Validate(t, controltest.Schemas(t), doc); schema != "graced.takeover/v1" {
+		t.Errorf("the schema is %q", schema)
+	}
 	r.gracectl(0, []string{"takeover"}, fmt.Sprintf("taken over: supervisord %d -> graced ", supervisord), "49 processes go on")
 	if got := r.status(); got != was {
 		t.Errorf("status\n%s\nwas\n%s", got, was)
@@ -329,8 +333,8 @@ func TestTakeoverRefused(t *testing.T) {
 		client           bool
 		want             []string
 	}{
-		{name: "setting", conf: web, then: strings.Replace(web, "7", "8", 1), want: []string{"web: stopwaitsecs is 7, and 8 in the files", "supervisorctl update", "--force"}},
-		{name: "no process", conf: web + "[program:x]\ncommand=/bin/sleep 1000\nstartsecs=0\n", then: web, args: []string{"--force"}, want: []string{"x: the files do not have it", "supervisorctl remove"}},
+		{name: "setting", conf: web, then: strings.Replace(web, "7", "8", 1), want: []string{`stopwaitsecs is "8" and was "7"`, "supervisorctl update", "--force"}},
+		{name: "no process", conf: web + "[program:x]\ncommand=/bin/sleep 1000\nstartsecs=0\n", then: web, args: []string{"--force"}, want: []string{"x: the configuration does not have it", "supervisorctl remove"}},
 		{name: "another process", conf: web, then: web + "[program:y]\ncommand=/bin/sleep 1000\n", want: []string{"y: only the files have it"}},
 		{name: "socket", conf: web + "[inet_http_server]\nport=127.0.0.1:" + strconv.Itoa(freePort(t)) + "\n", then: web, want: []string{"it listens on tcp 127.0.0.1:", "put the server back"}},
 		{name: "starting", conf: web + "[program:slow]\ncommand=/bin/sleep 1000\nstartsecs=1000\n", want: []string{"slow: it is STARTING", "wait until that is over"}},
