@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
@@ -246,6 +247,7 @@ func TestTakeover(t *testing.T) {
 			t.Error(err)
 			continue
 		}
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // nobody may listen
 		answer, _ := io.ReadAll(c)
 		_ = c.Close()
 		if pid, _ := strconv.Atoi(strings.TrimSpace(string(answer))); !slices.ContainsFunc(slices.Collect(maps.Values(before)), func(p control.ProcessInfo) bool { return p.PID == pid }) {

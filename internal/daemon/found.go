@@ -79,7 +79,9 @@ func (d *Daemon) bootWith(c *config.Config) {
 		boot.Found[process.Namespec{Group: f.Group, Process: f.Spec.Name}] = f.As
 	}
 	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(boot.Groups)
+		d.probe(slices.DeleteFunc(slices.Clone(boot.Groups), func(g process.GroupSpec) bool { // their sockets are open, and the host is about to take them
+			return slices.ContainsFunc(found, func(f FoundProcess) bool { return f.Group == g.Name && f.There != nil })
+		}))
 		d.step(now, core.Command{Do: boot})
 		names, alive := map[string]bool{}, 0
 		for _, f := range found {
