@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,7 @@ func run(program string, args []string) int {
 	if exit == nil && ctl.NeedsNoDaemon(face, cl.Action) && !cl.Plain {
 		s := &ctl.Session{Settings: ctl.Settings{Program: os.Args[0]}, Face: face, Out: os.Stdout, Err: os.Stderr}
 		s.Check, s.Explain = fileVerbs(program, cl.Config)
+		s.TakeOver = takeOver(program, cl)
 		return s.Run(context.Background(), cl.Action)
 	}
 	if exit == nil {
@@ -106,6 +108,38 @@ func fileVerbs(program string, path *string) (check, explain ctl.FileVerb) {
 	return verb(report.Command.Check), verb(report.Command.Explain)
 }
 
+// takeOver returns the verb of that name: it is that of graced, which is beside this program or in the path.
+func takeOver(program string, cl ctl.CommandLine) ctl.FileVerb {
+	return func(args []string, out, errOut io.Writer) int {
+		graced, err := exec.LookPath("graced")
+		if self, e := os.Executable(); e == nil {
+			if beside, e := exec.LookPath(filepath.Join(filepath.Dir(self), "graced")); e == nil {
+				graced, err = beside, nil
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(errOut, "%s: graced is neither beside this program nor in the path\n", program)
+			return 1
+		}
+		line := []string{"takeover"}
+		if cl.Config != nil {
+			line = append(line, "-c", *cl.Config)
+		}
+		if cl.Form != "" {
+			line = append(line, "-o", string(cl.Form))
+		}
+		cmd := exec.Command(graced, append(line, args...)...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, errOut
+		err = cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			fmt.Fprintf(errOut, "%s: %v\n", program, err)
+			return 1
+		}
+		return cmd.ProcessState.ExitCode()
+	}
+}
+
 // session runs the action, or the shell.
 func session(face ctl.Face, settings ctl.Settings, cl ctl.CommandLine) int {
 	action := cl.Action
@@ -117,6 +151,7 @@ func session(face ctl.Face, settings ctl.Settings, cl ctl.CommandLine) int {
 		Interruptible: func(ctx context.Context) (context.Context, func()) { return signal.NotifyContext(ctx, os.Interrupt) },
 	}
 	s.Check, s.Explain = fileVerbs(settings.Program, cl.Config)
+	s.TakeOver = takeOver(settings.Program, cl)
 	s.In = ctl.NewPlainReader(os.Stdin, os.Stdout)
 	in, out := term.IsTerminal(int(os.Stdin.Fd())), term.IsTerminal(int(os.Stdout.Fd()))
 	s.Terminal = in && out

@@ -29,7 +29,7 @@ func isBackground() bool { return os.Getenv(backgroundEnv) != "" }
 
 // daemonize starts this binary once more as the leader of a session of its own, and waits until it holds its sockets and log (a Go
 // program cannot fork itself). The error is the child's; it has printed it.
-func daemonize() error {
+func daemonize(mode string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -42,6 +42,9 @@ func daemonize() error {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), backgroundEnv+"=1")
+	if mode != "" {
+		cmd.Env = append(cmd.Env, takeoverEnv+"="+mode)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

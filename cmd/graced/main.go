@@ -38,6 +38,10 @@ func main() {
 			if called(os.Args[0]) == "graced" {
 				os.Exit(checkFile(os.Args[0], os.Args[2:]))
 			}
+		case "takeover":
+			if called(os.Args[0]) == "graced" {
+				os.Exit(takeOver(os.Args[0], os.Args[2:]))
+			}
 		case "demo":
 			os.Exit(runDemo(os.Args[2:]))
 		case "demo-worker":
@@ -100,8 +104,12 @@ func (e *usageError) Error() string { return e.text }
 // run is the daemon: it reads the command line and the files, and supervises until it is told to stop.
 func run(argv []string) int {
 	defaultActions()
+	mode, err := takeoverMode()
+	if err != nil {
+		return usage(argv[0], err)
+	}
 	if host.IsKeeper() {
-		return keep(argv)
+		return keep(argv, mode)
 	}
 	link, err := host.Dial()
 	if err != nil {
@@ -135,17 +143,17 @@ func run(argv []string) int {
 		syscall.CloseOnExec(backgroundFD)
 	}
 	if link == nil {
-		return keep(argv)
+		return keep(argv, mode)
 	}
 	m.Environ = childEnviron(m.Environ)
-	s := &supervisor{link: link, machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced"}
+	s := &supervisor{link: link, machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced", mode: mode}
 	code := s.exitCode(argv[0], s.start())
 	link.Leave(host.Leave{How: s.after, Code: code})
 	return code
 }
 
-// keep is the keeper, the process that was started first: it has this program run once more as the daemon.
-func keep(argv []string) int {
+// keep is the keeper, the process that was started first: it has this program run once more as the daemon. mode is how that takes over, if it does.
+func keep(argv []string, mode string) int {
 	o := host.KeeperOptions{
 		Argv: argv, Environ: childEnviron(os.Environ()), Patience: takeoverPatience,
 		Trouble: func(text string) { fmt.Fprintln(os.Stderr, "graced: keeper:", text) },
@@ -153,6 +161,9 @@ func keep(argv []string) int {
 	if isBackground() {
 		o.First = []string{backgroundEnv + "=1"}
 		o.Extra = []*os.File{os.NewFile(backgroundFD, "parent")}
+	}
+	if mode != "" {
+		o.First = append(o.First, takeoverEnv+"="+mode)
 	}
 	k, err := host.NewKeeper(o)
 	if err != nil {
@@ -162,7 +173,7 @@ func keep(argv []string) int {
 	if how != host.Background {
 		return code
 	}
-	if err := daemonize(); err != nil {
+	if err := daemonize(mode); err != nil {
 		return usage(argv[0], err)
 	}
 	return 0

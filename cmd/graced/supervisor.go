@@ -48,6 +48,7 @@ type supervisor struct {
 	trouble   []string       // likewise, as criticals
 	signals   chan os.Signal // nil until the first run listens
 	detached  bool           // standard error leads nowhere
+	mode      string         // takeoverYes or takeoverForce: the first run takes over what a supervisord has
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -143,6 +144,13 @@ func (s *supervisor) run(c *config.Config) error {
 // runOnce is one life between two soft restarts: it opens everything, supervises, and closes everything.
 func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err error) {
 	surviveWrites()
+	var prey *prey
+	if first && s.left == nil && s.mode != "" {
+		if prey, err = s.seize(c); err != nil {
+			return false, err
+		}
+		defer prey.release()
+	}
 	if err := s.becomeUser(c.Supervisord); err != nil {
 		return false, err
 	}
@@ -186,7 +194,10 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	// Only after the sockets are ours: another daemon that holds them keeps its logs (quirk F2).
 	var found []daemon.FoundProcess
-	if first && s.left == nil {
+	switch {
+	case prey != nil:
+		found, s.medium.path = prey.found, ledgerPath(c)
+	case first && s.left == nil:
 		found = s.findLeft(c, logf)
 	}
 	if !c.Supervisord.Nocleanup && s.left == nil && len(found) == 0 {
@@ -235,6 +246,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	handler, err := xmlrpc.NewHandler(d, plugins)
 	if err != nil {
 		return false, &usageError{err.Error()}
+	}
+	if prey != nil {
+		if err := prey.commit(logf); err != nil {
+			return false, err
+		}
 	}
 	if s.left == nil {
 		logServers(c, logf)

@@ -7,10 +7,10 @@ import (
 	"github.com/graced/graced/internal/shlex"
 )
 
-// FileVerb is what a verb about configuration files does with the words behind it. It returns the exit status.
+// FileVerb is what a verb that needs no daemon does with the words behind it. It returns the exit status.
 type FileVerb func(args []string, out, err io.Writer) int
 
-// fileVerbs are gracectl's verbs about configuration files. They need no daemon.
+// fileVerbs are gracectl's verbs about configuration files, and takeover, which asks for itself. They need no daemon.
 var fileVerbs = []command{
 	{
 		name: "check", args: "[--fix] [-o short|json|sarif] [file]",
@@ -20,9 +20,13 @@ var fileVerbs = []command{
 		name: "explain", args: "[-o json] <option>",
 		brief: "what an option does, what a change of it costs, and where it is set",
 	},
+	{
+		name: "takeover", args: "[--dry-run [-o json]] [--force] [-n]",
+		brief: "have graced take over what a running supervisord (Python's) has; no process is restarted",
+	},
 }
 
-// NeedsNoDaemon reports whether an action is about configuration files alone, or asks for help, so that neither a daemon nor settings for one are needed.
+// NeedsNoDaemon reports whether an action is one of the fileVerbs, or asks for help, so that neither a daemon nor settings for one are needed.
 func NeedsNoDaemon(face Face, action []string) bool {
 	if face != Gracectl || len(action) == 0 {
 		return false
@@ -46,6 +50,8 @@ func (s *Session) fileVerb(verb string) FileVerb {
 		return s.Check
 	case verb == "explain":
 		return s.Explain
+	case verb == "takeover":
+		return s.TakeOver
 	}
 	return nil
 }

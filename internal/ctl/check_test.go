@@ -19,7 +19,7 @@ func TestFileVerbs(t *testing.T) {
 		}
 	}
 	session := func(face Face, out *bytes.Buffer) *Session {
-		return &Session{Face: face, Out: out, Err: out, Check: verb("check"), Explain: verb("explain")}
+		return &Session{Face: face, Out: out, Err: out, Check: verb("check"), Explain: verb("explain"), TakeOver: verb("takeover")}
 	}
 	for _, test := range []struct {
 		args []string
@@ -29,6 +29,7 @@ func TestFileVerbs(t *testing.T) {
 		{[]string{"check"}, "check []\n", 0},
 		{[]string{"check", "-o", "short", "my file.conf"}, "check [\"-o\" \"short\" \"my file.conf\"]\n", 3},
 		{[]string{"explain", "priority"}, "explain [\"priority\"]\n", 1},
+		{[]string{"takeover", "--dry-run"}, "takeover [\"--dry-run\"]\n", 1},
 	} {
 		var out bytes.Buffer
 		if code := session(Gracectl, &out).Run(context.Background(), test.args); code != test.code || out.String() != test.out {

@@ -89,8 +89,8 @@ type Session struct {
 	Err  io.Writer
 	// Sockets is where gracectl looks for another daemon when none answers, e.g. WellKnownSockets.
 	Sockets []string
-	// Check and Explain are gracectl's verbs about configuration files; nil: there is no such verb.
-	Check, Explain FileVerb
+	// Check and Explain are gracectl's verbs about configuration files, TakeOver starts graced to take over; nil: there is no such verb.
+	Check, Explain, TakeOver FileVerb
 	// ReadPassword asks for a password without showing it.
 	ReadPassword func(prompt string) (string, error)
 	// Interruptible returns a context that Ctrl-C cancels, until stop is called.

@@ -473,7 +473,7 @@ func TestVerbHelp(t *testing.T) {
 		for _, words := range [][]string{{c.name, "--help"}, {c.name, "x", "--help", "y"}, {c.name + " --help"}} {
 			f := newFixture(t, Gracectl)
 			f.Check = func([]string, io.Writer, io.Writer) int { return 9 }
-			f.Explain = f.Check
+			f.Explain, f.TakeOver = f.Check, f.Check
 			if code := f.Run(t.Context(), words); code != 0 || f.out.String() != want.out.String() || f.err.Len() > 0 || len(f.d.calls) > 0 {
 				t.Errorf("%q: exit %d, calls %q\n%s%s\nwant\n%s", words, code, f.d.calls, f.out, f.err, want.out)
 			}

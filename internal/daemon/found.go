@@ -87,16 +87,19 @@ func (d *Daemon) bootWith(c *config.Config) {
 	d.inbox.putWish(wish{do: func(now core.Now) {
 		d.probe(boot.Groups, sockets...)
 		d.step(now, core.Command{Do: boot})
-		names := map[string]bool{}
+		names, alive := map[string]bool{}, 0
 		for _, f := range found {
 			names[f.Group] = true
+			if f.There != nil {
+				alive++
+			}
 			d.adopt(f)
 		}
 		if len(found) == 0 {
 			return
 		}
 		d.effects = append(d.effects, resumed{})
-		d.logf(LevelInfo, "%d processes were there already and go on", len(found))
+		d.logf(LevelInfo, "%d processes were there already and go on", alive)
 		if groups := slices.Sorted(maps.Keys(names)); !plan.Minimal(d.loop.core.Manifest(), c.Groups, groups).Empty() {
 			d.changing.Go(func() { d.catchUp(groups) })
 		}

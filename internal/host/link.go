@@ -210,6 +210,14 @@ func (l *Link) Keep(key, note string, fds ...int) {
 	l.send(&keep{key, note}, dupAll(fds)...)
 }
 
+// Inherit is Keep, for what another supervisor has left: Take hands it out once. The descriptors become the link's.
+func (l *Link) Inherit(key, note string, fds ...int) {
+	l.Keep(key, note, fds...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held[key] = holding{note, fds}
+}
+
 // Drop lets go what is held under a key.
 func (l *Link) Drop(key string) {
 	l.mu.Lock()
@@ -241,6 +249,7 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	h, ok := l.held[key]
 	delete(l.held, key)
 	if ok {
+		closeAll(l.keeps[key].fds)
 		l.keeps[key] = holding{h.note, dupAll(h.fds)}
 	}
 	return h.note, h.fds, ok

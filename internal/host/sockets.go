@@ -39,8 +39,8 @@ type sharedSocket struct {
 	users   int // processes, prepared or running
 }
 
-// heldSocket begins the key under which a keeper holds such a socket.
-const heldSocket = "socket "
+// SocketKey is the key under which a keeper holds such a socket.
+func SocketKey(url string) string { return "socket " + url }
 
 func newSockets(emit func(Event)) *sockets {
 	k := &sockets{emit: emit, parent: (*ownChildren)(nil), open: map[string]*sharedSocket{}}
@@ -60,10 +60,10 @@ func (k *sockets) acquire(program string, spec process.SocketSpec, there int) (*
 	if s, err := k.joinLocked(program, spec.URL); s != nil || err != nil {
 		return s, err
 	}
-	fd := k.parent.inherit(heldSocket + spec.URL)
+	fd := k.parent.inherit(SocketKey(spec.URL))
 	if fd < 0 && err == nil {
 		if fd = socketOf(there, address); fd >= 0 {
-			k.parent.keep(heldSocket+spec.URL, fd)
+			k.parent.keep(SocketKey(spec.URL), fd)
 		}
 	}
 	if fd < 0 {
@@ -74,7 +74,7 @@ func (k *sockets) acquire(program string, spec process.SocketSpec, there int) (*
 		if err != nil {
 			return nil, err
 		}
-		k.parent.keep(heldSocket+spec.URL, fd)
+		k.parent.keep(SocketKey(spec.URL), fd)
 	}
 	s := &sharedSocket{url: spec.URL, program: program, fd: fd, users: 1}
 	k.open[spec.URL] = s
@@ -113,7 +113,7 @@ func (k *sockets) release(s *sharedSocket, tell func(closed string)) {
 	if s.users--; s.users == 0 {
 		// Before it is told: a process that starts because of it gets a new socket, always.
 		unix.Close(s.fd)
-		k.parent.drop(heldSocket + s.url)
+		k.parent.drop(SocketKey(s.url))
 		delete(k.open, s.url)
 		closed = s.url
 	}

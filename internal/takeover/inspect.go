@@ -78,19 +78,43 @@ func (in *inspection) program() bool {
 		in.problem(NoRight, "%s", denied("it", err))
 		return false
 	}
-	if !isSupervisord(filepath.Base(exe), strings.Split(string(line), "\x00")) {
+	args, ok := wordsOf(filepath.Base(exe), words(string(line)))
+	if !ok {
 		in.problem(NotSupervisor, "process %d is %s, not Python's supervisord", in.pid, exe)
 		return false
 	}
-	return true
+	environ, err := os.ReadFile(procPath(in.pid, "environ"))
+	if err == nil {
+		in.plan.Started = Started{Args: args, Environ: words(string(environ))}
+		in.plan.Started.Dir, err = os.Readlink(procPath(in.pid, "cwd"))
+	}
+	if err != nil {
+		in.problem(NoRight, "%s", denied("it", err))
+	}
+	return err == nil
 }
 
-// isSupervisord judges by the interpreter and by what it was told to run, be it a script or a module.
-func isSupervisord(exe string, args []string) bool {
-	return (strings.HasPrefix(exe, "python") || strings.HasPrefix(exe, "pypy")) &&
-		slices.ContainsFunc(args[1:], func(arg string) bool {
-			return strings.HasPrefix(filepath.Base(arg), "supervisord") || strings.HasPrefix(arg, "supervisor.supervisord")
-		})
+// words reads a file of words that end with a zero byte.
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
+}
+
+// wordsOf returns the words of a supervisord behind its own name. What is one is judged by the interpreter and by what that was told to run, be it a
+// script or a module.
+func wordsOf(exe string, line []string) (args []string, ok bool) {
+	if len(line) < 2 || !strings.HasPrefix(exe, "python") && !strings.HasPrefix(exe, "pypy") {
+		return nil, false
+	}
+	i := slices.IndexFunc(line[1:], func(arg string) bool {
+		return strings.HasPrefix(filepath.Base(arg), "supervisord") || strings.HasPrefix(arg, "supervisor.supervisord")
+	})
+	if i < 0 {
+		return nil, false
+	}
+	return line[i+2:], true
 }
 
 // surroundings looks at what it runs as and in. It reports false when its pids are not ours.
@@ -103,7 +127,11 @@ func (in *inspection) surroundings() bool {
 		in.problem(Changed, "its status cannot be read: %v", err)
 		return false
 	}
-	if uid := strings.Fields(status["Uid"]); len(uid) < 2 || uid[1] != strconv.Itoa(os.Geteuid()) {
+	uid := strings.Fields(status["Uid"])
+	if len(uid) > 1 {
+		in.plan.Started.UID, _ = strconv.Atoi(uid[1]) // the kernel writes a number
+	}
+	if len(uid) < 2 || uid[1] != strconv.Itoa(os.Geteuid()) {
 		in.risk(OtherUser, "it runs as uid %s and this process as uid %d, as whom its programs would be started from now on", strings.Join(uid, " "), os.Geteuid())
 	}
 	if n := status["Threads"]; n != "1" {

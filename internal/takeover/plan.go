@@ -19,6 +19,7 @@ type Process struct {
 // Plan says what of a supervisord can be taken over, and how. Descriptors are those of supervisord.
 type Plan struct {
 	Supervisord host.Identity
+	Started     Started
 	Processes   []Child  // those that have a pid, in the order of the information
 	Sockets     []Socket // that it listens on, in the order of their descriptors
 	Problems    []Problem
@@ -27,6 +28,14 @@ type Plan struct {
 	known  map[int]string // its pipes, and its sockets except those of clients, as they were: what /proc/PID/fd points to
 	idle   []int          // outputs that nobody writes to and that are given to no process
 	reopen bool           // pipes can only be opened once more, sockets not be taken at all
+}
+
+// Started is how supervisord was started, for another to be started likewise.
+type Started struct {
+	Args    []string // its own words: those behind the name of the program
+	Environ []string
+	Dir     string // where it is now
+	UID     int    // as whom it runs now
 }
 
 // Child is a process of supervisord that runs.

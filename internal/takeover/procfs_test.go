@@ -72,7 +72,7 @@ func TestIsSupervisord(t *testing.T) {
 		{"graced", []string{"supervisord", "-c", "supervisord.conf"}, false},
 		{"python3.11", []string{""}, false},
 	} {
-		if got := isSupervisord(c.exe, c.args); got != c.want {
+		if _, got := wordsOf(c.exe, c.args); got != c.want {
 			t.Errorf("%s %q: %v", c.exe, c.args, got)
 		}
 	}
