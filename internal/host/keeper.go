@@ -128,7 +128,12 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 func (k *Keeper) Run() (code int, how LeaveHow) {
 	defer k.cgroups.close()
 	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
-	go k.reaper.run()
+	var reaping sync.WaitGroup
+	reaping.Go(k.reaper.run)
+	defer func() { // whoever called this may have children of its own
+		k.reaper.stop()
+		reaping.Wait()
+	}()
 	previous, failures, brief := (*os.File)(nil), 0, 0 // brief: daemons in a row that were ready and died at once
 	d, err := k.keepDaemon()
 	if err != nil {
