@@ -234,7 +234,7 @@ func (s *side) files() string {
 	}
 	var out []string
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !strings.HasSuffix(e.Name(), ".conf") && !strings.HasSuffix(e.Name(), ".ledger") { // ours alone
+		if info, err := e.Info(); err == nil && !strings.HasSuffix(e.Name(), ".conf") && !strings.Contains(e.Name(), ".ledger") { // ours alone
 			name := regexp.MustCompile(`-[a-z0-9_]{8}\.log$`).ReplaceAllString(e.Name(), "-RANDOM.log")
 			out = append(out, fmt.Sprint(name, " ", info.Mode().Type()|info.Mode().Perm(), "\n"))
 		}
