@@ -341,7 +341,7 @@ func TestTakeoverRefused(t *testing.T) {
 		{name: "socket", conf: web + "[inet_http_server]\nport=127.0.0.1:" + strconv.Itoa(freePort(t)) + "\n", then: web, want: []string{"it listens on tcp 127.0.0.1:", "put the server back"}},
 		{name: "starting", conf: web + "[program:slow]\ncommand=/bin/sleep 1000\nstartsecs=1000\n", want: []string{"slow: it is STARTING", "wait until that is over"}},
 		{name: "foreground", conf: web, options: []string{"-n"}, want: []string{"it runs in the foreground", "takeover -n"}},
-		{name: "port", conf: web, then: web + "[inet_http_server]\nport=" + busy.Addr().String() + "\n", args: []string{"--force"}, want: []string{"nothing was taken over", "127.0.0.1"}},
+		{name: "port", conf: web, then: web + "[inet_http_server]\nport=" + busy.Addr().String() + "\n", args: []string{"--force"}, want: []string{"nothing was taken over", "Another program is already listening on a port"}},
 		{name: "client", conf: web, client: true, want: []string{"a client was connected", "nothing was taken over"}},
 		{name: "listener", conf: web + "[eventlistener:l]\ncommand=/bin/sh -c 'echo READY; sleep 1000'\nevents=TICK_3600\nstartsecs=0\n",
 			want: []string{"l: it is busy with an event", "stop it with `supervisorctl stop`"}},
