@@ -43,7 +43,7 @@ func (c *chaos) commands(n int) []*chaosCommand {
 	var out []*chaosCommand
 	taken := map[string]bool{}
 	for range n {
-		make := []func(program string) *chaosCommand{c.restart, c.restart, c.stop, c.input, c.exitOnce, c.change, c.change, c.watch, c.remote, c.reopen}[c.IntN(10)]
+		make := []func(program string) *chaosCommand{c.restart, c.restart, c.stop, c.input, c.exitOnce, c.change, c.change, c.watch, c.remote, c.reopen, c.upgrade}[c.IntN(11)]
 		p := chaosPrograms[c.IntN(len(chaosPrograms))].name
 		switch cmd := make(p); {
 		case cmd == nil || taken[cmd.kind] || taken[p] || cmd.kind == changeKind && taken["flip"]:
@@ -63,6 +63,9 @@ func (c *chaos) commands(n int) []*chaosCommand {
 // ask is a command line of a client, which is killed now and then. done is called when it said that all is done.
 func (c *chaos) ask(kind string, done func(), args ...string) *chaosCommand {
 	name := []string{"gracectl", "gracectl", "supervisorctl"}[c.IntN(3)]
+	if args[0] == "upgrade" {
+		name = "gracectl"
+	}
 	fate, dies := time.Duration(c.IntN(200))*time.Millisecond, c.IntN(5) == 0
 	code := -1
 	cmd := &chaosCommand{kind: kind, text: name + " " + strings.Join(args, " ")}
@@ -84,7 +87,7 @@ func (c *chaos) ask(kind string, done func(), args ...string) *chaosCommand {
 		switch {
 		case dies && code == -1:
 			c.tally["clients killed"]++
-		case code == 0 && name == "gracectl":
+		case code == 0 && name == "gracectl" && !c.forgetful:
 			done()
 		case strings.Contains(cmd.result, "panic"):
 			c.t.Errorf("%s: %s", cmd.text, cmd.result)
@@ -215,6 +218,10 @@ func (c *chaos) watch(string) *chaosCommand {
 	}}
 }
 
+func (c *chaos) upgrade(string) *chaosCommand {
+	return c.ask("upgrades", func() {}, "upgrade")
+}
+
 func (c *chaos) remote(string) *chaosCommand {
 	data := strings.Repeat("d", c.IntN(10000)) // more than goes into a pipe in one piece
 	return &chaosCommand{kind: "remote events", text: "remote event", do: func() string {
@@ -240,7 +247,7 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 	for range n {
 		m := mishap{delay: c.soon()}
 		pause := time.Duration(c.IntN(400)) * time.Millisecond
-		switch c.IntN(18) {
+		switch c.IntN(20) {
 		case 0, 1, 2, 3, 4:
 			m.text, m.do = "daemon killed", func() { c.hit(c.theDaemon(), syscall.SIGKILL) }
 		case 5, 6, 7, 8:
@@ -264,24 +271,45 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 			m.text, m.do = "child killed while the daemon was frozen, which is killed then", func() {
 				daemon := c.theDaemon()
 				c.hit(daemon, syscall.SIGSTOP)
-				c.hit(victim(), syscall.SIGKILL)
+				c.kill(victim())
 				<-time.After(pause)
 				c.hit(daemon, syscall.SIGKILL)
 			}
 		case 14, 15:
 			victim := c.victim()
-			m.text, m.do = "child killed", func() { c.hit(victim(), syscall.SIGKILL) }
+			m.text, m.do = "child killed", func() { c.kill(victim()) }
 		case 16:
 			who := []func() int{c.theDaemon, c.keeperPID}[c.IntN(2)]
 			few, victim := c.IntN(4), c.victim()
-			m.text, m.do = "descriptors exhausted", func() { c.starve(who(), few, pause, func() { c.hit(victim(), syscall.SIGKILL) }) }
-		case 17:
+			m.text, m.do = "descriptors exhausted", func() { c.starve(who(), few, pause, func() { c.kill(victim()) }) }
+		case 17, 18:
+			c.forgetful = true
+			m.text, m.do = "daemon and keeper killed", func() {
+				killMates(c.dir)
+				<-time.After(pause)
+				c.again()
+			}
+		case 19:
 			c.lossy = true
 			m.text, m.do = "logs that cannot be written", func() { c.fill(c.theDaemon(), pause) }
 		}
 		out = append(out, m)
 	}
 	return out
+}
+
+// again starts graced as at first.
+func (c *chaos) again() {
+	<-c.exited
+	c.cmd = exec.Command(c.cmd.Path, c.cmd.Args[1:]...)
+	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.tell("started again with pid %d", c.cmd.Process.Pid)
+	cmd, exited := c.cmd, make(chan error, 1)
+	c.exited = exited
+	go func() { exited <- cmd.Wait() }()
 }
 
 // hit sends a signal to a process; there is none with pid 0.
@@ -291,6 +319,12 @@ func (c *chaos) hit(pid int, sig syscall.Signal) {
 	}
 	c.tell("%v to %d", sig, pid)
 	_ = syscall.Kill(pid, sig) // it may have ended
+}
+
+// kill kills a child and waits until it is dead.
+func (c *chaos) kill(pid int) {
+	c.hit(pid, syscall.SIGKILL)
+	c.until("a child is dead", func() bool { return !slices.ContainsFunc(c.scan(), func(s sight) bool { return s.pid == pid }) })
 }
 
 // theDaemon is the pid of the daemon that is at work.

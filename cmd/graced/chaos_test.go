@@ -150,11 +150,15 @@ type chaos struct {
 	before   map[string]string // the life of each process at its begin, by the process's name
 	licences map[string]string // what may have ended a process in it, by the process's name
 	lossy    bool              // no log could be written for a while
-	logs     map[string]*chaosLog
-	inputs   map[string]*chaosInput
-	rest     map[string]int // descriptors of daemon and keeper when all is at rest
-	mu       sync.Mutex     // of story
-	story    []string       // of the scene
+	// forgetful: daemon and keeper died at once. What was asked for and not done is forgotten, and so is what was under way: what was looked at and not
+	// in the log yet, and the rest of a process that died before anybody was there again.
+	forgetful bool
+	output    lockedText // of graced
+	logs      map[string]*chaosLog
+	inputs    map[string]*chaosInput
+	rest      map[string]int // descriptors of daemon and keeper when all is at rest
+	mu        sync.Mutex     // of story
+	story     []string       // of the scene
 }
 
 // chaosChild is built once.
@@ -195,10 +199,10 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 func (c *chaos) scene() {
 	c.number++
 	c.began = time.Now()
-	c.story, c.licences, c.lossy = nil, map[string]string{}, false
+	c.story, c.licences, c.lossy, c.forgetful = nil, map[string]string{}, false, false
 	defer func() {
 		if c.t.Failed() {
-			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began))
+			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began)+c.output.String())
 		}
 	}()
 	commands, mishaps := c.commands(c.IntN(4)), c.mishaps(1+c.IntN(2))
@@ -261,4 +265,16 @@ func (c *chaos) logSince(t time.Time) string {
 		}
 	}
 	return b.String()
+}
+
+// lockedText collects what several processes write.
+type lockedText struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.Write(p)
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -60,6 +61,7 @@ const (
 	pair    = "process_name=%(program_name)s_%(process_num)d\nnumprocs=2\n"
 	talker  = "command=/bin/sh HERE/talk.sh\nstartsecs=0\n"
 	flood   = "command=/bin/sh HERE/flood.sh\nstartsecs=0\n"
+	escapes = "command=/bin/sh HERE/escapes.sh HERE/NAME.escapee\nstartsecs=0\nautorestart=false\n"
 	ear     = "command=/bin/sh HERE/ears.sh HERE/NAME.heard\nstartsecs=0\n"
 )
 
@@ -70,8 +72,11 @@ var optionScripts = map[string]string{
 	"flood.sh": "n=0\nwhile :; do n=$((n+1)); echo \"line $n\"; echo \"line $n\" >&2; [ $((n % 50)) = 0 ] && sleep 0.02; done\n",
 	// A process with a child of its own, which is told of in a file. It ignores TERM when it is told so.
 	"family.sh": "[ \"$2\" = deaf ] && trap '' TERM\nsleep 1000 &\necho $! >\"$1.part\"; mv \"$1.part\" \"$1\"\nwait\nwait\nsleep 1000\n",
-	"exit.sh":   "read -r code; exit \"$code\"\n",
-	"may.sh":    "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
+	// A process with a grandchild that has a session of its own and nobody's parent left: only a control group knows whose it is.
+	"escapes.sh": "(setsid sh \"$(dirname \"$0\")/away.sh\" \"$1\" &)\nread -r code; exit \"$code\"\n",
+	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
+	"exit.sh":    "read -r code; exit \"$code\"\n",
+	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
 
 var optionCases = []optionCase{
@@ -187,6 +192,43 @@ var optionCases = []optionCase{
 		option: "killasgroup", head: "[program:NAME]\ncommand=/bin/sh HERE/family.sh HERE/NAME.child deaf\nstartsecs=0\nstopwaitsecs=1\n", before: "killasgroup=false",
 		after: "killasgroup=true", class: process.Live, check: func(k *optionRun) { k.stopsFamily() },
 	},
+	{
+		option: "stop_tree", head: "[program:NAME]\n" + escapes + "kill_tree=true\n", before: "stop_tree=false", after: "stop_tree=true", class: process.Respawn, skip: noCgroups,
+		check: func(k *optionRun) {
+			away := k.escapee()
+			k.stop("*")
+			if lives(away) {
+				k.t.Errorf("process %d lives on", away)
+			}
+			k.file(k.group+".escapee.asked", strconv.Itoa(away)+"\n")
+		},
+	},
+	{
+		option: "kill_tree", head: "[program:NAME]\n" + escapes + "cgroup=on\n", before: "kill_tree=false", after: "kill_tree=true", class: process.Respawn, skip: noCgroups,
+		check: func(k *optionRun) {
+			away := k.escapee()
+			k.say("NAME", "0")
+			k.is("NAME", process.Exited)
+			k.until("what it has left has ended", func() bool { return !lives(away) })
+		},
+	},
+	{
+		option: "cgroup", head: "[program:NAME]\n" + sleeper, before: "cgroup=auto", after: "cgroup=on", class: process.Respawn, skip: noCgroups,
+		check: func(k *optionRun) {
+			k.proc("NAME", "cgroup", "/"+k.group+"."+k.group+"\n")
+			why, err := k.Why(k.t.Context(), k.group+":"+k.group)
+			k.must(err)
+			if _, err := os.Stat(filepath.Join(why.Cgroup, "cgroup.procs")); err != nil {
+				k.t.Errorf("its group is %q: %v", why.Cgroup, err)
+			}
+			k.stop("*")
+			if _, err := os.Stat(why.Cgroup); !os.IsNotExist(err) {
+				k.t.Errorf("its group %s is left: %v", why.Cgroup, err)
+			}
+		},
+	},
+	limitCase("memory_max", "64MB", "128MB", "memory.max", "134217728\n"), limitCase("cpu_max", "0.5", "1.5", "cpu.max", "150000 100000\n"),
+	limitCase("pids_max", "50", "70", "pids.max", "70\n"),
 	{
 		option: "exitcodes", head: "[program:NAME]\ncommand=/bin/sh HERE/exit.sh\nstartsecs=0\nautorestart=unexpected\n", before: "exitcodes=0", after: "exitcodes=0,7",
 		class: process.Live,
@@ -402,6 +444,35 @@ func eventsCase(channel string) optionCase {
 		},
 	}
 }
+
+// limitCase is that of a limit: it is in the group's file, or, where the machine does not lend the controller, said to be lacking.
+func limitCase(option, before, after, file, want string) optionCase {
+	return optionCase{
+		option: option, head: "[program:NAME]\n" + sleeper, before: option + "=" + before, after: option + "=" + after, class: process.Respawn, skip: noCgroups,
+		check: func(k *optionRun) {
+			why, err := k.Why(k.t.Context(), k.group+":"+k.group)
+			k.must(err)
+			if strings.HasPrefix(why.Lacks, option+" is not in force: ") {
+				return
+			}
+			if text, err := os.ReadFile(filepath.Join(why.Cgroup, file)); err != nil || string(text) != want {
+				k.t.Errorf("%s is %q, %v", file, text, err)
+			}
+		},
+	}
+}
+
+// noCgroups says why no process can have a control group of its own.
+func noCgroups() string { return noOwnCgroups() }
+
+var noOwnCgroups = sync.OnceValue(func() string {
+	for _, f := range (&host.Local{}).Facts().Features {
+		if f.Name == "cgroup2_write" && !f.Available {
+			return "no control group can be made: " + f.Detail
+		}
+	}
+	return ""
+})
 
 func syslogCase(channel string) optionCase {
 	return optionCase{
@@ -623,6 +694,36 @@ func (k *optionRun) stopsFamily() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
 		return err != nil || bytes.Contains(stat, []byte(") Z "))
 	})
+}
+
+// escapee returns the pid of what the present life of a process of escapes.sh has started. What an earlier one has left is ended.
+func (k *optionRun) escapee() (pid int) {
+	k.t.Helper()
+	k.t.Cleanup(k.endEscapees)
+	k.until("there is an escapee of this life", func() bool {
+		pids := strings.Fields(k.read(k.group + ".escapee"))
+		if len(pids) == 2 {
+			pid, _ = strconv.Atoi(pids[1])
+		}
+		return pid > 0
+	})
+	return pid
+}
+
+// endEscapees kills what escapes.sh has started, and that alone.
+func (k *optionRun) endEscapees() {
+	for _, word := range strings.Fields(k.read(k.group + ".escapee")) {
+		pid, _ := strconv.Atoi(word)
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(text), k.path("away.sh")) {
+			_ = syscall.Kill(-pid, syscall.SIGKILL) // it leads a group of its own
+		}
+	}
+}
+
+// lives reports whether a process has not ended; one that nobody has taken note of has.
+func lives(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
 
 // rewriteOption replaces a line in the case's file.

@@ -214,6 +214,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		s.setup.Dir, s.setup.Umask, s.setup.Detach = settledDir(c.Supervisord), c.Supervisord.Umask, true
 	}
 	s.setup.IgnoreSigpipe = sigpipe(c.Graced) != "default"
+	s.setup.Cgroup = c.Graced.Cgroup
 	if err := s.link.Setup(s.setup); err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,7 @@ type Graced struct {
 	DefaultSIGPIPE bool   // sigpipe=default: children do not inherit an ignored SIGPIPE (quirk C9)
 	StateDir       string // statedir: where overrides, marks and generations are kept, absolute; "" = the default; none
 	MinimalUpdate  bool   // update=minimal: supervisorctl update restarts only what has to
+	Cgroup         string // cgroup=: the directory below which processes get control groups; "" = the daemon's own group, "off" = none get any
 	StrictConfig   bool   // strict_config: sections and options that nothing reads are errors
 	Quirks         Quirks // the reference's behaviours to keep
 }
@@ -51,10 +53,27 @@ func (l *loader) graced() (Graced, error) {
 		}
 		return l.m.normalize(s), nil
 	})
+	g.Cgroup = read(r, "cgroup", "", parseCgroupDir)
 	g.StrictConfig = r.bool("strict_config", false)
 	g.Quirks = read(r, "quirks", Quirks{}, parseQuirks)
 	return g, r.result()
 }
+
+// parseCgroupDir reads where control groups are made.
+func parseCgroupDir(s string) (string, error) {
+	switch word := lower(s); {
+	case word == "auto":
+		return "", nil
+	case word == CgroupsOff:
+		return CgroupsOff, nil
+	case !path.IsAbs(s):
+		return "", &valueError{"invalid 'cgroup' value " + repr(s), "write auto, off or a directory of control groups, such as /sys/fs/cgroup/graced"}
+	}
+	return path.Clean(s), nil
+}
+
+// CgroupsOff is the value of Graced.Cgroup with which no process gets a control group.
+const CgroupsOff = "off"
 
 // choice parses one of two words; the result is whether it is the second.
 func choice(key, first, second string) func(string) (bool, error) {

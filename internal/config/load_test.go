@@ -168,6 +168,44 @@ func TestGraced(t *testing.T) {
 	}
 }
 
+// TestTree reads the options about all that a process starts.
+func TestTree(t *testing.T) {
+	type spec = process.TreeSpec
+	for text, want := range map[string]spec{
+		"":                                {},
+		"stop_tree=true":                  {Stop: true, Kill: true},
+		"stop_tree=true\nkill_tree=false": {Stop: true},
+		"kill_tree=on\ncgroup=Off":        {Kill: true, Cgroup: process.CgroupOff},
+		"cgroup=on":                       {Cgroup: process.CgroupOn},
+		"memory_max=64MB\ncpu_max=1.5\npids_max=7": {MemoryMax: 64 << 20, CPUMax: 1500, PidsMax: 7},
+		"cpu_max=0.01":                        {CPUMax: 10},
+		"memory_max=0\ncpu_max=0\npids_max=0": {},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].Tree; got != want || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for _, text := range []string{
+		"stop_tree=maybe", "cgroup=yes", "memory_max=-1", "memory_max=much", "cpu_max=-1", "cpu_max=0.001", "cpu_max=0.0105", "cpu_max=1e9", "cpu_max=NaN", "cpu_max=Inf",
+		"cpu_max=50%%", "pids_max=-1", "pids_max=1.5",
+	} {
+		key, value, _ := strings.Cut(text, "=")
+		e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"})
+		if e.Key != key || e.Value != strings.ReplaceAll(value, "%%", "%") && e.Value != value || e.Line != 4 {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+	for text, want := range map[string]string{"auto": "", "OFF": CgroupsOff, "/sys/fs/cgroup/x/": "/sys/fs/cgroup/x"} {
+		if c := load(t, map[string]string{"/etc/s.conf": head + "[graced]\ncgroup=" + text + "\n"}, nil); c.Graced.Cgroup != want {
+			t.Errorf("%s: %q", text, c.Graced.Cgroup)
+		}
+	}
+	if e := loadError(t, map[string]string{"/etc/s.conf": head + "[graced]\ncgroup=x\n"}); e.Key != "cgroup" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestUnknownSectionsAndKeys(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nanything=1\n" + head + "nodeamon=true\n[progam:x]\ncommand=x\n[program:a]\ncommand=x\nstart_secs=1\n" +
 		"[inet_http_server]\nport=1\nfile=x\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=" + FactoryMain + "\nx=1\n[supervisorctl]\nserverurl=x\n[zzz]\n"}, nil)

@@ -114,6 +114,8 @@ func (p *programReader) shared() process.Spec {
 		return mask, err
 	})
 
+	s.Tree = p.tree()
+
 	p.nameFormat = "%(program_name)s"
 	if e, ok := p.raw("process_name"); ok {
 		if name, err := parseName(e.value); err != nil {
@@ -134,6 +136,17 @@ func (p *programReader) shared() process.Spec {
 		p.refuse(KillAsGroup, "killasgroup", "Cannot set stopasgroup=true and killasgroup=false", "remove killasgroup")
 	}
 	return s
+}
+
+// tree reads the options about all that a process starts, which Supervisor does not know.
+func (p *programReader) tree() (t process.TreeSpec) {
+	t.Stop = p.bool("stop_tree", false)
+	t.Kill = p.bool("kill_tree", t.Stop)
+	t.Cgroup = read(p.reader, "cgroup", process.CgroupAuto, parseCgroupUse)
+	t.MemoryMax = read(p.reader, "memory_max", 0, func(s string) (int64, error) { return notNegative("memory_max", s, ParseByteSize) })
+	t.CPUMax = read(p.reader, "cpu_max", 0, parseCPUs)
+	t.PidsMax = read(p.reader, "pids_max", 0, func(s string) (int, error) { return notNegative("pids_max", s, ParseInt) })
+	return t
 }
 
 // single reads the options that are expanded for each process.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -203,4 +204,34 @@ func parsePort(s string) (int, error) {
 		return 0, fmt.Errorf("%d is above upper bound (65535)", n)
 	}
 	return int(n), nil
+}
+
+// parseCgroupUse reads the option cgroup of a program.
+func parseCgroupUse(s string) (process.CgroupUse, error) {
+	for _, use := range []process.CgroupUse{process.CgroupAuto, process.CgroupOn, process.CgroupOff} {
+		if lower(s) == use.String() {
+			return use, nil
+		}
+	}
+	return 0, &valueError{"invalid 'cgroup' value " + repr(s), "write auto, on or off"}
+}
+
+// parseCPUs reads a number of processors, with up to three decimals, as thousandths. The kernel takes no less than a hundredth.
+func parseCPUs(s string) (int, error) {
+	const most = 10_000 // which keeps NaN out as well
+	n, err := strconv.ParseFloat(s, 64)
+	thousandths := math.Round(n * 1000)
+	if err != nil || !(n >= 0 && n <= most) || math.Abs(n*1000-thousandths) > 1e-6 || 0 < n && n < 0.01 {
+		return 0, &valueError{"invalid 'cpu_max' value " + repr(s), "write a number of processors, such as 0.5 or 2; 0 is no limit"}
+	}
+	return int(thousandths), nil
+}
+
+// notNegative reads a limit.
+func notNegative[T int | int64](key, s string, parse func(string) (T, error)) (T, error) {
+	n, err := parse(s)
+	if err == nil && n < 0 {
+		return 0, &valueError{"invalid '" + key + "' value " + repr(s), "0 is no limit"}
+	}
+	return n, err
 }

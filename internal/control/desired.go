@@ -88,6 +88,7 @@ type Standing struct {
 	Marks     []Marked   `json:"marks"`
 	Newer     []string   `json:"newer"`              // files that have changed since they were read
 	NotKept   string     `json:"not_kept,omitempty"` // why what users have set is not on disk
+	Lacking   []Lacking  `json:"lacking,omitempty"`  // processes that lack what their options ask for
 	// Restarts tells of each process, by "group:name", how often the daemon has started it by itself since somebody or an update has; without a name: never.
 	Restarts map[string]int `json:"restarts"`
 }

@@ -26,7 +26,15 @@ type Doctor struct {
 	Binary     string    `json:"binary"`
 	Failed     string    `json:"failed,omitempty"`
 	Features   []Feature `json:"features"`
-	Unknown    []string  `json:"unknown"` // words of GRACED_DISABLE that are no feature's name
+	Grouped    int       `json:"grouped"`           // processes in control groups of their own
+	Lacking    []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+	Unknown    []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
+}
+
+// Lacking is a process whose options ask for something that could not be had at its start.
+type Lacking struct {
+	Name string `json:"name"` // "group:process"
+	Text string `json:"text"` // what, and what is done instead
 }
 
 // UpgradeRequest names the program of the next daemon; "" = the one that is there now under our name.

@@ -28,7 +28,9 @@ type Why struct {
 	Timeline  []Moment  `json:"timeline"` // the latest last; old ones are forgotten
 	Stdout    []string  `json:"stdout"`   // the last lines
 	Stderr    []string  `json:"stderr"`
-	LooksLike []string  `json:"looks_like"` // what may be behind it, with a way out
+	LooksLike []string  `json:"looks_like"`       // what may be behind it, with a way out
+	Cgroup    string    `json:"cgroup,omitempty"` // the control group of its own
+	Lacks     string    `json:"lacks,omitempty"`  // as in Lacking
 }
 
 // Moment is one thing that happened to a process.
@@ -44,6 +46,8 @@ type Moment struct {
 	Signal  string  `json:"signal,omitempty"`
 	// with exit: whether it was in exitcodes, or asked for
 	Expected bool `json:"expected,omitempty"`
+	// with exit: the kernel killed it, or something that it had started, for want of memory
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 }
 
 // Printable returns a text without what a terminal would take for an order.

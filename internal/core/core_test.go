@@ -170,6 +170,31 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory: where the cause of an end is known it is what the process is said to have.
+func TestOutOfMemory(t *testing.T) {
+	spec := matrixSpec
+	spec.Autorestart = process.RestartNever
+	b := newBench(core.Options{Strict: true}, spec)
+	killed := func() process.Status {
+		b.step(core.Exited{ID: b.id, Incarnation: b.inc, Status: process.ExitStatus{Signal: process.SIGKILL, OutOfMemory: true}})
+		st, _ := b.Find("g", "p")
+		return st
+	}
+	b.do(core.Start{Target: target})
+	b.spawned()
+	if st := killed(); st.State != process.Backoff || st.SpawnErr != "Out of memory: killed by the kernel" {
+		t.Errorf("%+v", st)
+	}
+	b.now += time.Second
+	b.step(core.Tick{})
+	b.spawned()
+	b.now += time.Minute
+	b.step(core.Tick{})
+	if st := killed(); st.State != process.Exited || !st.Exit.OutOfMemory || st.SpawnErr != "Out of memory: killed by the kernel" {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestManifestAfterApply checks that an active group equals the desired one as soon as the surplus is gone, in its order, and that a plan for an
 // older state is refused without effect.
 func TestManifestAfterApply(t *testing.T) {

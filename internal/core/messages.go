@@ -267,13 +267,14 @@ type Spawn struct {
 	Spec        *process.Spec // read only
 }
 
-// Signal sends a signal to a process or to its process group; the answer is Signalled.
+// Signal sends a signal to a process, to its process group or to all that it has started; the answer is Signalled.
 type Signal struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	PID         int
 	Signal      process.Signal
 	ToGroup     bool
+	ToTree      bool // to the process group as well
 	Token       Token
 }
 
@@ -398,6 +399,7 @@ type KillSent struct {
 	PID         int
 	Signal      process.Signal
 	ToGroup     bool
+	ToTree      bool
 	Escalated   bool // SIGKILL after stopwaitsecs
 }
 

@@ -255,7 +255,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	case process.Starting:
 		if lived < seconds(p.startSecs) {
 			end.TooQuick, end.Expected = true, false
-			p.spawnErr = "Exited too quickly (process log may have details)"
+			p.spawnErr = endText(status, "Exited too quickly (process log may have details)")
 			s.backOff(p)
 			s.publish(end)
 			s.afterBackOff(p)
@@ -275,12 +275,20 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	}
 }
 
+// endText is the spawnErr of an end: the text of the contract, or the cause where that is known.
+func endText(s process.ExitStatus, text string) string {
+	if s.OutOfMemory {
+		return "Out of memory: killed by the kernel"
+	}
+	return text
+}
+
 // finish takes a RUNNING process that ended by itself to EXITED, and on to its next life.
 func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.tries = 0
 	p.exit, p.hasExit = end.Status, true
 	if !end.Expected {
-		p.spawnErr = "Bad exit code " + strconv.Itoa(end.Status.Wire())
+		p.spawnErr = endText(end.Status, "Bad exit code "+strconv.Itoa(end.Status.Wire()))
 	}
 	s.enter(p, process.Exited, end.Expected)
 	p.pid = 0

@@ -60,7 +60,7 @@ func AppendInput(buf []byte, now Now, in Input) ([]byte, error) {
 		b.life(in.ID, in.Incarnation)
 		b.int(int64(in.Status.Code))
 		b.int(int64(in.Status.Signal))
-		b.flags(in.Status.CoreDumped, in.Status.Unknown)
+		b.flags(in.Status.CoreDumped, in.Status.Unknown, in.Status.OutOfMemory)
 		b.int(int64(in.At))
 	case Signalled:
 		b.begin(recordSignalled, now)
@@ -123,20 +123,19 @@ func (b *record) data(d []byte) {
 	*b = append(*b, d...)
 }
 
-// flags writes two facts into one byte.
-func (b *record) flags(first, second bool) {
+// flags writes up to three facts into one byte.
+func (b *record) flags(facts ...bool) {
 	var n byte
-	if first {
-		n |= 1
-	}
-	if second {
-		n |= 2
+	for i, is := range facts {
+		if is {
+			n |= 1 << i
+		}
 	}
 	*b = append(*b, n)
 }
 
 func (b *record) fault(f *Fault) {
-	b.flags(f != nil, false)
+	b.flags(f != nil)
 	if f != nil {
 		b.int(int64(f.Kind))
 		b.text(f.Text)
@@ -203,7 +202,7 @@ func (d *InputDecoder) input() (now Now, in Input) {
 	case recordExited:
 		e := Exited{ID: d.id(), Incarnation: d.incarnation()}
 		e.Status.Code, e.Status.Signal = int(d.int()), process.Signal(d.int())
-		e.Status.CoreDumped, e.Status.Unknown = d.flags()
+		e.Status.CoreDumped, e.Status.Unknown, e.Status.OutOfMemory = d.flags()
 		e.At = time.Duration(d.int())
 		in = e
 	case recordSignalled:
@@ -212,7 +211,7 @@ func (d *InputDecoder) input() (now Now, in Input) {
 		in = StdinWritten{Token: Token(d.uint()), Fault: d.fault()}
 	case recordOutput:
 		o := Output{ID: d.id(), Incarnation: d.incarnation()}
-		o.Stderr, o.Captured = d.flags()
+		o.Stderr, o.Captured, _ = d.flags()
 		o.Data = bytes.Clone(d.bytes())
 		in = o
 	case recordListenerOutput:
@@ -296,13 +295,13 @@ func (d *InputDecoder) bytes() []byte {
 	return d.taken(int(n))
 }
 
-func (d *InputDecoder) flags() (first, second bool) {
+func (d *InputDecoder) flags() (first, second, third bool) {
 	b := d.byte()
-	return b&1 != 0, b&2 != 0
+	return b&1 != 0, b&2 != 0, b&4 != 0
 }
 
 func (d *InputDecoder) fault() *Fault {
-	if there, _ := d.flags(); !there {
+	if there, _, _ := d.flags(); !there {
 		return nil
 	}
 	return &Fault{Kind: FaultKind(d.int()), Text: string(d.bytes())}

@@ -48,6 +48,7 @@ func recorded() []core.Input {
 		core.SpawnFailed{ID: 1, Incarnation: 2, Text: "cannot"},
 		core.Exited{ID: 1, Incarnation: 2, Status: process.ExitStatus{Code: 7}, At: time.Hour},
 		core.Exited{ID: 1, Incarnation: 2, Status: process.ExitStatus{Signal: 11, CoreDumped: true}},
+		core.Exited{ID: 1, Incarnation: 2, Status: process.ExitStatus{Signal: 9, OutOfMemory: true}},
 		core.Signalled{ID: 1, Incarnation: 2, Token: 3, Error: "EPERM"},
 		core.StdinWritten{Token: 4},
 		core.StdinWritten{Token: 4, Fault: fault},

@@ -50,11 +50,13 @@ func (s *Supervisor) ask(p *proc, e Effect, what sending) {
 	s.emit(e)
 }
 
-func (s *Supervisor) send(p *proc, what sending, sig process.Signal, toGroup bool) {
+// send sends a signal, of which it fills in to whom.
+func (s *Supervisor) send(p *proc, what sending, sig Signal) {
 	if what.kind == sentWish {
-		s.publish(SignalSent{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: sig})
+		s.publish(SignalSent{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: sig.Signal})
 	}
-	s.ask(p, Signal{ID: p.id, Incarnation: p.incarnation, PID: p.pid, Signal: sig, ToGroup: toGroup, Token: s.token()}, what)
+	sig.ID, sig.Incarnation, sig.PID, sig.Token = p.id, p.incarnation, p.pid, s.token()
+	s.ask(p, sig, what)
 }
 
 // sendSignal carries out a SendSignal. Of several processes those that can be signalled are touched.
@@ -83,7 +85,7 @@ func (s *Supervisor) sendSignal(id Req, do SendSignal) {
 			p.unsent = append(p.unsent, wish)
 		default:
 			r.left++
-			s.send(p, sending{kind: sentWish, request: r}, do.Signal, false)
+			s.send(p, sending{kind: sentWish, request: r}, Signal{Signal: do.Signal})
 		}
 	}
 	s.shut(r)
@@ -92,7 +94,7 @@ func (s *Supervisor) sendSignal(id Req, do SendSignal) {
 // sendUnsent sends the signals that were asked for before the process existed.
 func (s *Supervisor) sendUnsent(p *proc) {
 	for _, w := range p.unsent {
-		s.send(p, sending{kind: sentWish, request: w.request}, w.signal, false)
+		s.send(p, sending{kind: sentWish, request: w.request}, Signal{Signal: w.signal})
 	}
 	p.unsent = nil
 }

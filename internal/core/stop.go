@@ -81,23 +81,25 @@ func (s *Supervisor) halt(p *proc) {
 
 // sendStop sends the stop signal and gives the process stopwaitsecs to obey.
 func (s *Supervisor) sendStop(p *proc) {
-	event := KillSent{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: p.spec.StopSignal, ToGroup: p.spec.StopAsGroup}
+	event := KillSent{
+		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: p.spec.StopSignal, ToGroup: p.spec.StopAsGroup, ToTree: p.spec.Tree.Stop,
+	}
 	s.publish(event)
 	if p.state != process.Stopping {
 		s.enter(p, process.Stopping, false)
 		s.releaseAs(p, AbnormalTermination, forRunning)
 	}
-	s.send(p, sending{kind: sentStop}, event.Signal, event.ToGroup)
+	s.send(p, sending{kind: sentStop}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
 	s.due.arm(&p.due, s.now.Mono+seconds(p.spec.StopWaitSecs))
 }
 
 // kill sends SIGKILL to a process that did not obey, again and again until it ends.
 func (s *Supervisor) kill(p *proc) {
 	event := KillSent{
-		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: process.SIGKILL, ToGroup: p.spec.KillAsGroup, Escalated: true,
+		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: process.SIGKILL, ToGroup: p.spec.KillAsGroup, ToTree: p.spec.Tree.Kill, Escalated: true,
 	}
 	s.publish(event)
-	s.send(p, sending{kind: sentKill}, event.Signal, event.ToGroup)
+	s.send(p, sending{kind: sentKill}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
 	s.due.arm(&p.due, s.now.Mono+max(seconds(p.spec.StopWaitSecs), killAgain))
 }
 

@@ -54,6 +54,12 @@ func (a *doctorAnswer) Text(style format.Style) string {
 	if len(missing) > 0 {
 		b.WriteByte('\n')
 	}
+	if a.Grouped > 0 || len(a.Lacking) > 0 {
+		fmt.Fprintf(&b, "\n%s in control groups of their own\n", count(a.Grouped, "process"))
+	}
+	for _, l := range a.Lacking {
+		fmt.Fprintf(&b, "%s: %s\n", l.Name, l.Text)
+	}
 	if len(a.Unknown) > 0 {
 		fmt.Fprintf(&b, "\nGRACED_DISABLE has no meaning for %s\n", strings.Join(a.Unknown, " "))
 	}

@@ -208,7 +208,7 @@ func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
 	}
 	return control.Doctor{DaemonPID: 7 + d.generation, Generation: d.generation, Binary: "/bin/graced", Failed: d.failedUpgrade, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
 		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "pidfd_open", Disabled: true, Detail: "taken away", Use: "takeover", Instead: "no takeover"},
-	}}, nil
+	}, Grouped: 1, Lacking: []control.Lacking{{Name: "web:a", Text: "no limit"}}}, nil
 }
 
 func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marking, error) {
@@ -240,7 +240,9 @@ func (d *daemon) Standing(context.Context) (control.Standing, error) {
 	if err := d.changed("Standing"); err != nil {
 		return control.Standing{}, err
 	}
-	return d.changes.standing, nil
+	standing := d.changes.standing
+	standing.Lacking = []control.Lacking{{Name: "web:a", Text: "no limit"}}
+	return standing, nil
 }
 
 func (d *daemon) Why(_ context.Context, name string) (control.Why, error) {

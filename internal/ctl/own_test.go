@@ -272,7 +272,7 @@ func TestScaleText(t *testing.T) {
 func TestDoctorText(t *testing.T) {
 	d := control.Doctor{DaemonPID: 7, KeeperPID: 6, Kernel: "6.1", Unknown: []string{"what"}, Features: []control.Feature{
 		{Name: "splice", Available: true, Use: "logs", Instead: "copies"}, {Name: "ptrace", Detail: "none", Use: "takeover", Instead: "no takeover"},
-	}}
+	}, Grouped: 2, Lacking: []control.Lacking{{Name: "web:a", Text: "memory_max is not in force: no controller"}}}
 	want := `daemon pid 7, keeper pid 6, Linux 6.1
 
 FEATURE   THERE   DETAIL   FOR
@@ -281,9 +281,24 @@ ptrace    no      none     takeover
 
 without ptrace: no takeover
 
+2 processes in control groups of their own
+web:a: memory_max is not in force: no controller
+
 GRACED_DISABLE has no meaning for what
 `
 	if got := (&doctorAnswer{d}).Text(format.Style{}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestPlaceText: where a process lives and what it lacks stands below what it is.
+func TestPlaceText(t *testing.T) {
+	w := control.Why{Name: "web:a", State: "RUNNING", Command: "x", Cgroup: "/c/web.a", Lacks: "pids_max is not in force"}
+	if got, want := whyText(w), "web:a   RUNNING\n  runs: x\n  control group: /c/web.a\n  lacks: pids_max is not in force\n  nothing has happened to it since the daemon started\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	d := daemonRecord{Lacking: []control.Lacking{{Name: "web:a", Text: "no limit"}}}
+	if got := d.notes(); got != "web:a: no limit\n" {
+		t.Errorf("%q", got)
 	}
 }

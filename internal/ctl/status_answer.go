@@ -92,6 +92,8 @@ type daemonRecord struct {
 	InStep     *bool  `json:"in_step,omitempty"`  // what runs is what the files say, of a graced
 	NotKept    string `json:"not_kept,omitempty"` // why what users have set is not on disk
 
+	Lacking []control.Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+
 	standing control.Standing
 }
 
@@ -203,6 +205,9 @@ func (d *daemonRecord) notes() string {
 		}
 		b.WriteString(line + "\n")
 	}
+	for _, l := range d.Lacking {
+		fmt.Fprintf(&b, "%s: %s\n", l.Name, l.Text)
+	}
 	if n := len(d.standing.Newer); n > 0 {
 		fmt.Fprintf(&b, "changed since they were read: %s   (gracectl plan)\n", strings.Join(d.standing.Newer[:min(n, 3)], " "))
 	}
@@ -220,6 +225,7 @@ func (d *daemonRecord) stand(ctx context.Context, server Proxy) {
 	}
 	inStep := len(standing.Overrides)+len(standing.Newer) == 0
 	d.Revision, d.InStep, d.NotKept, d.standing = "r"+strconv.Itoa(standing.Rev), &inStep, standing.NotKept, standing
+	d.Lacking = standing.Lacking
 }
 
 func stateColour(state process.State) format.Colour {

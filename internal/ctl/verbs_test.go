@@ -58,7 +58,7 @@ func TestGracectl(t *testing.T) {
 		{name: "status of a graced", line: "status solo sad", setup: func(f *fixture) {
 			withChanges(f)
 			f.d.changes.standing.Restarts = map[string]int{"sad:sad": 3, "web:web_0": 9}
-		}, out: "NAME   STATE     PID   RESTARTS   NOTE\nsolo   RUNNING   100   0\nsad    FATAL     -     3          Exited too quickly (process log may have details)\n1 running, 1 fatal\n"},
+		}, out: "NAME   STATE     PID   RESTARTS   NOTE\nsolo   RUNNING   100   0\nsad    FATAL     -     3          Exited too quickly (process log may have details)\n1 running, 1 fatal\nweb:a: no limit\n"},
 		{name: "nothing to show", line: "status", setup: func(f *fixture) { f.d.processes = nil }, out: "no processes\n"},
 		{name: "columns without facts are left out", line: "status solo", out: "NAME   STATE     PID\nsolo   RUNNING   100\n1 running\n"},
 		{name: "status of a state", line: "status --state stopped", out: "NAME        STATE     NOTE\nweb:web_1   STOPPED   Not started\n1 stopped\n"},

@@ -66,6 +66,12 @@ func whyText(w control.Why) string {
 		fmt.Fprintf(&b, ", %s in %.0f s", count(w.Starts, "start"), last.Sub(first).Seconds())
 	}
 	fmt.Fprintf(&b, "\n  runs: %s\n", w.Command)
+	if w.Cgroup != "" {
+		fmt.Fprintf(&b, "  control group: %s\n", w.Cgroup)
+	}
+	if w.Lacks != "" {
+		fmt.Fprintf(&b, "  lacks: %s\n", w.Lacks)
+	}
 	for _, m := range w.Timeline {
 		fmt.Fprintf(&b, "  %s  %s\n", m.Time.Local().Format("15:04:05"), strings.TrimRight(pad(m.Type, 9)+momentText(m), " "))
 	}

@@ -131,6 +131,7 @@ func New(opts Options) (*Daemon, error) {
 		times:   map[process.ID]*timeline{},
 		source:  map[string]*config.Config{},
 		lives:   map[process.ID]SavedLife{},
+		places:  map[process.ID]host.Placed{},
 		heard:   map[uint64]uint64{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}

@@ -104,6 +104,11 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	for _, m := range kept.Marks() {
 		out.Marks = append(out.Marks, showMark(m))
 	}
+	v, err := d.current(ctx)
+	if err != nil {
+		return out, err
+	}
+	_, out.Lacking = d.places(ctx, v)
 	var c *config.Config
 	var read time.Time
 	if !d.do(ctx, func(core.Now) {

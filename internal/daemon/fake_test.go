@@ -31,6 +31,7 @@ type fakeHost struct {
 	missing map[string]bool // commands that cannot be found
 	stdin   map[string]string
 	environ map[string][]string
+	lacks   string // what a process lacks that is to have a control group
 	spawns  int
 	sockets fakeSockets
 }
@@ -66,6 +67,9 @@ func (h *fakeHost) Spawn(r host.SpawnRequest) {
 	time.AfterFunc(later, func() {
 		if before != nil {
 			h.events(before)
+		}
+		if r.Spec.Tree.Grouped() {
+			h.events(host.Placed{ID: e.ID, Incarnation: e.Incarnation, Cgroup: "/c/" + r.Group + "." + r.Spec.Name, Lacks: h.lacks})
 		}
 		h.events(e)
 	})
@@ -104,13 +108,15 @@ func (h *fakeHost) Signal(r host.SignalRequest) {
 }
 
 // die lets a process end by itself.
-func (h *fakeHost) die(id process.ID, code int) {
+func (h *fakeHost) die(id process.ID, code int) { h.end(id, process.ExitStatus{Code: code}) }
+
+func (h *fakeHost) end(id process.ID, status process.ExitStatus) {
 	h.mu.Lock()
 	e := h.alive[id]
 	delete(h.alive, id)
 	closed := h.sockets.leave(id)
 	h.mu.Unlock()
-	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: process.ExitStatus{Code: code}, At: time.Now(), Closed: closed})
+	h.events(host.Exited{ID: e.ID, Incarnation: e.Incarnation, PID: e.PID, Status: status, At: time.Now(), Closed: closed})
 }
 
 func (h *fakeHost) WriteStdin(r host.StdinRequest) {

@@ -78,10 +78,14 @@ func (d *Daemon) bootWith(c *config.Config) {
 	for _, f := range found {
 		boot.Found[process.Namespec{Group: f.Group, Process: f.Spec.Name}] = f.As
 	}
+	var sockets []string
+	for _, f := range found {
+		if f.There != nil && f.Spec.Socket.URL != "" {
+			sockets = append(sockets, f.Spec.Socket.URL)
+		}
+	}
 	d.inbox.putWish(wish{do: func(now core.Now) {
-		d.probe(slices.DeleteFunc(slices.Clone(boot.Groups), func(g process.GroupSpec) bool { // their sockets are open, and the host is about to take them
-			return slices.ContainsFunc(found, func(f FoundProcess) bool { return f.Group == g.Name && f.There != nil })
-		}))
+		d.probe(boot.Groups, sockets...)
 		d.step(now, core.Command{Do: boot})
 		names, alive := map[string]bool{}, 0
 		for _, f := range found {

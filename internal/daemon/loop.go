@@ -189,7 +189,8 @@ type loop struct {
 	source  map[string]*config.Config // what the settings of a group come from; nil = from the last-read files
 	desired desired
 	lives   map[process.ID]SavedLife // the last one of each process
-	heard   map[uint64]uint64        // up to where the output of each channel is known, by its key in the stage
+	places  map[process.ID]host.Placed
+	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
@@ -347,6 +348,8 @@ func (d *Daemon) noteLogs(logs *processLogs) {
 // noteLife writes down what it takes to find a process again, and that its end is known.
 func (d *Daemon) noteLife(e host.Event) {
 	switch e := e.(type) {
+	case host.Placed:
+		d.notePlace(e)
 	case host.Spawned:
 		saved := SavedLife{e.ID, e.Incarnation, e.PID, e.Traits}
 		d.loop.lives[e.ID] = saved
@@ -399,7 +402,7 @@ func (d *Daemon) act(e core.Effect) {
 		d.files.put(func() { d.host.Spawn(req) })
 	case core.Signal:
 		d.host.Signal(host.SignalRequest{
-			ID: e.ID, Incarnation: e.Incarnation, Signal: e.Signal, ToGroup: e.ToGroup, Token: host.Token(e.Token),
+			ID: e.ID, Incarnation: e.Incarnation, Signal: e.Signal, ToGroup: e.ToGroup, ToTree: e.ToTree, Token: host.Token(e.Token),
 		})
 	case core.WriteStdin:
 		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token), Idle: e.Idle})
@@ -412,6 +415,7 @@ func (d *Daemon) act(e core.Effect) {
 		delete(d.loop.logs, e.ID)
 		delete(d.loop.times, e.ID)
 		delete(d.loop.lives, e.ID)
+		delete(d.loop.places, e.ID)
 		delete(d.loop.heard, stageKey(e.ID, false))
 		delete(d.loop.heard, stageKey(e.ID, true))
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })

@@ -33,7 +33,10 @@ func (d *Daemon) report(e core.Event) {
 			d.logf(LevelWarn, "killing '%s' (%d) with SIGKILL", e.Name, e.PID)
 		}
 		whom := ""
-		if e.ToGroup {
+		switch {
+		case e.ToTree:
+			whom = "and all that it has started "
+		case e.ToGroup:
 			whom = "process group "
 		}
 		d.logf(LevelDebug, "killing %s (pid %d) %swith signal %s", e.Name, e.PID, whom, e.Signal)

@@ -21,6 +21,7 @@ func TestReportLines(t *testing.T) {
 			{core.SpawnProblem{Name: "p", Text: "can't find command '/x'"}, "INFO spawnerr: can't find command '/x'"},
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM}, "DEBG killing p (pid 7) with signal SIGTERM"},
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM, ToGroup: true}, "DEBG killing p (pid 7) process group with signal SIGTERM"},
+			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM, ToGroup: true, ToTree: true}, "DEBG killing p (pid 7) and all that it has started with signal SIGTERM"},
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGKILL, Escalated: true}, "WARN killing 'p' (7) with SIGKILL\nDEBG killing p (pid 7) with signal SIGKILL"},
 			{core.SignalSent{Name: "p", PID: 7, Signal: process.SIGTERM}, "DEBG sending p (pid 7) sig SIGTERM"},
 			{core.SignalProblem{Name: "p", PID: 7, Text: "unknown problem killing p (7): EPERM"}, "CRIT unknown problem killing p (7): EPERM"},

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
@@ -10,15 +11,16 @@ import (
 )
 
 // probe finds out whether the sockets of FastCGI programs can be opened, once for each group that is about to be added. One that cannot is
-// told and stops nothing (quirk C16): the processes fail with it on their own, and may find it free at a later try.
-func (d *Daemon) probe(groups []process.GroupSpec) {
+// told and stops nothing (quirk C16): the processes fail with it on their own, and may find it free at a later try. Those that are held by
+// processes that are there already are left alone.
+func (d *Daemon) probe(groups []process.GroupSpec, held ...string) {
 	if control.Mood(d.mood.Load()) != control.MoodRunning {
 		return
 	}
 	for _, g := range groups {
 		seen := map[string]bool{}
 		for _, p := range g.Processes {
-			if p.Socket.URL == "" || seen[p.Socket.URL] {
+			if p.Socket.URL == "" || seen[p.Socket.URL] || slices.Contains(held, p.Socket.URL) {
 				continue
 			}
 			seen[p.Socket.URL] = true

@@ -84,6 +84,7 @@ func (d *Daemon) note(e core.Event) {
 			code := e.Status.Code
 			m.Exit = &code
 		}
+		m.OutOfMemory = e.Status.OutOfMemory
 		switch {
 		case e.Stopped:
 			m.Text = "it was to stop"
@@ -91,6 +92,9 @@ func (d *Daemon) note(e core.Event) {
 			m.Text = fmt.Sprintf("too soon: startsecs=%d", s.Spec.StartSecs)
 		case !e.Expected:
 			m.Text = "unexpected: exitcodes=" + intsText(s.Spec.ExitCodes)
+		}
+		if m.OutOfMemory {
+			m.Text = strings.TrimPrefix(m.Text+"; out of memory", "; ")
 		}
 		t.add(m)
 	case core.GaveUp:
@@ -103,7 +107,10 @@ func (d *Daemon) note(e core.Event) {
 		if e.Escalated {
 			kind, text = "kill", "SIGKILL: it did not stop in time"
 		}
-		if e.ToGroup {
+		switch {
+		case e.ToTree:
+			text += ", to all that it has started"
+		case e.ToGroup:
 			text += ", to its process group"
 		}
 		named(e.Group, e.Name, control.Moment{Type: kind, PID: e.PID, Text: text})
@@ -151,6 +158,8 @@ func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
 		if t := d.loop.times[m.ID]; t != nil {
 			out.Timeline = slices.Clone(t.moments)
 		}
+		place := d.placeOf(m)
+		out.Cgroup, out.Lacks = place.Cgroup, place.Lacks
 	})
 	if !ok {
 		return control.Why{}, gone(ctx)
@@ -205,6 +214,10 @@ func (d *Daemon) guess(m member, w control.Why) []string {
 		}
 	}
 	switch {
+	case last.OutOfMemory && m.Spec.Tree.MemoryMax > 0:
+		add("it uses more memory than memory_max=%d, and the kernel killed it or something that it had started", m.Spec.Tree.MemoryMax)
+	case last.OutOfMemory:
+		add("the memory was full, and the kernel killed it or something that it had started")
 	case last.Signal == "SIGKILL" && !last.Expected:
 		add("somebody else killed it: on a full machine the kernel does (see: dmesg)")
 	case last.Signal == "SIGSEGV" || last.Signal == "SIGABRT" || last.Signal == "SIGBUS" || last.Signal == "SIGILL":

@@ -17,11 +17,12 @@ type There struct {
 	Pidfd int
 	// Standard input to write, output and error to read; -1 = none.
 	Fds [3]int
+	place
 }
 
 // Traits returns what the process can be found again by.
 func (t *There) Traits() Traits {
-	return Traits{Start: t.StartTime, Pipes: [3]uint64{inode(t.Fds[0]), inode(t.Fds[1]), inode(t.Fds[2])}}
+	return Traits{Start: t.StartTime, Pipes: [3]uint64{inode(t.Fds[0]), inode(t.Fds[1]), inode(t.Fds[2])}, Cgroup: t.cgroup}
 }
 
 // Close closes what it holds.
@@ -44,6 +45,9 @@ func Find(pid int, is Traits) (*There, error) {
 		return nil, err
 	}
 	t := &There{Identity: id, Pidfd: f.Pidfd, Fds: [3]int{-1, -1, -1}}
+	if dir, err := ownCgroup("/proc/" + strconv.Itoa(pid)); err == nil && dir == is.Cgroup {
+		t.cgroup = dir
+	}
 	for i, n := range is.Pipes {
 		if n == 0 {
 			continue
@@ -85,14 +89,9 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	return -1, os.ErrNotExist
 }
 
-// holder returns the process, other than this one, that holds one of the pipes, 0 if none does.
-func holder(inodes []uint64) int {
-	names := map[string]bool{}
-	for _, n := range inodes {
-		if n != 0 {
-			names["pipe:["+strconv.FormatUint(n, 10)+"]"] = true
-		}
-	}
+// holders finds the processes, other than this one, that hold pipes, by the inodes of these. It looks at everything in one pass.
+func holders() map[uint64]int {
+	found := map[uint64]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
@@ -105,10 +104,14 @@ func holder(inodes []uint64) int {
 		}
 		for _, fd := range fds {
 			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
-			if err == nil && strings.HasPrefix(to, "pipe:") && names[to] {
-				return pid
+			text, isPipe := strings.CutPrefix(to, "pipe:[")
+			if err != nil || !isPipe {
+				continue
+			}
+			if n, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 64); err == nil {
+				found[n] = pid
 			}
 		}
 	}
-	return 0
+	return found
 }

@@ -83,6 +83,8 @@ func (f *Foreign) same() error {
 	return err
 }
 
+func (f *Foreign) isSame() bool { return f.same() == nil }
+
 // Signal sends a signal to the process, or to the group that it leads. One that is gone is no error: how it ended is on its way.
 func (f *Foreign) Signal(sig process.Signal, toGroup bool) error {
 	flags := 0

@@ -33,6 +33,9 @@ type forkJob struct {
 	cred      *syscall.Credential
 	userError string // the user cannot be become: why
 	child     [3]int // the child's stdin, stdout, stderr; -1 = none (stderr shares stdout)
+	cgroup    string // the directory of the control group that it begins in; "" = that of its parent
+	cgroupFD  int    // while it is forked right into that: a descriptor of it; 0 = none
+	lacks     error  // why it did not come into its control group
 }
 
 // life names one incarnation of one process.
@@ -77,14 +80,14 @@ type forker struct {
 	done    sync.WaitGroup
 
 	// forking is held from a fork to the registration of its pid, so that the reaper does not take a newborn's exit for an orphan's.
-	forking sync.Mutex
+	forking *sync.Mutex
 }
 
 // noUnshare makes tests take the way of containers.
 var noUnshare = false
 
-func startForker(born func(j *forkJob, pid int)) (*forker, error) {
-	f := &forker{born: born, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
+func startForker(forking *sync.Mutex, born func(j *forkJob, pid int)) (*forker, error) {
+	f := &forker{forking: forking, born: born, jobs: make(chan []*forkJob, 1), results: make(chan []forkResult, 1)}
 	sock, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make socket: %w", err)
@@ -233,12 +236,31 @@ func (f *forker) start(j *forkJob) (pid int, failure string) {
 
 	f.forking.Lock()
 	defer f.forking.Unlock()
-	pid, err = f.fork(j)
-	if err != nil {
+	if pid, err = f.forkInto(j); err != nil {
 		return 0, forkFailure(j.name, err)
 	}
 	f.born(j, pid)
 	return pid, ""
+}
+
+// forkInto forks into the job's control group if it has one. Where clone3(2) does not do that the child is moved: what it has started by then is not.
+func (f *forker) forkInto(j *forkJob) (pid int, err error) {
+	if j.cgroup == "" {
+		return f.fork(j)
+	}
+	if fd, err := unix.Open(j.cgroup, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+		j.cgroupFD = fd
+		pid, err := f.fork(j)
+		unix.Close(fd)
+		j.cgroupFD = 0
+		if err == nil {
+			return pid, nil
+		}
+	}
+	if pid, err = f.fork(j); err == nil {
+		j.lacks = enterCgroup(j.cgroup, pid)
+	}
+	return pid, err
 }
 
 // forkFailure is the spawnerr of a fork that failed.
@@ -281,7 +303,7 @@ func (f *forker) exec(j *forkJob, file string, argv []string, cred *syscall.Cred
 		Dir:   dir,
 		Env:   j.env,
 		Files: []uintptr{uintptr(j.child[0]), uintptr(j.child[1]), uintptr(stderr)},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: cred},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: cred, UseCgroupFD: j.cgroupFD != 0, CgroupFD: j.cgroupFD},
 	})
 }
 

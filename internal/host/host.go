@@ -74,12 +74,13 @@ const (
 	Dialogue             // at once, and before that of all others: the process speaks with the daemon
 )
 
-// SignalRequest asks for a signal to a process or to its process group.
+// SignalRequest asks for a signal to a process, to its process group, or to its tree: all that it has started.
 type SignalRequest struct {
 	ID          process.ID
 	Incarnation process.Incarnation
 	Signal      process.Signal
 	ToGroup     bool
+	ToTree      bool // to the process group as well
 	Token       Token
 }
 
@@ -107,6 +108,16 @@ type Spawned struct {
 type Traits struct {
 	Start uint64    // of /proc/PID/stat; 0 = unknown
 	Pipes [3]uint64 // the inodes of standard input, output and error; 0 = none
+	// The directory of its control group; "" = it has none of its own.
+	Cgroup string
+}
+
+// Placed tells of a process that was to have a control group of its own, before its Spawned, if there is one, or when it is taken up.
+type Placed struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Cgroup      string // the directory; "" = there is none
+	Lacks       string // what could not be had and what is done instead; "" = nothing
 }
 
 // SpawnFailed reports that no process came to be. Text is Supervisor's spawnerr (contract: process, "Spawn").
@@ -163,6 +174,7 @@ type SocketFailed struct{ URL, Text string }
 type SocketClosed struct{ URL string }
 
 func (Spawned) hostEvent()       {}
+func (Placed) hostEvent()        {}
 func (SpawnFailed) hostEvent()   {}
 func (Exited) hostEvent()        {}
 func (Signalled) hostEvent()     {}

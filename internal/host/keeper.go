@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +44,9 @@ type Keeper struct {
 	binary *os.File // what daemons are started from
 	quit   chan os.Signal
 
+	cgroups   *cgroups
+	daemonPID atomic.Int64 // 0 = none yet
+
 	forker *forker // nil before the first setup
 	reaper *reaper
 	forks  sync.WaitGroup // jobs on their way
@@ -69,9 +73,12 @@ type child struct {
 	announced bool   // the daemon that asked knows the pid
 	foreign   bool   // it is another's child, or nobody's
 	token     uint64 // of the last signal
-	ended     bool
-	status    process.ExitStatus
-	at        time.Duration
+	place
+	want   process.TreeSpec // what was asked for about its tree; known of one that this keeper has forked
+	over   bool             // it has ended itself
+	ended  bool             // so has what is to end with it: it is told
+	status process.ExitStatus
+	at     time.Duration
 }
 
 // holding is what is held under a key.
@@ -112,14 +119,21 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 		o: o, dir: dir, binary: binary, quit: make(chan os.Signal, 16),
 		children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{},
 	}
+	k.cgroups = newCgroups(func() []int { return kinOf(os.Getpid(), int(k.daemonPID.Load())) })
 	k.reaper = newReaper(k.owner, k.orphan, &k.born)
 	return k, nil
 }
 
 // Run runs daemons until one of them says that all is over, and returns the exit code and how it ended.
 func (k *Keeper) Run() (code int, how LeaveHow) {
+	defer k.cgroups.close()
 	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
-	go k.reaper.run()
+	var reaping sync.WaitGroup
+	reaping.Go(k.reaper.run)
+	defer func() { // whoever called this may have children of its own
+		k.reaper.stop()
+		reaping.Wait()
+	}()
 	previous, failures, brief := (*os.File)(nil), 0, 0 // brief: daemons in a row that were ready and died at once
 	d, err := k.keepDaemon()
 	if err != nil {
@@ -245,7 +259,7 @@ func (k *Keeper) signalAll(sig syscall.Signal) (n int) {
 	for _, c := range k.children {
 		if !c.ended {
 			n++
-			_ = unix.Kill(c.pid, sig) // nothing else can be done
+			_ = c.send(SignalRequest{Signal: process.Signal(sig), ToTree: sig == unix.SIGKILL && c.killTree}) // nothing else can be done
 		}
 	}
 	return n
@@ -276,6 +290,7 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	d := newGeneration(pid)
 	if err == nil {
 		k.daemon = d
+		k.daemonPID.Store(int64(pid))
 	}
 	k.mu.Unlock()
 	k.born.Unlock()
@@ -317,7 +332,7 @@ func (k *Keeper) greet(w *wire) {
 	k.failed = ""
 	for _, c := range k.children {
 		e, out := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
-		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at}
+		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at, place: c.place}
 		if c.pidfd >= 0 {
 			m.hasFD = true
 			out = append([]int{c.pidfd}, out...)
@@ -467,6 +482,7 @@ func (k *Keeper) setup(s Setup) *setupDone {
 		close(k.forker.jobs)
 		k.forker.wait()
 	}
+	k.cgroups.choose(s.Cgroup)
 	// The forker's thread takes umask and directory from the process.
 	if s.Umask != process.UnsetMask {
 		unix.Umask(s.Umask)
@@ -477,7 +493,7 @@ func (k *Keeper) setup(s Setup) *setupDone {
 			text = err.Error()
 		}
 	}
-	f, err := startForker(k.bornChild)
+	f, err := startForker(&k.born, k.bornChild)
 	if err != nil {
 		return &setupDone{errno: errnoName(err), text: err.Error()}
 	}
@@ -553,7 +569,14 @@ func (k *Keeper) spawn(m *spawnChild, fds []int) {
 		c.fds = [3]int{-1, -1, -1}
 	}
 	k.mu.Lock()
-	if k.forker == nil || k.children[m.life] != nil {
+	known := k.children[m.life] != nil
+	k.mu.Unlock()
+	if j.failure == "" && !known {
+		c.want, c.place = m.tree, k.settleIn(m.group, m.name, m.tree)
+		j.cgroup = c.cgroup
+	}
+	k.mu.Lock()
+	if k.forker == nil || known {
 		k.tell(&failedChild{m.life, "the keeper was not set up, or has this process"})
 		k.mu.Unlock()
 		closeAll(fds)
@@ -595,14 +618,20 @@ func (k *Keeper) outcome(r forkResult) {
 	defer k.mu.Unlock()
 	c := k.children[r.job.life]
 	if r.failure != "" {
+		if c.cgroup != "" {
+			k.sweep(c.cgroup)
+		}
 		k.forget(c)
 		k.tell(&failedChild{r.job.life, r.failure})
 		return
 	}
+	if r.job.lacks != nil {
+		k.enterFailed(c, r.job.lacks)
+	}
 	c.start = startTime(c.pid)
 	c.pidfd = openPidfd(c.pid)
 	c.announced = true
-	m := &forkedChild{c.life, c.pid, c.start}
+	m := &forkedChild{c.life, c.pid, c.start, c.place}
 	switch {
 	case k.wire == nil:
 	case c.pidfd >= 0:
@@ -639,13 +668,26 @@ func (k *Keeper) signal(m *signalChild) {
 	var err error
 	if c != nil && !c.ended && (m.token == 0 || m.token > c.token) {
 		c.token = max(c.token, m.token)
-		req := SignalRequest{Signal: process.Signal(m.signal), ToGroup: m.toGroup}
-		if c.foreign {
-			err = c.signalForeign(req)
-		} else {
-			err = kill(c.pid, req)
+		req := SignalRequest{Signal: process.Signal(m.signal), ToGroup: m.toGroup, ToTree: m.toTree}
+		if req.ToTree {
+			c.stopping = true
+			go k.signalTree(*c, m, req)
+			return
 		}
+		err = c.send(req)
 	}
+	k.tellSignalled(m, err)
+}
+
+// signalTree sends a signal to a tree as it is now, which may take a while.
+func (k *Keeper) signalTree(c child, m *signalChild, req SignalRequest) {
+	err := c.send(req)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tellSignalled(m, err)
+}
+
+func (k *Keeper) tellSignalled(m *signalChild, err error) {
 	errno, _ := err.(unix.Errno) //nolint:errorlint // it is what the system call returned
 	k.tell(&signalledChild{m.life, m.token, int(errno)})
 }
@@ -703,16 +745,14 @@ func (k *Keeper) daemonEnded(d *generation) {
 func (k *Keeper) childEnded(pid int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	c := k.byPID[pid]
+	c.killRest()
 	status, ok := waitFor(pid)
 	if !ok {
 		return
 	}
-	c := k.byPID[pid]
 	delete(k.byPID, pid)
-	c.ended, c.status, c.at = true, status, Mono()
-	if c.announced {
-		k.tellEnd(c)
-	}
+	k.childOver(c, status)
 }
 
 func (k *Keeper) tellEnd(c *child) {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +20,8 @@ const keeperEnv = "HOST_TEST_KEEPER"
 
 // scriptedDaemons are what a daemon of a scripted keeper does. It returns without a Leave to be followed by another.
 var scriptedDaemons = map[string]func(l *Link){
-	"asks and dies": asksAndDies,
+	"asks and dies":     asksAndDies,
+	"loses its keepers": losesItsKeepers,
 }
 
 // beKeeper is the keeper, or one of its daemons.
@@ -40,15 +44,12 @@ func beKeeper(script string) {
 	os.Exit(code)
 }
 
-// runKeeper runs a script, and returns what keeper and daemons have printed.
+// runKeeper runs a script, and returns what keepers and daemons have printed.
 func runKeeper(t *testing.T, script string) string {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), keeperEnv+"="+script)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("keeper: %v", err)
-	}
+	out, _ := cmd.CombinedOutput() // the first keeper may have been killed
 	return string(out)
 }
 
@@ -83,5 +84,79 @@ func asksAndDies(l *Link) {
 func TestKeeperAfterDeath(t *testing.T) {
 	if out := runKeeper(t, "asks and dies"); out != "200 of 200\n" {
 		t.Errorf("the second daemon: %s", out)
+	}
+}
+
+// losesItsKeepers asks for processes while one keeper after the other is killed. Then it looks which of them there are.
+func losesItsKeepers(l *Link) {
+	const many, atOnce = 60, 4
+	if err := l.Setup(Setup{Umask: process.UnsetMask, UID: process.UnsetID}); err != nil {
+		panic(err)
+	}
+	l.Ready()
+	renewed, outcomes := make(chan int, 1), make(chan Event, many)
+	l.Renewed(func(pid int) { renewed <- pid })
+	h, err := NewLocal(Options{Link: l, Events: func(e Event) {
+		switch e.(type) {
+		case Spawned, SpawnFailed:
+			outcomes <- e
+		}
+	}})
+	if err != nil {
+		panic(err)
+	}
+	mark := fmt.Sprintf("1000.%d", os.Getpid()) // seconds
+	spawn := func(n int) {
+		spec := &process.Spec{Name: "x", Command: "/bin/sleep " + mark, UID: process.UnsetID, Umask: process.UnsetMask}
+		h.Spawn(SpawnRequest{ID: process.ID(n + 1), Incarnation: 1, Spec: spec, Environ: os.Environ()})
+	}
+	kills := make(chan struct{}, many)
+	var killer sync.WaitGroup
+	killer.Go(func() {
+		for range kills {
+			_ = unix.Kill(l.Keeper(), unix.SIGKILL)
+			<-renewed
+		}
+	})
+	for i := range atOnce {
+		spawn(i)
+	}
+	pids := map[int]bool{}
+	for i := range many {
+		switch e := (<-outcomes).(type) {
+		case Spawned:
+			pids[e.PID] = true
+		case SpawnFailed:
+			fmt.Println("failed:", e.Text)
+		}
+		if i%2 == 0 {
+			kills <- struct{}{}
+		}
+		if i+atOnce < many {
+			spawn(i + atOnce)
+		}
+	}
+	close(kills)
+	killer.Wait()
+	there, unknown := 0, 0
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is good
+	for _, path := range lines {
+		if line, err := os.ReadFile(path); err != nil || string(line) != "/bin/sleep\x00"+mark+"\x00" {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if there++; !pids[pid] {
+			unknown++
+		}
+		_ = unix.Kill(pid, unix.SIGKILL) // it has done its duty
+	}
+	fmt.Println(there, "processes,", unknown, "unknown,", len(pids), "told of")
+	l.Leave(Leave{How: Over})
+}
+
+// TestKeepersDie checks that each process that is asked for is started once, though keepers die before, while and after they do so.
+func TestKeepersDie(t *testing.T) {
+	if out := runKeeper(t, "loses its keepers"); out != "60 processes, 0 unknown, 60 told of\n" {
+		t.Errorf("the daemon: %s", out)
 	}
 }

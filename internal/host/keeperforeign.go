@@ -17,6 +17,7 @@ func (k *Keeper) adopt(m *adoptChild, fds []int) {
 	at := m.ends.split(fds[1:])
 	c := &child{
 		life: m.life, pid: m.pid, start: m.start, pidfd: fds[0], fds: [3]int{at[3], at[4], at[5]}, announced: true, foreign: true,
+		place: m.place,
 	}
 	k.mu.Lock()
 	if k.children[m.life] != nil {
@@ -50,8 +51,8 @@ func (k *Keeper) watchForeign(c *child) error {
 	return awaitEnd(c.asForeign(), func(s process.ExitStatus) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		c.ended, c.status, c.at = true, s, Mono()
-		k.tellEnd(c)
+		c.killRest()
+		k.childOver(c, s)
 	})
 }
 

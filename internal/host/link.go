@@ -29,7 +29,11 @@ type Link struct {
 
 	mu         sync.Mutex
 	w          *wire
-	keeper     int // its pid
+	keeper     int           // its pid
+	keeperFD   int           // its pidfd, -1 = none
+	renewing   bool          // w is that of a keeper that has not been told everything yet
+	later      []piece       // what was said meanwhile
+	whole      chan struct{} // closed at the end of that
 	leaving    bool
 	renewed    func(pid int)
 	setUp      *Setup                 // what it was told last
@@ -51,6 +55,7 @@ type record struct {
 	ended  bool
 	status process.ExitStatus
 	at     time.Time
+	place
 }
 
 func (r *record) close() {
@@ -84,29 +89,53 @@ func newLink(w *wire) (*Link, error) {
 	l := &Link{
 		w: w, done: make(chan *setupDone, 1), synced: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16),
 		records: map[life]*record{}, held: map[string]holding{}, keeps: map[string]holding{}, signalling: map[Token]*signalChild{},
-		environ: os.Environ(),
+		environ: os.Environ(), keeperFD: -1,
 	}
 	var err error
 	if l.dir, err = os.Getwd(); err != nil {
 		l.dir = "/"
 	}
-	greeted := make(chan struct{})
-	go l.listen(w, greeted)
-	<-greeted
+	if !l.meet(w) {
+		return nil, errors.New("the keeper has died")
+	}
 	return l, nil
 }
 
-// listen takes what a keeper says until its end, and then sees to another one.
-func (l *Link) listen(w *wire, greeted chan struct{}) {
-	err := w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
-	if err != nil {
-		l.warn(fmt.Sprintf("cannot understand the keeper: %v", err))
+// meet listens to a keeper until it has told everything that it knows, and goes on with that. It reports false if the keeper dies before.
+func (l *Link) meet(w *wire) bool {
+	greeted, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		err := w.receive(func(m message, fds []int) { l.hear(m, fds, greeted) })
+		if err != nil {
+			l.warn(fmt.Sprintf("cannot understand the keeper: %v", err))
+		}
+		l.mu.Lock()
+		leaving := l.leaving
+		l.mu.Unlock()
+		select {
+		case <-greeted:
+			if !leaving {
+				l.lost()
+			}
+		default:
+			close(gone)
+		}
+	}()
+	select {
+	case <-greeted:
+		return true
+	case <-gone:
+		return false
 	}
-	l.mu.Lock()
-	leaving := l.leaving
-	l.mu.Unlock()
-	if !leaving {
-		l.lost()
+}
+
+// awaitWhole waits until the keeper has been told everything. The mutex is held, and let go meanwhile.
+func (l *Link) awaitWhole() {
+	for l.renewing {
+		whole := l.whole
+		l.mu.Unlock()
+		<-whole
+		l.mu.Lock()
 	}
 }
 
@@ -114,7 +143,19 @@ func (l *Link) listen(w *wire, greeted chan struct{}) {
 func (l *Link) say(m message, fds ...int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.w.send(m, fds...)
+	l.send(m, fds...)
+}
+
+// send sends a message, and takes over the descriptors that go with it. The mutex is held.
+func (l *Link) send(m message, fds ...int) { l.put(piece{frame(nil, m, len(fds)), fds, fds}) }
+
+// put sends a piece as soon as the keeper knows what it may be about. The mutex is held.
+func (l *Link) put(p piece) {
+	if l.renewing {
+		l.later = append(l.later, p)
+		return
+	}
+	l.w.put(p)
 }
 
 // Keeper returns the pid of the keeper: the one by which the whole is known.
@@ -131,7 +172,7 @@ func (l *Link) Signals() <-chan syscall.Signal { return l.signals }
 func (l *Link) Setup(s Setup) error {
 	l.mu.Lock()
 	l.setUp, l.settingUp = &s, true
-	l.w.send(&setup{s})
+	l.send(&setup{s})
 	l.mu.Unlock()
 	done := <-l.done
 	if done.errno != "" {
@@ -155,6 +196,7 @@ func (l *Link) Ready() { l.say(&ready{}) }
 func (l *Link) Leave(how Leave) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.awaitWhole()
 	l.leaving = true
 	l.w.send(&leave{how})
 }
@@ -165,7 +207,7 @@ func (l *Link) Keep(key, note string, fds ...int) {
 	defer l.mu.Unlock()
 	closeAll(l.keeps[key].fds)
 	l.keeps[key] = holding{note, dupAll(fds)}
-	l.w.send(&keep{key, note}, dupAll(fds)...)
+	l.send(&keep{key, note}, dupAll(fds)...)
 }
 
 // Inherit is Keep, for what another supervisor has left: Take hands it out once. The descriptors become the link's.
@@ -186,14 +228,16 @@ func (l *Link) Drop(key string) {
 func (l *Link) drop(key string) {
 	closeAll(l.keeps[key].fds)
 	delete(l.keeps, key)
-	l.w.send(&keep{key: key})
+	l.send(&keep{key: key})
 }
 
 // Sync waits until the keeper has done everything that it was told.
 func (l *Link) Sync() {
 	l.mu.Lock()
 	l.syncing = true
-	l.w.send(&syncAll{})
+	if !l.renewing { // else it is asked at the end of that
+		l.w.send(&syncAll{})
+	}
 	l.mu.Unlock()
 	<-l.synced
 }
@@ -214,11 +258,11 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 // adopt makes a process known to the keeper, as if it had been there before.
 func (c *keptChildren) adopt(lf life, t *There) {
 	e, fds := join([6]int{-1, -1, -1, dup(t.Fds[0]), dup(t.Fds[1]), dup(t.Fds[2])})
-	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e}
+	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e, place: t.place}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds}
-	c.l.w.send(m, append([]int{dup(t.Pidfd)}, fds...)...)
+	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds, place: t.place}
+	c.l.send(m, append([]int{dup(t.Pidfd)}, fds...)...)
 }
 
 // dropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
@@ -233,7 +277,7 @@ func (l *Link) dropRest() {
 	for lf, r := range l.records {
 		r.close()
 		if r.ended {
-			l.w.send(&settleChild{lf})
+			l.send(&settleChild{lf})
 		}
 	}
 	clear(l.records)
@@ -286,7 +330,7 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 
 // remember notes what is said of a process of an earlier daemon.
 func (l *Link) remember(m *kept, fds []int) {
-	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at)}
+	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at), place: m.place}
 	if m.hasFD && len(fds) > 0 {
 		r.pidfd, fds = fds[0], fds[1:]
 	}
@@ -321,8 +365,8 @@ func (l *Link) pass(m message, fds []int) {
 			if len(fds) > 0 {
 				p.pidfd, fds = fds[0], fds[1:]
 			}
-			p.startTime = m.start
-			p.sent.Store(false)
+			p.startTime, p.place = m.start, m.place
+			p.sentTo.Store(nil)
 			p.born(m.pid)
 			h.finish(p, m.pid, "")
 		}
@@ -383,9 +427,9 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 					m.groups = append(m.groups, int(g))
 				}
 			}
+			m.group, m.tree = j.p.req.Group, j.p.req.Spec.Tree
 			m.ends, fds = join([6]int{j.child[0], j.child[1], j.child[2], j.p.stdin.fd, j.p.pipes[0].fd, j.p.pipes[1].fd})
 		}
-		j.p.sent.Store(j.failure == "")
 		for _, fd := range j.child {
 			if j.failure == "" && fd >= 0 {
 				p.give = append(p.give, fd)
@@ -396,15 +440,24 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	c.l.awaitWhole()
+	for _, j := range jobs {
+		j.p.sentTo.Store(c.l.w)
+	}
 	c.l.w.put(p)
 }
 
 func (c *keptChildren) kill(p *proc, req SignalRequest) {
-	m := &signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token)}
+	m := &signalChild{p.life(), int(req.Signal), req.ToGroup, uint64(req.Token), req.ToTree}
+	if req.ToTree {
+		p.stops()
+	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	c.l.signalling[req.Token] = m
-	c.l.w.send(m)
+	if !c.l.renewing { // else the next one is told at the end of that
+		c.l.w.send(m)
+	}
 }
 
 func (c *keptChildren) settle(l life) { c.l.say(&settleChild{l}) }
@@ -454,6 +507,7 @@ func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
 // host's.
 func (h *Local) Resume(req SpawnRequest, pid int, there *There) {
 	if there != nil {
+		there.killTree = req.Spec.Tree.Kill
 		h.parent.adopt(life{req.ID, req.Incarnation}, there)
 	}
 	h.enqueue(req, pid)
@@ -468,7 +522,7 @@ func (h *Local) Settle(id process.ID, inc process.Incarnation) { h.parent.settle
 // takeUp goes on with a process that is there.
 func (h *Local) takeUp(p *proc, r *record) {
 	spec := p.req.Spec
-	p.pidfd, p.startTime = r.pidfd, r.start
+	p.pidfd, p.startTime, p.place = r.pidfd, r.start, r.place
 	p.setStdin(r.fds[0])
 	outputs := [2]Output{p.req.Stdout, p.req.Stderr}
 	for i, fd := range []int{r.fds[1], r.fds[2]} {
@@ -483,6 +537,7 @@ func (h *Local) takeUp(p *proc, r *record) {
 		p.opened[i], p.pipes[i].out = true, outputs[i]
 	}
 	p.born(r.pid)
+	h.placed(p)
 	if p.known == 0 {
 		h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: r.pid, Traits: p.traits()})
 	}

@@ -227,6 +227,13 @@ func (h *Local) fail(p *proc, text string) {
 	}
 }
 
+// placed reports where p lives, if there is anything to say about that.
+func (h *Local) placed(p *proc) {
+	if p.cgroup != "" || p.lacks != "" {
+		h.emit(Placed{ID: p.req.ID, Incarnation: p.req.Incarnation, Cgroup: p.cgroup, Lacks: p.lacks})
+	}
+}
+
 // finish reports what became of one process.
 func (h *Local) finish(p *proc, pid int, failure string) {
 	p.req.Environ = nil // of no more use, and a few KiB each
@@ -235,6 +242,7 @@ func (h *Local) finish(p *proc, pid int, failure string) {
 		h.fail(p, failure)
 		return
 	}
+	h.placed(p)
 	h.emit(Spawned{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: pid, Traits: p.traits()})
 	// Only now may the shard report the exit.
 	p.shard.post(command{started: p})

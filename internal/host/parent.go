@@ -42,6 +42,8 @@ type ownChildren struct {
 	reaper *reaper
 	wg     sync.WaitGroup
 
+	forking sync.Mutex // see forker
+
 	mu    sync.Mutex
 	byPID map[int]*proc // what has been forked and not reaped
 }
@@ -49,10 +51,10 @@ type ownChildren struct {
 func newOwnChildren(h *Local) (*ownChildren, error) {
 	c := &ownChildren{h: h, byPID: map[int]*proc{}}
 	var err error
-	if c.forker, err = startForker(c.born); err != nil {
+	if c.forker, err = startForker(&c.forking, c.born); err != nil {
 		return nil, err
 	}
-	c.reaper = newReaper(c.owner, func(o OrphanReaped) { h.emit(o) }, &c.forker.forking)
+	c.reaper = newReaper(c.owner, func(o OrphanReaped) { h.emit(o) }, &c.forking)
 	c.wg.Go(c.finishAll)
 	c.wg.Go(c.reaper.run)
 	return c, nil
@@ -72,6 +74,9 @@ func (c *ownChildren) kill(p *proc, req SignalRequest) {
 
 // kill sends a signal to a process that may have ended and is not reaped.
 func kill(pid int, req SignalRequest) error {
+	if req.ToTree {
+		return signalEach(func() []int { return kinOf(pid) }, req.Signal)
+	}
 	if req.ToGroup {
 		pid = -pid
 	}

@@ -94,7 +94,11 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
 	spec := p.req.Spec
 	if spec.Socket.URL != "" {
-		socket, err := h.sockets.acquire(spec.Program, spec.Socket)
+		pidfd := -1
+		if there != nil {
+			pidfd = there.pidfd
+		}
+		socket, err := h.sockets.acquire(spec.Program, spec.Socket, pidfd)
 		switch {
 		case err != nil && there != nil:
 			h.emit(Trouble{Text: socketText(spec.Socket, err)})

@@ -8,11 +8,11 @@ import (
 )
 
 var cgroupProbes = []probe{
-	{"cgroup2", "a process is stopped with all that it has started", "process groups: what leaves its group is not reached", func() (string, bool) {
+	{"cgroup2", "a process is stopped with all that it has started", "process groups and descendants: what leaves both is not reached", func() (string, bool) {
 		dir, err := ownCgroup("/proc/self")
 		return detailOr(dir, err)
 	}},
-	{"cgroup2_write", "a group of its own for each process", "process groups: what leaves its group is not reached", func() (string, bool) {
+	{"cgroup2_write", "a group of its own for each process", "process groups and descendants: what leaves both is not reached", func() (string, bool) {
 		return inNewCgroup(func(string) (string, bool) { return "", true })
 	}},
 	{"cgroup2_kill", "a whole group killed at once", "one signal for each of its processes", func() (string, bool) {

@@ -32,13 +32,14 @@ type proc struct {
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
 
-	last     bool        // it is none: no more are to be resumed
-	known    int         // its pid, where a daemon before has told it; 0 = it is new
-	sent     atomic.Bool // a keeper was asked for it
-	spokenTo atomic.Bool // something was written to it
+	last     bool                 // it is none: no more are to be resumed
+	known    int                  // its pid, where a daemon before has told it; 0 = it is new
+	sentTo   atomic.Pointer[wire] // of the keeper that was asked for it and has not answered; nil = none
+	spokenTo atomic.Bool          // something was written to it
 
 	pidfd     int // -1 = none
 	startTime uint64
+	place     // as the keeper has told; the mutex guards stopping
 
 	mu        sync.Mutex
 	phase     phase
@@ -68,7 +69,7 @@ func (p *proc) traits() Traits {
 	if p.startTime == 0 {
 		return Traits{}
 	}
-	return Traits{Start: p.startTime, Pipes: [3]uint64{inode(p.stdin.fd), inode(p.pipes[0].fd), inode(p.pipes[1].fd)}}
+	return Traits{Start: p.startTime, Pipes: [3]uint64{inode(p.stdin.fd), inode(p.pipes[0].fd), inode(p.pipes[1].fd)}, Cgroup: p.cgroup}
 }
 
 // inode returns the inode of a descriptor, 0 if there is none.
@@ -108,6 +109,13 @@ func (p *proc) whileAlive(do func(pid int) error) error {
 func (p *proc) born(pid int) {
 	p.mu.Lock()
 	p.phase, p.pid = forked, pid
+	p.mu.Unlock()
+}
+
+// stops records that the tree of the process has got a signal to end.
+func (p *proc) stops() {
+	p.mu.Lock()
+	p.stopping = true
 	p.mu.Unlock()
 }
 

@@ -32,6 +32,8 @@ type (
 		userError string
 		failure   string // it failed already: this is told in its turn
 		ends      ends
+		group     string
+		tree      process.TreeSpec
 	}
 	// signalChild asks for a signal. A token that was served before is answered without another.
 	signalChild struct {
@@ -39,6 +41,7 @@ type (
 		signal  int
 		toGroup bool
 		token   uint64
+		toTree  bool
 	}
 	// settleChild says that the end of a life needs to be told no more.
 	settleChild struct{ life }
@@ -48,6 +51,7 @@ type (
 		pid   int
 		start uint64
 		ends  ends
+		place
 	}
 	// keep asks to hold descriptors under a key, in the place of what was there; without any it is let go.
 	keep struct {
@@ -86,6 +90,7 @@ type (
 		ended  bool
 		status process.ExitStatus
 		at     time.Duration // when the end was noticed, as Mono
+		place
 	}
 	// held is what is held under a key.
 	held struct {
@@ -100,6 +105,7 @@ type (
 		life
 		pid   int
 		start uint64
+		place
 	}
 	failedChild struct {
 		life
@@ -189,6 +195,7 @@ func (m *setup) code(c *coder) {
 	integer(c, &s.GID)
 	list(c, &s.Groups, func(v *int) { integer(c, v) })
 	list(c, &s.Limits, func(v *Limit) { integer(c, &v.Resource); integer(c, &v.Soft); integer(c, &v.Hard) })
+	c.string(&s.Cgroup)
 }
 
 func (m *spawnChild) code(c *coder) {
@@ -207,6 +214,13 @@ func (m *spawnChild) code(c *coder) {
 	c.string(&m.userError)
 	c.string(&m.failure)
 	integer(c, &m.ends)
+	c.string(&m.group)
+	integer(c, &m.tree.Cgroup)
+	c.bool(&m.tree.Stop)
+	c.bool(&m.tree.Kill)
+	integer(c, &m.tree.MemoryMax)
+	integer(c, &m.tree.CPUMax)
+	integer(c, &m.tree.PidsMax)
 }
 
 func (m *signalChild) code(c *coder) {
@@ -214,6 +228,7 @@ func (m *signalChild) code(c *coder) {
 	integer(c, &m.signal)
 	c.bool(&m.toGroup)
 	integer(c, &m.token)
+	c.bool(&m.toTree)
 }
 
 func (m *adoptChild) code(c *coder) {
@@ -221,6 +236,7 @@ func (m *adoptChild) code(c *coder) {
 	integer(c, &m.pid)
 	integer(c, &m.start)
 	integer(c, &m.ends)
+	m.place.code(c)
 }
 
 func (m *keep) code(c *coder) { c.string(&m.key); c.string(&m.note) }
@@ -251,8 +267,11 @@ func (m *kept) code(c *coder) {
 	c.bool(&m.ended)
 	codeStatus(c, &m.status)
 	integer(c, &m.at)
+	m.place.code(c)
+	c.bool(&m.status.OutOfMemory)
 }
 
+// codeStatus must stay as long as it is: what was added later, a message has at its end.
 func codeStatus(c *coder, s *process.ExitStatus) {
 	integer(c, &s.Code)
 	integer(c, &s.Signal)
@@ -264,7 +283,13 @@ func (m *held) code(c *coder)      { c.string(&m.key); c.string(&m.note) }
 func (*complete) code(*coder)      {}
 func (m *setupDone) code(c *coder) { c.string(&m.errno); c.string(&m.text) }
 
-func (m *forkedChild) code(c *coder) { m.life.code(c); integer(c, &m.pid); integer(c, &m.start) }
+func (m *forkedChild) code(c *coder) {
+	m.life.code(c)
+	integer(c, &m.pid)
+	integer(c, &m.start)
+	m.place.code(c)
+}
+
 func (m *failedChild) code(c *coder) { m.life.code(c); c.string(&m.text) }
 
 func (m *signalledChild) code(c *coder) { m.life.code(c); integer(c, &m.token); integer(c, &m.errno) }
@@ -274,6 +299,7 @@ func (m *exitedChild) code(c *coder) {
 	integer(c, &m.pid)
 	codeStatus(c, &m.status)
 	integer(c, &m.at)
+	c.bool(&m.status.OutOfMemory)
 }
 
 func (m *orphanEnded) code(c *coder) { integer(c, &m.pid); codeStatus(c, &m.status) }
@@ -323,6 +349,7 @@ type Setup struct {
 	UID, GID      int  // the user that the keeper becomes; process.UnsetID = none
 	Groups        []int
 	Limits        []Limit
+	Cgroup        string // the directory below which children get control groups; "" = the keeper's own, cgroupsOff = none gets one
 }
 
 // Limit is a limit of resources (setrlimit).

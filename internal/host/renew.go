@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -37,6 +38,7 @@ func (l *Link) Renewed(f func(pid int)) {
 // daemon needs one.
 func (l *Link) lost() {
 	const patience = time.Second
+	l.awaitDeath()
 	for pause := time.Millisecond; ; pause = min(2*pause, patience) {
 		err := l.renew()
 		if err == nil {
@@ -44,6 +46,22 @@ func (l *Link) lost() {
 		}
 		l.warn(fmt.Sprintf("the keeper has died, and no other can be started: %v", err))
 		time.Sleep(pause)
+	}
+}
+
+// awaitDeath waits until the keeper is dead: it is while nothing is left of it that could fork. Its end of the socket closes a little earlier.
+func (l *Link) awaitDeath() {
+	const patience = 5000 // milliseconds
+	l.mu.Lock()
+	fd := l.keeperFD
+	l.mu.Unlock()
+	if fd < 0 {
+		return
+	}
+	for {
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, patience); err != unix.EINTR {
+			return
+		}
 	}
 }
 
@@ -74,20 +92,28 @@ func (l *Link) renew() error {
 	l.mu.Lock()
 	l.w.close()
 	l.w = w
+	if !l.renewing {
+		l.renewing, l.whole = true, make(chan struct{})
+	}
 	l.mu.Unlock()
-	greeted := make(chan struct{})
-	go l.listen(w, greeted)
-	<-greeted
+	if !l.meet(w) {
+		return errors.New("it died at once")
+	}
 	l.handOver(w)
 	return nil
 }
 
-// handOver tells a new keeper everything.
+// handOver tells a new keeper everything, and then what has been said meanwhile.
 func (l *Link) handOver(w *wire) {
 	l.mu.Lock()
 	setUp, local, renewed, pid := l.setUp, l.local, l.renewed, l.keeper
-	for key, h := range l.keeps {
-		w.send(&keep{key, h.note}, dupAll(h.fds)...)
+	for _, held := range []map[string]holding{l.keeps, l.held} {
+		for key, h := range held {
+			w.send(&keep{key, h.note}, dupAll(h.fds)...)
+		}
+	}
+	for lf, r := range l.records {
+		r.handOver(w, lf)
 	}
 	l.mu.Unlock()
 	if setUp != nil {
@@ -97,17 +123,50 @@ func (l *Link) handOver(w *wire) {
 		local.emit(Trouble{Text: fmt.Sprintf("the keeper was killed; its place is taken by pid %d, and no process was restarted", pid)})
 		local.handOver(w)
 	}
+	if !l.catchUp(w) {
+		return
+	}
+	if renewed != nil {
+		renewed(pid)
+	}
+}
+
+// catchUp tells a new keeper what has been said while it was told everything. It reports false if it is not the present one any more.
+func (l *Link) catchUp(w *wire) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w != w {
+		return false
+	}
 	for _, m := range l.signalling {
 		w.send(m)
 	}
 	if l.syncing {
 		w.send(&syncAll{})
 	}
-	l.mu.Unlock()
-	if renewed != nil {
-		renewed(pid)
+	for _, p := range l.later {
+		w.put(p)
 	}
+	l.renewing, l.later = false, nil
+	close(l.whole)
+	return true
+}
+
+// handOver gives a keeper what stands for a process that a daemon before has left and nobody has taken yet.
+func (r *record) handOver(w *wire, lf life) {
+	if !r.ended {
+		adopted(w, lf, r.pid, r.start, r.pidfd, r.fds, r.place)
+	}
+}
+
+// adopted has a keeper adopt a process, unless it is known to have ended.
+func adopted(w *wire, lf life, pid int, start uint64, pidfd int, ends [3]int, in place) {
+	e, fds := join([6]int{-1, -1, -1, dup(ends[0]), dup(ends[1]), dup(ends[2])})
+	if pidfd = dup(pidfd); pidfd < 0 {
+		closeAll(fds)
+		return
+	}
+	w.send(&adoptChild{life: lf, pid: pid, start: start, ends: e, place: in}, append([]int{pidfd}, fds...)...)
 }
 
 // handOver gives a new keeper what stands for each process, and starts again what the one before may not have come to.
@@ -118,7 +177,7 @@ func (h *Local) handOver(w *wire) {
 		switch at, _ := p.where(); {
 		case at == forked:
 			there = append(there, p)
-		case at == preparing && p.sent.Load():
+		case at == preparing && p.sentTo.Load() != nil && p.sentTo.Load() != w:
 			asked = append(asked, p)
 		}
 	}
@@ -126,16 +185,20 @@ func (h *Local) handOver(w *wire) {
 	for _, p := range there {
 		p.handOver(w)
 	}
+	if len(asked) == 0 {
+		return
+	}
+	pids := holders()
 	for _, p := range asked {
-		h.seek(p, w)
+		h.seek(p, w, pids)
 	}
 }
 
 // seek looks for a process that the keeper before was asked for and has not told of. It holds the pipes that were made for it.
-func (h *Local) seek(p *proc, w *wire) {
-	pid := holder([]uint64{inode(p.pipes[0].fd), inode(p.pipes[1].fd)})
+func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
+	pid := max(pids[inode(p.pipes[0].fd)], pids[inode(p.pipes[1].fd)])
 	if pid == 0 {
-		p.sent.Store(false)
+		p.sentTo.Store(nil)
 		p.closePipes()
 		if p.socket != nil {
 			h.sockets.release(p.socket, func(string) {})
@@ -144,7 +207,7 @@ func (h *Local) seek(p *proc, w *wire) {
 		h.ready.push(p)
 		return
 	}
-	p.pidfd, p.startTime = openPidfd(pid), startTime(pid)
+	p.pidfd, p.startTime, p.place = openPidfd(pid), startTime(pid), placeOf(pid, p.req.Spec.Tree)
 	p.born(pid)
 	p.handOver(w)
 	h.finish(p, pid, "")
@@ -157,13 +220,8 @@ func (p *proc) handOver(w *wire) {
 	if p.phase != forked {
 		return
 	}
-	e, fds := join([6]int{-1, -1, -1, dup(p.stdin.fd), dup(p.pipes[0].fd), dup(p.pipes[1].fd)})
-	fd := dup(p.pidfd)
-	if fd < 0 {
-		closeAll(fds)
-		return // it has ended, and that is on its way
-	}
-	w.send(&adoptChild{life: p.life(), pid: p.pid, start: p.startTime, ends: e}, append([]int{fd}, fds...)...)
+	// Without a pidfd it has ended, and that is on its way.
+	adopted(w, p.life(), p.pid, p.startTime, p.pidfd, [3]int{p.stdin.fd, p.pipes[0].fd, p.pipes[1].fd}, p.place)
 }
 
 // where tells how far the process has come.
@@ -217,6 +275,7 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 	d.foreign = own
 	k.mu.Lock()
 	k.generation = number
+	k.daemonPID.Store(int64(pid))
 	k.mu.Unlock()
 	err = awaitEnd(own, func(process.ExitStatus) {
 		own.Close()

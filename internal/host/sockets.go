@@ -49,8 +49,8 @@ func newSockets(emit func(Event)) *sockets {
 }
 
 // acquire returns the socket of a program for one more process, which must release it. The program is the section that named the socket:
-// its processes share it wherever they are, while two programs do not.
-func (k *sockets) acquire(program string, spec process.SocketSpec) (*sharedSocket, error) {
+// its processes share it wherever they are, while two programs do not. there is the pidfd of the process if it has the socket already, else -1.
+func (k *sockets) acquire(program string, spec process.SocketSpec, there int) (*sharedSocket, error) {
 	if s, err := k.join(program, spec.URL); s != nil || err != nil {
 		return s, err
 	}
@@ -61,6 +61,11 @@ func (k *sockets) acquire(program string, spec process.SocketSpec) (*sharedSocke
 		return s, err
 	}
 	fd := k.parent.inherit(SocketKey(spec.URL))
+	if fd < 0 && err == nil {
+		if fd = socketOf(there, address); fd >= 0 {
+			k.parent.keep(SocketKey(spec.URL), fd)
+		}
+	}
 	if fd < 0 {
 		k.emit(SocketOpening{URL: spec.URL})
 		if err == nil {
@@ -128,7 +133,7 @@ func (k *sockets) close() {
 
 // Probe opens the socket and closes it again, unless it is open.
 func (h *Local) Probe(program string, spec process.SocketSpec) {
-	s, err := h.sockets.acquire(program, spec)
+	s, err := h.sockets.acquire(program, spec, -1)
 	if err != nil {
 		h.emit(SocketFailed{URL: spec.URL, Text: socketText(spec, err)})
 		return
@@ -181,6 +186,37 @@ func (k *sockets) address(url string) (unix.Sockaddr, error) {
 		return nil, fmt.Errorf("%s is no IPv4 address", ip)
 	}
 	return &unix.SockaddrInet4{Port: port, Addr: ip.As4()}, nil
+}
+
+// socketOf returns the standard input of a process if it is a socket that listens at the address, else -1. There is none with pidfd -1.
+func socketOf(pidfd int, address unix.Sockaddr) int {
+	if pidfd < 0 {
+		return -1
+	}
+	fd, err := unix.PidfdGetfd(pidfd, 0, 0)
+	if err != nil {
+		return -1 // it is another user's, or the kernel is too old: the process goes on with a socket of its own
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err == nil && listens == 1 {
+		if at, err := unix.Getsockname(fd); err == nil && sameAddress(at, address) {
+			return fd
+		}
+	}
+	unix.Close(fd)
+	return -1
+}
+
+func sameAddress(a, b unix.Sockaddr) bool {
+	switch a := a.(type) {
+	case *unix.SockaddrUnix:
+		b, ok := b.(*unix.SockaddrUnix)
+		return ok && a.Name == b.Name
+	case *unix.SockaddrInet4:
+		b, ok := b.(*unix.SockaddrInet4)
+		return ok && a.Port == b.Port && a.Addr == b.Addr
+	}
+	return false
 }
 
 // listen makes the socket. It is a blocking one, as children expect.

@@ -230,7 +230,7 @@ func (w *wire) push(fd int, p *piece) (done bool) {
 		switch {
 		case err == unix.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case err == unix.EAGAIN, err == unix.ETOOMANYREFS: // of the descriptors that one user may have on their way
 			return false
 		case err != nil:
 			closeAll(p.give)

@@ -39,6 +39,8 @@ type ExitStatus struct {
 	Signal     Signal // the signal that ended it, or 0
 	CoreDumped bool
 	Unknown    bool // nobody can tell how it ended; the rest is meaningless
+	// The kernel has killed it, or something that it had started, for want of memory. Only a process in a control group of its own can be told so.
+	OutOfMemory bool
 }
 
 // Clean reports whether the process ended by itself with one of the codes.

@@ -87,6 +87,15 @@ func buildFields() []Field {
 		}
 		return strings.Join(words, ",")
 	})
+	boolean("stop_tree", "Tree.Stop", Respawn, func(s Spec) bool { return s.Tree.Stop })
+	boolean("kill_tree", "Tree.Kill", Respawn, func(s Spec) bool { return s.Tree.Kill })
+	add("cgroup", "Tree.Cgroup", Respawn, func(s Spec) string { return s.Tree.Cgroup.String() })
+	limit := func(name, member string, get func(TreeSpec) int64) {
+		add(name, member, Respawn, func(s Spec) string { return strconv.FormatInt(get(s.Tree), 10) })
+	}
+	limit("memory_max", "Tree.MemoryMax", func(t TreeSpec) int64 { return t.MemoryMax })
+	add("cpu_max", "Tree.CPUMax", Respawn, func(s Spec) string { return strconv.FormatFloat(float64(s.Tree.CPUMax)/1000, 'f', -1, 64) })
+	limit("pids_max", "Tree.PidsMax", func(t TreeSpec) int64 { return int64(t.PidsMax) })
 	boolean("redirect_stderr", "RedirectStderr", Respawn, func(s Spec) bool { return s.RedirectStderr })
 	for _, ch := range []struct {
 		prefix, member string

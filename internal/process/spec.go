@@ -77,6 +77,38 @@ type SocketSpec struct {
 	UID, GID int    // unix: owner of the file; UnsetID = the daemon's own
 }
 
+// CgroupUse says when a process has a control group of its own.
+type CgroupUse int
+
+// The values of the option cgroup.
+const (
+	CgroupAuto CgroupUse = iota // where another option asks for one (the default)
+	CgroupOn
+	CgroupOff
+)
+
+// String returns the value as a configuration file spells it.
+func (c CgroupUse) String() string { return [...]string{"auto", "on", "off"}[c] }
+
+// TreeSpec is about a process together with all that it starts, its tree, which a control group holds together. Supervisor has nothing like it: the
+// zero value is what it does.
+type TreeSpec struct {
+	Cgroup    CgroupUse
+	Stop      bool  // the stop signal goes to the whole tree
+	Kill      bool  // so does SIGKILL, and nothing is left of the tree at the end of the process
+	MemoryMax int64 // bytes; 0 = no limit of ours, as with the others
+	CPUMax    int   // thousandths of a processor
+	PidsMax   int   // processes and threads
+}
+
+// Limited reports whether the tree may use only so much of something.
+func (t TreeSpec) Limited() bool { return t.MemoryMax > 0 || t.CPUMax > 0 || t.PidsMax > 0 }
+
+// Grouped reports whether the process is to have a control group of its own.
+func (t TreeSpec) Grouped() bool {
+	return t.Cgroup == CgroupOn || t.Cgroup == CgroupAuto && (t.Stop || t.Kill || t.Limited())
+}
+
 // UnsetID is the value of Spec.UID without a user option, UnsetMask that of Spec.Umask without a umask option.
 const (
 	UnsetID   = -1
@@ -106,6 +138,7 @@ type Spec struct {
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured
+	Tree         TreeSpec
 
 	RedirectStderr bool
 	Stdout, Stderr LogSpec

@@ -380,6 +380,10 @@ func programOf(args []string) (Program, error) {
 			p.StopAsGroup, err = on, nil
 		case "killasgroup":
 			p.KillAsGroup, err = on, nil
+		case "stop_tree":
+			p.StopTree, err = on, nil
+		case "kill_tree":
+			p.KillTree, err = on, nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}
 		case "autorestart":

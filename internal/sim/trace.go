@@ -40,12 +40,15 @@ func stateText(e core.StateChanged, life string) string {
 }
 
 // signalText renders a signal that is sent.
-func signalText(sig process.Signal, toGroup bool, life string) string {
+func signalText(e core.Signal, life string) string {
 	target := "pid"
-	if toGroup {
+	switch {
+	case e.ToTree:
+		target = "tree"
+	case e.ToGroup:
 		target = "group"
 	}
-	return fmt.Sprintf("%d %s life=%s", int(sig), target, life)
+	return fmt.Sprintf("%d %s life=%s", int(e.Signal), target, life)
 }
 
 // replyText renders an answer: OK, the fault, or a row for each process in their order.

@@ -524,7 +524,7 @@ func (w *World) signal(e core.Signal) {
 		panic(fmt.Sprintf("sim: %v to pid %d, which never was", e.Signal, e.PID))
 	}
 	if e.Signal != process.SIGKILL || c.patient || !c.killed {
-		w.note("signal", long(c.name), signalText(e.Signal, e.ToGroup, strconv.Itoa(c.number)))
+		w.note("signal", long(c.name), signalText(e, strconv.Itoa(c.number)))
 	}
 	in := core.Signalled{ID: e.ID, Incarnation: e.Incarnation, Token: e.Token}
 	switch {
@@ -572,7 +572,7 @@ func (w *World) publish(e core.Event) {
 	default:
 		if w.Verbose {
 			name := strings.TrimPrefix(fmt.Sprintf("%T", e), "core.")
-			w.note("log", "", fmt.Sprintf("%s %+v", name, e))
+			w.note("log", "", strings.Replace(fmt.Sprintf("%s %+v", name, e), " ToTree:false", "", 1))
 		}
 	}
 }

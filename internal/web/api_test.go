@@ -24,6 +24,7 @@ func answers() map[string]struct {
 		Events: []control.ProgressLine{{Time: at, Type: "end", Process: "web:a", From: "web:b", Action: "live", OldPID: 1, PID: 2, Error: "e", Skipped: true}},
 		Scaled: []control.ScaledProgram{scaled}, NotKept: "full", Earlier: true,
 	}
+	lacking := []control.Lacking{{Name: "web:a", Text: "no limit"}}
 	scaling := op
 	scaling.Scaled = nil
 	return map[string]struct {
@@ -44,10 +45,10 @@ func answers() map[string]struct {
 		"POST mark":        {control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{mark}, NotKept: "full"}, control.MarksSchema},
 		"GET history":      {[]control.Generation{{Rev: 1, When: at, Who: "w", Op: "op-1", Result: "done", Summary: "s"}}, control.HistorySchema},
 		"GET history/diff": {[]control.GenerationChange{{Group: "g", Process: "p", Action: "changed", Option: "o", Variable: "v", Class: "live", Old: "1", New: "2"}}, control.HistoryDiffSchema},
-		"GET standing":     {control.Standing{Schema: control.StandingSchema, Overrides: []control.Override{{Program: "web", File: "/f", Line: 1}}, Marks: []control.Marked{mark}, Newer: []string{"/f"}, NotKept: "full", Restarts: map[string]int{"web:a": 1}}, control.StandingSchema},
-		"GET why":          {control.Why{Schema: control.WhySchema, Timeline: []control.Moment{{Time: at}}, Stdout: []string{}, Stderr: []string{}, LooksLike: []string{}}, control.WhySchema},
+		"GET standing":     {control.Standing{Schema: control.StandingSchema, Overrides: []control.Override{{Program: "web", File: "/f", Line: 1}}, Marks: []control.Marked{mark}, Newer: []string{"/f"}, NotKept: "full", Lacking: lacking, Restarts: map[string]int{"web:a": 1}}, control.StandingSchema},
+		"GET why":          {control.Why{Schema: control.WhySchema, Timeline: []control.Moment{{Time: at, OutOfMemory: true}}, Stdout: []string{}, Stderr: []string{}, LooksLike: []string{}, Cgroup: "/c", Lacks: "l"}, control.WhySchema},
 		"GET doctor": {control.Doctor{
-			Schema: control.DoctorSchema, KeeperPID: 1, Features: []control.Feature{{Name: "splice", Disabled: true}}, Unknown: []string{"x"},
+			Schema: control.DoctorSchema, KeeperPID: 1, Features: []control.Feature{{Name: "splice", Disabled: true}}, Unknown: []string{"x"}, Grouped: 1, Lacking: lacking,
 		}, control.DoctorSchema},
 		"GET operations":           {[]control.Operation{op}, control.OperationsSchema},
 		"GET operations/*":         {op, control.OperationSchema},
