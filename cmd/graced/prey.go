@@ -141,7 +141,7 @@ func (s *supervisor) trySeize(ctx context.Context, c *config.Config) (*prey, err
 	if slices.ContainsFunc(o.plan.Problems, func(p takeover.Problem) bool { return p.Kind == takeover.Changed }) {
 		return nil, fmt.Errorf("%w (%w)", takeover.ErrChanged, refused(&takeover.Refused{Problems: o.plan.Problems}))
 	}
-	taken, err := takeover.Seize(ctx, o.plan)
+	taken, err := takeover.Seize(context.Background(), o.plan) // it has patience of its own, and tells the reason
 	if err != nil {
 		return nil, refused(err)
 	}

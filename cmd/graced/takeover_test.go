@@ -19,10 +19,12 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/client"
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/control/controltest"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/takeover"
 )
 
 const (
@@ -341,7 +343,7 @@ func TestTakeoverRefused(t *testing.T) {
 		{name: "socket", conf: web + "[inet_http_server]\nport=127.0.0.1:" + strconv.Itoa(freePort(t)) + "\n", then: web, want: []string{"it listens on tcp 127.0.0.1:", "put the server back"}},
 		{name: "starting", conf: web + "[program:slow]\ncommand=/bin/sleep 1000\nstartsecs=1000\n", want: []string{"slow: it is STARTING", "wait until that is over"}},
 		{name: "foreground", conf: web, options: []string{"-n"}, want: []string{"it runs in the foreground", "takeover -n"}},
-		{name: "port", conf: web, then: web + "[inet_http_server]\nport=" + busy.Addr().String() + "\n", args: []string{"--force"}, want: []string{"nothing was taken over", "127.0.0.1"}},
+		{name: "port", conf: web, then: web + "[inet_http_server]\nport=" + busy.Addr().String() + "\n", args: []string{"--force"}, want: []string{"nothing was taken over", "Another program is already listening on a port"}},
 		{name: "client", conf: web, client: true, want: []string{"a client was connected", "nothing was taken over"}},
 		{name: "listener", conf: web + "[eventlistener:l]\ncommand=/bin/sh -c 'echo READY; sleep 1000'\nevents=TICK_3600\nstartsecs=0\n",
 			want: []string{"l: it is busy with an event", "stop it with `supervisorctl stop`"}},
@@ -410,5 +412,50 @@ func TestTakeoverNobody(t *testing.T) {
 	cmd.Stderr = &out
 	if err := cmd.Run(); err == nil || !strings.Contains(out.String(), "positional arguments are not supported: ['takeover']") {
 		t.Errorf("supervisord takeover: %v %s", err, out.String())
+	}
+}
+
+// TestSocketFits finds the socket that the files name among those that are taken.
+func TestSocketFits(t *testing.T) {
+	for _, c := range []struct {
+		socket           takeover.Socket
+		network, address string
+		want             int
+	}{
+		{takeover.Socket{Network: "unix", Address: "/run/a"}, "unix", "/run/a", 3},
+		{takeover.Socket{Network: "unix", Address: "/run/a"}, "unix", "/run/b", 0},
+		{takeover.Socket{Network: "tcp", Address: "127.0.0.1:9001"}, "tcp", "127.0.0.1:9001", 3},
+		{takeover.Socket{Network: "tcp", Address: "127.0.0.1:9001"}, "tcp", "127.0.0.2:9001", 0},
+		{takeover.Socket{Network: "tcp", Address: "127.0.0.1:9001"}, "tcp", "localhost:9001", 1},
+		{takeover.Socket{Network: "tcp", Address: "127.0.0.1:9001"}, "tcp", "localhost:9002", 0},
+		{takeover.Socket{Network: "tcp", Address: "0.0.0.0:9001"}, "tcp", ":9001", 2},
+		{takeover.Socket{Network: "tcp", Address: "127.0.0.1:9001"}, "tcp", ":9001", 0},
+		{takeover.Socket{Network: "unix", Address: "/run/a"}, "tcp", "localhost:9001", 0},
+	} {
+		if got := fits(c.socket, c.network, c.address); got != c.want {
+			t.Errorf("%v for %s %s: %d, want %d", c.socket, c.network, c.address, got, c.want)
+		}
+	}
+}
+
+// TestTakeoverLine names the file absolutely in the words that supervisord was started with.
+func TestTakeoverLine(t *testing.T) {
+	a := takeoverArgs{path: "/etc/s.conf"}
+	for _, c := range []struct {
+		words []string
+		path  string
+		want  string
+	}{
+		{[]string{"-e", "debug"}, "", "-e debug -c /etc/s.conf"},
+		{[]string{"-c", "s.conf", "-e", "debug"}, "s.conf", "-c /etc/s.conf -e debug"},
+		{[]string{"-cs.conf"}, "s.conf", "-c/etc/s.conf"},
+		{[]string{"--configuration=sub/s.conf"}, "sub/s.conf", "--configuration=/etc/s.conf"},
+		{[]string{"-c", "other.conf"}, "other.conf", ""},
+		{[]string{"-c", "/srv/s.conf"}, "/srv/s.conf", ""},
+	} {
+		got, ok := a.line(c.words, config.DaemonArgs{Path: c.path, HasPath: c.path != ""})
+		if strings.Join(got, " ") != c.want || ok != (c.want != "") {
+			t.Errorf("%q: %q %v, want %q", c.words, got, ok, c.want)
+		}
 	}
 }
