@@ -13,12 +13,13 @@ FUZZTIME ?= 60s
 TIMEOUT  ?= 12m
 BENCH    ?=
 SOAK     ?= 1h
+CHAOS     ?= 1h
 SESSIONS ?=
 GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle crash fuzz bench soak lint cover man cross clean
+.PHONY: help build test contract check oracle crash fuzz bench soak chaos takeover lint cover man cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +72,12 @@ bench: build ## measure against Supervisor side by side and rewrite docs/benchma
 
 soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 processes; rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
+
+chaos: ## an hour in which daemon, keeper, both and their processes are killed at random (CHAOS=1h); rewrites its table in docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestChaos$$' -count=1 -v -timeout 3h -chaos $(CHAOS) -chaos.doc $(CURDIR)/docs/benchmarks.md
+
+takeover: ## take over real supervisords with all kinds of processes (minutes)
+	$(GO) test ./internal/takeover ./cmd/graced -run 'Take[Oo]ver' -count=1 -v -timeout 30m -takeover
 
 lint: $(GOLANGCI) ## run golangci-lint (built from source the first time: about 2 minutes)
 	$(GOLANGCI) run ./...

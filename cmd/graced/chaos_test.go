@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	chaosTime = flag.Duration("chaos", 60*time.Second, "how long the chaos test lasts")
+	chaosTime = flag.Duration("chaos", 20*time.Second, "how long the chaos test lasts")
 	chaosDoc  = flag.String("chaos.doc", "", "the `document` whose chaos table is rewritten")
 	chaosSeed = flag.Uint64("chaos.seed", 0, "seed of the chaos test; 0: a random one")
 )

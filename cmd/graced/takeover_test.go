@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,8 @@ import (
 	"github.com/graced/graced/internal/takeover"
 )
 
+var takeovers = flag.Bool("takeover", false, "take over a real supervisord with 53 processes, some of which write as fast as they can")
+
 const (
 	debianDaemon = "/usr/bin/supervisord"
 	debianClient = "/usr/bin/supervisorctl"
@@ -49,8 +52,8 @@ var takeoverChild = sync.OnceValues(func() (string, error) {
 // newOld starts Debian's supervisord in the background, in a rig that has no daemon of ours yet. CHILD is the test child in the text.
 func newOld(t *testing.T, conf string, options ...string) *rig {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("hidden: the take-over of a real supervisord, because -short is given")
+	if !*takeovers {
+		t.Skip("hidden: the take-over of a real supervisord with all it runs, because it takes minutes and a machine of its own: make takeover")
 	}
 	if _, err := os.Stat(debianDaemon); err != nil {
 		t.Skip("hidden: the take-over of a real supervisord, because Debian's supervisor is not installed")
