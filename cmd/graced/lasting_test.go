@@ -28,8 +28,12 @@ func (r *rig) files(pattern string) []string {
 // runs waits until a process is in a state.
 func (r *rig) runs(name string, state process.State) control.ProcessInfo {
 	r.t.Helper()
-	r.until(name+" is "+state.String(), func() bool { return r.infos()[name].State == state })
-	return r.infos()[name]
+	var p control.ProcessInfo
+	r.until(name+" is "+state.String(), func() bool {
+		p = r.infos()[name]
+		return p.State == state
+	})
+	return p
 }
 
 // TestAutoLogs follows AUTO logs: those of what was removed stay until the next start, a second daemon that cannot have the socket touches

@@ -169,10 +169,12 @@ func (r *rig) ctl(name string, args ...string) (string, int) {
 // infos asks for all processes, by name.
 func (r *rig) infos() map[string]control.ProcessInfo {
 	r.t.Helper()
-	list, err := r.Processes(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	var list []control.ProcessInfo
+	r.until("the daemon answers", func() (ok bool) { // one that restarts does not
+		var err error
+		list, err = r.Processes(r.t.Context())
+		return err == nil
+	})
 	out := map[string]control.ProcessInfo{}
 	for _, p := range list {
 		out[p.Name] = p
