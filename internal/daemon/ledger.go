@@ -309,15 +309,8 @@ func (d *Daemon) everything() (frames []byte, err error) {
 		frames = store.AppendFrame(frames, kind, payload)
 	}
 	l.written = d.savedDesired()
-	used := map[int]bool{l.written.Config: true}
-	for _, n := range l.written.Source {
-		used[n] = true
-	}
+	l.forget()
 	for c, n := range l.numbers {
-		if !used[n] {
-			delete(l.numbers, c)
-			continue
-		}
 		add(frameConfig, savedConfig{n, c.Path, c.Answers})
 	}
 	frames = store.AppendFrame(frames, frameBoot, []byte(host.BootID()))
@@ -375,7 +368,17 @@ func (d *Daemon) noteDesired() {
 	}
 	d.loop.desired.changed = false
 	d.loop.ledger.written = d.savedDesired()
+	d.loop.ledger.forget()
 	d.frame(frameDesired, d.loop.ledger.written)
+}
+
+// forget drops the configurations that nothing comes from any more.
+func (l *ledger) forget() {
+	used := map[int]bool{l.written.Config: true}
+	for _, n := range l.written.Source {
+		used[n] = true
+	}
+	maps.DeleteFunc(l.numbers, func(_ *config.Config, n int) bool { return !used[n] })
 }
 
 // takeUp makes the loop what it was when a daemon before died: the processes go on.

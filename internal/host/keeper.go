@@ -154,6 +154,8 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 			switch {
 			case d.left != nil && d.left.How != Replaced:
 				return d.left.Code, d.left.How
+			case !wasReady && d.foreign != nil: // it has told us a part only: what lives is taken back by the next start
+				return 1, Over
 			case !wasReady && k.generationNumber() == 1:
 				return exitCode(status), Over
 			case d.left != nil:

@@ -35,6 +35,7 @@ type Link struct {
 	later      []piece       // what was said meanwhile
 	whole      chan struct{} // closed at the end of that
 	leaving    bool
+	again      bool // this keeper is not the first
 	renewed    func(pid int)
 	setUp      *Setup                 // what it was told last
 	keeps      map[string]holding     // what it was told to keep

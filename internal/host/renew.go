@@ -30,8 +30,12 @@ func PrivateEnviron(line string) bool {
 // Renewed is called with the pid of each keeper that had to be started in the place of one that died.
 func (l *Link) Renewed(f func(pid int)) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.renewed = f
+	pid, again := l.keeper, l.again
+	l.mu.Unlock()
+	if again {
+		f(pid)
+	}
 }
 
 // lost starts another keeper after the death of ours. Children live on as nobody's: the new keeper gets what stands for them, since the next
@@ -80,7 +84,7 @@ func (l *Link) renew() error {
 		return err
 	}
 	defer unix.Close(other)
-	env := append(append([]string(nil), l.environ...), keepEnv+"=3,"+strconv.Itoa(l.Generation))
+	env := append(append([]string(nil), l.environ...), keepEnv+"=3,"+strconv.Itoa(l.Generation)+","+strconv.Itoa(os.Getpid()))
 	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Dir: l.dir, Env: env, Files: []uintptr{0, 1, 2, uintptr(other)}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
@@ -91,6 +95,7 @@ func (l *Link) renew() error {
 	go func() { _, _ = syscall.Wait4(pid, nil, 0, nil) }() // should it end it is seen at the socket
 	l.mu.Lock()
 	l.w.close()
+	l.again = true
 	l.w = w
 	if !l.renewing {
 		l.renewing, l.whole = true, make(chan struct{})
@@ -147,6 +152,7 @@ func (l *Link) catchUp(w *wire) bool {
 	for _, p := range l.later {
 		w.put(p)
 	}
+	w.send(&ready{}) // only a keeper that knows all of this may start another daemon
 	l.renewing, l.later = false, nil
 	close(l.whole)
 	return true
@@ -252,8 +258,8 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 	if err := os.Unsetenv(keepEnv); err != nil {
 		return nil, err
 	}
-	var fd, number int
-	if _, err := fmt.Fscanf(bytes.NewReader([]byte(text)), "%d,%d", &fd, &number); err != nil {
+	var fd, number, pid int
+	if _, err := fmt.Fscanf(bytes.NewReader([]byte(text)), "%d,%d,%d", &fd, &number, &pid); err != nil {
 		return nil, fmt.Errorf("%s=%q: %w", keepEnv, text, err)
 	}
 	unix.CloseOnExec(fd)
@@ -261,9 +267,7 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	pid := os.Getppid()
-	d := newGeneration(pid)
-	d.isReady.Do(func() { close(d.ready) })
+	d := newGeneration(pid) // ready when it has told everything
 	id, err := Identify(pid)
 	if err != nil {
 		return nil, err
@@ -271,6 +275,10 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 	own, err := OpenForeign(id)
 	if err != nil {
 		return nil, err
+	}
+	if os.Getppid() != pid { // it has ended, and its pid may be anybody's
+		own.Close()
+		return nil, ErrGone
 	}
 	d.foreign = own
 	k.mu.Lock()
