@@ -10,15 +10,16 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// killed ends the daemon with SIGKILL and starts the next one on the same files. What the first has started is ended with the test.
+// killed ends daemon, keeper and processes with SIGKILL, as a machine that is out of memory may, and starts the next on the same files.
 func (r *rig) killed() {
 	r.t.Helper()
-	for _, p := range r.infos() {
+	list := r.infos()
+	killMates(r.dir)
+	for _, p := range list {
 		if p.PID != 0 {
-			r.t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGKILL) }) // a child of this test's; it may have ended
+			_ = syscall.Kill(-p.PID, syscall.SIGKILL) // a group of this test's; it may have ended
 		}
 	}
-	r.must(r.cmd.Process.Kill())
 	err := <-r.exited
 	r.exited <- err
 	r.cmd, r.exited = exec.Command(r.cmd.Path, r.cmd.Args[1:]...), make(chan error, 1)
