@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -66,24 +65,14 @@ func (t tally) add(more tally) {
 	}
 }
 
-// writeChaos rewrites the table between the markers of a document.
+// writeChaos rewrites the table of the chaos.
 func writeChaos(path string, seed uint64, sum tally) error {
-	const begin, end = "<!-- chaos:begin (written by make chaos) -->\n", "<!-- chaos:end -->"
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(text), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no chaos table", path)
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, seed %d, %v. Command: `make chaos`.\n\n| what | how often |\n|---|---|\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), seed, *chaosTime)
+	fmt.Fprintf(&b, "In %v:\n\n| what | how often |\n|---|---|\n", *chaosTime)
 	for _, what := range slices.Sorted(maps.Keys(sum)) {
 		fmt.Fprintf(&b, "| %s | %d |\n", what, sum[what])
 	}
-	return os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644)
+	return writeTable(path, "chaos", seed, b.String())
 }
 
 // chaosProgram is a program of the configuration.

@@ -527,9 +527,9 @@ func TestSoakJudges(t *testing.T) {
 	}
 }
 
-// writeSoak rewrites the table between the markers of a document.
-func writeSoak(path string, seed uint64, looks []figures) error {
-	const begin, end = "<!-- soak:begin (written by make soak) -->\n", "<!-- soak:end -->"
+// writeTable writes what make NAME has found between the markers of a document, with the day and the seed.
+func writeTable(path, name string, seed uint64, table string) error {
+	begin, end := fmt.Sprintf("<!-- %s:begin (written by make %s) -->\n", name, name), fmt.Sprintf("<!-- %s:end -->", name)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -537,14 +537,19 @@ func writeSoak(path string, seed uint64, looks []figures) error {
 	head, rest, ok := strings.Cut(string(text), begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no soak table", path)
+		return fmt.Errorf("%s has no %s table", path, name)
 	}
+	from := fmt.Sprintf("%s, %s, seed %d. Command: `make %s`.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), seed, name)
+	return os.WriteFile(path, []byte(head+begin+from+table+end+tail), 0o644)
+}
+
+// writeSoak rewrites the table of the soak.
+func writeSoak(path string, seed uint64, looks []figures) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, seed %d. Command: `make soak`.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), seed)
 	fmt.Fprintf(&b, "| after | acts | goroutines | threads | descriptors | zombies | heap | resident |\n|---|---|---|---|---|---|---|---|\n")
 	for _, f := range looks {
 		fmt.Fprintf(&b, "| %v | %d | %d | %d | %d | %d | %.1f MB | %.1f MB |\n", f.at.Round(time.Second), f.acts, f.goroutines, f.threads, f.fds, f.zombies,
 			float64(f.heap)/1e6, float64(f.rss)/1e6)
 	}
-	return os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644)
+	return writeTable(path, "soak", seed, b.String())
 }

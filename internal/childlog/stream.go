@@ -105,20 +105,25 @@ func (s *Stream) Open() error {
 	if s.opened {
 		return nil
 	}
-	if old := s.resolve(); old != nil {
-		shared.put(old)
-	}
+	s.attach()
 	if s.target != nil {
-		if s.fresh {
-			s.fresh = false
-			_ = s.target.create() // begin would say why not
-		}
 		if err := s.target.begin(); err != nil {
 			return err
 		}
 	}
 	s.opened = true
 	return nil
+}
+
+// attach finds the file anew, and makes that of an AUTO log. The caller holds both locks.
+func (s *Stream) attach() {
+	if old := s.resolve(); old != nil {
+		shared.put(old)
+	}
+	if s.target != nil && s.fresh {
+		s.fresh = false
+		_ = s.target.create() // who opens it would say why not
+	}
 }
 
 // Continue opens the log for an incarnation that an earlier daemon has begun, whose output goes on: it is appended to, and a rotation that was
@@ -132,16 +137,10 @@ func (s *Stream) Continue() error {
 	if s.opened {
 		return nil
 	}
-	if old := s.resolve(); old != nil {
-		shared.put(old)
-	}
+	s.attach()
 	s.opened = true
 	if s.target == nil {
 		return nil
-	}
-	if s.fresh {
-		s.fresh = false
-		_ = s.target.create() // join would say why not
 	}
 	if err := s.target.join(); err != nil {
 		return err

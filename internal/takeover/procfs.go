@@ -17,14 +17,19 @@ import (
 // procPath returns the path of a process's file in /proc.
 func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
 
-// descriptors returns what a process has open: descriptor → what its link says, e.g. "pipe:[4711]".
-func descriptors(pid int) (map[int]string, error) {
-	dir, err := os.Open(procPath(pid, "fd"))
+// names returns what is in a directory, in any order.
+func names(dir string) ([]string, error) {
+	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	defer d.Close()
+	return d.Readdirnames(-1)
+}
+
+// descriptors returns what a process has open: descriptor → what its link says, e.g. "pipe:[4711]".
+func descriptors(pid int) (map[int]string, error) {
+	names, err := names(procPath(pid, "fd"))
 	if err != nil {
 		return nil, err
 	}
@@ -86,12 +91,7 @@ func fields(pid int, name string) (map[string]string, error) {
 
 // everybody returns all processes of the machine.
 func everybody() (map[int]host.Stat, error) {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	names, err := names("/proc")
 	if err != nil {
 		return nil, err
 	}
