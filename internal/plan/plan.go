@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -126,12 +127,13 @@ func (g Group) Hash() string {
 	if l := g.Listener; l != nil {
 		fmt.Fprintf(h, "%q %d %q %v\n", l.Events, l.BufferSize, l.ResultHandler, l.CountBytes)
 	}
+	var line []byte
 	for _, p := range g.Processes {
-		fmt.Fprintf(h, "%q %v %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Lazy[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
-		for _, f := range process.Fields {
-			fmt.Fprintf(h, " %q", f.Text(p))
+		line = fmt.Appendf(line[:0], "%q %v %v %v %d %q %d", p.Name, g.Leaving[p.Name], g.Lazy[p.Name], g.Held[p.Name], g.Down[p.Name], p.Program, p.Num)
+		for _, f := range process.Fields { // thousands of them: package fmt takes several times as long
+			line = strconv.AppendQuote(append(line, ' '), f.Text(p))
 		}
-		fmt.Fprintln(h)
+		h.Write(append(line, '\n'))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
