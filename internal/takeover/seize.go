@@ -128,8 +128,12 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 		if err := t.resume(); err != nil {
 			return err
 		}
-		// Time for it to do something, and not always the same.
-		if pause(ctx, time.Duration(1+try%5)*200*time.Microsecond) {
+		// Time for it to do something, and not always the same; now and then so much that it also gets its turn on a busy machine.
+		wait := time.Duration(1+try%5) * 200 * time.Microsecond
+		if try%16 == 15 {
+			wait = 50 * time.Millisecond
+		}
+		if pause(ctx, wait) {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
