@@ -21,27 +21,33 @@ type Answers struct {
 	Hostname, Dir, TempDir string
 }
 
-// FileAnswer and the others are the answers to one question each. Err is the error's text, "" = none.
-type (
-	FileAnswer struct {
-		Data    []byte
-		Err     string
-		Missing bool
-	}
-	DirectoryAnswer struct {
-		Names []string
-		Err   string
-	}
-	UserAnswer struct {
-		User User
-		Err  string
-	}
-	GroupAnswer struct {
-		GID int
-		Err string
-	}
-	HomeAnswer struct{ Home, Err string }
-)
+// FileAnswer tells what a file holds; Missing: there is none. Err, here and below, is the error's text, "" = none.
+type FileAnswer struct {
+	Data    []byte
+	Err     string
+	Missing bool
+}
+
+// DirectoryAnswer lists a directory.
+type DirectoryAnswer struct {
+	Names []string
+	Err   string
+}
+
+// UserAnswer tells who a user is.
+type UserAnswer struct {
+	User User
+	Err  string
+}
+
+// GroupAnswer tells a group's number.
+type GroupAnswer struct {
+	GID int
+	Err string
+}
+
+// HomeAnswer tells a user's home directory.
+type HomeAnswer struct{ Home, Err string }
 
 // record returns a machine that says what m says, and keeps it.
 func record(m Machine) (Machine, *Answers) {
