@@ -133,15 +133,16 @@ func (c *chaos) stop(program string) *chaosCommand {
 
 // change changes the files and has the daemon follow.
 func (c *chaos) change(string) *chaosCommand {
+	next := c.files
 	switch c.IntN(4) {
 	case 0:
-		c.files.generation++
+		next.generation++
 		c.may("flip", "another command")
 	case 1, 2:
-		c.files.flips = c.IntN(5) - 2
+		next.flips = c.IntN(5) - 2
 		c.may("flip", "another number")
 	case 3:
-		c.files.patience = c.IntN(3)
+		next.patience = c.IntN(3)
 	}
 	cmd := c.ask(changeKind, func() {}, "update")
 	if strings.HasPrefix(cmd.text, "supervisorctl") { // which restarts whatever has changed
@@ -151,6 +152,7 @@ func (c *chaos) change(string) *chaosCommand {
 	}
 	do := cmd.do
 	cmd.do = func() string {
+		c.files = next
 		c.write(c.conf())
 		return do()
 	}

@@ -564,7 +564,7 @@ func (c *chaos) finish() {
 	}
 	c.lossy, c.forgetful = false, false
 	c.checkLogs(c.readJournal(), true)
-	for _, name := range []string{"s.pid", "s.sock", "fcgi.sock", "s.pid.ledger"} {
+	for _, name := range []string{"s.pid", "s.sock", "s.pid.ledger"} {
 		if _, err := os.Lstat(filepath.Join(c.dir, name)); err == nil {
 			c.t.Errorf("%s is left", name)
 		}
