@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -273,17 +274,17 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 			m.text, m.do = "child killed while the daemon was frozen, which is killed then", func() {
 				daemon := c.theDaemon()
 				c.hit(daemon, syscall.SIGSTOP)
-				c.kill(victim())
+				c.hit(victim(), syscall.SIGKILL)
 				<-time.After(pause)
 				c.hit(daemon, syscall.SIGKILL)
 			}
 		case 14, 15:
 			victim := c.victim()
-			m.text, m.do = "child killed", func() { c.kill(victim()) }
+			m.text, m.do = "child killed", func() { c.hit(victim(), syscall.SIGKILL) }
 		case 16:
 			who := []func() int{c.theDaemon, c.keeperPID}[c.IntN(2)]
 			few, victim := c.IntN(4), c.victim()
-			m.text, m.do = "descriptors exhausted", func() { c.starve(who(), few, pause, func() { c.kill(victim()) }) }
+			m.text, m.do = "descriptors exhausted", func() { c.starve(who(), few, pause, func() { c.hit(victim(), syscall.SIGKILL) }) }
 		case 17, 18:
 			c.forgetful = true
 			m.text, m.do = "daemon and keeper killed", func() {
@@ -314,19 +315,22 @@ func (c *chaos) again() {
 	go func() { exited <- cmd.Wait() }()
 }
 
-// hit sends a signal to a process; there is none with pid 0.
+// hit sends a signal to a process; there is none with pid 0. Whoever is killed is dead afterwards: on a busy machine that takes its time, in which he
+// may look as if nothing had happened.
 func (c *chaos) hit(pid int, sig syscall.Signal) {
 	if pid == 0 {
 		return
 	}
 	c.tell("%v to %d", sig, pid)
+	before, err := host.ReadStat(pid)
 	_ = syscall.Kill(pid, sig) // it may have ended
-}
-
-// kill kills a child and waits until it is dead.
-func (c *chaos) kill(pid int) {
-	c.hit(pid, syscall.SIGKILL)
-	c.until("a child is dead", func() bool { return !slices.ContainsFunc(c.scan(), func(s sight) bool { return s.pid == pid }) })
+	if err != nil || sig != syscall.SIGKILL {
+		return
+	}
+	c.until("who was killed is dead", func() bool {
+		now, err := host.ReadStat(pid)
+		return err != nil || now.StartTime != before.StartTime || now.State == 'Z' || now.State == 'X'
+	})
 }
 
 // theDaemon is the pid of the daemon that is at work.
