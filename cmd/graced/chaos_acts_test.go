@@ -222,6 +222,7 @@ func (c *chaos) watch(string) *chaosCommand {
 }
 
 func (c *chaos) upgrade(string) *chaosCommand {
+	c.upgrading = true
 	return c.ask("upgrades", func() {}, "upgrade")
 }
 

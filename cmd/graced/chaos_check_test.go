@@ -71,6 +71,11 @@ func (c *chaos) whole() {
 	c.t.Helper()
 	c.await("there is one keeper and one daemon, and all agree on which", func() string {
 		keeper, all := c.keeperPID(), mates(c.dir)
+		if len(all) == 0 && c.upgrading {
+			c.tally["keeper killed between two daemons"]++
+			c.forgetful = true
+			c.again()
+		}
 		info, err := c.Daemon(c.t.Context())
 		if len(all) == 2 && slices.Contains(all, keeper) && err == nil && info.PID == keeper {
 			return ""

@@ -145,6 +145,7 @@ type chaos struct {
 	// forgetful: daemon and keeper died at once. What was asked for and not done is forgotten, and so is what was under way: what was looked at and not
 	// in the log yet, and the rest of a process that died before anybody was there again.
 	forgetful bool
+	upgrading bool       // there may be no daemon for a moment: who kills the keeper then has killed both
 	output    lockedText // of graced
 	logs      map[string]*chaosLog
 	inputs    map[string]*chaosInput
@@ -191,7 +192,7 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 func (c *chaos) scene() {
 	c.number++
 	c.began = time.Now()
-	c.story, c.licences, c.lossy, c.forgetful = nil, map[string]string{}, false, false
+	c.story, c.licences, c.lossy, c.forgetful, c.upgrading = nil, map[string]string{}, false, false, false
 	defer func() {
 		if c.t.Failed() {
 			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began)+c.output.String())

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ const keeperEnv = "HOST_TEST_KEEPER"
 var scriptedDaemons = map[string]func(l *Link){
 	"asks and dies":     asksAndDies,
 	"loses its keepers": losesItsKeepers,
+	"leaves alone":      leavesAlone,
 }
 
 // beKeeper is the keeper, or one of its daemons.
@@ -158,5 +160,47 @@ func losesItsKeepers(l *Link) {
 func TestKeepersDie(t *testing.T) {
 	if out := runKeeper(t, "loses its keepers"); out != "60 processes, 0 unknown, 60 told of\n" {
 		t.Errorf("the daemon: %s", out)
+	}
+}
+
+// leavesAlone is to be replaced, and loses the keeper that it has said so to.
+func leavesAlone(l *Link) {
+	if l.Generation > 1 {
+		fmt.Println("another goes on")
+		l.Leave(Leave{How: Over})
+		return
+	}
+	if err := l.Setup(Setup{Umask: process.UnsetMask, UID: process.UnsetID}); err != nil {
+		panic(err)
+	}
+	l.Ready()
+	keeper := l.Keeper()
+	if err := unix.Kill(keeper, unix.SIGSTOP); err != nil { // it takes no notice of what it is told
+		panic(err)
+	}
+	said := make(chan struct{})
+	go func() {
+		l.Leave(Leave{How: Replaced})
+		close(said)
+	}()
+	for {
+		l.mu.Lock()
+		left := l.left
+		l.mu.Unlock()
+		if left != nil {
+			break
+		}
+		runtime.Gosched()
+	}
+	if err := unix.Kill(keeper, unix.SIGKILL); err != nil {
+		panic(err)
+	}
+	<-said
+}
+
+// TestKeeperDiesAtHandover checks that a daemon that is replaced does not end before somebody knows that another has to follow.
+func TestKeeperDiesAtHandover(t *testing.T) {
+	if out := runKeeper(t, "leaves alone"); out != "another goes on\n" {
+		t.Errorf("the daemons: %s", out)
 	}
 }

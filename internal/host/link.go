@@ -34,8 +34,9 @@ type Link struct {
 	renewing   bool          // w is that of a keeper that has not been told everything yet
 	later      []piece       // what was said meanwhile
 	whole      chan struct{} // closed at the end of that
-	leaving    bool
-	again      bool // this keeper is not the first
+	leaving    bool          // no keeper is needed any more
+	left       *leave        // what was said about that
+	again      bool          // this keeper is not the first
 	renewed    func(pid int)
 	setUp      *Setup                 // what it was told last
 	keeps      map[string]holding     // what it was told to keep
@@ -193,13 +194,18 @@ func (e *SetupError) Error() string { return e.Text }
 // Ready says that this daemon is at work. If it ends from now on without a Leave, another takes its place.
 func (l *Link) Ready() { l.say(&ready{}) }
 
-// Leave says what comes after this daemon, which ends now.
+// Leave says what comes after this daemon, which ends now. Where another is to follow it does not return before a keeper knows that, whichever dies
+// meanwhile.
 func (l *Link) Leave(how Leave) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.awaitWhole()
-	l.leaving = true
-	l.w.send(&leave{how})
+	l.leaving = how.How != Replaced
+	l.left = &leave{how}
+	l.w.send(l.left)
+	l.mu.Unlock()
+	if how.How == Replaced {
+		l.Sync()
+	}
 }
 
 // Keep has descriptors held under a key, with a note, for the daemons to come; what was held there is let go.

@@ -146,13 +146,16 @@ func (l *Link) catchUp(w *wire) bool {
 	for _, m := range l.signalling {
 		w.send(m)
 	}
-	if l.syncing {
-		w.send(&syncAll{})
-	}
 	for _, p := range l.later {
 		w.put(p)
 	}
 	w.send(&ready{}) // only a keeper that knows all of this may start another daemon
+	if l.left != nil {
+		w.send(l.left)
+	}
+	if l.syncing {
+		w.send(&syncAll{})
+	}
 	l.renewing, l.later = false, nil
 	close(l.whole)
 	return true
