@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -359,5 +360,47 @@ func TestBothKilled(t *testing.T) {
 	}
 	if left := r.files("*.ledger*"); len(left) > 0 {
 		t.Errorf("%q is left", left)
+	}
+}
+
+// TestBothKilledAtStart kills keeper and daemon when the one has started a process and the other has not heard of it: the next start takes it back.
+func TestBothKilledAtStart(t *testing.T) {
+	mark := fmt.Sprintf("1000.%d", os.Getpid())
+	conf := "[program:late]\ncommand=/bin/sleep " + mark + "\nstartsecs=0\nautostart=false\n"
+	r := newRig(t, conf)
+	there := func() (pids []string) {
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is good
+		for _, path := range lines {
+			if line, err := os.ReadFile(path); err == nil && string(line) == "/bin/sleep\x00"+mark+"\x00" {
+				pids = append(pids, filepath.Base(filepath.Dir(path)))
+			}
+		}
+		return pids
+	}
+	keeper, daemon := r.keeperPID(), r.daemonPID()
+	stop := func(pid int, sig syscall.Signal) {
+		if err := syscall.Kill(pid, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop(keeper, syscall.SIGSTOP)
+	var asked sync.WaitGroup
+	asked.Go(func() { _, _ = r.Start(t.Context(), control.Target{Name: "late"}, false) }) // nobody will answer
+	r.until("it was asked for", func() bool { return r.infos()["late"].State == process.Starting })
+	if _, err := r.Daemon(t.Context()); err != nil { // what the keeper is told is on its way by then
+		t.Fatal(err)
+	}
+	stop(daemon, syscall.SIGSTOP)
+	stop(keeper, syscall.SIGCONT)
+	r.until("it is there", func() bool { return len(there()) == 1 })
+	pids := there()
+	killMates(r.dir)
+	asked.Wait()
+	err := <-r.exited
+	r.exited <- err
+	r.launch(nil, conf)
+	r.until("it runs", func() bool { return r.infos()["late"].State == process.Running })
+	if now := there(); !slices.Equal(now, pids) || fmt.Sprint(r.infos()["late"].PID) != pids[0] {
+		t.Errorf("there were %v, and there are %v, known as %d", pids, now, r.infos()["late"].PID)
 	}
 }

@@ -28,12 +28,23 @@ type FoundProcess struct {
 
 // Find looks for the processes of a daemon that was killed together with its keeper. What has ended since begins anew, as with any start.
 func (l *Left) Find(report func(string)) (found []FoundProcess) {
+	asked := map[process.ID]bool{} // starts of which the outcome is not known
+	for _, e := range l.core.Pending() {
+		if spawn, ok := e.(core.Spawn); ok {
+			asked[spawn.ID] = true
+		}
+	}
 	for _, s := range l.core.Statuses() {
-		life, ok := l.lives[s.ID]
-		if !ok || s.PID != life.PID || s.Incarnation != life.Incarnation {
+		var there *host.There
+		var err error
+		switch life, ok := l.lives[s.ID]; {
+		case asked[s.ID]:
+			there, err = host.FindStarted(s.Group, s.Name, s.Started, s.Spec.RedirectStderr)
+		case ok && s.PID == life.PID && s.Incarnation == life.Incarnation:
+			there, err = host.Find(life.PID, life.Traits)
+		default:
 			continue
 		}
-		there, err := host.Find(life.PID, life.Traits)
 		if err != nil {
 			if err != host.ErrGone { //nolint:errorlint // it is what Find returns
 				report("cannot take " + s.Namespec().String() + " back: " + err.Error())
@@ -41,8 +52,11 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 			continue
 		}
 		f := FoundProcess{Group: s.Group, Spec: s.Spec, There: there, Stdout: l.logs[s.ID].Stdout, Stderr: l.logs[s.ID].Stderr}
-		f.As = core.Found{State: s.State, PID: s.PID, Began: s.Started, Started: time.Since(s.Started)}
-		if s.State != process.Starting && s.State != process.Running && s.State != process.Stopping {
+		f.As = core.Found{State: s.State, PID: there.PID, Began: s.Started, Started: time.Since(s.Started)}
+		switch {
+		case asked[s.ID]:
+			f.As.State = process.Starting // also where it was to be stopped: nobody has told it so
+		case s.State != process.Starting && s.State != process.Running && s.State != process.Stopping:
 			f.As.State = process.Running
 		}
 		found = append(found, f)

@@ -2,10 +2,13 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,4 +117,69 @@ func holders() map[uint64]int {
 		}
 	}
 	return found
+}
+
+// FindStarted looks for a process that was started as a member of a group, not before a moment, and whose pid nobody has learnt: keeper and daemon were
+// killed before. Its environment tells who it is, and it has become the child of an ancestor of this process. redirected: its standard error is its
+// standard output. The error is ErrGone when there is none.
+func FindStarted(group, name string, since time.Time, redirected bool) (*There, error) {
+	const slack = time.Second // of a clock that was set a little, and of the tick that a start is rounded to
+	since = since.Add(-slack)
+	ancestors := ancestors()
+	is := func(pid int) bool {
+		environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+		words := strings.Split(string(environ), "\x00")
+		return err == nil && slices.Contains(words, "SUPERVISOR_PROCESS_NAME="+name) && slices.Contains(words, "SUPERVISOR_GROUP_NAME="+group)
+	}
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		stat, err := ReadStat(pid)
+		if err != nil || !ancestors[stat.Parent] || ancestors[pid] || startedAt(stat.StartTime).Before(since) || !is(pid) || is(stat.Parent) {
+			continue
+		}
+		traits := Traits{Start: stat.StartTime}
+		for i := range 3 {
+			if i < 2 || !redirected {
+				traits.Pipes[i] = pipeOf(pid, i)
+			}
+		}
+		if traits.Cgroup, err = ownCgroup(dir); err == nil && !strings.Contains(traits.Cgroup, "/"+cgroupPrefix) {
+			traits.Cgroup = ""
+		}
+		return Find(pid, traits)
+	}
+	return nil, ErrGone
+}
+
+// ancestors returns the processes that this one descends from.
+func ancestors() map[int]bool {
+	out := map[int]bool{1: true}
+	for pid := os.Getppid(); pid > 0 && !out[pid]; {
+		out[pid] = true
+		stat, err := ReadStat(pid)
+		if err != nil {
+			break
+		}
+		pid = stat.Parent
+	}
+	return out
+}
+
+// startedAt returns the time of day of a moment in clock ticks since boot, which Linux counts a hundred of in a second for user space.
+func startedAt(ticks uint64) time.Time {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // it cannot fail
+	return time.Now().Add(time.Duration(ticks)*10*time.Millisecond - time.Duration(now.Nano()))
+}
+
+// pipeOf returns the inode of the pipe that a process has as a descriptor, 0 if that is none.
+func pipeOf(pid, fd int) uint64 {
+	to, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
+	text, ok := strings.CutPrefix(to, "pipe:[")
+	if err != nil || !ok {
+		return 0
+	}
+	n, _ := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 64) // 0 if it is none
+	return n
 }
