@@ -119,13 +119,15 @@ func wordsOf(exe string, line []string) (args []string, ok bool) {
 
 // surroundings looks at what it runs as and in. It reports false when its pids are not ours.
 func (in *inspection) surroundings() bool {
-	if state := in.all[in.pid].State; state == 'T' || state == 't' {
-		in.problem(Halted, "somebody else has stopped it, or traces it (state %c)", state)
-	}
 	status, err := fields(in.pid, "status")
 	if err != nil {
 		in.problem(Changed, "its status cannot be read: %v", err)
 		return false
+	}
+	if tracer := status["TracerPid"]; tracer != "" && tracer != "0" {
+		in.problem(Halted, "process %s traces it, as a debugger does", tracer)
+	} else if in.all[in.pid].State == 'T' {
+		in.problem(Halted, "somebody has stopped it (SIGSTOP)")
 	}
 	uid := strings.Fields(status["Uid"])
 	if len(uid) > 1 {
