@@ -77,8 +77,11 @@ func child(id string, words []string) {
 	every, burst := 5*time.Millisecond, 1
 	for _, w := range writers {
 		w.pieces = does("pieces")
-		if does("flood") {
+		switch {
+		case does("flood"):
 			w.pad, every, burst = padding, time.Millisecond, 200 // more than supervisord takes
+		case does("pour"):
+			w.pad, burst = padding, 20
 		}
 	}
 	for {
