@@ -219,7 +219,7 @@ func (a takeoverArgs) start(self string, c *config.Config, o *other, line []stri
 	if err := cmd.Run(); err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
-			return errors.New("nothing was taken over: supervisord goes on")
+			return a.failed(o.plan.Supervisord)
 		}
 		return err
 	}
@@ -237,6 +237,14 @@ func (a takeoverArgs) start(self string, c *config.Config, o *other, line []stri
 	}
 	fmt.Fprintf(out, "taken over: supervisord %d -> graced %d, %d processes go on with their pids\n", o.pid, now.pid, alive)
 	return nil
+}
+
+// failed tells what a daemon that did not come up, as it has told itself, has left.
+func (a takeoverArgs) failed(was host.Identity) error {
+	if now, err := host.Identify(was.PID); err == nil && now == was {
+		return errors.New("nothing was taken over: supervisord goes on")
+	}
+	return fmt.Errorf("supervisord has ended, and graced does not run: its processes go on with nobody who supervises them\n  -> end them, and start graced: graced -c %s", a.path)
 }
 
 // settled looks at the supervisord until it has noticed that we have hung up, for a second at most.
@@ -400,7 +408,8 @@ var waysOut = map[takeover.Kind]string{
 	takeover.Halted:        "let it go on (kill -CONT), or detach the debugger",
 	takeover.Threads:       "remove the plugin, or --force",
 	takeover.UnknownChild:  "wait until it has ended, or end it",
-	takeover.Changed:       "try it again",
+	takeover.Changed:       "try it again, and stop what is started again and again",
+	takeover.Busy:          "try it again when its processes write less",
 	takeover.Transition:    "wait until that is over, or stop it with `supervisorctl stop`; with --force graced goes on as it thinks best",
 	takeover.Suspended:     "let it go on (kill -CONT), or --force",
 	takeover.Pipes:         "`supervisorctl restart` it, or stop it for the take-over",

@@ -406,6 +406,104 @@ func TestTakeoverRefused(t *testing.T) {
 	}
 }
 
+// takeoverHeld starts a take-over that stops where it reads its state, just before it ends supervisord. It returns what answers the read, and the
+// take-over's process with its output.
+func (r *rig) takeoverHeld() (answer *os.File, cmd *exec.Cmd, out *bytes.Buffer) {
+	r.t.Helper()
+	state := r.path("s.log.state")
+	r.must(os.Mkdir(state, 0o700))
+	r.must(syscall.Mkfifo(filepath.Join(state, "state.json"), 0o600))
+	cmd, out = exec.Command(filepath.Join(r.bin, "gracectl"), "-c", r.path("s.conf"), "takeover"), &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for whoever calls it to be killed with those that wait
+	r.must(cmd.Start())
+	r.t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // most have ended
+	r.until("somebody reads the state", func() (ok bool) {
+		var err error
+		answer, err = os.OpenFile(filepath.Join(state, "state.json"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err == nil
+	})
+	r.t.Cleanup(func() { _ = answer.Close() })
+	return answer, cmd, out
+}
+
+// lasting is a supervisord with processes that write, and what it is before a take-over.
+func lasting(t *testing.T) (r *rig, before map[string]control.ProcessInfo) {
+	t.Helper()
+	t.Parallel()
+	r = newOld(t, numbered("program", "chatty", 2, "CHILD chatty_%(process_num)d"))
+	before = r.settledAs(2)
+	r.until("all write", func() bool {
+		return strings.Contains(r.read("chatty_0.out"), " 9 ") && strings.Contains(r.read("chatty_1.out"), " 9 ")
+	})
+	return r, before
+}
+
+// TestTakeoverKilled kills the daemon that has stopped supervisord and taken what it has: supervisord goes on, nothing of ours does, and another take-over
+// finds every line.
+func TestTakeoverKilled(t *testing.T) {
+	r, before := lasting(t)
+	was, supervisord := r.status(), r.keeperPID()
+	_, cmd, out := r.takeoverHeld()
+	pid := r.numberOf(r.numberOf(supervisord, "TracerPid"), "Tgid") // of a thread, of a process
+	if !slices.Contains(mates(r.dir), pid) {
+		t.Fatalf("supervisord is held by pid %d, which is none of ours", pid)
+	}
+	r.must(syscall.Kill(pid, syscall.SIGKILL))
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(out.String(), "nothing was taken over: supervisord goes on") {
+		t.Errorf("exit %d:\n%s", got, out)
+	}
+	r.until("nothing of ours is left", func() bool { return len(mates(r.dir)) == 0 })
+	if got := r.status(); got != was || r.keeperPID() != supervisord {
+		t.Errorf("something has changed:\n%s\nwas\n%s", got, was)
+	}
+	r.must(os.RemoveAll(r.path("s.log.state")))
+	r.gracectl(0, []string{"takeover"}, "taken over: ", "2 processes go on")
+	r.endNumbered(before)
+}
+
+// numberOf returns a number of /proc/PID/status.
+func (r *rig) numberOf(pid int, name string) int {
+	r.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	r.must(err)
+	_, value, _ := strings.Cut(string(text), "\n"+name+":\t")
+	value, _, _ = strings.Cut(value, "\n")
+	n, err := strconv.Atoi(value)
+	r.must(err)
+	return n
+}
+
+// TestTakeoverAlone kills whoever has called a take-over and waits for it, in the middle of it: it goes on all the same.
+func TestTakeoverAlone(t *testing.T) {
+	r, before := lasting(t)
+	supervisord := r.keeperPID()
+	answer, cmd, _ := r.takeoverHeld()
+	r.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	_ = cmd.Wait()
+	r.must(answer.Close())
+	r.until("graced has taken over", func() bool { return r.keeperPID() != supervisord })
+	r.endNumbered(before)
+}
+
+// TestTakeoverFailed tells what a daemon that did not come up has left.
+func TestTakeoverFailed(t *testing.T) {
+	self, err := host.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := self
+	other.StartTime++
+	a := takeoverArgs{path: "/etc/s.conf"}
+	if text := a.failed(self).Error(); !strings.Contains(text, "supervisord goes on") {
+		t.Error(text)
+	}
+	if text := a.failed(other).Error(); !strings.Contains(text, "supervisord has ended") || !strings.Contains(text, "graced -c /etc/s.conf") {
+		t.Error(text)
+	}
+}
+
 // TestTakeoverForced takes over in spite of other settings in the files, which are then updated to.
 func TestTakeoverForced(t *testing.T) {
 	conf := func(wait int, env string) string {

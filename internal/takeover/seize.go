@@ -23,10 +23,10 @@ var ErrChanged = errors.New("supervisord has changed since it was inspected")
 
 // Reasons to let supervisord go on and to try again, the more telling ones last.
 var (
-	errRunning = errors.New("it did not stop")
+	errRunning = errors.New("it did not stop when it was told to")
 	errBusy    = errors.New("it was at work whenever it was stopped")
-	errSignal  = errors.New("a signal waited for it when it was stopped")
-	errClient  = errors.New("a client was connected when it was stopped")
+	errSignal  = errors.New("a signal waited for it whenever it was stopped")
+	errClient  = errors.New("a client was connected whenever it was stopped")
 
 	passing = []error{errRunning, errBusy, errSignal, errClient}
 )
@@ -140,10 +140,19 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
-			return fmt.Errorf("cannot take supervisord over: %v", passing[reason])
+			return refusal(passing[reason])
 		}
 		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), passing[reason])
 	}
+}
+
+// refusal says why no good moment came.
+func refusal(reason error) *Refused {
+	p := Problem{Kind: Busy, Text: reason.Error()}
+	if reason == errClient {
+		p.Kind, p.Forced = Request, true
+	}
+	return &Refused{[]Problem{p}}
 }
 
 // pause waits; it reports false when the context has ended.
