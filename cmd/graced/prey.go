@@ -50,7 +50,7 @@ func askAt(ctx context.Context, server config.Server) (*other, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if strings.HasPrefix(server.Password, "{SHA}") {
-		return nil, errors.New("its password is only known as a hash")
+		return nil, errors.New("its password is only known as a hash, with which nobody can ask: write it into the file as it is")
 	}
 	cl, err := client.New(server.URL(), server.Username, server.Password)
 	if err != nil {

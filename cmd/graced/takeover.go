@@ -147,7 +147,7 @@ func (a takeoverArgs) meet(c *config.Config) (*other, *config.Config, []string, 
 	}
 	was := o.plan.Started
 	if err := os.Chdir(was.Dir); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, fmt.Errorf("cannot read the files from where supervisord is: %w; nothing was changed", err)
 	}
 	m, err := machine.New() // of that directory
 	if err != nil {
@@ -398,7 +398,7 @@ const (
 
 // waysOut says what to do about each kind.
 var waysOut = map[takeover.Kind]string{
-	takeover.NoRight:       "do it as root, or as the user of supervisord",
+	takeover.NoRight:       "do it as root, or as the user of supervisord, where nothing forbids ptrace",
 	takeover.OldKernel:     "stop supervisord and start graced: the processes are restarted then",
 	takeover.NotSupervisor: "the program of a graced that runs is replaced with `gracectl upgrade`",
 	takeover.OtherUser:     "do it as that user; with --force, programs without user= start as this one",
@@ -412,7 +412,7 @@ var waysOut = map[takeover.Kind]string{
 	takeover.Busy:          "try it again when its processes write less",
 	takeover.Transition:    "wait until that is over, or stop it with `supervisorctl stop`; with --force graced goes on as it thinks best",
 	takeover.Suspended:     "let it go on (kill -CONT), or --force",
-	takeover.Pipes:         "`supervisorctl restart` it, or stop it for the take-over",
+	takeover.Pipes:         "`supervisorctl restart` the process, or stop it for the take-over",
 	takeover.Request:       "end `supervisorctl tail -f`, `fg` and the like, or --force",
 	takeover.Settings:      "make them agree (`supervisorctl update`, or correct the files), or --force: what was found goes on, and is then updated to the files",
 	surplus:                "`supervisorctl update`, or take it out of the files, or --force: it is started",

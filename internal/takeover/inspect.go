@@ -134,7 +134,7 @@ func (in *inspection) surroundings() bool {
 		in.plan.Started.UID, _ = strconv.Atoi(uid[1]) // the kernel writes a number
 	}
 	if len(uid) < 2 || uid[1] != strconv.Itoa(os.Geteuid()) {
-		in.risk(OtherUser, "it runs as uid %s and this process as uid %d, as whom its programs would be started from now on", strings.Join(uid, " "), os.Geteuid())
+		in.risk(OtherUser, "it runs as uid %d and this process as uid %d, as whom its programs would be started from now on", in.plan.Started.UID, os.Geteuid())
 	}
 	if n := status["Threads"]; n != "1" {
 		in.risk(Threads, "it has %s threads: what a plugin does beside it is cut off", n)

@@ -95,7 +95,8 @@ func (t *tracer) hold(ctx context.Context, tid int) error {
 		return nil // it has ended; that of the whole process is seen
 	}
 	if err != nil {
-		return fmt.Errorf("cannot stop supervisord as a debugger does, which may be forbidden here, or another one does (ptrace: %v)", err)
+		text := fmt.Sprintf("it cannot be stopped as a debugger does (ptrace: %v): that is forbidden here, or another debugger is at it", err)
+		return &Refused{[]Problem{{Kind: NoRight, Text: text}}}
 	}
 	for {
 		var status unix.WaitStatus
