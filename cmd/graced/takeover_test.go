@@ -68,7 +68,11 @@ func newOld(t *testing.T, conf string, options ...string) *rig {
 	r.must(os.Symlink(child, own))
 	r.write(strings.ReplaceAll(conf, "CHILD", own))
 	cmd := exec.Command(debianDaemon, append([]string{"-c", "s.conf"}, options...)...)
-	cmd.Dir, cmd.Env = r.dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "GOMAXPROCS=1", "PYTHONDONTWRITEBYTECODE=1"}
+	every := "20ms"
+	if *takeovers {
+		every = "5ms"
+	}
+	cmd.Dir, cmd.Env = r.dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=" + every, "GOMAXPROCS=1", "PYTHONDONTWRITEBYTECODE=1"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	t.Cleanup(func() {
 		killMates(r.dir)
@@ -142,12 +146,12 @@ func numbered(kind, name string, n int, command string, settings ...string) stri
 		kind, name, command, n, name, name, name, strings.Join(settings, "\n"))
 }
 
-// allKinds are processes of all kinds, and how many run: 50, or in a slice of the proof no more than two of each.
+// allKinds are processes of all kinds, and how many run: 50, or in a slice of the proof one of each.
 func allKinds(port int) (conf string, running int) {
 	const number = "_%(process_num)d"
 	flood, most := "flood", 12
 	if !*takeovers {
-		flood, most = "pour", 2
+		flood, most = "pour", 1
 	}
 	numbered := func(kind, name string, n int, command string, settings ...string) string {
 		n = min(n, most)
@@ -217,6 +221,7 @@ func (r *rig) sequences(id string) (lines int) {
 // TestTakeover has graced take over processes of all kinds: they keep their pids, no line is lost or doubled, supervisorctl sees no difference, and
 // the daemon and the keeper may be killed afterwards.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if *takeovers {
 		rounds = 20
@@ -239,7 +244,7 @@ func takeoverOfAll(t *testing.T) {
 	was := r.status()
 	supervisord := r.keeperPID()
 
-	out := r.gracectl(0, []string{"takeover", "--dry-run"}, fmt.Sprint(running-1, " run"), "chatty:chatty_0", "unix "+r.path("fcgi"), "fcgiunix:fcgiunix_1", "nothing was changed")
+	out := r.gracectl(0, []string{"takeover", "--dry-run"}, fmt.Sprint(running-1, " run"), "chatty:chatty_0", "unix "+r.path("fcgi"), "fcgiunix:fcgiunix_0", "nothing was changed")
 	if got := r.status(); got != was || r.keeperPID() != supervisord {
 		t.Errorf("--dry-run has changed something:\n%s\nwas\n%s\n%s", got, was, out)
 	}
@@ -352,6 +357,7 @@ func (r *rig) childOf(pid int) int {
 
 // TestTakeoverRefused has everything stand in the way of a take-over: it says what and how to go on, and supervisord goes on as if nothing had been.
 func TestTakeoverRefused(t *testing.T) {
+	t.Parallel()
 	const web = "[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstopwaitsecs=7\n"
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -506,6 +512,7 @@ func TestTakeoverFailed(t *testing.T) {
 
 // TestTakeoverForced takes over in spite of other settings in the files, which are then updated to.
 func TestTakeoverForced(t *testing.T) {
+	t.Parallel()
 	conf := func(wait int, env string) string {
 		return fmt.Sprintf("[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstopwaitsecs=%d\n[program:other]\ncommand=/bin/sleep 100%s\nstartsecs=0\n", wait, env)
 	}

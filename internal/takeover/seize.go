@@ -140,16 +140,16 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
-			return refusal(passing[reason])
+			return refusal(reason)
 		}
 		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), passing[reason])
 	}
 }
 
-// refusal says why no good moment came.
-func refusal(reason error) *Refused {
-	p := Problem{Kind: Busy, Text: reason.Error()}
-	if reason == errClient {
+// refusal says why no good moment came: reason is one of passing.
+func refusal(reason int) *Refused {
+	p := Problem{Kind: Busy, Text: passing[reason].Error()}
+	if errors.Is(passing[reason], errClient) {
 		p.Kind, p.Forced = Request, true
 	}
 	return &Refused{[]Problem{p}}

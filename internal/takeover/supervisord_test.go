@@ -65,7 +65,11 @@ func start(t *testing.T, programs string, attr syscall.SysProcAttr) *supervisord
 		t.Fatal(err)
 	}
 	s.cmd = exec.Command(debianDaemon, "-n", "-c", conf)
-	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
+	every := "20ms"
+	if *all {
+		every = "5ms"
+	}
+	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=" + every, "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
 	attr.Setsid = true
 	s.cmd.SysProcAttr = &attr
 	if err := s.cmd.Start(); err != nil {
