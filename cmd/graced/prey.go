@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -51,7 +50,7 @@ func askAt(ctx context.Context, server config.Server) (*other, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if strings.HasPrefix(server.Password, "{SHA}") {
-		return nil, errors.New("its password is only known as a hash")
+		return nil, errors.New("its password is only known as a hash, with which nobody can ask: write it into the file as it is")
 	}
 	cl, err := client.New(server.URL(), server.Username, server.Password)
 	if err != nil {
@@ -115,20 +114,31 @@ type prey struct {
 
 // seize stops the supervisord of a configuration and takes what it has.
 func (s *supervisor) seize(c *config.Config) (*prey, error) {
-	s.listen() // dying between here and the end would leave it stopped
+	s.listen() // who ends us from here on means what we are then
 	ctx, cancel := context.WithTimeout(context.Background(), takeoverPatience)
 	defer cancel()
+	var before passing
 	for {
 		p, err := s.trySeize(ctx, c)
-		if err == nil || !errors.Is(err, takeover.ErrChanged) {
-			return p, err
+		if err == nil {
+			return p, nil
+		}
+		if ctx.Err() != nil && before.error != nil { // it says that there is no time left
+			return nil, before.error
+		}
+		if !errors.As(err, &before) {
+			return nil, err
 		}
 		if !rest(ctx) {
-			return nil, &usageError{fmt.Sprintf("%v; nothing was changed", err)}
+			return nil, before.error
 		}
 	}
 }
 
+// passing is a reason that may have passed when it is tried again.
+type passing struct{ error }
+
+// trySeize tries it once.
 func (s *supervisor) trySeize(ctx context.Context, c *config.Config) (*prey, error) {
 	o, err := ask(ctx, c)
 	if err == nil {
@@ -139,9 +149,14 @@ func (s *supervisor) trySeize(ctx context.Context, c *config.Config) (*prey, err
 	}
 	o.weigh(c, s.mode == takeoverForce)
 	if slices.ContainsFunc(o.plan.Problems, func(p takeover.Problem) bool { return p.Kind == takeover.Changed }) {
-		return nil, fmt.Errorf("%w (%w)", takeover.ErrChanged, refused(&takeover.Refused{Problems: o.plan.Problems}))
+		return nil, passing{refused(o.plan.Refusal())}
 	}
 	taken, err := takeover.Seize(context.Background(), o.plan) // it has patience of its own, and tells the reason
+	if errors.Is(err, takeover.ErrChanged) {
+		return nil, passing{refused(&takeover.Refused{Problems: []takeover.Problem{{
+			Kind: takeover.Changed, Text: "its processes or pipes are others whenever it is stopped than a moment before",
+		}}})}
+	}
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -162,9 +177,9 @@ func (p *prey) sort(s *supervisor, c *config.Config, o *other) error {
 	there := map[process.Namespec]*host.There{}
 	for _, t := range p.taken.Processes {
 		if listeners[t.Name.Group] && !t.Waiting && !o.plan.Force {
-			return fmt.Errorf("%w: %w", takeover.ErrChanged, refused(&takeover.Refused{Problems: []takeover.Problem{{
-				Kind: listening, Process: t.Name, Text: "it is busy with an event, or does not show that it waits for one",
-			}}}))
+			return passing{refused(&takeover.Refused{Problems: []takeover.Problem{{
+				Kind: listening, Process: t.Name, Text: "it is busy with an event, or does not show that it waits for one", Forced: true,
+			}}})}
 		}
 		there[t.Name] = &host.There{Identity: t.Process.Identity, Pidfd: t.Process.Pidfd, Fds: [3]int{t.Stdin, t.Stdout, t.Stderr}}
 	}

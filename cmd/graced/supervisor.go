@@ -266,7 +266,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		stop()
 	})
 	s.listen()
-	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first, logf); err != nil {
+	if pid, err = s.ownPidfile(c.Supervisord.Pidfile, first && prey == nil, logf); err != nil {
 		return false, err
 	}
 	s.link.Renewed(func(keeper int) {
@@ -274,7 +274,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 			logf(daemon.LevelCritical, "cannot write the pid file anew: %v", err)
 		}
 	})
-	if err := announce(upWord); err != nil {
+	if err := announce(upWord); err != nil && prey == nil { // what was taken over has nobody else, also when nobody waits for it any more
 		return false, err
 	}
 	s.link.Ready()

@@ -147,7 +147,7 @@ func (a takeoverArgs) meet(c *config.Config) (*other, *config.Config, []string, 
 	}
 	was := o.plan.Started
 	if err := os.Chdir(was.Dir); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, fmt.Errorf("cannot read the files from where supervisord is: %w; nothing was changed", err)
 	}
 	m, err := machine.New() // of that directory
 	if err != nil {
@@ -219,7 +219,7 @@ func (a takeoverArgs) start(self string, c *config.Config, o *other, line []stri
 	if err := cmd.Run(); err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
-			return errors.New("nothing was taken over: supervisord goes on")
+			return a.failed(o.plan.Supervisord)
 		}
 		return err
 	}
@@ -237,6 +237,14 @@ func (a takeoverArgs) start(self string, c *config.Config, o *other, line []stri
 	}
 	fmt.Fprintf(out, "taken over: supervisord %d -> graced %d, %d processes go on with their pids\n", o.pid, now.pid, alive)
 	return nil
+}
+
+// failed tells what a daemon that did not come up, as it has told itself, has left.
+func (a takeoverArgs) failed(was host.Identity) error {
+	if now, err := host.Identify(was.PID); err == nil && now == was {
+		return errors.New("nothing was taken over: supervisord goes on")
+	}
+	return fmt.Errorf("supervisord has ended, and graced does not run: its processes go on with nobody who supervises them\n  -> end them, and start graced: graced -c %s", a.path)
 }
 
 // settled looks at the supervisord until it has noticed that we have hung up, for a second at most.
@@ -390,7 +398,7 @@ const (
 
 // waysOut says what to do about each kind.
 var waysOut = map[takeover.Kind]string{
-	takeover.NoRight:       "do it as root, or as the user of supervisord",
+	takeover.NoRight:       "do it as root, or as the user of supervisord, where nothing forbids ptrace",
 	takeover.OldKernel:     "stop supervisord and start graced: the processes are restarted then",
 	takeover.NotSupervisor: "the program of a graced that runs is replaced with `gracectl upgrade`",
 	takeover.OtherUser:     "do it as that user; with --force, programs without user= start as this one",
@@ -400,10 +408,11 @@ var waysOut = map[takeover.Kind]string{
 	takeover.Halted:        "let it go on (kill -CONT), or detach the debugger",
 	takeover.Threads:       "remove the plugin, or --force",
 	takeover.UnknownChild:  "wait until it has ended, or end it",
-	takeover.Changed:       "try it again",
+	takeover.Changed:       "try it again, and stop what is started again and again",
+	takeover.Busy:          "try it again when its processes write less",
 	takeover.Transition:    "wait until that is over, or stop it with `supervisorctl stop`; with --force graced goes on as it thinks best",
 	takeover.Suspended:     "let it go on (kill -CONT), or --force",
-	takeover.Pipes:         "`supervisorctl restart` it, or stop it for the take-over",
+	takeover.Pipes:         "`supervisorctl restart` the process, or stop it for the take-over",
 	takeover.Request:       "end `supervisorctl tail -f`, `fg` and the like, or --force",
 	takeover.Settings:      "make them agree (`supervisorctl update`, or correct the files), or --force: what was found goes on, and is then updated to the files",
 	surplus:                "`supervisorctl update`, or take it out of the files, or --force: it is started",

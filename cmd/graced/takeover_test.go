@@ -28,7 +28,7 @@ import (
 	"github.com/graced/graced/internal/takeover"
 )
 
-var takeovers = flag.Bool("takeover", false, "take over a real supervisord with 53 processes, some of which write as fast as they can")
+var takeovers = flag.Bool("takeover", false, "the whole proof: take over a real supervisord with 54 processes, one of which writes as fast as it can, in twenty rounds")
 
 const (
 	debianDaemon = "/usr/bin/supervisord"
@@ -52,9 +52,6 @@ var takeoverChild = sync.OnceValues(func() (string, error) {
 // newOld starts Debian's supervisord in the background, in a rig that has no daemon of ours yet. CHILD is the test child in the text.
 func newOld(t *testing.T, conf string, options ...string) *rig {
 	t.Helper()
-	if !*takeovers {
-		t.Skip("hidden: the take-over of a real supervisord with all it runs, because it takes minutes and a machine of its own: make takeover")
-	}
 	if _, err := os.Stat(debianDaemon); err != nil {
 		t.Skip("hidden: the take-over of a real supervisord, because Debian's supervisor is not installed")
 	}
@@ -71,7 +68,11 @@ func newOld(t *testing.T, conf string, options ...string) *rig {
 	r.must(os.Symlink(child, own))
 	r.write(strings.ReplaceAll(conf, "CHILD", own))
 	cmd := exec.Command(debianDaemon, append([]string{"-c", "s.conf"}, options...)...)
-	cmd.Dir, cmd.Env = r.dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "GOMAXPROCS=1", "PYTHONDONTWRITEBYTECODE=1"}
+	every := "20ms"
+	if *takeovers {
+		every = "5ms"
+	}
+	cmd.Dir, cmd.Env = r.dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=" + every, "GOMAXPROCS=1", "PYTHONDONTWRITEBYTECODE=1"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	t.Cleanup(func() {
 		killMates(r.dir)
@@ -145,15 +146,24 @@ func numbered(kind, name string, n int, command string, settings ...string) stri
 		kind, name, command, n, name, name, name, strings.Join(settings, "\n"))
 }
 
-// allKinds are 54 processes of all kinds.
-func allKinds(port int) string {
+// allKinds are processes of all kinds, and how many run: 50, or in a slice of the proof one of each.
+func allKinds(port int) (conf string, running int) {
 	const number = "_%(process_num)d"
+	flood, most := "flood", 12
+	if !*takeovers {
+		flood, most = "pour", 1
+	}
+	numbered := func(kind, name string, n int, command string, settings ...string) string {
+		n = min(n, most)
+		running += n
+		return numbered(kind, name, n, command, settings...)
+	}
 	moved := func(name, redirection string) string {
 		return numbered("program", name, 3, "/bin/sh -c 'exec CHILD "+name+number+" "+redirection+"'")
 	}
-	return numbered("program", "chatty", 12, "CHILD chatty"+number) +
+	conf = numbered("program", "chatty", 12, "CHILD chatty"+number) +
 		numbered("program", "pieces", 4, "CHILD pieces"+number+" pieces") +
-		numbered("program", "flood", 1, "CHILD flood"+number+" flood") +
+		numbered("program", "flood", 1, "CHILD flood"+number+" "+flood) +
 		numbered("program", "stubborn", 3, "CHILD stubborn"+number+" stubborn") +
 		numbered("program", "stdin", 2, "CHILD stdin"+number+" stdin") +
 		numbered("fcgi-program", "fcgiunix", 2, "CHILD fcgiunix"+number+" fcgi", "socket=unix://%(here)s/fcgi") +
@@ -161,13 +171,15 @@ func allKinds(port int) string {
 		numbered("eventlistener", "listener", 2, "CHILD listener"+number+" listener", "events=PROCESS_STATE_EXITED") +
 		moved("merged", "2>&1") + moved("toerr", "1>&2") + moved("swapped", "3>&1 1>&2 2>&3 3>&-") +
 		numbered("program", "redirected", 4, "CHILD redirected"+number, "redirect_stderr=true") +
-		numbered("program", "family", 2, "/bin/sh -c 'CHILD family"+number+" & wait'") +
+		numbered("program", "family", 2, "/bin/sh -c 'CHILD family"+number+" & wait $!'") +
 		numbered("program", "daemon", 2, "/bin/sh -c 'CHILD daemon"+number+" & exec CHILD daemon"+number+" silent >/dev/null 2>&1'") +
 		"[program:auto]\ncommand=/bin/sh -c 'while :; do echo line; sleep 0.1; done'\nstartsecs=0\nnumprocs=4\nprocess_name=auto_%(process_num)d\nstopasgroup=true\n" +
 		"[program:once]\ncommand=/bin/sh -c 'exit 3'\nautorestart=false\nstartsecs=0\n" +
 		"[program:off]\ncommand=/bin/sleep 1000\nautostart=false\n" +
 		"[program:ended]\ncommand=/bin/sleep 1000\nstartsecs=0\n" +
 		"[program:bad]\ncommand=/nonexistent\nstartretries=0\n"
+	const more = 5 // auto and ended
+	return conf, running + more
 }
 
 // sequences checks that each kind of lines that a child has written is in one file, without gap or double, up to its end, and returns how many there are.
@@ -206,12 +218,23 @@ func (r *rig) sequences(id string) (lines int) {
 	return lines
 }
 
-// TestTakeover has graced take over 49 processes of all kinds: they keep their pids, no line is lost or doubled, supervisorctl sees no difference, and
+// TestTakeover has graced take over processes of all kinds: they keep their pids, no line is lost or doubled, supervisorctl sees no difference, and
 // the daemon and the keeper may be killed afterwards.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
+	rounds := 1
+	if *takeovers {
+		rounds = 20
+	}
+	for n := range rounds {
+		t.Run(fmt.Sprint("round ", n+1), takeoverOfAll)
+	}
+}
+
+func takeoverOfAll(t *testing.T) {
 	port := freePort(t)
-	r := newOld(t, allKinds(port))
-	const running = 50
+	conf, running := allKinds(port)
+	r := newOld(t, conf)
 	r.settledAs(running)
 	r.until("the bad one has given up", func() bool { return r.infos()["bad"].State == process.Fatal })
 	if _, err := r.Stop(t.Context(), control.Target{Name: "ended"}, true); err != nil {
@@ -221,7 +244,7 @@ func TestTakeover(t *testing.T) {
 	was := r.status()
 	supervisord := r.keeperPID()
 
-	out := r.gracectl(0, []string{"takeover", "--dry-run"}, "49 run", "chatty:chatty_0", "unix "+r.path("fcgi"), "fcgiunix:fcgiunix_1", "nothing was changed")
+	out := r.gracectl(0, []string{"takeover", "--dry-run"}, fmt.Sprint(running-1, " run"), "chatty:chatty_0", "unix "+r.path("fcgi"), "fcgiunix:fcgiunix_0", "nothing was changed")
 	if got := r.status(); got != was || r.keeperPID() != supervisord {
 		t.Errorf("--dry-run has changed something:\n%s\nwas\n%s\n%s", got, was, out)
 	}
@@ -229,7 +252,7 @@ func TestTakeover(t *testing.T) {
 	if schema, _ := controltest.Validate(t, controltest.Schemas(t), doc); schema != "graced.takeover/v1" {
 		t.Errorf("the schema is %q", schema)
 	}
-	r.gracectl(0, []string{"takeover"}, fmt.Sprintf("taken over: supervisord %d -> graced ", supervisord), "49 processes go on")
+	r.gracectl(0, []string{"takeover"}, fmt.Sprintf("taken over: supervisord %d -> graced ", supervisord), fmt.Sprint(running-1, " processes go on"))
 	if got := r.status(); got != was {
 		t.Errorf("status\n%s\nwas\n%s", got, was)
 	}
@@ -296,25 +319,21 @@ func (r *rig) endNumbered(all map[string]control.ProcessInfo) {
 			if _, err := os.Stat(r.path(name + ".out")); err != nil || p.PID == 0 || !of(name) {
 				continue
 			}
-			grouped := strings.HasPrefix(name, "family") || strings.HasPrefix(name, "daemon")
-			pid := p.PID
-			if grouped {
-				pid = -pid
+			family := strings.HasPrefix(name, "family") // which ends when its child does
+			if family || strings.HasPrefix(name, "daemon") {
+				r.must(syscall.Kill(r.childOf(p.PID), syscall.SIGUSR1))
+				r.until(name+" has said all", func() bool { // its log ends with the process that was started
+					return strings.Count(r.read(name+".out")+r.read(name+".err"), " END ") == 2
+				})
 			}
-			r.must(syscall.Kill(pid, syscall.SIGUSR1))
+			if !family {
+				r.must(syscall.Kill(p.PID, syscall.SIGUSR1))
+			}
 			r.until(name+" has ended", func() bool { return r.infos()[name].State == process.Exited })
 			_, number, _ := strings.Cut(name, "_")
 			want, _ := strconv.Atoi(number)
-			if strings.HasPrefix(name, "family") {
-				want = -1
-			}
 			if got := r.infos()[name].ExitStatus; told && got != want {
 				r.t.Errorf("%s ended with %d", name, got)
-			}
-			if grouped { // whose child may write for some time yet
-				r.until(name+" has said all", func() bool {
-					return strings.Count(r.read(name+".out")+r.read(name+".err"), " END ") == 2
-				})
 			}
 			lines += r.sequences(name)
 		}
@@ -326,8 +345,19 @@ func (r *rig) endNumbered(all map[string]control.ProcessInfo) {
 	r.t.Logf("%d lines", lines)
 }
 
+// childOf returns the pid of the only child of a process.
+func (r *rig) childOf(pid int) int {
+	r.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	r.must(err)
+	child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	r.must(err)
+	return child
+}
+
 // TestTakeoverRefused has everything stand in the way of a take-over: it says what and how to go on, and supervisord goes on as if nothing had been.
 func TestTakeoverRefused(t *testing.T) {
+	t.Parallel()
 	const web = "[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstopwaitsecs=7\n"
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -372,7 +402,7 @@ func TestTakeoverRefused(t *testing.T) {
 			if got := r.status(); got != was || r.keeperPID() != pid {
 				t.Errorf("something has changed:\n%s\nwas\n%s\n%s", got, was, out)
 			}
-			if stat, err := host.ReadStat(pid); err != nil || stat.State == 'T' {
+			if stat, err := host.ReadStat(pid); err != nil || stat.State == 'T' || stat.State == 't' {
 				t.Errorf("supervisord is in state %c: %v", stat.State, err)
 			}
 			if n := len(mates(r.dir)); n != 0 {
@@ -382,8 +412,107 @@ func TestTakeoverRefused(t *testing.T) {
 	}
 }
 
+// takeoverHeld starts a take-over that stops where it reads its state, just before it ends supervisord. It returns what answers the read, and the
+// take-over's process with its output.
+func (r *rig) takeoverHeld() (answer *os.File, cmd *exec.Cmd, out *bytes.Buffer) {
+	r.t.Helper()
+	state := r.path("s.log.state")
+	r.must(os.Mkdir(state, 0o700))
+	r.must(syscall.Mkfifo(filepath.Join(state, "state.json"), 0o600))
+	cmd, out = exec.Command(filepath.Join(r.bin, "gracectl"), "-c", r.path("s.conf"), "takeover"), &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for whoever calls it to be killed with those that wait
+	r.must(cmd.Start())
+	r.t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // most have ended
+	r.until("somebody reads the state", func() (ok bool) {
+		var err error
+		answer, err = os.OpenFile(filepath.Join(state, "state.json"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err == nil
+	})
+	r.t.Cleanup(func() { _ = answer.Close() })
+	return answer, cmd, out
+}
+
+// lasting is a supervisord with processes that write, and what it is before a take-over.
+func lasting(t *testing.T) (r *rig, before map[string]control.ProcessInfo) {
+	t.Helper()
+	t.Parallel()
+	r = newOld(t, numbered("program", "chatty", 2, "CHILD chatty_%(process_num)d"))
+	before = r.settledAs(2)
+	r.until("all write", func() bool {
+		return strings.Contains(r.read("chatty_0.out"), " 9 ") && strings.Contains(r.read("chatty_1.out"), " 9 ")
+	})
+	return r, before
+}
+
+// TestTakeoverKilled kills the daemon that has stopped supervisord and taken what it has: supervisord goes on, nothing of ours does, and another take-over
+// finds every line.
+func TestTakeoverKilled(t *testing.T) {
+	r, before := lasting(t)
+	was, supervisord := r.status(), r.keeperPID()
+	_, cmd, out := r.takeoverHeld()
+	pid := r.numberOf(r.numberOf(supervisord, "TracerPid"), "Tgid") // of a thread, of a process
+	if !slices.Contains(mates(r.dir), pid) {
+		t.Fatalf("supervisord is held by pid %d, which is none of ours", pid)
+	}
+	r.must(syscall.Kill(pid, syscall.SIGKILL))
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(out.String(), "nothing was taken over: supervisord goes on") {
+		t.Errorf("exit %d:\n%s", got, out)
+	}
+	r.until("nothing of ours is left", func() bool { return len(mates(r.dir)) == 0 })
+	if got := r.status(); got != was || r.keeperPID() != supervisord {
+		t.Errorf("something has changed:\n%s\nwas\n%s", got, was)
+	}
+	r.must(os.RemoveAll(r.path("s.log.state")))
+	r.gracectl(0, []string{"takeover"}, "taken over: ", "2 processes go on")
+	r.endNumbered(before)
+}
+
+// numberOf returns a number of /proc/PID/status.
+func (r *rig) numberOf(pid int, name string) int {
+	r.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	r.must(err)
+	_, value, _ := strings.Cut(string(text), "\n"+name+":\t")
+	value, _, _ = strings.Cut(value, "\n")
+	n, err := strconv.Atoi(value)
+	r.must(err)
+	return n
+}
+
+// TestTakeoverAlone kills whoever has called a take-over and waits for it, in the middle of it: it goes on all the same.
+func TestTakeoverAlone(t *testing.T) {
+	r, before := lasting(t)
+	supervisord := r.keeperPID()
+	answer, cmd, _ := r.takeoverHeld()
+	r.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	_ = cmd.Wait()
+	r.must(answer.Close())
+	r.until("graced has taken over", func() bool { return r.keeperPID() != supervisord })
+	r.endNumbered(before)
+}
+
+// TestTakeoverFailed tells what a daemon that did not come up has left.
+func TestTakeoverFailed(t *testing.T) {
+	self, err := host.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := self
+	other.StartTime++
+	a := takeoverArgs{path: "/etc/s.conf"}
+	if text := a.failed(self).Error(); !strings.Contains(text, "supervisord goes on") {
+		t.Error(text)
+	}
+	if text := a.failed(other).Error(); !strings.Contains(text, "supervisord has ended") || !strings.Contains(text, "graced -c /etc/s.conf") {
+		t.Error(text)
+	}
+}
+
 // TestTakeoverForced takes over in spite of other settings in the files, which are then updated to.
 func TestTakeoverForced(t *testing.T) {
+	t.Parallel()
 	conf := func(wait int, env string) string {
 		return fmt.Sprintf("[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstopwaitsecs=%d\n[program:other]\ncommand=/bin/sleep 100%s\nstartsecs=0\n", wait, env)
 	}

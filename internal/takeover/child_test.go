@@ -48,7 +48,8 @@ func (w *writer) line() {
 
 func (w *writer) end() { fmt.Fprintf(w.to, "%s %s END %d\n", w.id, w.label, w.n) }
 
-// child writes numbered lines until it gets SIGUSR1; it then ends with the code that its number tells. The words say what else it does.
+// child writes numbered lines until it gets SIGUSR1; it then ends with the code that its number tells. The words say what else it does, and TAKEOVER_CHILD
+// how long it waits between two lines.
 func child(id string, words []string) {
 	does := func(word string) bool { return slices.Contains(words, word) }
 	end := make(chan os.Signal, 1)
@@ -74,11 +75,18 @@ func child(id string, words []string) {
 	case does("fcgi"):
 		go serve()
 	}
-	every, burst := 5*time.Millisecond, 1
+	every, err := time.ParseDuration(os.Getenv("TAKEOVER_CHILD"))
+	if err != nil {
+		panic(err)
+	}
+	burst := 1
 	for _, w := range writers {
 		w.pieces = does("pieces")
-		if does("flood") {
+		switch {
+		case does("flood"):
 			w.pad, every, burst = padding, time.Millisecond, 200 // more than supervisord takes
+		case does("pour"):
+			w.pad, burst = padding, 20
 		}
 	}
 	for {

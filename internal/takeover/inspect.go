@@ -119,20 +119,22 @@ func wordsOf(exe string, line []string) (args []string, ok bool) {
 
 // surroundings looks at what it runs as and in. It reports false when its pids are not ours.
 func (in *inspection) surroundings() bool {
-	if state := in.all[in.pid].State; state == 'T' || state == 't' {
-		in.problem(Halted, "somebody else has stopped it, or traces it (state %c)", state)
-	}
 	status, err := fields(in.pid, "status")
 	if err != nil {
 		in.problem(Changed, "its status cannot be read: %v", err)
 		return false
+	}
+	if tracer := status["TracerPid"]; tracer != "" && tracer != "0" {
+		in.problem(Halted, "process %s traces it, as a debugger does", tracer)
+	} else if in.all[in.pid].State == 'T' {
+		in.problem(Halted, "somebody has stopped it (SIGSTOP)")
 	}
 	uid := strings.Fields(status["Uid"])
 	if len(uid) > 1 {
 		in.plan.Started.UID, _ = strconv.Atoi(uid[1]) // the kernel writes a number
 	}
 	if len(uid) < 2 || uid[1] != strconv.Itoa(os.Geteuid()) {
-		in.risk(OtherUser, "it runs as uid %s and this process as uid %d, as whom its programs would be started from now on", strings.Join(uid, " "), os.Geteuid())
+		in.risk(OtherUser, "it runs as uid %d and this process as uid %d, as whom its programs would be started from now on", in.plan.Started.UID, os.Geteuid())
 	}
 	if n := status["Threads"]; n != "1" {
 		in.risk(Threads, "it has %s threads: what a plugin does beside it is cut off", n)

@@ -95,11 +95,12 @@ const (
 	Suspended     Kind = "suspended"       // a process is stopped by a signal
 	Pipes         Kind = "pipes"           // whose a pipe is cannot be told
 	Request       Kind = "request"         // a client is connected
+	Busy          Kind = "busy"            // no good moment to stop it has come
 	NoProgram     Kind = "no-program"      // the configuration does not have a process
 	Settings      Kind = "settings"        // the configuration has other settings for a process
 )
 
-// Refused is the error of a plan with problems that are not overridden.
+// Refused is the error of a plan with problems that are not overridden, or that turned out when it was carried out.
 type Refused struct{ Problems []Problem }
 
 // Error returns the problems, one a line.

@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,13 @@ func TestAbort(t *testing.T) {
 		}
 	}
 	s.checkExits(kinds)
-	for _, c := range before {
+	s.checkLogs(before, kinds)
+}
+
+// checkLogs checks that supervisord has logged each line of processes that have ended, once.
+func (s *supervisord) checkLogs(all []Process, kinds map[string]kind) {
+	s.Helper()
+	for _, c := range all {
 		k := kinds[c.Name.Group]
 		if k.grouped {
 			continue // supervisord hangs up when the process ends that it has started, whoever else still writes
@@ -72,8 +79,8 @@ func TestAbort(t *testing.T) {
 				continue
 			}
 			check := newChecker(c.Name.Process, channel)
-			check.feed(t, s.log(c.Name.Process, channel))
-			check.verdict(t, labels...)
+			check.feed(s.T, s.log(c.Name.Process, channel))
+			check.verdict(s.T, labels...)
 		}
 	}
 }
@@ -126,7 +133,7 @@ func (s *supervisord) wants(plan *Plan, text string, kinds ...Kind) {
 	if refused := (*Refused)(nil); !errors.As(err, &refused) || !strings.Contains(err.Error(), text) {
 		s.Errorf("Seize: %v, want a refusal with %q", err, text)
 	}
-	if !s.runs() {
+	if !s.runs() && !slices.Contains(kinds, Halted) {
 		s.Error("supervisord does not run any more")
 	}
 }
@@ -180,6 +187,10 @@ func TestRefused(t *testing.T) {
 	if err := unix.Kill(info[0].PID, unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	_, taken := s.seize(func(p *Plan) { p.Force = true }) // slow is on its way
+	s.wants(plan(same), "traces it", Halted)
+	taken.Abort()
+	s.await("supervisord to go on", s.runs)
 	halt(s.cmd.Process.Pid)
 	p = plan(same)
 	if len(found(p, Halted)) != 1 {
@@ -241,18 +252,32 @@ func TestClient(t *testing.T) {
 	if taken, err = Seize(t.Context(), plan); err != nil {
 		t.Fatalf("after the client has gone: %v", err)
 	}
-	// Somebody else lets it go on: what it reads now would be lost.
+	// Nobody else lets it go on: what it reads then would be lost.
 	if err := unix.Kill(s.cmd.Process.Pid, unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	s.await("supervisord to go on", s.runs)
-	if err := taken.Commit(); err == nil {
-		t.Error("a supervisord that goes on was ended")
+	if s.runs() {
+		t.Error("somebody else has let supervisord go on")
 	}
 	taken.Abort()
-	if !s.runs() {
-		t.Error("supervisord does not go on")
+	s.await("supervisord to go on", s.runs)
+	if taken, err = Seize(t.Context(), plan); err != nil {
+		t.Fatal(err)
 	}
+	// Who ends it while it is ours does what is to be done.
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.Commit(); err != nil {
+		t.Errorf("a supervisord that somebody else has ended: %v", err)
+	}
+	<-s.ended
+	p := taken.Processes[0]
+	end(t, kind{end: []process.Signal{usr1}, status: byCode}, p)
+	for _, fd := range []int{p.Stdin, p.Stdout, p.Stderr, taken.Sockets[0].FD} {
+		unix.Close(fd)
+	}
+	p.Process.Close()
 }
 
 // infoKept is info without hanging up.
@@ -390,6 +415,75 @@ func TestAbortCloses(t *testing.T) {
 			t.Errorf("open before: %v, after: %v, %v", before, after, err)
 		}
 	}
+}
+
+// TestKilled kills the process that has stopped supervisord and taken what it has: supervisord goes on, and no line is lost or doubled.
+func TestKilled(t *testing.T) {
+	if pid := os.Getenv("TAKEOVER_SEIZE"); pid != "" {
+		seizeFor(pid)
+		return
+	}
+	t.Parallel()
+	kinds := map[string]kind{"foo": {end: []process.Signal{usr1}, status: byCode, out: []string{"out"}, err: []string{"err"}}}
+	s := start(t, program("program", "foo", 3, "BIN foo_%(process_num)d")+
+		"[rpcinterface:plugin]\nsupervisor.rpcinterface_factory=plugin:make\n", syscall.SysProcAttr{}) // whose thread is held as well
+	info := s.info()
+	for range 5 {
+		cmd := exec.Command(s.dir+"/child", "-test.run=^TestKilled$")
+		cmd.Env = append(os.Environ(), "TAKEOVER_SEIZE="+strconv.Itoa(s.cmd.Process.Pid))
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.NewEncoder(in).Encode(info); err != nil {
+			t.Fatal(err)
+		}
+		if word, err := bufio.NewReader(out).ReadString('\n'); word != "seized\n" || s.runs() {
+			t.Errorf("it says %q (%v), and supervisord runs: %v", word, err, s.runs())
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		s.await("supervisord to go on", s.runs)
+	}
+	if after := s.info(); !slices.Equal(info, after) {
+		t.Errorf("supervisord tells otherwise than before:\n%v\n%v", info, after)
+	}
+	for _, c := range info {
+		if err := unix.Kill(c.PID, unix.SIGUSR1); err != nil {
+			t.Error(err)
+		}
+	}
+	s.checkExits(kinds)
+	s.checkLogs(info, kinds)
+}
+
+// seizeFor takes over for TestKilled, and waits to be killed.
+func seizeFor(pid string) {
+	var info []Process
+	in := json.NewDecoder(os.Stdin)
+	err := in.Decode(&info)
+	var plan *Plan
+	if err == nil {
+		n, _ := strconv.Atoi(pid)
+		plan, err = Inspect(n, info)
+	}
+	if err == nil {
+		plan.Force = true // there is a thread
+		_, err = Seize(context.Background(), plan)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("seized")
+	_ = in.Decode(&info) // whose end is that of the test
 }
 
 // TestThreads checks that a plugin with a thread is noticed.

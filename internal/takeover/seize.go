@@ -23,21 +23,22 @@ var ErrChanged = errors.New("supervisord has changed since it was inspected")
 
 // Reasons to let supervisord go on and to try again, the more telling ones last.
 var (
-	errRunning = errors.New("it did not stop")
+	errRunning = errors.New("it did not stop when it was told to")
 	errBusy    = errors.New("it was at work whenever it was stopped")
-	errSignal  = errors.New("a signal waited for it when it was stopped")
-	errClient  = errors.New("a client was connected when it was stopped")
+	errSignal  = errors.New("a signal waited for it whenever it was stopped")
+	errClient  = errors.New("a client was connected whenever it was stopped")
 
 	passing = []error{errRunning, errBusy, errSignal, errClient}
 )
 
-// Taken is what was taken from a supervisord, which is stopped until Commit or Abort. Should this process die before, it stays stopped: `kill -CONT`
-// lets it go on as if nothing had been. Afterwards the descriptors belong to the caller.
+// Taken is what was taken from a supervisord, which is stopped until Commit or Abort. Should this process die before, it goes on as if nothing had been.
+// Afterwards the descriptors belong to the caller.
 type Taken struct {
 	Processes []TakenProcess // in the order of the plan
 	Sockets   []TakenSocket
 
 	supervisord *host.Foreign
+	tracer      *tracer // of supervisord; nil = it is not stopped
 }
 
 // TakenProcess is a process with our own descriptors of it, -1 where the plan has none. They do not block.
@@ -55,7 +56,8 @@ type TakenSocket struct {
 }
 
 // Seize stops supervisord at a moment when its memory holds nothing of its processes' output, and takes what the plan lists. The error is a
-// *Refused, ErrChanged, that of the context, or tells what was in the way for so long; supervisord then goes on as if nothing had been.
+// *Refused, ErrChanged, that of the context, or tells what was in the way for so long; supervisord then goes on as if nothing had been. A caller that is the
+// parent of supervisord must not wait for it meanwhile: it would be told of the stop, as of an end.
 func Seize(ctx context.Context, plan *Plan) (taken *Taken, err error) {
 	if err := plan.Refusal(); err != nil {
 		return nil, err
@@ -79,9 +81,6 @@ func Seize(ctx context.Context, plan *Plan) (taken *Taken, err error) {
 	}
 	if err := t.take(plan); err != nil {
 		return nil, err
-	}
-	if !t.halted() {
-		return nil, errors.New("somebody else has let supervisord go on")
 	}
 	return t, nil
 }
@@ -114,9 +113,13 @@ func changed(err error) error {
 
 // freeze stops supervisord until it is stopped at a good moment.
 func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
+	t.tracer = newTracer(plan.Supervisord.PID)
 	reason := 0
 	for try := 0; ; try++ {
-		err := t.stop(ctx)
+		err := t.tracer.stop(ctx)
+		if _, ending := t.supervisord.Ended(); ending != host.Alive {
+			return ErrChanged
+		}
 		if err == nil {
 			err = t.look(plan)
 		}
@@ -125,7 +128,7 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			return err
 		}
 		reason = max(reason, n)
-		if err := t.resume(); err != nil {
+		if err := t.tracer.resume(); err != nil {
 			return err
 		}
 		// Time for it to do something, and not always the same; now and then so much that it also gets its turn on a busy machine.
@@ -137,10 +140,19 @@ func (t *Taken) freeze(ctx context.Context, plan *Plan) error {
 			continue
 		}
 		if errors.Is(context.Cause(ctx), errPatience) {
-			return fmt.Errorf("cannot take supervisord over: %v", passing[reason])
+			return refusal(reason)
 		}
 		return fmt.Errorf("cannot take supervisord over: %w (%v)", ctx.Err(), passing[reason])
 	}
+}
+
+// refusal says why no good moment came: reason is one of passing.
+func refusal(reason int) *Refused {
+	p := Problem{Kind: Busy, Text: passing[reason].Error()}
+	if errors.Is(passing[reason], errClient) {
+		p.Kind, p.Forced = Request, true
+	}
+	return &Refused{[]Problem{p}}
 }
 
 // pause waits; it reports false when the context has ended.
@@ -153,36 +165,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// stop stops supervisord and waits until it has come to a halt, which nobody but its parent is told of.
-func (t *Taken) stop(ctx context.Context) error {
-	if err := t.supervisord.Signal(process.Signal(unix.SIGSTOP), false); err != nil {
-		return fmt.Errorf("cannot stop supervisord: %v", err)
-	}
-	for !t.halted() {
-		if _, ending := t.supervisord.Ended(); ending != host.Alive {
-			return ErrChanged
-		}
-		if !pause(ctx, 100*time.Microsecond) {
-			return errRunning
-		}
-	}
-	return nil
-}
-
-// resume lets supervisord go on.
-func (t *Taken) resume() error {
-	if err := t.supervisord.Signal(process.Signal(unix.SIGCONT), false); err != nil {
-		return fmt.Errorf("cannot let supervisord go on: %v", err)
-	}
-	return nil
-}
-
-// halted reports whether supervisord is stopped.
-func (t *Taken) halted() bool {
-	stat, err := host.ReadStat(t.supervisord.PID)
-	return err == nil && stat.State == 'T' && stat.StartTime == t.supervisord.StartTime
 }
 
 // look judges the moment. While it waits for its descriptors, supervisord has read, written and flushed all that it has begun with.
@@ -333,15 +315,13 @@ func (t *Taken) end(plan *Plan, fd, mode int) (own int, err error) {
 	return own, nil
 }
 
-// Commit ends supervisord: from then on its processes are ours. An error says that it goes on, or that it is not known to have ended; Abort is then
-// what is left.
+// Commit ends supervisord: from then on its processes are ours, also when somebody else has ended it since it was stopped. An error says that it goes on, or
+// that it is not known to have ended; Abort is then what is left.
 func (t *Taken) Commit() error {
-	if !t.halted() {
-		return errors.New("cannot take supervisord over: somebody else has let it go on")
-	}
 	if err := t.supervisord.Signal(process.SIGKILL, false); err != nil {
 		return fmt.Errorf("cannot end supervisord: %v", err)
 	}
+	t.release() // all that it does is to end, of which its parent is not told as long as it is held
 	fds := []unix.PollFd{{Fd: int32(t.supervisord.Pidfd), Events: unix.POLLIN}}
 	for {
 		n, err := unix.Poll(fds, int(patience/time.Millisecond))
@@ -373,9 +353,20 @@ func (t *Taken) Abort() {
 			unix.Close(s.FD)
 		}
 	}
+	if t.tracer != nil {
+		_ = t.tracer.resume() // whatever is left ends with the tracer
+	}
+	t.release()
 	if t.supervisord != nil {
-		_ = t.resume() // one that is gone needs nothing
 		t.supervisord.Close()
 	}
 	*t = Taken{}
+}
+
+// release holds supervisord no more.
+func (t *Taken) release() {
+	if t.tracer != nil {
+		t.tracer.close()
+		t.tracer = nil
+	}
 }

@@ -65,15 +65,29 @@ func start(t *testing.T, programs string, attr syscall.SysProcAttr) *supervisord
 		t.Fatal(err)
 	}
 	s.cmd = exec.Command(debianDaemon, "-n", "-c", conf)
-	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=1", "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
+	every := "20ms"
+	if *all {
+		every = "5ms"
+	}
+	s.cmd.Dir, s.cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TAKEOVER_CHILD=" + every, "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "GOMAXPROCS=1"}
 	attr.Setsid = true
 	s.cmd.SysProcAttr = &attr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		s.cmd.Wait()
-		close(s.ended)
+	held, err := host.OpenForeign(s.identity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // who waits for a child that is stopped takes the news of that from Seize
+		defer close(s.ended)
+		defer s.cmd.Wait()
+		defer held.Close()
+		for fds := []unix.PollFd{{Fd: int32(held.Pidfd), Events: unix.POLLIN}}; ; {
+			if _, err := unix.Poll(fds, -1); err != unix.EINTR {
+				return
+			}
+		}
 	}()
 	t.Cleanup(s.kill)
 	if s.Client, err = client.New("unix://"+dir+"/sock", "", ""); err != nil {
@@ -85,6 +99,16 @@ func start(t *testing.T, programs string, attr syscall.SysProcAttr) *supervisord
 		return err == nil && !slices.ContainsFunc(infos, func(i control.ProcessInfo) bool { return !s.ready(i) })
 	})
 	return s
+}
+
+// identity is that of a supervisord that was not waited for.
+func (s *supervisord) identity() host.Identity {
+	s.Helper()
+	id, err := host.Identify(s.cmd.Process.Pid)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return id
 }
 
 // ready reports whether a process is what it is going to be. A family's is not: it is a shell that waits.
@@ -218,7 +242,7 @@ func (s *supervisord) seize(change func(*Plan)) (*Plan, *Taken) {
 // runs reports whether supervisord is alive and not stopped.
 func (s *supervisord) runs() bool {
 	stat, err := host.ReadStat(s.cmd.Process.Pid)
-	return err == nil && stat.State != 'T' && stat.State != 'Z'
+	return err == nil && !strings.ContainsRune("TtZ", rune(stat.State))
 }
 
 // log returns the path of a log of a process.
