@@ -126,7 +126,9 @@ func TestServiceManagerOfAnother(t *testing.T) {
 	}
 	r.must(l.conn.Close())
 	r.must(syscall.Kill(r.keeperPID(), syscall.SIGHUP))
-	r.until("it is told that nobody listens", func() bool { return strings.Contains(r.read("s.log"), "WARN cannot tell the service manager READY=1: ") })
+	r.until("it is told that nobody listens", func() bool {
+		return strings.Contains(r.read("s.log"), "WARN cannot tell the service manager READY=1: ")
+	})
 	if strings.Count(r.read("s.log"), "supervisord started") != 3 {
 		t.Errorf("the log says:\n%s", r.read("s.log"))
 	}
