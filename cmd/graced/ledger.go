@@ -46,7 +46,7 @@ func (m *medium) Create() (*os.File, error) {
 		}
 		m.path = ""
 	}
-	fd, err := unix.MemfdCreate("graced ledger", unix.MFD_CLOEXEC)
+	fd, err := host.Memory("ledger")
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +135,9 @@ func (s *supervisor) openStages() (stages []*childlog.Stage, err error) {
 		key := fmt.Sprintf("stage %d", i)
 		_, fds, ok := s.link.Take(key)
 		if !ok || len(fds) != 1 {
-			fd, err := unix.MemfdCreate("graced "+key, unix.MFD_CLOEXEC)
+			fd, err := host.Memory(key)
 			if err != nil {
-				return nil, fmt.Errorf("cannot make a stage for output: %w", err)
+				return nil, err
 			}
 			fds = []int{fd}
 			s.link.Keep(key, "", fd)

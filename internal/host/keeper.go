@@ -445,7 +445,7 @@ func (k *Keeper) serve(w *wire, d *generation) {
 // end kills a daemon.
 func (k *Keeper) end(d *generation) {
 	if d.foreign != nil {
-		_ = unix.PidfdSendSignal(d.foreign.Pidfd, unix.SIGKILL, nil, 0) // it may have ended
+		_ = d.foreign.Signal(process.SIGKILL, false) // it may have ended
 		return
 	}
 	k.mu.Lock()
@@ -659,7 +659,7 @@ func (k *Keeper) outcome(r forkResult) {
 
 // openPidfd returns a pidfd of a child that is not reaped, -1 if there is none to be had.
 func openPidfd(pid int) int {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := OpenPidfd(pid)
 	if err != nil {
 		return -1
 	}
