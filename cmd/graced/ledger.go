@@ -25,6 +25,7 @@ const (
 type medium struct {
 	link *host.Link
 	path string // "" = memory
+	tell func(text string)
 }
 
 // Open returns what a daemon before has left with the keeper.
@@ -45,6 +46,7 @@ func (m *medium) Create() (*os.File, error) {
 			return f, nil
 		}
 		m.path = ""
+		m.tell(fmt.Sprintf("the ledger is in memory: %v; if keeper and daemon are killed at once, what runs is not taken back", err))
 	}
 	fd, err := host.Memory("ledger")
 	if err != nil {

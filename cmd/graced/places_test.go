@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -125,4 +127,117 @@ func TestOrdinaryUser(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// readOnly is a shell's text that makes everything read-only but the directory $keep. It needs a mount namespace of its own.
+const readOnly = `mount --make-rprivate / && mount --bind "$keep" "$keep" &&
+while read -r _ _ _ _ at _; do case $at in "$keep"|/proc*) ;; *) mount -o remount,bind,ro "$at" || exit;; esac; done </proc/self/mountinfo
+`
+
+// canMount skips a test where no mount namespace can be had.
+func canMount(t *testing.T, what string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skipf("hidden: %s, because only root can have mounts of its own", what)
+	}
+	if out, err := exec.Command("unshare", "-m", "mount", "-o", "remount,bind,ro", "/").CombinedOutput(); err != nil {
+		t.Skipf("hidden: %s, because this needs the privilege to mount: %s", what, out)
+	}
+}
+
+// TestReadOnlyRoot has one directory to write in.
+func TestReadOnlyRoot(t *testing.T) {
+	canMount(t, "graced on a read-only root")
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	start := func() {
+		r.launch([]string{"unshare", "-m", "/bin/sh", "-c", "keep=$0\n" + readOnly + `exec "$@"`, r.dir}, placeConf)
+	}
+	start()
+	r.runs("limited", process.Running)
+	r.gracectl(0, []string{"doctor"}, "read-only file system; its tree is its process group and its descendants")
+	r.survives(start)
+	r.must(r.end())
+}
+
+// TestNothingToWriteIn has a socket and nothing else: what runs goes on when the daemon or the keeper is killed, and what cannot be had is said.
+func TestNothingToWriteIn(t *testing.T) {
+	canMount(t, "graced without any directory to write in")
+	t.Parallel()
+	sockets := t.TempDir()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.must(os.Symlink(filepath.Join(sockets, "s.sock"), r.path("s.sock")))
+	r.must(os.Symlink(filepath.Join(sockets, "s.log"), r.path("s.log"))) // as a pipe to a collector of logs would be
+	start := func() {
+		r.launch([]string{"unshare", "-m", "/bin/sh", "-c", "keep=$0\n" + readOnly + `exec "$@"`, sockets}, "[unix_http_server]\nfile="+sockets+"/s.sock\n[graced]\nstatedir=%(here)s/state\n"+
+			"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n"+
+			"[program:once]\ncommand=/bin/sh -c 'read go; exit 7'\nstartsecs=0\nautorestart=false\nstdout_logfile=NONE\nstderr_logfile=NONE\n"+
+			"[program:auto]\ncommand=/bin/sleep 1000\nstartretries=0\n")
+	}
+	start()
+	pid := r.runs("a", process.Running).PID
+	if p := r.runs("auto", process.Fatal); p.SpawnErr != "unknown error making dispatchers for 'auto': EROFS" {
+		t.Errorf("a log that cannot be made: %q", p.SpawnErr)
+	}
+	for _, text := range []string{"CRIT could not write pidfile " + r.path("s.pid"), "WARN the ledger is in memory: open " + r.path("s.pid.ledger.new") + ": read-only file system; if"} {
+		if strings.Count(r.read("s.log"), text) != 1 {
+			t.Errorf("the log does not say %q:\n%s", text, r.read("s.log"))
+		}
+	}
+	r.gracectl(0, []string{"hold", "a"}, "read-only file system")
+	r.gracectl(0, []string{"status"}, "read-only file system")
+
+	same := func(when string) {
+		t.Helper()
+		if now := r.infos()["a"].PID; now != pid {
+			t.Errorf("%s: the process had pid %d and has %d", when, pid, now)
+		}
+	}
+	kill := func(one func(control.Doctor) int) control.Doctor {
+		t.Helper()
+		before := r.doctor()
+		r.must(syscall.Kill(one(before), syscall.SIGKILL))
+		after := before
+		r.until("there is another one", func() bool {
+			out, code := r.ctl("gracectl", "doctor", "-o", "json")
+			return code == 0 && json.Unmarshal([]byte(out), &after) == nil && one(after) != one(before)
+		})
+		return after
+	}
+	kill(func(d control.Doctor) int { return d.DaemonPID })
+	same("after the daemon was killed")
+	r.must(r.WriteStdin(t.Context(), "once", []byte("go\n")))
+	if p := r.runs("once", process.Exited); p.ExitStatus != 7 {
+		t.Errorf("once ended with %d", p.ExitStatus)
+	}
+	last := kill(func(d control.Doctor) int { return d.KeeperPID })
+	same("after the keeper was killed")
+	r.must(syscall.Kill(last.KeeperPID, syscall.SIGTERM))
+	if _ = r.end(); lives(pid) { // the first keeper was killed
+		t.Error("a process lives on after the end")
+	}
+}
+
+// TestReadOnlyBothSides has a directory for temporary files alone: as under Supervisor there is no pid file then, and logs go to a pipe.
+func TestReadOnlyBothSides(t *testing.T) {
+	canMount(t, "graced without any directory to write in")
+	t.Parallel()
+	bothSides(t, func(s *side) string {
+		s.write("s.conf", fmt.Sprintf("[inet_http_server]\nport=127.0.0.1:%d\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"+
+			"[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=%%(here)s/s.pid\nchildlogdir=%%(here)s\n"+
+			"[program:p]\ncommand=/bin/sh -c 'echo hello; exec sleep 1000'\nstartsecs=0\nstdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\nredirect_stderr=true\n", freePort(t)))
+		s.command("mkdir tmp && export TMPDIR=$PWD/tmp && keep=$TMPDIR\n"+readOnly, // Python does not start without one
+			"-n", "-c", "s.conf")
+		s.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
+		s.launch()
+		s.until("the program has written", func() bool {
+			return strings.Contains(s.out.String(), "hello\n") && strings.Contains(s.out.String(), "spawned: 'p'")
+		})
+		s.signal(syscall.SIGTERM)
+		code := s.ended()
+		lines := strings.SplitAfter(s.mask(s.out.String()), "\n")
+		lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "WARN the ledger is in memory: ") }) // ours alone
+		slices.Sort(lines)                                                                                                      // ours go in batches
+		return fmt.Sprint("exit ", code, "\n", lines, s.mask(s.err.String()), s.files())
+	})
 }

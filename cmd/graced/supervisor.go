@@ -174,6 +174,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if s.left == nil {
 		daemon.LogWarnings(logs.logger, s.withRemarks(c))
 	}
+	s.medium.tell = func(text string) { logf(daemon.LevelWarn, "%s", text) }
 
 	var pid *pidfile
 	// Last of all: who waits for that finds the sockets free.
