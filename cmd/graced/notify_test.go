@@ -133,3 +133,22 @@ func TestServiceManagerOfAnother(t *testing.T) {
 		t.Errorf("the log says:\n%s", r.read("s.log"))
 	}
 }
+
+// TestAborted sends ABRT, as a watchdog does to what hangs, while the daemon hangs: both end at once, and the next start takes back what lives.
+func TestAborted(t *testing.T) {
+	t.Parallel()
+	const conf = "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n"
+	r := newRig(t, conf)
+	pid := r.runs("a", process.Running).PID
+	r.must(syscall.Kill(r.daemonPID(), syscall.SIGSTOP))
+	r.must(syscall.Kill(r.keeperPID(), syscall.SIGABRT))
+	err := <-r.exited
+	r.exited <- err
+	if code := r.cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGABRT) || len(mates(r.dir)) > 0 || !lives(pid) {
+		t.Errorf("exit %d (%v), %d keepers and daemons are left, the process lives: %v", code, err, len(mates(r.dir)), lives(pid))
+	}
+	r.launch(nil, conf)
+	if now := r.infos()["a"].PID; now != pid {
+		t.Errorf("it had pid %d and has %d", pid, now)
+	}
+}

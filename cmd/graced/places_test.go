@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/process"
 )
@@ -240,4 +241,69 @@ func TestReadOnlyBothSides(t *testing.T) {
 		slices.Sort(lines)                                                                                                      // ours go in batches
 		return fmt.Sprint("exit ", code, "\n", lines, s.mask(s.err.String()), s.files())
 	})
+}
+
+// TestPidOneKilled kills the daemon where the keeper is process 1: what runs goes on, and orphans of before are reaped by those that come after.
+func TestPidOneKilled(t *testing.T) {
+	canMount(t, "the daemon of a process 1")
+	t.Parallel()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &side{T: t, bin: filepath.Join(bin, "graced"), dir: t.TempDir()}
+	s.conf("[program:p]\ncommand=/bin/sh p.sh\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n")
+	s.write("p.sh", "sh -c 'sh orphan.sh &'\nexec sleep 1000\n")
+	s.write("orphan.sh", "while [ $(ps -o ppid= -p $$) != 1 ]; do :; done\n>orphaned\nwhile [ ! -e go ]; do sleep 0.1; done\nexit 7\n")
+	s.command("mount -t proc none /proc", "-n", "-s", "-c", "s.conf")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
+	s.launch()
+	s.until("there is an orphan", func() bool { _, err := os.Stat(s.path("orphaned")); return err == nil })
+	c, err := client.New("unix://"+s.path("s.sock"), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := func() (pid int) {
+		s.until("the daemon answers", func() bool {
+			p, err := c.Process(t.Context(), "p")
+			pid = p.PID
+			return err == nil && p.State == process.Running
+		})
+		return pid
+	}
+	daemons := func() []int {
+		return find(func(pid int, _ []string) bool {
+			dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+			return err == nil && dir == s.dir && pid != s.pid
+		})
+	}
+	before := child()
+	for range 3 {
+		old := daemons()
+		if len(old) != 1 {
+			t.Fatalf("daemons %d of keeper %d", old, s.pid)
+		}
+		if err := syscall.Kill(old[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		s.until("there is another daemon", func() bool { now := daemons(); return len(now) == 1 && now[0] != old[0] })
+		if now := child(); now != before {
+			t.Errorf("the process had pid %d and has %d", before, now)
+		}
+	}
+	if info, err := c.Daemon(t.Context()); err != nil || info.PID != 1 || s.pidOf("s.pid") != 1 {
+		t.Errorf("it is pid %d, the file says %d: %v", info.PID, s.pidOf("s.pid"), err)
+	}
+	s.write("go", "")
+	s.logs("reaped unknown pid", 1)
+	if !strings.Contains(s.log(), "reaped unknown pid PID (exit status 7)") {
+		t.Errorf("the log says:\n%s", s.log())
+	}
+	s.signal(syscall.SIGTERM)
+	if code := s.ended(); code != 0 || !strings.Contains(s.log(), "stopped: p (terminated by SIGTERM)") {
+		t.Errorf("exit %d; the log says:\n%s", code, s.log())
+	}
+	if left := s.files(); strings.Contains(left, "s.pid") || strings.Contains(left, "s.sock") {
+		t.Errorf("left behind:\n%s", left)
+	}
 }
