@@ -107,7 +107,7 @@ func (f *Foreign) Signal(sig process.Signal, toGroup bool) error {
 
 // signalPID sends a signal by number: that of a group is its leader's pid.
 func (f *Foreign) signalPID(sig process.Signal, toGroup bool) error {
-	if f.same() != nil {
+	if !f.isSame() {
 		return nil
 	}
 	return kill(f.PID, SignalRequest{Signal: sig, ToGroup: toGroup})

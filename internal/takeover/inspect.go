@@ -192,7 +192,7 @@ func (in *inspection) rights() {
 	defer unix.Close(pidfd)
 	for fd := range in.fds {
 		taken, err := host.TakeFD(pidfd, fd)
-		if err == unix.EBADF {
+		if errors.Is(err, unix.EBADF) {
 			continue // closed meanwhile
 		}
 		if err != nil {
