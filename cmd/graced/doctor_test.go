@@ -13,7 +13,7 @@ func TestDoctor(t *testing.T) {
 	r := &rig{t: t, dir: t.TempDir()}
 	r.launch([]string{"env", "GRACED_DISABLE=pidfd,splice,unshare,nonsense"}, "[program:a]\ncommand=/bin/sh -c 'echo hello; ulimit -n; exec sleep 1000'\nstartsecs=0\nstdout_logfile=%(here)s/a.log\n")
 	r.runs("a", process.Running)
-	out := r.gracectl(0, []string{"doctor"}, "Linux ", "without pidfd_open: they cannot be taken over", "without splice: output is read and written", "without unshare: forks from the common table",
+	out := r.gracectl(0, []string{"doctor"}, "Linux ", "without pidfd_open: they are looked at in /proc", "without splice: output is read and written", "without unshare: forks from the common table",
 		"GRACED_DISABLE has no meaning for nonsense\n")
 	if !strings.Contains(out, "memfd_create") || strings.Contains(out, "without memfd_create") {
 		t.Errorf("what was not taken away:\n%s", out)

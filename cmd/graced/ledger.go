@@ -25,6 +25,7 @@ const (
 type medium struct {
 	link *host.Link
 	path string // "" = memory
+	tell func(text string)
 }
 
 // Open returns what a daemon before has left with the keeper.
@@ -45,8 +46,9 @@ func (m *medium) Create() (*os.File, error) {
 			return f, nil
 		}
 		m.path = ""
+		m.tell(fmt.Sprintf("the ledger is in memory: %v; if keeper and daemon are killed at once, what runs is not taken back", err))
 	}
-	fd, err := unix.MemfdCreate("graced ledger", unix.MFD_CLOEXEC)
+	fd, err := host.Memory("ledger")
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +137,9 @@ func (s *supervisor) openStages() (stages []*childlog.Stage, err error) {
 		key := fmt.Sprintf("stage %d", i)
 		_, fds, ok := s.link.Take(key)
 		if !ok || len(fds) != 1 {
-			fd, err := unix.MemfdCreate("graced "+key, unix.MFD_CLOEXEC)
+			fd, err := host.Memory(key)
 			if err != nil {
-				return nil, fmt.Errorf("cannot make a stage for output: %w", err)
+				return nil, err
 			}
 			fds = []int{fd}
 			s.link.Keep(key, "", fd)

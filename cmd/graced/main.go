@@ -146,7 +146,7 @@ func run(argv []string) int {
 		return keep(argv, mode)
 	}
 	m.Environ = childEnviron(m.Environ)
-	s := &supervisor{link: link, machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced", mode: mode}
+	s := &supervisor{link: link, machine: m, path: args.Path, overrides: args.Overrides, strict: called(argv[0]) == "graced", mode: mode, manager: findManager()}
 	code := s.exitCode(argv[0], s.start())
 	link.Leave(host.Leave{How: s.after, Code: code})
 	return code
@@ -155,7 +155,7 @@ func run(argv []string) int {
 // keep is the keeper, the process that was started first: it has this program run once more as the daemon. mode is how that takes over, if it does.
 func keep(argv []string, mode string) int {
 	o := host.KeeperOptions{
-		Argv: argv, Environ: childEnviron(os.Environ()), Patience: takeoverPatience,
+		Argv: argv, Environ: daemonEnviron(os.Environ()), Patience: takeoverPatience,
 		Trouble: func(text string) { fmt.Fprintln(os.Stderr, "graced: keeper:", text) },
 	}
 	if isBackground() {

@@ -26,6 +26,9 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // for tests with other users
+		return dir, err
+	}
 	for _, name := range []string{"graced", "gracectl"} {
 		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../../cmd/"+name).CombinedOutput()
 		if err != nil {

@@ -49,6 +49,7 @@ type supervisor struct {
 	signals   chan os.Signal // nil until the first run listens
 	detached  bool           // standard error leads nowhere
 	mode      string         // takeoverYes or takeoverForce: the first run takes over what a supervisord has
+	manager   *manager       // of services, that has started the whole; nil = there is none
 }
 
 func (s *supervisor) load() (*config.Config, error) {
@@ -173,6 +174,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if s.left == nil {
 		daemon.LogWarnings(logs.logger, s.withRemarks(c))
 	}
+	s.medium.tell = func(text string) { logf(daemon.LevelWarn, "%s", text) }
 
 	var pid *pidfile
 	// Last of all: who waits for that finds the sockets free.
@@ -227,12 +229,13 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		Config: c, Load: s.load, LoadFile: s.loadOther, Check: s.check,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
+		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: programEnviron(s.machine.Environ), EventSerial: s.serial, State: s.state,
 		Ledger: s.ledger, Left: s.left, Stages: s.stages, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
 		HandOver: func(binary string) {
 			s.after, s.successor = host.Replaced, binary
 			go s.handOver()
 		},
+		Quitting: func(mood control.Mood) { s.manager.quitting(logf, mood) },
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})
 		},
@@ -273,14 +276,17 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		if err := pid.rename(keeper); err != nil {
 			logf(daemon.LevelCritical, "cannot write the pid file anew: %v", err)
 		}
+		s.manager.say(logf, mainPID(keeper))
 	})
 	if err := announce(upWord); err != nil && prey == nil { // what was taken over has nobody else, also when nobody waits for it any more
 		return false, err
 	}
 	s.link.Ready()
+	s.manager.ready(logf, s.link.Keeper(), s.path)
 
 	done := make(chan struct{})
 	defer close(done)
+	go s.manager.beat(d, done)
 	go s.obey(d, logf, done)
 	restart = d.Run(run)
 	if s.after != host.Replaced {

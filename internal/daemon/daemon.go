@@ -55,6 +55,8 @@ type Options struct {
 	Stages []*childlog.Stage
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
 	HandOver func(binary string)
+	// Quitting is told that an end or a restart has begun. It may take a moment. nil: nobody wants to know.
+	Quitting func(control.Mood)
 	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
 	Generation int
 	Failed     string

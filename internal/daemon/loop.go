@@ -489,6 +489,9 @@ func (d *Daemon) do(ctx context.Context, f func(now core.Now)) bool {
 	}
 }
 
+// Turn waits for a turn of the loop. It reports false when there is none before ctx ends.
+func (d *Daemon) Turn(ctx context.Context) bool { return d.do(ctx, func(core.Now) {}) }
+
 // queue runs functions one after another on a goroutine of its own: the outlet for work that touches the disk.
 type queue struct {
 	mu     sync.Mutex

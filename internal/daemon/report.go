@@ -54,6 +54,9 @@ func (d *Daemon) report(e core.Event) {
 			mood = control.MoodRestarting
 		}
 		d.mood.Store(int64(mood))
+		if d.opts.Quitting != nil {
+			d.files.put(func() { d.opts.Quitting(mood) })
+		}
 	case core.Ignored:
 		d.logf(LevelError, "ignored unforeseen news of %s:%s in state %s: %s", e.Group, e.Name, e.State, e.Input)
 	case core.ListenerChanged:

@@ -159,6 +159,9 @@ func joinErrors(list []error) error {
 // enable makes a controller work in the groups of processes. A group whose controllers are shared out has to have no process of its own: where
 // the home holds us, and us alone, we move.
 func (g *cgroups) enable(controller string) error {
+	if Disabled("cgroup2_controllers") {
+		return errors.New("controllers are taken away by " + DisableVariable)
+	}
 	if have, err := os.ReadFile(filepath.Join(g.home, "cgroup.controllers")); err != nil {
 		return err
 	} else if !slices.Contains(strings.Fields(string(have)), controller) {

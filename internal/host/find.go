@@ -47,6 +47,10 @@ func Find(pid int, is Traits) (*There, error) {
 	if err != nil {
 		return nil, err
 	}
+	if Disabled("proc_other") && ownerOf(pid) != os.Geteuid() {
+		f.Close()
+		return nil, unix.EACCES
+	}
 	t := &There{Identity: id, Pidfd: f.Pidfd, Fds: [3]int{-1, -1, -1}}
 	if dir, err := ownCgroup("/proc/" + strconv.Itoa(pid)); err == nil && dir == is.Cgroup {
 		t.cgroup = dir
@@ -72,6 +76,15 @@ func Find(pid int, is Traits) (*There, error) {
 		return nil, ErrGone
 	}
 	return t, nil
+}
+
+// ownerOf returns the user of a process, -1 if there is none.
+func ownerOf(pid int) int {
+	var st unix.Stat_t
+	if unix.Stat("/proc/"+strconv.Itoa(pid), &st) != nil {
+		return -1
+	}
+	return int(st.Uid)
 }
 
 // openPipe opens a pipe that a process holds, whatever the number is there.

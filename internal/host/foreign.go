@@ -43,7 +43,8 @@ var bootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(boot))
 })
 
-// Foreign is a process that somebody else has started: it is supervised through its pidfd.
+// Foreign is a process that somebody else has started: it is supervised through its pidfd. Where there are no pidfds (Pidfd -1) it is looked for in
+// /proc.
 //
 // The pidfd becomes readable (EPOLLIN) when the process has ended, and is hung up (EPOLLHUP) when its parent has taken note of that. Between the
 // two it stays readable: whoever waits for both does so edge-triggered.
@@ -55,11 +56,11 @@ type Foreign struct {
 // OpenForeign returns the process of that identity, also when it has ended and its parent has not taken note yet. The error is ErrGone when there is
 // no such process any more. The caller closes it.
 func OpenForeign(id Identity) (*Foreign, error) {
-	fd, err := unix.PidfdOpen(id.PID, 0)
+	fd, err := OpenPidfd(id.PID)
 	if err == unix.ESRCH {
 		return nil, ErrGone
 	}
-	if err != nil {
+	if err != nil && !noPidfds(err) {
 		return nil, fmt.Errorf("cannot open a descriptor of process %d: %v", id.PID, err)
 	}
 	f := &Foreign{Identity: id, Pidfd: fd}
@@ -72,7 +73,7 @@ func OpenForeign(id Identity) (*Foreign, error) {
 }
 
 // Close closes the pidfd. The process is left alone.
-func (f *Foreign) Close() { unix.Close(f.Pidfd) }
+func (f *Foreign) Close() { closeAll([]int{f.Pidfd}) }
 
 // same returns ErrGone unless the pid is still that of the process.
 func (f *Foreign) same() error {
@@ -87,13 +88,16 @@ func (f *Foreign) isSame() bool { return f.same() == nil }
 
 // Signal sends a signal to the process, or to the group that it leads. One that is gone is no error: how it ended is on its way.
 func (f *Foreign) Signal(sig process.Signal, toGroup bool) error {
+	if f.Pidfd < 0 || Disabled("pidfd_send_signal") {
+		return f.signalPID(sig, toGroup)
+	}
 	flags := 0
 	if toGroup {
 		flags = unix.PIDFD_SIGNAL_PROCESS_GROUP
 	}
 	err := unix.PidfdSendSignal(f.Pidfd, unix.Signal(sig), nil, flags)
-	if err == unix.EINVAL && toGroup {
-		err = f.signalGroup(sig) // Linux before 6.9
+	if err == unix.EINVAL && toGroup || err == unix.ENOSYS {
+		return f.signalPID(sig, toGroup) // Linux before 6.9, or 5.1
 	}
 	if err == unix.ESRCH {
 		return nil
@@ -101,12 +105,12 @@ func (f *Foreign) Signal(sig process.Signal, toGroup bool) error {
 	return err
 }
 
-// signalGroup sends a signal to the group by its number, which is its leader's pid.
-func (f *Foreign) signalGroup(sig process.Signal) error {
-	if err := f.same(); err != nil {
-		return unix.ESRCH
+// signalPID sends a signal by number: that of a group is its leader's pid.
+func (f *Foreign) signalPID(sig process.Signal, toGroup bool) error {
+	if !f.isSame() {
+		return nil
 	}
-	return unix.Kill(-f.PID, unix.Signal(sig))
+	return kill(f.PID, SignalRequest{Signal: sig, ToGroup: toGroup})
 }
 
 // Ending is what can be told about the end of a foreign process.
@@ -141,14 +145,29 @@ func (f *Foreign) Ended() (process.ExitStatus, Ending) {
 	return process.ExitStatus{}, Alive
 }
 
-// poll returns what the pidfd is ready for.
+// poll returns what the pidfd is ready for, or would be.
 func (f *Foreign) poll() (events int16, err error) {
+	if f.Pidfd < 0 {
+		return f.look(), nil
+	}
 	fds := []unix.PollFd{{Fd: int32(f.Pidfd), Events: unix.POLLIN}}
 	for {
 		if _, err = unix.Poll(fds, 0); err != unix.EINTR {
 			return fds[0].Revents, err
 		}
 	}
+}
+
+// look tells from /proc what a pidfd would be ready for.
+func (f *Foreign) look() int16 {
+	stat, err := ReadStat(f.PID)
+	switch {
+	case err != nil || stat.StartTime != f.StartTime:
+		return unix.POLLIN | unix.POLLHUP
+	case stat.State == 'Z':
+		return unix.POLLIN
+	}
+	return 0
 }
 
 // zombie returns the status that waits for the parent. It reports false where it is hidden from this process.
@@ -172,6 +191,9 @@ func hidden(pid int) bool {
 
 // reaped returns the status that the kernel keeps for the holders of a pidfd, since Linux 6.15.
 func (f *Foreign) reaped() (process.ExitStatus, Ending) {
+	if f.Pidfd < 0 || Disabled("pidfd_info_exit") {
+		return process.ExitStatus{}, Untold
+	}
 	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
 	if err := unix.IoctlPidfdInfo(f.Pidfd, &info); err != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
 		return process.ExitStatus{}, Untold

@@ -115,8 +115,10 @@ func TestForeignEnd(t *testing.T) {
 			stop(t, parent)
 			resume(t, f, c.sig)
 			awaitEvents(t, f, unix.EPOLLIN)
-			if status, e := f.Ended(); e != Ended || status != c.want {
-				t.Errorf("not reaped yet: %v, %v; want %v", status, e, c.want)
+			for _, f := range []*Foreign{f, {f.Identity, -1}} { // with a pidfd and without
+				if status, e := f.Ended(); e != Ended || status != c.want {
+					t.Errorf("not reaped yet: %v, %v; want %v", status, e, c.want)
+				}
 			}
 			if err := parent.Process.Signal(unix.SIGCONT); err != nil {
 				t.Fatal(err)
@@ -138,8 +140,12 @@ func TestForeignEnd(t *testing.T) {
 			if err := f.Signal(process.SIGTERM, true); err != nil {
 				t.Errorf("a signal to its group: %v", err)
 			}
-			if err := f.signalGroup(process.SIGTERM); err != unix.ESRCH {
+			if err := f.signalPID(process.SIGTERM, true); err != nil {
 				t.Errorf("a signal to its group by number: %v", err)
+			}
+			bare := Foreign{f.Identity, -1}
+			if _, e := bare.Ended(); e != Untold {
+				t.Errorf("looked for in /proc: %v", e)
 			}
 		})
 	}
@@ -175,7 +181,7 @@ func resume(t *testing.T, f *Foreign, sig process.Signal) {
 func TestForeignGroup(t *testing.T) {
 	for name, send := range map[string]func(*Foreign, process.Signal) error{
 		"flag":   func(f *Foreign, sig process.Signal) error { return f.Signal(sig, true) },
-		"number": (*Foreign).signalGroup,
+		"number": func(f *Foreign, sig process.Signal) error { return f.signalPID(sig, true) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := stepchild(t, "sleep 1000 & kill -STOP $$; wait")

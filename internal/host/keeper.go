@@ -61,6 +61,7 @@ type Keeper struct {
 	daemon     *generation
 	asked      []int  // signals that no daemon has been told of
 	failed     string // why the last program that was to take over did not
+	aborted    bool   // Run ends, and leaves everything as it is
 }
 
 // child is one process.
@@ -127,7 +128,7 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 // Run runs daemons until one of them says that all is over, and returns the exit code and how it ended.
 func (k *Keeper) Run() (code int, how LeaveHow) {
 	defer k.cgroups.close()
-	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2)
+	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2, unix.SIGABRT)
 	var reaping sync.WaitGroup
 	reaping.Go(k.reaper.run)
 	defer func() { // whoever called this may have children of its own
@@ -152,6 +153,8 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 		} else {
 			wasReady, status := k.watch(d, previous != nil)
 			switch {
+			case k.aborted:
+				return 128 + int(unix.SIGABRT), Over
 			case d.left != nil && d.left.How != Replaced:
 				return d.left.Code, d.left.How
 			case !wasReady && d.foreign != nil: // it has told us a part only: what lives is taken back by the next start
@@ -230,10 +233,13 @@ func (k *Keeper) rest(failures int) (over bool) {
 		case <-timer.C:
 			return false
 		case s := <-k.quit:
-			if s == unix.SIGHUP || s == unix.SIGUSR2 {
+			switch s {
+			case unix.SIGHUP, unix.SIGUSR2:
 				continue // nobody is there to obey
+			case unix.SIGABRT:
+			default:
+				k.endChildren()
 			}
-			k.endChildren()
 			return true
 		}
 	}
@@ -396,6 +402,11 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 		case <-late:
 			k.end(d)
 		case s := <-k.quit:
+			if s == unix.SIGABRT { // of a watchdog, say: what lives is taken back by the next start
+				k.aborted = true
+				k.end(d)
+				continue
+			}
 			k.mu.Lock()
 			if sig := int(s.(syscall.Signal)); k.wire != nil {
 				k.tell(&gotSignal{sig})
@@ -434,7 +445,7 @@ func (k *Keeper) serve(w *wire, d *generation) {
 // end kills a daemon.
 func (k *Keeper) end(d *generation) {
 	if d.foreign != nil {
-		_ = unix.PidfdSendSignal(d.foreign.Pidfd, unix.SIGKILL, nil, 0) // it may have ended
+		_ = d.foreign.Signal(process.SIGKILL, false) // it may have ended
 		return
 	}
 	k.mu.Lock()
@@ -648,7 +659,7 @@ func (k *Keeper) outcome(r forkResult) {
 
 // openPidfd returns a pidfd of a child that is not reaped, -1 if there is none to be had.
 func openPidfd(pid int) int {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := OpenPidfd(pid)
 	if err != nil {
 		return -1
 	}

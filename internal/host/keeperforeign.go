@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -11,12 +12,16 @@ import (
 
 // adopt takes a process into care that this keeper did not fork.
 func (k *Keeper) adopt(m *adoptChild, fds []int) {
-	if len(fds) == 0 {
-		return
+	pidfd, ends := -1, fds
+	if !m.bare {
+		if len(fds) == 0 {
+			return
+		}
+		pidfd, ends = fds[0], fds[1:]
 	}
-	at := m.ends.split(fds[1:])
+	at := m.ends.split(ends)
 	c := &child{
-		life: m.life, pid: m.pid, start: m.start, pidfd: fds[0], fds: [3]int{at[3], at[4], at[5]}, announced: true, foreign: true,
+		life: m.life, pid: m.pid, start: m.start, pidfd: pidfd, fds: [3]int{at[3], at[4], at[5]}, announced: true, foreign: true,
 		place: m.place,
 	}
 	k.mu.Lock()
@@ -58,6 +63,10 @@ func (k *Keeper) watchForeign(c *child) error {
 
 // awaitEnd waits for the end of a process in Go's poller, and calls ended from a goroutine.
 func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
+	if f.Pidfd < 0 {
+		go func() { ended(f.lookForEnd()) }()
+		return nil
+	}
 	own := dup(f.Pidfd)
 	if own < 0 {
 		return unix.EMFILE
@@ -85,6 +94,19 @@ func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
 		ended(status)
 	}()
 	return nil
+}
+
+// lookForEnd waits for the end of a process that has no pidfd.
+func (f *Foreign) lookForEnd() process.ExitStatus {
+	const pause = 20 * time.Millisecond
+	for ; ; time.Sleep(pause) {
+		switch status, how := f.Ended(); how {
+		case Ended:
+			return status
+		case Untold:
+			return process.ExitStatus{Unknown: true}
+		}
+	}
 }
 
 // startTime returns the start time of a process, 0 if there is none.

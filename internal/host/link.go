@@ -264,12 +264,11 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 
 // adopt makes a process known to the keeper, as if it had been there before.
 func (c *keptChildren) adopt(lf life, t *There) {
-	e, fds := join([6]int{-1, -1, -1, dup(t.Fds[0]), dup(t.Fds[1]), dup(t.Fds[2])})
-	m := &adoptChild{life: lf, pid: t.PID, start: t.StartTime, ends: e, place: t.place}
+	m, fds := adoption(lf, t.PID, t.StartTime, t.Pidfd, t.Fds, t.place)
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	c.l.records[lf] = &record{pid: t.PID, start: t.StartTime, pidfd: t.Pidfd, fds: t.Fds, place: t.place}
-	c.l.send(m, append([]int{dup(t.Pidfd)}, fds...)...)
+	c.l.send(m, fds...)
 }
 
 // dropRest lets go what a daemon before has left and nobody has taken: processes that are known to have ended, and descriptors.
@@ -296,6 +295,8 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	case *welcome:
 		l.mu.Lock()
 		l.keeper, l.Generation, l.Failed = m.pid, m.generation, m.failed
+		closeAll([]int{l.keeperFD})
+		l.keeperFD = openPidfd(m.pid)
 		l.mu.Unlock()
 	case *kept:
 		l.remember(m, fds)

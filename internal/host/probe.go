@@ -33,7 +33,8 @@ type probe struct {
 	look               func() (detail string, ok bool)
 }
 
-var probes = slices.Concat(pidfdProbes, fileProbes, cgroupProbes, rightProbes, limitProbes)
+// probes are those of what can be taken away. Limits cannot.
+var probes = slices.Concat(pidfdProbes, fileProbes, cgroupProbes, rightProbes)
 
 // DisableVariable is the environment variable that takes features away, to see what happens without them: names with commas between them, of which
 // "pidfd" means all that begin so. It is read once.
@@ -57,9 +58,9 @@ func (h *Local) Facts() Facts { return factsWithout(disabled()) }
 
 func factsWithout(off []string) Facts {
 	f := Facts{Kernel: release(), Unknown: []string{}}
-	for _, p := range probes {
+	for i, p := range slices.Concat(probes, limitProbes) {
 		one := Feature{Name: p.name, Use: p.use, Instead: p.instead}
-		if one.Disabled = takenAway(off, p.name); one.Disabled {
+		if one.Disabled = i < len(probes) && takenAway(off, p.name); one.Disabled {
 			one.Detail = "taken away by " + DisableVariable
 		} else {
 			one.Detail, one.Available = p.look()

@@ -1,11 +1,6 @@
 package host
 
-import (
-	"math"
-	"os"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 var fileProbes = []probe{
 	{
@@ -13,19 +8,11 @@ var fileProbes = []probe{
 		lookSplice,
 	},
 	{
-		"memfd_create", "state that outlives the daemon's process", "a daemon that was killed begins with the files",
+		"memfd_create", "memory that outlives the daemon's process", "files without a name in the directory for temporary files",
 		func() (string, bool) {
 			fd, err := unix.MemfdCreate("graced-probe", unix.MFD_CLOEXEC)
-			if err == nil {
-				unix.Close(fd)
-			}
+			closeAll([]int{fd})
 			return outcome(err)
-		},
-	},
-	{
-		"close_range", "all descriptors closed with one call", "one call for each",
-		func() (string, bool) {
-			return outcome(unix.CloseRange(math.MaxInt32-1, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)) // there are none
 		},
 	},
 	{
@@ -37,16 +24,13 @@ var fileProbes = []probe{
 	},
 }
 
-// lookSplice moves a byte from a pipe into a file of the directory for temporary files, which has no name or loses it at once.
+// lookSplice moves a byte from a pipe into a file that nobody else sees.
 func lookSplice() (string, bool) {
-	file, err := os.CreateTemp("", "graced-probe-")
+	file, err := Memory("probe")
 	if err != nil {
 		return outcome(err)
 	}
-	defer file.Close()
-	if err := os.Remove(file.Name()); err != nil {
-		return outcome(err)
-	}
+	defer unix.Close(file)
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return outcome(err)
@@ -56,6 +40,6 @@ func lookSplice() (string, bool) {
 	if _, err := unix.Write(pipe[1], []byte("x")); err != nil {
 		return outcome(err)
 	}
-	_, err = unix.Splice(pipe[0], nil, int(file.Fd()), nil, 1, unix.SPLICE_F_NONBLOCK)
+	_, err = unix.Splice(pipe[0], nil, file, nil, 1, unix.SPLICE_F_NONBLOCK)
 	return outcome(err)
 }

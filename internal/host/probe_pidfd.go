@@ -8,19 +8,13 @@ import (
 
 var pidfdProbes = []probe{
 	{
-		"pidfd_open", "hold on to processes that another daemon has started", "they cannot be taken over; its own children need no pidfd",
+		"pidfd_open", "hold on to processes that this keeper has not started", "they are looked at in /proc, fifty times a second; a running supervisord cannot be taken over",
 		func() (string, bool) { return withPidfd(func(int) error { return nil }) },
 	},
 	{
-		"pidfd_send_signal", "signals to them that cannot hit another process of the same pid", "they get no signals; its own children keep their pid until they are reaped",
+		"pidfd_send_signal", "signals to them that cannot hit another process of the same pid", "signals by pid, after a look whether it is still theirs",
 		func() (string, bool) {
 			return withPidfd(func(fd int) error { return unix.PidfdSendSignal(fd, 0, nil, 0) })
-		},
-	},
-	{
-		"pidfd_get_info", "facts about a process without its /proc directory", "/proc/PID is read",
-		func() (string, bool) {
-			return withPidfd(func(fd int) error { return unix.IoctlPidfdInfo(fd, &unix.PidfdInfo{Mask: unix.PIDFD_INFO_PID}) })
 		},
 	},
 	{
@@ -28,7 +22,7 @@ var pidfdProbes = []probe{
 		lookPidfdInfoExit,
 	},
 	{
-		"pidfd_getfd", "take pipes and sockets over from a running supervisord", "a running supervisord cannot be taken over",
+		"pidfd_getfd", "sockets of processes that somebody else has started", "they are opened anew, also when a running supervisord is taken over",
 		func() (string, bool) {
 			return withPidfd(func(fd int) error {
 				own, err := unix.PidfdGetfd(fd, fd, 0)

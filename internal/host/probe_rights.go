@@ -5,36 +5,20 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 var rightProbes = []probe{
-	{"subreaper", "what a process leaves behind becomes a child of graced", "it becomes a child of the first process of the machine or container", func() (string, bool) {
-		var on int32
-		if _, _, errno := syscall.Syscall6(unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0, 0); errno != 0 {
-			return outcome(errno)
-		}
-		return map[bool]string{true: "in use", false: "not in use"}[on != 0], true
-	}},
-	{"ptrace", "the limit of open files that graced was started with, for its children; processes that others have started", "children get the limit that graced has; nothing is taken over",
+	{"ptrace", "the limit of open files that graced was started with: whether minfds is above it", "programs have that limit, also where minfds asks for more and the hard one allows it",
 		func() (string, bool) {
 			return ptraceRight(number("/proc/sys/kernel/yama/ptrace_scope"), capability(unix.CAP_SYS_PTRACE))
 		}},
-	{"proc_other", "figures about processes of other users", "these figures are left out", func() (string, bool) {
-		// The rights of the first process are those that are hardest to look behind.
-		_, err := os.Readlink("/proc/1/exe")
-		return outcome(err)
-	}},
-	{"proc_io", "what processes read and write", "these figures are left out", func() (string, bool) {
-		_, err := os.ReadFile("/proc/self/io")
-		return outcome(err)
-	}},
-	{"proc_smaps", "memory that processes share", "shared memory is counted for each", func() (string, bool) {
-		_, err := os.Stat("/proc/self/smaps_rollup")
-		return outcome(err)
+	{"proc_other", "processes of other users: they are taken back after keeper and daemon were killed at once", "the next start says that it cannot, and starts them beside these", func() (string, bool) {
+		if !capability(unix.CAP_SYS_PTRACE) {
+			return "without CAP_SYS_PTRACE", false
+		}
+		return "CAP_SYS_PTRACE", true
 	}},
 }
 

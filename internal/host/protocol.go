@@ -45,13 +45,14 @@ type (
 	}
 	// settleChild says that the end of a life needs to be told no more.
 	settleChild struct{ life }
-	// adoptChild hands over a process that is nobody's child here. Descriptors: its pidfd, then those of ends.
+	// adoptChild hands over a process that is nobody's child here. Descriptors: its pidfd unless it is bare, then those of ends.
 	adoptChild struct {
 		life
 		pid   int
 		start uint64
 		ends  ends
 		place
+		bare bool
 	}
 	// keep asks to hold descriptors under a key, in the place of what was there; without any it is let go.
 	keep struct {
@@ -237,6 +238,7 @@ func (m *adoptChild) code(c *coder) {
 	integer(c, &m.start)
 	integer(c, &m.ends)
 	m.place.code(c)
+	c.bool(&m.bare)
 }
 
 func (m *keep) code(c *coder) { c.string(&m.key); c.string(&m.note) }

@@ -164,18 +164,19 @@ func (l *Link) catchUp(w *wire) bool {
 // handOver gives a keeper what stands for a process that a daemon before has left and nobody has taken yet.
 func (r *record) handOver(w *wire, lf life) {
 	if !r.ended {
-		adopted(w, lf, r.pid, r.start, r.pidfd, r.fds, r.place)
+		m, fds := adoption(lf, r.pid, r.start, r.pidfd, r.fds, r.place)
+		w.send(m, fds...)
 	}
 }
 
-// adopted has a keeper adopt a process, unless it is known to have ended.
-func adopted(w *wire, lf life, pid int, start uint64, pidfd int, ends [3]int, in place) {
+// adoption is the message that has a keeper adopt a process, and its descriptors.
+func adoption(lf life, pid int, start uint64, pidfd int, ends [3]int, in place) (*adoptChild, []int) {
 	e, fds := join([6]int{-1, -1, -1, dup(ends[0]), dup(ends[1]), dup(ends[2])})
-	if pidfd = dup(pidfd); pidfd < 0 {
-		closeAll(fds)
-		return
+	m := &adoptChild{life: lf, pid: pid, start: start, ends: e, place: in, bare: true}
+	if pidfd = dup(pidfd); pidfd >= 0 {
+		m.bare, fds = false, append([]int{pidfd}, fds...)
 	}
-	w.send(&adoptChild{life: lf, pid: pid, start: start, ends: e, place: in}, append([]int{pidfd}, fds...)...)
+	return m, fds
 }
 
 // handOver gives a new keeper what stands for each process, and starts again what the one before may not have come to.
@@ -229,8 +230,8 @@ func (p *proc) handOver(w *wire) {
 	if p.phase != forked {
 		return
 	}
-	// Without a pidfd it has ended, and that is on its way.
-	adopted(w, p.life(), p.pid, p.startTime, p.pidfd, [3]int{p.stdin.fd, p.pipes[0].fd, p.pipes[1].fd}, p.place)
+	m, fds := adoption(p.life(), p.pid, p.startTime, p.pidfd, [3]int{p.stdin.fd, p.pipes[0].fd, p.pipes[1].fd}, p.place)
+	w.send(m, fds...)
 }
 
 // where tells how far the process has come.

@@ -193,7 +193,7 @@ func socketOf(pidfd int, address unix.Sockaddr) int {
 	if pidfd < 0 {
 		return -1
 	}
-	fd, err := unix.PidfdGetfd(pidfd, 0, 0)
+	fd, err := TakeFD(pidfd, 0)
 	if err != nil {
 		return -1 // it is another user's, or the kernel is too old: the process goes on with a socket of its own
 	}

@@ -186,15 +186,15 @@ func (in *inspection) rights() {
 		in.problem(NoRight, "%s", denied("what it does", err))
 		return
 	}
-	pidfd, err := unix.PidfdOpen(in.pid, 0)
+	pidfd, err := host.OpenPidfd(in.pid)
 	if err != nil {
 		in.problem(OldKernel, "no descriptor of a process can be had, which needs Linux 5.3: %v", err)
 		return
 	}
 	defer unix.Close(pidfd)
 	for fd := range in.fds {
-		taken, err := unix.PidfdGetfd(pidfd, fd, 0)
-		if err == unix.EBADF {
+		taken, err := host.TakeFD(pidfd, fd)
+		if errors.Is(err, unix.EBADF) {
 			continue // closed meanwhile
 		}
 		if err != nil {
@@ -266,8 +266,8 @@ func (in *inspection) child(p Process) {
 	}
 	c := Child{Process: p, StartTime: stat.StartTime, Stdin: -1, Stdout: -1, Stderr: -1}
 	if held, err := host.OpenForeign(in.plan.identity(c)); err == nil {
+		c.Pidfd = held.Pidfd >= 0
 		held.Close()
-		c.Pidfd = true
 	} else {
 		add(OldKernel, false, fmt.Sprintf("pid %d cannot be held: %v", p.PID, err))
 	}

@@ -293,7 +293,7 @@ func (t *Taken) take(plan *Plan) (err error) {
 	for _, s := range plan.Sockets {
 		fd := -1
 		if !plan.reopen {
-			if fd, err = unix.PidfdGetfd(t.supervisord.Pidfd, s.FD, 0); err != nil {
+			if fd, err = host.TakeFD(t.supervisord.Pidfd, s.FD); err != nil {
 				return fmt.Errorf("cannot take the socket %s from supervisord: %v", s.Address, err)
 			}
 		}
@@ -307,7 +307,7 @@ func (t *Taken) end(plan *Plan, fd, mode int) (own int, err error) {
 	if plan.reopen {
 		own, err = unix.Open(procPath(plan.Supervisord.PID, "fd/"+strconv.Itoa(fd)), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	} else {
-		own, err = unix.PidfdGetfd(t.supervisord.Pidfd, fd, 0)
+		own, err = host.TakeFD(t.supervisord.Pidfd, fd)
 	}
 	if err != nil {
 		return -1, fmt.Errorf("cannot take descriptor %d from supervisord: %v", fd, err)
