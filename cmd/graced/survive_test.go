@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/process"
 )
@@ -402,5 +404,29 @@ func TestBothKilledAtStart(t *testing.T) {
 	r.until("it runs", func() bool { return r.infos()["late"].State == process.Running })
 	if now := there(); !slices.Equal(now, pids) || fmt.Sprint(r.infos()["late"].PID) != pids[0] {
 		t.Errorf("there were %v, and there are %v, known as %d", pids, now, r.infos()["late"].PID)
+	}
+}
+
+// TestUnwritten lets a process end while nothing can be written down: that is not forgotten by a daemon that is replaced, which waits for room, nor by
+// one that is killed.
+func TestUnwritten(t *testing.T) {
+	r := newRig(t, "[program:once]\ncommand=/bin/sh -c 'read go; exit 7'\nautorestart=false\nstartsecs=0\n")
+	r.until("it runs", func() bool { return r.infos()["once"].State == process.Running })
+	daemon := r.daemonPID()
+	var old unix.Rlimit
+	if err := unix.Prlimit(daemon, unix.RLIMIT_FSIZE, &unix.Rlimit{Max: unix.RLIM_INFINITY}, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteStdin(t.Context(), "once", []byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	r.until("it has ended", func() bool { return r.infos()["once"].State == process.Exited })
+	if out, code := r.ctl("gracectl", "upgrade"); code == 0 || !strings.Contains(out, "cannot be written down") || r.daemonPID() != daemon {
+		t.Errorf("upgrade: exit %d, %s", code, out)
+	}
+	r.killDaemon()
+	r.until("the next one knows", func() bool { return r.infos()["once"].State == process.Exited })
+	if info := r.infos()["once"]; info.ExitStatus != 7 {
+		t.Errorf("it ended with %d: %s", info.ExitStatus, info.Description)
 	}
 }

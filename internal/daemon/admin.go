@@ -37,7 +37,7 @@ func (d *Daemon) restartable() (*config.Config, error) {
 }
 
 // Upgrade implements control.Change.
-func (d *Daemon) Upgrade(_ context.Context, binary string) error {
+func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 	if d.opts.HandOver == nil {
 		return control.Fault(control.UnknownMethod, "")
 	}
@@ -54,6 +54,13 @@ func (d *Daemon) Upgrade(_ context.Context, binary string) error {
 		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
 			return control.Fault(control.Failed, binary+" is no program")
 		}
+	}
+	var unwritten error
+	if !d.do(ctx, func(core.Now) { unwritten = d.unwritten() }) {
+		return gone(ctx)
+	}
+	if unwritten != nil {
+		return control.Fault(control.Failed, "another daemon could not go on, since what it has to know cannot be written down: "+unwritten.Error())
 	}
 	d.logf(LevelWarn, "handing over to another daemon")
 	d.opts.HandOver(binary)

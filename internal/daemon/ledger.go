@@ -201,7 +201,7 @@ type ledger struct {
 	numbers  map[*config.Config]int
 	last     int
 	written  savedDesired // what it says of desired
-	broken   bool         // told already that it cannot be written
+	broken   error        // why it cannot be written; told already
 }
 
 type life struct {
@@ -264,16 +264,18 @@ func (d *Daemon) commit() {
 			err = d.beginLedger() // there may be room again
 		}
 	}
-	if l.anew = err != nil; l.anew != l.broken {
-		if l.broken = l.anew; err != nil {
-			d.logf(LevelCritical, "cannot write down what happens: if this daemon is killed now its processes are lost to the next one: %v", err)
-		}
+	if err != nil && l.broken == nil {
+		d.logf(LevelCritical, "cannot write down what happens: if this daemon is killed now its processes are lost to the next one: %v", err)
 	}
+	l.anew, l.broken = err != nil, err
 	l.inputs, l.frames, l.heard = emptied(l.inputs), emptied(l.frames), l.heard[:0]
 	for _, r := range l.receipts {
 		r <- struct{}{}
 	}
 	l.receipts = l.receipts[:0]
+	if err != nil {
+		return // how they ended has to be told once more to a daemon that does not read it in the ledger
+	}
 	for _, s := range l.settles {
 		d.host.Settle(s.id, s.incarnation)
 	}
@@ -286,6 +288,14 @@ func emptied(b []byte) []byte {
 		return nil
 	}
 	return b[:0]
+}
+
+// unwritten tries once more to write down what could not be, and says why that fails; nil: another daemon could go on where this one is.
+func (d *Daemon) unwritten() error {
+	if d.loop.ledger.broken != nil {
+		d.commit()
+	}
+	return d.loop.ledger.broken
 }
 
 // beginLedger writes everything down anew.
