@@ -307,3 +307,34 @@ func TestPidOneKilled(t *testing.T) {
 		t.Errorf("left behind:\n%s", left)
 	}
 }
+
+// TestWithoutPtraceRight has root without CAP_SYS_PTRACE, as containers do: after keeper and daemon were killed at once its own processes are taken back,
+// and of those of other users it is said that they are not.
+func TestWithoutPtraceRight(t *testing.T) {
+	canMount(t, "root with fewer capabilities")
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	start := func() {
+		r.launch([]string{"setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"},
+			"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n[program:other]\ncommand=/bin/sleep 1000\nstartsecs=0\nuser=nobody\n")
+	}
+	start()
+	r.gracectl(0, []string{"doctor"}, "without proc_other: the next start says that it cannot, and starts them beside these")
+	own, other := r.runs("a", process.Running).PID, r.runs("other", process.Running).PID
+	r.killDaemon()
+	r.killKeeper()
+	if now := r.infos()["other"].PID; now != other {
+		t.Errorf("other had pid %d and has %d", other, now)
+	}
+	killMates(r.dir)
+	err := <-r.exited
+	r.exited <- err
+	t.Cleanup(func() { _ = syscall.Kill(other, syscall.SIGKILL) }) // a process of this test's that nobody else ends
+	start()
+	if now := r.infos()["a"].PID; now != own {
+		t.Errorf("a had pid %d and has %d", own, now)
+	}
+	if now := r.runs("other", process.Running).PID; now == other || !lives(other) || !strings.Contains(r.read("s.log"), "WARN cannot take other back: ") {
+		t.Errorf("other had pid %d and has %d; the log says:\n%s", other, now, r.read("s.log"))
+	}
+}

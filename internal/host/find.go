@@ -97,7 +97,11 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	name := "pipe:[" + strconv.FormatUint(inode, 10) + "]"
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if to, err := os.Readlink(path); err != nil || to != name {
+		to, err := os.Readlink(path)
+		if errors.Is(err, os.ErrPermission) {
+			return -1, err // without its pipes it would die of its next line
+		}
+		if err != nil || to != name {
 			continue
 		}
 		return unix.Open(path, flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
