@@ -383,14 +383,17 @@ func (s *supervisord) checkDialogue(c Child, p TakenProcess) {
 // checkProgress waits until everybody who writes has written more.
 func (s *supervisord) checkProgress(kinds map[string]kind, plan *Plan, streams map[string]*checker) {
 	s.Helper()
+	from := map[*checker]int{}
 	for _, c := range plan.Processes {
 		k := kinds[programOf(c)]
 		for channel, labels := range map[string][]string{"out": k.out, "err": k.err} {
 			if check := streams[c.Name.Process+channel]; check != nil && len(labels) > 0 {
-				from := check.lines()
-				s.await("more of "+check.name, func() bool { return check.lines() > from+10 })
+				from[check] = check.lines()
 			}
 		}
+	}
+	for check, n := range from {
+		s.await("more of "+check.name, func() bool { return check.lines() > n+10 })
 	}
 }
 
