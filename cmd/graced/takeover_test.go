@@ -241,6 +241,13 @@ func takeoverOfAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := r.settledAs(running - 1)
+	// On a busy machine pipes are made in an order that does not always tell whose they are: then it is another supervisord's turn.
+	if out, code := r.ctl("gracectl", "takeover", "--dry-run"); code == 2 && strings.Contains(out, "cannot be told") && strings.Contains(out, "supervisorctl restart") {
+		t.Log(out)
+		killOthers(r.dir, r.path("child"))
+		takeoverOfAll(t)
+		return
+	}
 	was := r.status()
 	supervisord := r.keeperPID()
 

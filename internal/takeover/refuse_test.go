@@ -25,8 +25,7 @@ import (
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	kinds := kinds(freePort(t))
-	s := start(t, sections(kinds), syscall.SysProcAttr{})
-	s.awaitOutput(kinds)
+	s := startAll(t, kinds)
 	before := s.info()
 	for range 3 {
 		plan, taken := s.seize(func(*Plan) {})
