@@ -28,6 +28,7 @@ const (
 	WarnSocketMode    Code = "W152" // every user may control every program
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart
+	WarnNoTries       Code = "W167" // a negative startretries without backoff
 	WarnDeafListener  Code = "W171" // a listener that is not restarted
 )
 
@@ -241,6 +242,10 @@ func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
 	if e, ok := c.table.get(sec, "startsecs"); ok && p.StartSecs <= 0 && p.Autorestart != process.RestartNever {
 		c.warnAt(WarnEndlessStarts, sec, e, c.value(e), "with startsecs="+strings.TrimSpace(e.value)+" every start succeeds, so a program that fails at once is restarted for ever",
 			"set autorestart=false for a program that runs once, or startsecs=1")
+	}
+	if e, ok := c.table.get(sec, "startretries"); ok && p.StartRetries < 0 && !p.Backoff.Set() {
+		c.warnAt(WarnNoTries, sec, e, c.value(e), "startretries="+strings.TrimSpace(e.value)+" gives up at the first failure, as 0 does",
+			"only together with backoff does it never give up: add backoff=1s..30s, or write 0")
 	}
 	if e, ok := c.table.get(sec, "autorestart"); ok && listener && p.Autorestart == process.RestartNever {
 		c.warnAt(WarnDeafListener, sec, e, c.value(e), "a listener that ended is not started again, and its events are lost", "remove autorestart, or set it to true")

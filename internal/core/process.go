@@ -31,7 +31,7 @@ type proc struct {
 	spawning  Token // under which the spawn is kept; zero: its outcome is known
 	tries     int   // failed starts in a row
 	restarts  int   // starts by itself since one that somebody wanted
-	short     int   // lives in a row that were too short to restart at once
+	short     int   // lives in a row that were too short to restart at once; with backoff also failed starts
 	lazy      bool  // goes, but is not stopped
 	again     bool  // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool  // SIGKILL was refused: nobody waits for it any more
@@ -192,7 +192,7 @@ func (s *Supervisor) spawnFailed(p *proc, text string) {
 	}
 }
 
-// backOff counts a failed start: another follows after as many seconds as there were failures, or the process is given up.
+// backOff counts a failed start: another follows after a pause, or the process is given up.
 func (s *Supervisor) backOff(p *proc) {
 	p.tries++
 	s.enter(p, process.Backoff, false)
@@ -204,13 +204,13 @@ func (s *Supervisor) backOff(p *proc) {
 func (s *Supervisor) afterBackOff(p *proc) {
 	s.releaseAs(p, SpawnError, forForked|forRunning)
 	switch {
-	case p.tries > p.spec.StartRetries:
+	case p.tries > p.spec.StartRetries && !p.tireless():
 		s.giveUp(p)
 		s.publish(GaveUp{Group: p.group.name(), Name: p.name})
 	case p.fate != stays:
 		s.stopped(p, nil)
 	default:
-		s.due.arm(&p.due, s.now.Mono+seconds(p.tries))
+		s.due.arm(&p.due, s.now.Mono+p.retryPause())
 	}
 }
 
@@ -297,38 +297,6 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	if s.revives(p) {
 		s.restart(p)
 	}
-}
-
-// revives reports whether an EXITED process is started again by itself.
-func (s *Supervisor) revives(p *proc) bool {
-	if p.fate != stays || s.quitting() || s.mark(p) == Held {
-		return false
-	}
-	switch p.spec.Autorestart {
-	case process.RestartAlways:
-		return true
-	case process.RestartUnexpected:
-		return !p.exit.Clean(p.spec.ExitCodes)
-	default:
-		return false
-	}
-}
-
-// restart starts an EXITED process again: at once if it lived for a second, else not before a second has passed since its last start, and
-// ever later while it keeps ending at once (quirk C8). Meanwhile it stays EXITED.
-func (s *Supervisor) restart(p *proc) {
-	// compat: quirk C8
-	if s.opts.Quirks.NoRestartFloor || s.now.Mono-p.started >= restartFloor {
-		p.short = 0
-		s.respawn(p)
-		return
-	}
-	p.short++
-	pause := restartFloor
-	for n := stormAfter; n < p.short && pause < restartMost; n++ {
-		pause *= 2
-	}
-	s.due.arm(&p.due, p.started+pause)
 }
 
 // stopped takes a process to STOPPED, reports its end if there was one, and answers who waited. It may be wanted again.

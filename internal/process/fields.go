@@ -74,6 +74,7 @@ func buildFields() []Field {
 	add("autorestart", "Autorestart", Live, func(s Spec) string { return s.Autorestart.String() })
 	integer("startsecs", "StartSecs", func(s Spec) int { return s.StartSecs })
 	integer("startretries", "StartRetries", func(s Spec) int { return s.StartRetries })
+	add("backoff", "Backoff", Live, func(s Spec) string { return s.Backoff.String() })
 	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
 	integer("stopwaitsecs", "StopWaitSecs", func(s Spec) int { return s.StopWaitSecs })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })

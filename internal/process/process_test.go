@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // uncompared are the members of Spec that say where a process was defined, not what it is.
@@ -69,6 +70,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(LogTarget{Kind: LogPath, Path: "/x"}))
 	case []int:
 		v.Set(reflect.ValueOf([]int{7}))
+	case BackoffSpec:
+		v.Set(reflect.ValueOf(BackoffSpec{First: time.Second}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:
@@ -212,6 +215,33 @@ func TestCompareNatural(t *testing.T) {
 		}
 		if CompareNatural(a, b) < 0 && CompareNatural(b, c) < 0 && CompareNatural(a, c) >= 0 {
 			t.Fatalf("not transitive: %q %q %q", a, b, c)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	for _, c := range []struct {
+		b      BackoffSpec
+		text   string
+		pauses []time.Duration
+	}{
+		{BackoffSpec{}, "", []time.Duration{0, 0}},
+		{BackoffSpec{First: 5 * s, Most: 5 * s, Factor: 1000}, "5s", []time.Duration{5 * s, 5 * s, 5 * s}},
+		{BackoffSpec{First: s, Most: 30 * s, Factor: 2000, Jitter: 200}, "1s..30s x2 jitter=0.2", []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s}},
+		{BackoffSpec{First: 250 * ms, Most: time.Hour, Factor: 1500}, "250ms..1h x1.5", []time.Duration{250 * ms, 375 * ms, 562500 * time.Microsecond}},
+		{BackoffSpec{First: 90 * s, Most: 10 * time.Minute, Factor: 100_000}, "90s..10m x100", []time.Duration{90 * s, 10 * time.Minute}},
+	} {
+		if c.b.String() != c.text || c.b.Set() != (c.text != "") {
+			t.Errorf("%+v is %q, want %q", c.b, c.b, c.text)
+		}
+		for i, want := range c.pauses {
+			if got := c.b.Pause(i + 1); got != want {
+				t.Errorf("pause %d of %v is %v, want %v", i+1, c.b, got, want)
+			}
+		}
+		if c.b.Pause(1<<40) != c.b.Most {
+			t.Errorf("in the end the pause of %v is %v", c.b, c.b.Pause(1<<40))
 		}
 	}
 }

@@ -132,7 +132,8 @@ type Spec struct {
 	Autostart    bool
 	Autorestart  Autorestart
 	StartSecs    int // seconds a process must stay up to count as RUNNING
-	StartRetries int
+	StartRetries int // failed starts in a row after which it is given up; negative with Backoff: never
+	Backoff      BackoffSpec
 	StopSignal   Signal
 	StopWaitSecs int // seconds from StopSignal to SIGKILL
 	StopAsGroup  bool

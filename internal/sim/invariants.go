@@ -16,7 +16,7 @@ import (
 //   - a process moves from the state it is in, along an edge of the state table, and every exit makes exactly one ending;
 //   - every command is answered exactly once, unless it was cancelled, and soon;
 //   - carrying out a plan touches nobody that the plan does not name;
-//   - a process that ends by itself is not started twice within a second;
+//   - a process that ends by itself is not started twice within a second, or, with backoff, not before its first pause unless it was RUNNING for as long;
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
@@ -54,8 +54,10 @@ type watched struct {
 	spawning bool // a Spawn has no outcome yet
 	pid      int  // 0 = no process
 	spawned  time.Duration
-	refused  bool // a signal could not be sent
-	revived  bool // its last transition was from EXITED to STARTING
+	ended    time.Duration
+	refused  bool          // a signal could not be sent
+	revived  bool          // its last transition was from EXITED to STARTING
+	before   process.State // the one that its last transition was from
 	spec     *process.Spec
 	leaving  bool         // since an earlier step
 	wanted   bool         // it starts again once it has stopped
@@ -208,7 +210,10 @@ func foundIn(in core.Input, p *watched) (f core.Found, ok bool) {
 // found makes a process that was just added what it is already.
 func (c *Checker) found(now time.Duration, in core.Input, p *watched) {
 	if f, ok := foundIn(in, p); ok {
-		p.state, p.pid, p.inc, p.spawned = f.State, f.PID, 1, now-f.Started
+		p.state, p.pid, p.inc, p.spawned, p.ended = f.State, f.PID, 1, now-f.Started, now
+		if f.State == process.Backoff {
+			p.ended -= f.Since
+		}
 	}
 }
 
@@ -297,7 +302,12 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn of %v while quitting", p.name)
 	}
 	_, command := in.(core.Command)
-	if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
+	if b := e.Spec.Backoff; b.Set() {
+		if byItself := p.before == process.Exited || p.before == process.Backoff; byItself && !command && p.act == nil && now-p.ended < b.First &&
+			(p.before == process.Backoff || p.ended-p.spawned < b.First) {
+			c.broken("%v starts %v after its last end, and %v after its last start", p.name, now-p.ended, now-p.spawned)
+		}
+	} else if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
 		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
 	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
@@ -332,6 +342,10 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
+	if e.To == process.Exited || e.To == process.Backoff {
+		p.ended = c.world.Now()
+	}
+	p.before = e.From
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
 	p.state = e.To
 }
