@@ -188,6 +188,19 @@ var optionCases = []optionCase{
 		},
 	},
 	{
+		option: "restart_limit", head: "[program:NAME]\ncommand=/bin/sh HERE/may.sh HERE/NAME.no\nstartsecs=0\nautorestart=true\n", before: "restart_limit=1000/60s", after: "restart_limit=1/1h",
+		class: process.Live,
+		check: func(k *optionRun) {
+			k.must(os.WriteFile(k.path(k.group+".no"), nil, 0o600))
+			k.kill("NAME")
+			k.is("NAME", process.Fatal)
+			k.log("gave up: NAME entered FATAL state, 1 restart in 1h (restart_limit)")
+			if text := k.members()["NAME"].Description; text != "1 restart in 1h (restart_limit): Bad exit code 1" {
+				k.t.Errorf("status says %q", text)
+			}
+		},
+	},
+	{
 		option: "stopsignal", head: "[program:NAME]\n" + sleeper, before: "stopsignal=TERM", after: "stopsignal=USR1", class: process.Live,
 		check: func(k *optionRun) {
 			k.stop("*")

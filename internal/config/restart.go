@@ -13,6 +13,7 @@ const (
 	leastPause = 100 * time.Millisecond
 	mostPause  = 24 * time.Hour
 	mostFactor = 100
+	mostEvents = 1000
 )
 
 const backoffHint = "write the first and the longest pause, as in 1s..30s x2 jitter=0.2, or one pause from 100ms to 24h, as in 5s"
@@ -58,6 +59,20 @@ func ParseBackoff(s string) (process.BackoffSpec, error) {
 		}
 	}
 	return b, nil
+}
+
+// ParseRate reads NUMBER/TIME; 0 is none.
+func ParseRate(s string) (process.Rate, error) {
+	if s == "0" {
+		return process.Rate{}, nil
+	}
+	count, within, _ := strings.Cut(lower(s), "/")
+	n, err := ParseInt(count)
+	d, ok := parseDuration(strip(within), time.Second)
+	if err != nil || !ok || n < 1 || n > mostEvents {
+		return process.Rate{}, &valueError{"invalid number in a time " + repr(s), "write a number from 1 to 1000 and a time from 1s to 24h, as in 5/60s"}
+	}
+	return process.Rate{Count: n, Within: d}, nil
 }
 
 // parseDuration reads a duration of at least so much and at most a day; a number alone is seconds.

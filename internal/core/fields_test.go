@@ -32,7 +32,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short lazy again abandoned started startSecs began ended exit hasExit spawnErr
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts lazy again abandoned started startSecs began ended exit hasExit spawnErr
 			listener holds deaf due report waiters step unsent`,
 	},
 	reflect.TypeFor[pool](): {

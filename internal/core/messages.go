@@ -393,6 +393,12 @@ type StaysUp struct {
 // GaveUp says that a process is FATAL.
 type GaveUp struct{ Group, Name string }
 
+// WornOut says that a process is FATAL because it would have been started by itself more often than its restart_limit.
+type WornOut struct {
+	Group, Name string
+	Limit       process.Rate
+}
+
 // KillSent says that a stop signal or SIGKILL was sent.
 type KillSent struct {
 	Group, Name string
@@ -524,6 +530,7 @@ func (SpawnProblem) event()    {}
 func (ProcessEnded) event()    {}
 func (StaysUp) event()         {}
 func (GaveUp) event()          {}
+func (WornOut) event()         {}
 func (KillSent) event()        {}
 func (SignalSent) event()      {}
 func (SignalProblem) event()   {}

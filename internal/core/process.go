@@ -28,13 +28,14 @@ type proc struct {
 	state     process.State
 	pid       int
 	fate      fate
-	spawning  Token // under which the spawn is kept; zero: its outcome is known
-	tries     int   // failed starts in a row
-	restarts  int   // starts by itself since one that somebody wanted
-	short     int   // lives in a row that were too short to restart at once; with backoff also failed starts
-	lazy      bool  // goes, but is not stopped
-	again     bool  // starts again once STOPPED: it was on its way out and stays after all
-	abandoned bool  // SIGKILL was refused: nobody waits for it any more
+	spawning  Token           // under which the spawn is kept; zero: its outcome is known
+	tries     int             // failed starts in a row
+	restarts  int             // starts by itself since one that somebody wanted
+	short     int             // lives in a row that were too short to restart at once; with backoff also failed starts
+	starts    []time.Duration // the latest of those by itself, as far as restart_limit counts them
+	lazy      bool            // goes, but is not stopped
+	again     bool            // starts again once STOPPED: it was on its way out and stays after all
+	abandoned bool            // SIGKILL was refused: nobody waits for it any more
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -102,7 +103,7 @@ func (s *Supervisor) spawn(p *proc) {
 		return
 	}
 	p.incarnation++
-	p.again, p.restarts = false, 0
+	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
@@ -119,9 +120,9 @@ func (s *Supervisor) spawn(p *proc) {
 
 // respawn starts a process by itself, after an end or a failed start.
 func (s *Supervisor) respawn(p *proc) {
-	n := p.restarts + 1
+	n, starts := p.restarts+1, p.spec.RestartLimit.Add(p.starts, s.now.Mono)
 	s.spawn(p)
-	p.restarts = n
+	p.restarts, p.starts = n, starts
 }
 
 // spawned takes the news that the process exists.
@@ -210,12 +211,12 @@ func (s *Supervisor) afterBackOff(p *proc) {
 	case p.fate != stays:
 		s.stopped(p, nil)
 	default:
-		s.due.arm(&p.due, s.now.Mono+p.retryPause())
+		s.reviveAt(p, s.now.Mono+p.retryPause())
 	}
 }
 
 func (s *Supervisor) giveUp(p *proc) {
-	p.tries = 0
+	p.tries, p.short = 0, 0
 	s.enter(p, process.Fatal, false)
 }
 

@@ -22,12 +22,29 @@ func (s *Supervisor) revives(p *proc) bool {
 }
 
 // restart starts an EXITED process again: at once if it has lived long enough, else after a pause. Meanwhile it stays EXITED.
-func (s *Supervisor) restart(p *proc) {
-	if due := s.restartDue(p); due > s.now.Mono {
+func (s *Supervisor) restart(p *proc) { s.reviveAt(p, s.restartDue(p)) }
+
+// reviveAt starts a process by itself at a moment, or gives it up if that were once too often.
+func (s *Supervisor) reviveAt(p *proc, due time.Duration) {
+	switch limit := p.spec.RestartLimit; {
+	case limit.Reached(p.starts, due):
+		s.wornOut(p, limit)
+	case due > s.now.Mono:
 		s.due.arm(&p.due, due)
-	} else {
+	default:
 		s.respawn(p)
 	}
+}
+
+// wornOut gives up a process that has been started by itself as often as it may be.
+func (s *Supervisor) wornOut(p *proc, limit process.Rate) {
+	text := limit.Of("restart") + " (restart_limit)"
+	if p.spawnErr != "" {
+		text += ": " + p.spawnErr
+	}
+	p.spawnErr = text
+	s.giveUp(p)
+	s.publish(WornOut{Group: p.group.name(), Name: p.name, Limit: limit})
 }
 
 // restartDue counts a life that was too short, and returns when the next one begins. With backoff a life is long enough that was RUNNING for as long

@@ -160,7 +160,7 @@ func (r *reader) proc(i int) {
 	from, p := r.from.Processes[i], r.procs[i]
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
-		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short,
+		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
 		lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),

@@ -111,6 +111,7 @@ type (
 		Spawning               Token
 		Fate                   int
 		Tries, Restarts, Short int
+		Starts                 []time.Duration
 		Lazy, Again, Abandoned bool
 		Started                time.Duration
 		StartSecs              int
@@ -310,7 +311,7 @@ func (w *writer) group(g *group) SavedGroup {
 func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
-		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short,
+		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
 		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),

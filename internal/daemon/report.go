@@ -28,6 +28,8 @@ func (d *Daemon) report(e core.Event) {
 		d.logf(LevelInfo, "success: %s entered RUNNING state, process has stayed up for > than %d seconds (startsecs)", e.Name, e.StartSecs)
 	case core.GaveUp:
 		d.logf(LevelInfo, "gave up: %s entered FATAL state, too many start retries too quickly", e.Name)
+	case core.WornOut:
+		d.logf(LevelInfo, "gave up: %s entered FATAL state, %s (restart_limit)", e.Name, e.Limit.Of("restart"))
 	case core.KillSent:
 		if e.Escalated {
 			d.logf(LevelWarn, "killing '%s' (%d) with SIGKILL", e.Name, e.PID)

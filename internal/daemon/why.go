@@ -102,6 +102,8 @@ func (d *Daemon) note(e core.Event) {
 		if ok {
 			d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "fatal", Text: fmt.Sprintf("gave up: startretries=%d", s.Spec.StartRetries)})
 		}
+	case core.WornOut:
+		named(e.Group, e.Name, control.Moment{Type: "fatal", Text: "gave up: restart_limit=" + e.Limit.String()})
 	case core.KillSent:
 		kind, text := "stopping", e.Signal.String()
 		if e.Escalated {

@@ -265,6 +265,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.Set(reflect.ValueOf(process.LogTarget{Kind: process.LogPath, Path: "/tmp/x"}))
 	case v.Type() == reflect.TypeFor[process.BackoffSpec]():
 		v.Set(reflect.ValueOf(process.BackoffSpec{First: time.Second}))
+	case v.Type() == reflect.TypeFor[process.Rate]():
+		v.Set(reflect.ValueOf(process.Rate{Count: 1, Within: time.Second}))
 	case v.Type() == reflect.TypeFor[[]int]():
 		v.Set(reflect.ValueOf([]int{3}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():

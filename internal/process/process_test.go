@@ -72,6 +72,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf([]int{7}))
 	case BackoffSpec:
 		v.Set(reflect.ValueOf(BackoffSpec{First: time.Second}))
+	case Rate:
+		v.Set(reflect.ValueOf(Rate{Count: 1, Within: time.Second}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:
@@ -243,5 +245,32 @@ func TestBackoff(t *testing.T) {
 		if c.b.Pause(1<<40) != c.b.Most {
 			t.Errorf("in the end the pause of %v is %v", c.b, c.b.Pause(1<<40))
 		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	r := Rate{Count: 2, Within: time.Minute}
+	var at []time.Duration
+	for i, step := range []struct {
+		now     time.Duration
+		reached bool // before it is added
+	}{{0, false}, {30 * time.Second, false}, {59 * time.Second, true}, {90 * time.Second, false}, {118 * time.Second, true}} {
+		if r.Reached(at, step.now) != step.reached {
+			t.Errorf("moment %d: reached %v", i, !step.reached)
+		}
+		at = r.Add(at, step.now)
+	}
+	if len(at) != 2 || r.String() != "2/1m" {
+		t.Errorf("%v, %v", at, r)
+	}
+	if one := (Rate{Count: 1, Within: 90 * time.Second}); r.Of("end") != "2 ends in 1m" || one.Of("end") != "1 end in 90s" {
+		t.Errorf("%s, %s", r.Of("end"), one.Of("end"))
+	}
+	if none := (Rate{}); none.Reached(at, 0) || none.Add(at, 0) != nil || none.String() != "" {
+		t.Error("no rate is one")
+	}
+	// A lower count than before.
+	if one := (Rate{Count: 1, Within: time.Minute}); !one.Reached(at, 177*time.Second) || one.Reached(at, 178*time.Second) || len(one.Add(at, 1)) != 1 {
+		t.Error("the latest moment alone counts")
 	}
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -38,6 +39,42 @@ func (b BackoffSpec) String() string {
 		text += " jitter=" + thousandths(b.Jitter)
 	}
 	return text
+}
+
+// Rate is a number of events within a time, both at least 1; zero = the option is not set.
+type Rate struct {
+	Count  int
+	Within time.Duration
+}
+
+// Reached reports whether so many of the moments, which are in order, are less than Within before now.
+func (r Rate) Reached(moments []time.Duration, now time.Duration) bool {
+	n := len(moments) - r.Count
+	return r.Count > 0 && n >= 0 && moments[n] > now-r.Within
+}
+
+// Add appends a moment to others, of which it keeps as many as count. What it returns shares no memory with them.
+func (r Rate) Add(moments []time.Duration, now time.Duration) []time.Duration {
+	if r.Count <= 0 {
+		return nil
+	}
+	return append(slices.Clone(moments[max(0, len(moments)-r.Count+1):]), now)
+}
+
+// String returns the value as a configuration file spells it; "" when it is not set.
+func (r Rate) String() string {
+	if r.Count <= 0 {
+		return ""
+	}
+	return strconv.Itoa(r.Count) + "/" + spell(r.Within)
+}
+
+// Of says it in words, with the name of one event: "5 restarts in 1m".
+func (r Rate) Of(what string) string {
+	if r.Count != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(r.Count) + " " + what + " in " + spell(r.Within)
 }
 
 func thousandths(n int) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }

@@ -87,6 +87,9 @@ func givePolicies(seed uint64, groups []Group) {
 				p.Backoff.Most = p.Backoff.First * pick[time.Duration](r, 1, 2, 4)
 				p.StartRetries = pick(r, p.StartRetries, -1)
 			}
+			if r.one(4) {
+				p.RestartLimit = process.Rate{Count: r.between(1, 4), Within: time.Duration(r.between(1, 12)) * time.Second}
+			}
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 //   - every command is answered exactly once, unless it was cancelled, and soon;
 //   - carrying out a plan touches nobody that the plan does not name;
 //   - a process that ends by itself is not started twice within a second, or, with backoff, not before its first pause unless it was RUNNING for as long;
+//   - a process is not started by itself more often than its restart_limit says;
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
@@ -55,9 +56,10 @@ type watched struct {
 	pid      int  // 0 = no process
 	spawned  time.Duration
 	ended    time.Duration
-	refused  bool          // a signal could not be sent
-	revived  bool          // its last transition was from EXITED to STARTING
-	before   process.State // the one that its last transition was from
+	starts   []time.Duration // by itself, since one that somebody wanted
+	refused  bool            // a signal could not be sent
+	revived  bool            // its last transition was from EXITED to STARTING
+	before   process.State   // the one that its last transition was from
 	spec     *process.Spec
 	leaving  bool         // since an earlier step
 	wanted   bool         // it starts again once it has stopped
@@ -66,15 +68,15 @@ type watched struct {
 	doing    plan.Action  // with act: what it does
 }
 
-// edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
-// pending restart to STOPPED, and out of UNKNOWN.
+// edges is the state table: where a process may go from each state (contract: process, Transitions), with the edges of our own: from a
+// pending restart to STOPPED, from EXITED to FATAL with restart_limit, and out of UNKNOWN.
 var edges = map[process.State][]process.State{
 	process.Stopped:  {process.Starting},
 	process.Starting: {process.Running, process.Backoff, process.Stopping, process.Unknown},
 	process.Running:  {process.Exited, process.Stopping, process.Unknown},
 	process.Backoff:  {process.Starting, process.Fatal, process.Stopped},
 	process.Stopping: {process.Stopped, process.Unknown},
-	process.Exited:   {process.Starting, process.Stopped},
+	process.Exited:   {process.Starting, process.Stopped, process.Fatal},
 	process.Fatal:    {process.Starting},
 	process.Unknown:  {process.Stopped},
 }
@@ -302,15 +304,34 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn of %v while quitting", p.name)
 	}
 	_, command := in.(core.Command)
+	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil
+	c.limited(now, p, e.Spec.RestartLimit, byItself)
 	if b := e.Spec.Backoff; b.Set() {
-		if byItself := p.before == process.Exited || p.before == process.Backoff; byItself && !command && p.act == nil && now-p.ended < b.First &&
-			(p.before == process.Backoff || p.ended-p.spawned < b.First) {
+		if byItself && now-p.ended < b.First && (p.before == process.Backoff || p.ended-p.spawned < b.First) {
 			c.broken("%v starts %v after its last end, and %v after its last start", p.name, now-p.ended, now-p.spawned)
 		}
 	} else if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
 		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
 	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
+}
+
+// limited counts the starts of a process by itself.
+func (c *Checker) limited(now time.Duration, p *watched, limit process.Rate, byItself bool) {
+	if !byItself {
+		p.starts = nil
+		return
+	}
+	n := 1
+	for _, at := range p.starts {
+		if now-at < limit.Within {
+			n++
+		}
+	}
+	if limit.Count > 0 && n > limit.Count {
+		c.broken("%v starts by itself %d times in %v", p.name, n, limit.Within)
+	}
+	p.starts = append(p.starts, now)
 }
 
 // isEnding reports whether a transition is one that the end of a process causes.

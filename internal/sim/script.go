@@ -383,6 +383,8 @@ func programOf(args []string) (Program, error) {
 			p.KillAsGroup, err = on, nil
 		case "backoff":
 			p.Backoff, err = config.ParseBackoff(strings.ReplaceAll(value, ",", " "))
+		case "restart_limit":
+			p.RestartLimit, err = config.ParseRate(value)
 		case "stop_tree":
 			p.StopTree, err = on, nil
 		case "kill_tree":
