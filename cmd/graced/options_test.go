@@ -198,6 +198,23 @@ var optionCases = []optionCase{
 		},
 	},
 	{
+		option: "breaker", head: "[program:NAME]\n" + pair + "command=/bin/sh HERE/may.sh HERE/NAME.no\nstartsecs=1\nautorestart=true\nstartretries=100\n", before: "breaker=1000/60s", after: "breaker=1/60s",
+		class: process.Live,
+		check: func(k *optionRun) {
+			k.must(os.WriteFile(k.path(k.group+".no"), nil, 0o600))
+			k.kill("NAME_0") // which goes first, and fails
+			k.is("NAME_0", process.Backoff)
+			k.kill("NAME_1")
+			k.until("the other one waits", func() bool {
+				return strings.HasSuffix(k.members()["NAME_1"].Description, ": breaker of group "+k.group+" is open")
+			})
+			k.must(os.Remove(k.path(k.group + ".no")))
+			k.is("NAME_0", process.Running)
+			k.is("NAME_1", process.Running)
+			k.log("breaker of group NAME is closed: NAME_")
+		},
+	},
+	{
 		option: "stopsignal", head: "[program:NAME]\n" + sleeper, before: "stopsignal=TERM", after: "stopsignal=USR1", class: process.Live,
 		check: func(k *optionRun) {
 			k.stop("*")

@@ -131,6 +131,7 @@ var Options = []Option{
 	{inProgram, "startretries", typeInt, "3", process.Live, "3.0", "How many failed starts in a row it takes to give up: FATAL; with backoff -1 never gives up."},
 	{inProgram, "backoff", "one pause, such as 5s, or the first and the longest, such as 1s..30s; then a factor, such as x2, and a share by which each may be longer, such as jitter=0.2", "", process.Live, "", "How long a process that failed to start, or that ended soon after, waits before it is started again; 0 is as under Supervisor."},
 	{inProgram, "restart_limit", "number/time, such as 5/60s", "", process.Live, "", "How often a process may be started again by itself within a time; one more, and it is given up: FATAL. 0 is no limit."},
+	{inProgram, "breaker", "number/time, such as 3/10s", "", process.Live, "", "After so many unexpected ends in the whole group within a time its restarts wait until one process is RUNNING; of several programs in a group the least number counts. 0 is none."},
 	{inProgram, "exitcodes", "numbers from 0 to 255 with commas between", "0", process.Live, "3.0", "The exit codes that are expected."},
 	{inProgram, "stopsignal", typeSignal, "TERM", process.Live, "3.0", "The signal that asks a process to end."},
 	{inProgram, "stopwaitsecs", typeSecs, "10", process.Live, "3.0", "How long to wait for the process to end after stopsignal before SIGKILL."},

@@ -85,6 +85,7 @@ func (p *programReader) shared() process.Spec {
 	s.StartRetries = p.int("startretries", 3)
 	s.Backoff = read(p.reader, "backoff", process.BackoffSpec{}, ParseBackoff)
 	s.RestartLimit = read(p.reader, "restart_limit", process.Rate{}, ParseRate)
+	s.Breaker = read(p.reader, "breaker", process.Rate{}, ParseRate)
 	s.StopSignal = read(p.reader, "stopsignal", process.SIGTERM, p.stopSignal)
 	s.StopWaitSecs = p.int("stopwaitsecs", 10)
 	s.StopAsGroup = p.bool("stopasgroup", false)

@@ -31,9 +31,9 @@ func TestRestarts(t *testing.T) {
 	for text, want := range map[string]process.Rate{
 		"5/60s": {Count: 5, Within: 60 * s}, "1 / 1": {Count: 1, Within: s}, "1000/24H": {Count: 1000, Within: 24 * time.Hour}, "3/1m30s": {Count: 3, Within: 90 * s}, "0": {},
 	} {
-		c := load(t, map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=x\nrestart_limit=" + text + "\n"}, nil)
-		if got := c.Groups[0].Processes[0].RestartLimit; got != want || len(warned(c, UnknownKey)) > 0 {
-			t.Errorf("%s: %+v, want %+v", text, got, want)
+		c := load(t, map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=x\nrestart_limit=" + text + "\nbreaker=" + text + "\n"}, nil)
+		if p := c.Groups[0].Processes[0]; p.RestartLimit != want || p.Breaker != want || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v and %+v, want %+v", text, p.RestartLimit, p.Breaker, want)
 		}
 		if r, err := ParseRate(want.String()); want.Count > 0 && (err != nil || r != want) {
 			t.Errorf("%q reads as %+v", want, r)
@@ -42,6 +42,7 @@ func TestRestarts(t *testing.T) {
 	refused := map[string][]string{
 		"backoff":       {"", "x2", "1s x2", "0s", "99ms", "25h", "-1s", "5s..1s", "1s..", "..1s", "1s..48h", "1s..2s x0.5", "1s..2s x101", "1s..2s xNaN", "1s..2s y2", "1s jitter=2", "1s jitter=-1", "1s 2s", "much"},
 		"restart_limit": {"", "5", "5/", "/5s", "0/5s", "-1/5s", "5/0s", "5/500ms", "5/25h", "1001/1s", "5/5s/5s", "many"},
+		"breaker":       {"", "3", "0/1s"},
 	}
 	for key, values := range refused {
 		for _, value := range values {

@@ -33,6 +33,7 @@ type proc struct {
 	restarts  int             // starts by itself since one that somebody wanted
 	short     int             // lives in a row that were too short to restart at once; with backoff also failed starts
 	starts    []time.Duration // the latest of those by itself, as far as restart_limit counts them
+	held      bool            // its start by itself waits for the breaker of its group
 	lazy      bool            // goes, but is not stopped
 	again     bool            // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool            // SIGKILL was refused: nobody waits for it any more
@@ -74,7 +75,7 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	}
 	p.state = to
 	s.revision++
-	s.due.disarm(&p.due)
+	s.unplan(p)
 	if to.IsStopped() {
 		p.abandoned = false
 		s.due.disarm(&p.report)
@@ -91,6 +92,9 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	s.notifyState(change)
 	if p.listener != nil && to == process.Running {
 		s.dispatch(p.group.pool)
+	}
+	if p.group.breaker.open {
+		s.probed(p)
 	}
 }
 
@@ -204,6 +208,7 @@ func (s *Supervisor) backOff(p *proc) {
 // afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
 func (s *Supervisor) afterBackOff(p *proc) {
 	s.releaseAs(p, SpawnError, forForked|forRunning)
+	s.endedBadly(p)
 	switch {
 	case p.tries > p.spec.StartRetries && !p.tireless():
 		s.giveUp(p)
@@ -295,6 +300,9 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.pid = 0
 	s.publish(end)
 	s.lost(p)
+	if !end.Expected {
+		s.endedBadly(p)
+	}
 	if s.revives(p) {
 		s.restart(p)
 	}

@@ -32,7 +32,7 @@ func (s *Supervisor) reviveAt(p *proc, due time.Duration) {
 	case due > s.now.Mono:
 		s.due.arm(&p.due, due)
 	default:
-		s.respawn(p)
+		s.next(p)
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *Supervisor) restartDue(p *proc) time.Duration {
 			return s.now.Mono
 		}
 		p.short++
-		return s.now.Mono + p.pause()
+		return s.now.Mono + p.pause(b, p.short)
 	}
 	// compat: quirk C8
 	if s.opts.Quirks.NoRestartFloor || lived >= restartFloor {
@@ -79,14 +79,13 @@ func (p *proc) retryPause() time.Duration {
 		return seconds(p.tries)
 	}
 	p.short++
-	return p.pause()
+	return p.pause(p.spec.Backoff, p.short)
 }
 
-// pause returns the pause of backoff that the process has come to. Its jitter is made of the life that is over: another one for each process, but
+// pause returns the n-th pause in a row. Its jitter is made of the life that is over: another one for each process, but
 // the same whenever the machine is stepped through its inputs again.
-func (p *proc) pause() time.Duration {
-	b := p.spec.Backoff
-	pause := b.Pause(p.short)
+func (p *proc) pause(b process.BackoffSpec, n int) time.Duration {
+	pause := b.Pause(n)
 	share := uint64(pause/1000) * uint64(b.Jitter)
 	return pause + time.Duration(mixed(uint64(p.id), uint64(p.incarnation), uint64(p.started))%(share+1))
 }

@@ -76,6 +76,7 @@ func buildFields() []Field {
 	integer("startretries", "StartRetries", func(s Spec) int { return s.StartRetries })
 	add("backoff", "Backoff", Live, func(s Spec) string { return s.Backoff.String() })
 	add("restart_limit", "RestartLimit", Live, func(s Spec) string { return s.RestartLimit.String() })
+	add("breaker", "Breaker", Live, func(s Spec) string { return s.Breaker.String() })
 	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
 	integer("stopwaitsecs", "StopWaitSecs", func(s Spec) int { return s.StopWaitSecs })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })

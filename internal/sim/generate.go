@@ -82,16 +82,27 @@ func givePolicies(seed uint64, groups []Group) {
 	for _, g := range groups {
 		for i := range g.Programs {
 			p := &g.Programs[i]
-			if r.one(3) {
-				p.Backoff = process.BackoffSpec{First: pick(r, 200*time.Millisecond, time.Second, 2*time.Second), Factor: pick(r, 1000, 1500, 3000), Jitter: pick(r, 0, 0, 500)}
-				p.Backoff.Most = p.Backoff.First * pick[time.Duration](r, 1, 2, 4)
+			p.Backoff, p.RestartLimit, p.Breaker = r.policy()
+			if p.Backoff.Set() {
 				p.StartRetries = pick(r, p.StartRetries, -1)
-			}
-			if r.one(4) {
-				p.RestartLimit = process.Rate{Count: r.between(1, 4), Within: time.Duration(r.between(1, 12)) * time.Second}
 			}
 		}
 	}
+}
+
+// policy makes options about restarts; most of them are not set.
+func (r *dice) policy() (b process.BackoffSpec, limit, breaker process.Rate) {
+	if r.one(4) {
+		breaker = process.Rate{Count: r.between(1, 3), Within: time.Duration(r.between(1, 12)) * time.Second}
+	}
+	if r.one(3) || breaker.Count > 0 && r.one(2) {
+		b = process.BackoffSpec{First: pick(r, 200*time.Millisecond, time.Second, 2*time.Second), Factor: pick(r, 1000, 1500, 3000), Jitter: pick(r, 0, 0, 500)}
+		b.Most = b.First * time.Duration(pick(r, 1, 2, 4))
+	}
+	if r.one(4) {
+		limit = process.Rate{Count: r.between(1, 4), Within: time.Duration(r.between(1, 12)) * time.Second}
+	}
+	return b, limit, breaker
 }
 
 // GenerateFound makes such a scenario in which some processes are there already.

@@ -247,6 +247,9 @@ func (s *Script) status(out *strings.Builder) {
 		if st.SpawnErr != "" {
 			fmt.Fprintf(out, " %q", st.SpawnErr)
 		}
+		if st.Waits != "" {
+			fmt.Fprintf(out, " %s", st.Waits)
+		}
 		if st.Leaving {
 			fmt.Fprint(out, " leaving")
 		}
@@ -385,6 +388,8 @@ func programOf(args []string) (Program, error) {
 			p.Backoff, err = config.ParseBackoff(strings.ReplaceAll(value, ",", " "))
 		case "restart_limit":
 			p.RestartLimit, err = config.ParseRate(value)
+		case "breaker":
+			p.Breaker, err = config.ParseRate(value)
 		case "stop_tree":
 			p.StopTree, err = on, nil
 		case "kill_tree":
