@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -166,6 +167,51 @@ var optionCases = []optionCase{
 			k.must(os.WriteFile(k.path(k.group+".no"), nil, 0o600))
 			k.kill("NAME")
 			k.is("NAME", process.Fatal)
+		},
+	},
+	{
+		option: "backoff", head: "[program:NAME]\n" + sleeper + "autorestart=true\n", before: "backoff=100ms", after: "backoff=5m..24h x100 jitter=0.1",
+		class: process.Live,
+		check: func(k *optionRun) {
+			k.kill("NAME") // RUNNING for less than the pause
+			k.until("it waits for longer than before", func() bool {
+				i := k.members()["NAME"]
+				return i.State == process.Exited && i.Now.Sub(i.Stop) >= 2*time.Second
+			})
+			if n := strings.Count(k.read("s.log"), "spawned: '"+k.group+"' with"); n != 1 {
+				k.t.Errorf("it was started %d times", n)
+			}
+			k.start("NAME")
+		},
+	},
+	{
+		option: "restart_limit", head: "[program:NAME]\ncommand=/bin/sh HERE/may.sh HERE/NAME.no\nstartsecs=0\nautorestart=true\n", before: "restart_limit=1000/60s", after: "restart_limit=1/1h",
+		class: process.Live,
+		check: func(k *optionRun) {
+			k.must(os.WriteFile(k.path(k.group+".no"), nil, 0o600))
+			k.kill("NAME")
+			k.is("NAME", process.Fatal)
+			k.log("gave up: NAME entered FATAL state, 1 restart in 1h (restart_limit)")
+			if text := k.members()["NAME"].Description; text != "1 restart in 1h (restart_limit): Bad exit code 1" {
+				k.t.Errorf("status says %q", text)
+			}
+		},
+	},
+	{
+		option: "breaker", head: "[program:NAME]\n" + pair + "command=/bin/sh HERE/may.sh HERE/NAME.no\nstartsecs=1\nautorestart=true\nstartretries=100\n", before: "breaker=1000/60s", after: "breaker=1/60s",
+		class: process.Live,
+		check: func(k *optionRun) {
+			k.must(os.WriteFile(k.path(k.group+".no"), nil, 0o600))
+			k.kill("NAME_0") // which goes first, and fails
+			k.is("NAME_0", process.Backoff)
+			k.kill("NAME_1")
+			k.until("the other one waits", func() bool {
+				return strings.HasSuffix(k.members()["NAME_1"].Description, ": breaker of group "+k.group+" is open")
+			})
+			k.must(os.Remove(k.path(k.group + ".no")))
+			k.is("NAME_0", process.Running)
+			k.is("NAME_1", process.Running)
+			k.log("breaker of group NAME is closed: NAME_")
 		},
 	},
 	{

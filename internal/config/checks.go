@@ -28,6 +28,8 @@ const (
 	WarnSocketMode    Code = "W152" // every user may control every program
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart
+	WarnNoTries       Code = "W167" // a negative startretries without backoff
+	WarnBlindBreaker  Code = "W168" // a breaker with startsecs=0
 	WarnDeafListener  Code = "W171" // a listener that is not restarted
 )
 
@@ -238,9 +240,17 @@ func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
 	if e, ok := c.table.get(sec, "umask"); ok && p.Umask != process.UnsetMask && p.Umask > 0o777 {
 		c.warnAt(WarnRange, sec, e, c.value(e), "only the last three digits of a umask count", fmt.Sprintf("it works as %03o", p.Umask&0o777))
 	}
-	if e, ok := c.table.get(sec, "startsecs"); ok && p.StartSecs <= 0 && p.Autorestart != process.RestartNever {
+	if e, ok := c.table.get(sec, "startsecs"); ok && p.StartSecs <= 0 && p.Autorestart != process.RestartNever && p.RestartLimit.Count == 0 {
 		c.warnAt(WarnEndlessStarts, sec, e, c.value(e), "with startsecs="+strings.TrimSpace(e.value)+" every start succeeds, so a program that fails at once is restarted for ever",
 			"set autorestart=false for a program that runs once, or startsecs=1")
+	}
+	if e, ok := c.table.get(sec, "startretries"); ok && p.StartRetries < 0 && !p.Backoff.Set() {
+		c.warnAt(WarnNoTries, sec, e, c.value(e), "startretries="+strings.TrimSpace(e.value)+" gives up at the first failure, as 0 does",
+			"only together with backoff does it never give up: add backoff=1s..30s, or write 0")
+	}
+	if e, ok := c.table.get(sec, "breaker"); ok && p.Breaker.Count > 0 && p.StartSecs <= 0 {
+		c.warnAt(WarnBlindBreaker, sec, e, c.value(e), "with startsecs="+strconv.Itoa(p.StartSecs)+" every process that goes first is RUNNING at once, and closes the breaker",
+			"set startsecs to the time after which a start has succeeded")
 	}
 	if e, ok := c.table.get(sec, "autorestart"); ok && listener && p.Autorestart == process.RestartNever {
 		c.warnAt(WarnDeafListener, sec, e, c.value(e), "a listener that ended is not started again, and its events are lost", "remove autorestart, or set it to true")

@@ -218,13 +218,21 @@ func parseCgroupUse(s string) (process.CgroupUse, error) {
 
 // parseCPUs reads a number of processors, with up to three decimals, as thousandths. The kernel takes no less than a hundredth.
 func parseCPUs(s string) (int, error) {
-	const most = 10_000 // which keeps NaN out as well
-	n, err := strconv.ParseFloat(s, 64)
-	thousandths := math.Round(n * 1000)
-	if err != nil || !(n >= 0 && n <= most) || math.Abs(n*1000-thousandths) > 1e-6 || 0 < n && n < 0.01 {
+	n, ok := parseThousandths(s, 0, 10_000)
+	if !ok || 0 < n && n < 10 {
 		return 0, &valueError{"invalid 'cpu_max' value " + repr(s), "write a number of processors, such as 0.5 or 2; 0 is no limit"}
 	}
-	return int(thousandths), nil
+	return n, nil
+}
+
+// parseThousandths reads a number with up to three decimals, from least to most.
+func parseThousandths(s string, least, most float64) (n int, ok bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f >= least && f <= most) { // NaN is neither
+		return 0, false
+	}
+	whole := math.Round(f * 1000)
+	return int(whole), math.Abs(f*1000-whole) <= 1e-6
 }
 
 // notNegative reads a limit.

@@ -22,7 +22,8 @@ type Why struct {
 	Name      string    `json:"name"` // "group:process"
 	State     string    `json:"state"`
 	Since     time.Time `json:"since"`
-	Starts    int       `json:"starts"` // in Timeline
+	Starts    int       `json:"starts"`          // in Timeline
+	Waits     string    `json:"waits,omitempty"` // what holds back its start by itself
 	PID       int       `json:"pid,omitempty"`
 	Command   string    `json:"command"`
 	Timeline  []Moment  `json:"timeline"` // the latest last; old ones are forgotten
@@ -36,7 +37,8 @@ type Why struct {
 // Moment is one thing that happened to a process.
 type Moment struct {
 	Time time.Time `json:"t"`
-	// asked (a client wants something), start, running, exit, failed (no process came of a start), stopping, kill, fatal, signal
+	// asked (a client wants something), start, running, exit, failed (no process came of a start), stopping, kill, fatal, signal,
+	// held (its start by itself waits)
 	Type    string  `json:"type"`
 	Text    string  `json:"text,omitempty"` // in words, where there is more to say
 	PID     int     `json:"pid,omitempty"`

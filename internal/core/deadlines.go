@@ -24,16 +24,18 @@ type deadline struct {
 	index int    // position in the heap plus one; zero = not armed
 	fire  action
 	proc  *proc
+	group *group
 }
 
 // action says what a deadline is for.
 type action int
 
 const (
-	actState  action = iota // whatever the process's state waits for
-	actReport               // report that a process is waited for
-	actQuit                 // report that everything is being stopped
-	actTick                 // a time slice of the tick events ends
+	actState   action = iota // whatever the process's state waits for
+	actReport                // report that a process is waited for
+	actQuit                  // report that everything is being stopped
+	actBreaker               // held processes of a group go on
+	actTick                  // a time slice of the tick events ends
 )
 
 func (d *deadline) armed() bool { return d.index > 0 }
@@ -149,6 +151,8 @@ func (s *Supervisor) passDeadlines() {
 			s.elapsed(d.proc)
 		case actReport:
 			s.reportStop(d.proc)
+		case actBreaker:
+			s.letOn(d.group)
 		case actQuit:
 			s.reportQuit()
 		case actTick:
@@ -168,7 +172,7 @@ func (s *Supervisor) elapsed(p *proc) {
 		}
 	case process.Backoff, process.Exited:
 		if !s.quitting() {
-			s.respawn(p)
+			s.next(p)
 		}
 	case process.Stopping:
 		s.kill(p)

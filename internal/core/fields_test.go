@@ -26,13 +26,13 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			wanted: what pools want`,
 	},
 	reflect.TypeFor[group](): {
-		kept: "spec rank members pool departed ending endOp successor",
+		kept: "spec rank members pool departed breaker ending endOp successor",
 		derived: `
 			byName: by the names of members
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short lazy again abandoned started startSecs began ended exit hasExit spawnErr
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr
 			listener holds deaf due report waiters step unsent`,
 	},
 	reflect.TypeFor[pool](): {
@@ -42,6 +42,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			wants: by its spec
 			exempt: counted`,
 	},
+	reflect.TypeFor[breaker](): {kept: "ends open opened closed probe failed due"},
 	reflect.TypeFor[queued](): {
 		kept:    "typ serial poolSerial payload about exempt",
 		derived: `render: called by Snapshot`,
@@ -61,7 +62,8 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 		kept: "at seq index",
 		derived: `
 			fire: by what has it
-			proc: the one that has it`,
+			proc: the one that has it
+			group: the one that has it`,
 	},
 	reflect.TypeFor[event.Listener](): {kept: "state buf result"}, // by event.SavedListener
 }
@@ -82,6 +84,7 @@ func TestFieldsAreSaved(t *testing.T) {
 		reflect.TypeFor[signalWish](): reflect.TypeFor[SavedWish](), reflect.TypeFor[operation](): reflect.TypeFor[SavedOperation](), reflect.TypeFor[acting](): reflect.TypeFor[SavedActing](),
 		reflect.TypeFor[step](): reflect.TypeFor[SavedStep](), reflect.TypeFor[line](): reflect.TypeFor[SavedLine](),
 		reflect.TypeFor[quit](): reflect.TypeFor[SavedQuit](), reflect.TypeFor[clock](): reflect.TypeFor[SavedClock](),
+		reflect.TypeFor[breaker]():  reflect.TypeFor[SavedBreaker](),
 		reflect.TypeFor[deadline](): reflect.TypeFor[SavedDeadline](), reflect.TypeFor[pool](): reflect.TypeFor[SavedPool](),
 		reflect.TypeFor[event.Listener](): reflect.TypeFor[event.SavedListener](),
 	} {

@@ -54,7 +54,8 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 		s.goOn(p, since+seconds(p.spec.StopWaitSecs))
 	case process.Backoff:
 		p.tries = max(p.tries, 1)
-		s.goOn(p, since+seconds(p.tries))
+		p.short = p.tries - 1
+		s.goOn(p, since+p.retryPause())
 	}
 	if p.group.pool != nil && p.pid != 0 {
 		p.listener = event.SavedListener{State: f.Listener, Result: -1}.Restore()

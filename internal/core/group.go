@@ -19,6 +19,8 @@ type group struct {
 	departed  map[string]bool // members that were removed by way of a plan and not added again since
 	unstopped int             // members that a quit has to wait for
 
+	breaker breaker
+
 	ending    bool               // it is removed with its last member
 	endOp     *operation         // that waits for it
 	successor *process.GroupSpec // what comes after it; nil = nothing
@@ -94,6 +96,7 @@ func compareNames(a, b process.Namespec) int {
 func (s *Supervisor) addGroup(spec process.GroupSpec) *group {
 	g := &group{spec: spec, byName: map[string]*proc{}}
 	g.spec.Processes = nil
+	g.breaker.due = deadline{fire: actBreaker, group: g}
 	if n := len(s.groups); n > 0 {
 		g.rank = s.groups[n-1].rank + 1
 	}
@@ -165,6 +168,7 @@ func (s *Supervisor) dropGroup(g *group) {
 	name := g.name()
 	s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
 	delete(s.named, name)
+	s.due.disarm(&g.breaker.due)
 	if g.pool != nil {
 		s.dropPool(g.pool)
 	}
@@ -181,6 +185,7 @@ func (s *Supervisor) drop(p *proc) {
 	delete(s.procs, p.id)
 	s.due.disarm(&p.due)
 	s.due.disarm(&p.report)
+	s.checkBreaker(g)
 	s.revision++
 	s.emit(CloseLogs{ID: p.id})
 	s.release(p, nil, forGone)

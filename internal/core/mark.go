@@ -41,7 +41,7 @@ func (s *Supervisor) setMark(do SetMark) *Fault {
 	}
 	for _, p := range list {
 		if s.mark(p) == Held && p.restarting() {
-			s.due.disarm(&p.due)
+			s.unplan(p)
 		}
 	}
 	s.revision++

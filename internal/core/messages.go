@@ -393,6 +393,30 @@ type StaysUp struct {
 // GaveUp says that a process is FATAL.
 type GaveUp struct{ Group, Name string }
 
+// WornOut says that a process is FATAL because it would have been started by itself more often than its restart_limit.
+type WornOut struct {
+	Group, Name string
+	Limit       process.Rate
+}
+
+// BreakerOpened says that a group has had too many unexpected ends: its restarts wait.
+type BreakerOpened struct {
+	Group string
+	Rate  process.Rate
+}
+
+// ProbeFailed says that the process which went first did not become RUNNING. The next one goes after a pause.
+type ProbeFailed struct {
+	Group, Name string
+	Pause       time.Duration
+}
+
+// BreakerClosed says that a process is RUNNING, and the others follow; without a name, that no program of the group has a breaker any more.
+type BreakerClosed struct{ Group, Name string }
+
+// Waits says that the start of a process by itself is held back by the breaker of its group.
+type Waits struct{ Group, Name string }
+
 // KillSent says that a stop signal or SIGKILL was sent.
 type KillSent struct {
 	Group, Name string
@@ -524,6 +548,11 @@ func (SpawnProblem) event()    {}
 func (ProcessEnded) event()    {}
 func (StaysUp) event()         {}
 func (GaveUp) event()          {}
+func (WornOut) event()         {}
+func (BreakerOpened) event()   {}
+func (ProbeFailed) event()     {}
+func (BreakerClosed) event()   {}
+func (Waits) event()           {}
 func (KillSent) event()        {}
 func (SignalSent) event()      {}
 func (SignalProblem) event()   {}

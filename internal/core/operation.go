@@ -110,7 +110,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 		p.fate = end
 	}
 	if p.state == process.Exited {
-		s.due.disarm(&p.due) // no next life
+		s.unplan(p) // no next life
 	}
 	if p.state == process.Backoff {
 		s.stopped(p, nil)

@@ -28,13 +28,15 @@ type proc struct {
 	state     process.State
 	pid       int
 	fate      fate
-	spawning  Token // under which the spawn is kept; zero: its outcome is known
-	tries     int   // failed starts in a row
-	restarts  int   // starts by itself since one that somebody wanted
-	short     int   // lives in a row that were too short to restart at once
-	lazy      bool  // goes, but is not stopped
-	again     bool  // starts again once STOPPED: it was on its way out and stays after all
-	abandoned bool  // SIGKILL was refused: nobody waits for it any more
+	spawning  Token           // under which the spawn is kept; zero: its outcome is known
+	tries     int             // failed starts in a row
+	restarts  int             // starts by itself since one that somebody wanted
+	short     int             // lives in a row that were too short to restart at once; with backoff also failed starts
+	starts    []time.Duration // the latest of those by itself, as far as restart_limit counts them
+	held      bool            // its start by itself waits for the breaker of its group
+	lazy      bool            // goes, but is not stopped
+	again     bool            // starts again once STOPPED: it was on its way out and stays after all
+	abandoned bool            // SIGKILL was refused: nobody waits for it any more
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -73,7 +75,7 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	}
 	p.state = to
 	s.revision++
-	s.due.disarm(&p.due)
+	s.unplan(p)
 	if to.IsStopped() {
 		p.abandoned = false
 		s.due.disarm(&p.report)
@@ -91,6 +93,9 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	if p.listener != nil && to == process.Running {
 		s.dispatch(p.group.pool)
 	}
+	if p.group.breaker.open {
+		s.probed(p)
+	}
 }
 
 // spawn starts a process that has none.
@@ -102,7 +107,7 @@ func (s *Supervisor) spawn(p *proc) {
 		return
 	}
 	p.incarnation++
-	p.again, p.restarts = false, 0
+	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
@@ -119,9 +124,9 @@ func (s *Supervisor) spawn(p *proc) {
 
 // respawn starts a process by itself, after an end or a failed start.
 func (s *Supervisor) respawn(p *proc) {
-	n := p.restarts + 1
+	n, starts := p.restarts+1, p.spec.RestartLimit.Add(p.starts, s.now.Mono)
 	s.spawn(p)
-	p.restarts = n
+	p.restarts, p.starts = n, starts
 }
 
 // spawned takes the news that the process exists.
@@ -192,7 +197,7 @@ func (s *Supervisor) spawnFailed(p *proc, text string) {
 	}
 }
 
-// backOff counts a failed start: another follows after as many seconds as there were failures, or the process is given up.
+// backOff counts a failed start: another follows after a pause, or the process is given up.
 func (s *Supervisor) backOff(p *proc) {
 	p.tries++
 	s.enter(p, process.Backoff, false)
@@ -203,19 +208,20 @@ func (s *Supervisor) backOff(p *proc) {
 // afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
 func (s *Supervisor) afterBackOff(p *proc) {
 	s.releaseAs(p, SpawnError, forForked|forRunning)
+	s.endedBadly(p)
 	switch {
-	case p.tries > p.spec.StartRetries:
+	case p.tries > p.spec.StartRetries && !p.tireless():
 		s.giveUp(p)
 		s.publish(GaveUp{Group: p.group.name(), Name: p.name})
 	case p.fate != stays:
 		s.stopped(p, nil)
 	default:
-		s.due.arm(&p.due, s.now.Mono+seconds(p.tries))
+		s.reviveAt(p, s.now.Mono+p.retryPause())
 	}
 }
 
 func (s *Supervisor) giveUp(p *proc) {
-	p.tries = 0
+	p.tries, p.short = 0, 0
 	s.enter(p, process.Fatal, false)
 }
 
@@ -294,41 +300,12 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.pid = 0
 	s.publish(end)
 	s.lost(p)
+	if !end.Expected {
+		s.endedBadly(p)
+	}
 	if s.revives(p) {
 		s.restart(p)
 	}
-}
-
-// revives reports whether an EXITED process is started again by itself.
-func (s *Supervisor) revives(p *proc) bool {
-	if p.fate != stays || s.quitting() || s.mark(p) == Held {
-		return false
-	}
-	switch p.spec.Autorestart {
-	case process.RestartAlways:
-		return true
-	case process.RestartUnexpected:
-		return !p.exit.Clean(p.spec.ExitCodes)
-	default:
-		return false
-	}
-}
-
-// restart starts an EXITED process again: at once if it lived for a second, else not before a second has passed since its last start, and
-// ever later while it keeps ending at once (quirk C8). Meanwhile it stays EXITED.
-func (s *Supervisor) restart(p *proc) {
-	// compat: quirk C8
-	if s.opts.Quirks.NoRestartFloor || s.now.Mono-p.started >= restartFloor {
-		p.short = 0
-		s.respawn(p)
-		return
-	}
-	p.short++
-	pause := restartFloor
-	for n := stormAfter; n < p.short && pause < restartMost; n++ {
-		pause *= 2
-	}
-	s.due.arm(&p.due, p.started+pause)
 }
 
 // stopped takes a process to STOPPED, reports its end if there was one, and answers who waited. It may be wanted again.

@@ -144,6 +144,10 @@ func (r *reader) group(i int) {
 		spec: from.Spec, rank: from.Rank, members: all(r.procs, from.Members), byName: map[string]*proc{}, departed: maps.Clone(from.Departed),
 		ending: from.Ending, endOp: at(r.ops, from.EndOp), successor: from.Successor,
 	}
+	b := from.Breaker
+	g.breaker = breaker{ends: slices.Clone(b.Ends), open: b.Open, opened: b.Opened, closed: b.Closed, probe: at(r.procs, b.Probe), failed: b.Failed}
+	r.deadline(&g.breaker.due, b.Due, actBreaker, nil)
+	g.breaker.due.group = g
 	g.spec.Listener = at(r.from.Listeners, from.Listener)
 	if p := from.Pool; p != nil {
 		g.pool = &pool{group: g, spec: at(r.from.Listeners, p.Spec), buffer: all(r.events, p.Buffer), serial: p.Serial, served: p.Served}
@@ -160,8 +164,8 @@ func (r *reader) proc(i int) {
 	from, p := r.from.Processes[i], r.procs[i]
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
-		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short,
-		lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
+		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
+		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}

@@ -77,9 +77,20 @@ type (
 		Members   []Ref
 		Pool      *SavedPool
 		Departed  map[string]bool
+		Breaker   SavedBreaker
 		Ending    bool
 		EndOp     Ref
 		Successor *process.GroupSpec
+	}
+
+	// SavedBreaker is the breaker of a group. Probe refers to a process.
+	SavedBreaker struct {
+		Ends           []time.Duration
+		Open           bool
+		Opened, Closed time.Duration
+		Probe          Ref
+		Failed         int
+		Due            SavedDeadline
 	}
 
 	// SavedPool is the pool of a listener group. Spec refers to a listener spec, Buffer to events.
@@ -111,7 +122,9 @@ type (
 		Spawning               Token
 		Fate                   int
 		Tries, Restarts, Short int
-		Lazy, Again, Abandoned bool
+		Starts                 []time.Duration
+		Held, Lazy             bool
+		Again, Abandoned       bool
 		Started                time.Duration
 		StartSecs              int
 		Began, Ended           time.Time
@@ -301,6 +314,10 @@ func (w *writer) group(g *group) SavedGroup {
 		Departed: maps.Clone(g.departed), Ending: g.ending, EndOp: w.ops.ref(g.endOp), Successor: g.successor,
 	}
 	out.Spec.Listener = nil
+	b := &g.breaker
+	out.Breaker = SavedBreaker{
+		Ends: slices.Clone(b.ends), Open: b.open, Opened: b.opened, Closed: b.closed, Probe: w.procs.ref(b.probe), Failed: b.failed, Due: saveDeadline(&b.due),
+	}
 	if p := g.pool; p != nil {
 		out.Pool = &SavedPool{Spec: w.listeners.ref(p.spec), Buffer: refs(&w.events, p.buffer), Serial: p.serial, Served: p.served}
 	}
@@ -310,8 +327,8 @@ func (w *writer) group(g *group) SavedGroup {
 func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
-		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short,
-		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
+		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
+		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}

@@ -33,7 +33,7 @@ func (s *Supervisor) stop(id Req, do Stop) {
 }
 
 // restarting reports whether the process is EXITED only until its next start is due.
-func (p *proc) restarting() bool { return p.state == process.Exited && p.due.armed() }
+func (p *proc) restarting() bool { return p.state == process.Exited && (p.due.armed() || p.held) }
 
 // stopOne stops one process by request. A leaving process may have been stopped, or be stopping, by someone else's wish: then that is what
 // was asked for.

@@ -202,8 +202,9 @@ func (s *Supervisor) swap(p *proc, spec process.Spec) {
 	p.spec = &spec
 	s.revision++
 	if p.restarting() && !s.revives(p) {
-		s.due.disarm(&p.due)
+		s.unplan(p)
 	}
+	s.checkBreaker(p.group)
 	if before.Stdout != spec.Stdout || before.Stderr != spec.Stderr || before.RedirectStderr != spec.RedirectStderr || before.Name != spec.Name {
 		s.emit(ChangeLogs(s.logs(p)))
 	}

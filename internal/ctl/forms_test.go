@@ -35,7 +35,7 @@ func withChanges(f *fixture) {
 				{Time: at(5), Type: "end", Process: "web:web_1", Action: "stop", OldPID: 9, PID: 9, Error: "cannot be killed", Skipped: true, FaultCode: control.Failed},
 			}},
 		why: control.Why{Schema: control.WhySchema, Name: "web:web_0", State: "FATAL", Since: at(1), Starts: 1, PID: 1, Command: "x", Stdout: []string{"a"}, Stderr: []string{},
-			LooksLike: []string{"b"}, Cgroup: "/c", Lacks: "l", Timeline: []control.Moment{{Time: at(1), Type: "exit", Text: "t", PID: 1, By: "b", Seconds: 1, Exit: &code, Signal: "SIGHUP", Expected: true, OutOfMemory: true}}},
+			LooksLike: []string{"b"}, Waits: "w", Cgroup: "/c", Lacks: "l", Timeline: []control.Moment{{Time: at(1), Type: "exit", Text: "t", PID: 1, By: "b", Seconds: 1, Exit: &code, Signal: "SIGHUP", Expected: true, OutOfMemory: true}}},
 	}
 }
 

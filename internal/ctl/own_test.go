@@ -293,8 +293,8 @@ GRACED_DISABLE has no meaning for what
 
 // TestPlaceText: where a process lives and what it lacks stands below what it is.
 func TestPlaceText(t *testing.T) {
-	w := control.Why{Name: "web:a", State: "RUNNING", Command: "x", Cgroup: "/c/web.a", Lacks: "pids_max is not in force"}
-	if got, want := whyText(w), "web:a   RUNNING\n  runs: x\n  control group: /c/web.a\n  lacks: pids_max is not in force\n  nothing has happened to it since the daemon started\n"; got != want {
+	w := control.Why{Name: "web:a", State: "RUNNING", Command: "x", Waits: "waits for b", Cgroup: "/c/web.a", Lacks: "pids_max is not in force"}
+	if got, want := whyText(w), "web:a   RUNNING\n  runs: x\n  waits for b\n  control group: /c/web.a\n  lacks: pids_max is not in force\n  nothing has happened to it since the daemon started\n"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	d := daemonRecord{Lacking: []control.Lacking{{Name: "web:a", Text: "no limit"}}}

@@ -66,6 +66,9 @@ func whyText(w control.Why) string {
 		fmt.Fprintf(&b, ", %s in %.0f s", count(w.Starts, "start"), last.Sub(first).Seconds())
 	}
 	fmt.Fprintf(&b, "\n  runs: %s\n", w.Command)
+	if w.Waits != "" {
+		fmt.Fprintf(&b, "  %s\n", w.Waits)
+	}
 	if w.Cgroup != "" {
 		fmt.Fprintf(&b, "  control group: %s\n", w.Cgroup)
 	}

@@ -457,6 +457,7 @@ func TestDescribe(t *testing.T) {
 		{member{Status: process.Status{State: process.Exited, Started: now, Ended: now}}, "Nov 22 03:48 PM"},
 		{member{Status: process.Status{State: process.Fatal, Name: "x"}}, `unknown error (try "tail x")`},
 		{member{Status: process.Status{State: process.Backoff, SpawnErr: "Exited too quickly"}}, "Exited too quickly"},
+		{member{Status: process.Status{State: process.Backoff, SpawnErr: "Exited too quickly", Waits: "waits for a"}}, "waits for a"},
 		{member{Status: process.Status{State: process.Stopping}}, ""},
 	} {
 		if got := c.m.describe(now); got != c.want {

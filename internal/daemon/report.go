@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
@@ -28,6 +29,18 @@ func (d *Daemon) report(e core.Event) {
 		d.logf(LevelInfo, "success: %s entered RUNNING state, process has stayed up for > than %d seconds (startsecs)", e.Name, e.StartSecs)
 	case core.GaveUp:
 		d.logf(LevelInfo, "gave up: %s entered FATAL state, too many start retries too quickly", e.Name)
+	case core.WornOut:
+		d.logf(LevelInfo, "gave up: %s entered FATAL state, %s (restart_limit)", e.Name, e.Limit.Of("restart"))
+	case core.BreakerOpened:
+		d.logf(LevelWarn, "breaker of group %s is open: %s, restarts wait until one process is RUNNING", e.Group, e.Rate.Of("unexpected end"))
+	case core.ProbeFailed:
+		d.logf(LevelInfo, "breaker of group %s stays open: %s failed, the next try follows in %s", e.Group, e.Name, e.Pause.Round(time.Millisecond))
+	case core.BreakerClosed:
+		who := e.Name + " is RUNNING"
+		if e.Name == "" {
+			who = "no program has one any more"
+		}
+		d.logf(LevelInfo, "breaker of group %s is closed: %s", e.Group, who)
 	case core.KillSent:
 		if e.Escalated {
 			d.logf(LevelWarn, "killing '%s' (%d) with SIGKILL", e.Name, e.PID)

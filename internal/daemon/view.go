@@ -95,6 +95,9 @@ func (m member) info(now time.Time) control.ProcessInfo {
 
 // describe is the last column of a status table (contract: rpc, "Struct fields").
 func (m member) describe(now time.Time) string {
+	if m.Waits != "" {
+		return m.Waits
+	}
 	switch m.State {
 	case process.Running:
 		return "pid " + strconv.Itoa(m.PID) + ", uptime " + uptime(max(0, now.Unix()-m.Started.Unix()))

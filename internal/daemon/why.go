@@ -102,6 +102,12 @@ func (d *Daemon) note(e core.Event) {
 		if ok {
 			d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "fatal", Text: fmt.Sprintf("gave up: startretries=%d", s.Spec.StartRetries)})
 		}
+	case core.WornOut:
+		named(e.Group, e.Name, control.Moment{Type: "fatal", Text: "gave up: restart_limit=" + e.Limit.String()})
+	case core.Waits:
+		if s, ok := d.loop.core.Find(e.Group, e.Name); ok && s.Waits != "" {
+			d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "held", Text: s.Waits})
+		}
 	case core.KillSent:
 		kind, text := "stopping", e.Signal.String()
 		if e.Escalated {
@@ -151,7 +157,7 @@ func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
 		return control.Why{}, err
 	}
 	out := control.Why{
-		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), PID: m.PID, Command: plan.MaskURLs(m.Spec.Command),
+		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), Waits: m.Waits, PID: m.PID, Command: plan.MaskURLs(m.Spec.Command),
 		Timeline: []control.Moment{}, LooksLike: []string{},
 	}
 	ok := d.do(ctx, func(core.Now) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -262,6 +263,10 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.SetInt(v.Int() + 2)
 	case v.Type() == reflect.TypeFor[process.LogTarget]():
 		v.Set(reflect.ValueOf(process.LogTarget{Kind: process.LogPath, Path: "/tmp/x"}))
+	case v.Type() == reflect.TypeFor[process.BackoffSpec]():
+		v.Set(reflect.ValueOf(process.BackoffSpec{First: time.Second}))
+	case v.Type() == reflect.TypeFor[process.Rate]():
+		v.Set(reflect.ValueOf(process.Rate{Count: 1, Within: time.Second}))
 	case v.Type() == reflect.TypeFor[[]int]():
 		v.Set(reflect.ValueOf([]int{3}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // uncompared are the members of Spec that say where a process was defined, not what it is.
@@ -69,6 +70,10 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(LogTarget{Kind: LogPath, Path: "/x"}))
 	case []int:
 		v.Set(reflect.ValueOf([]int{7}))
+	case BackoffSpec:
+		v.Set(reflect.ValueOf(BackoffSpec{First: time.Second}))
+	case Rate:
+		v.Set(reflect.ValueOf(Rate{Count: 1, Within: time.Second}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:
@@ -213,5 +218,59 @@ func TestCompareNatural(t *testing.T) {
 		if CompareNatural(a, b) < 0 && CompareNatural(b, c) < 0 && CompareNatural(a, c) >= 0 {
 			t.Fatalf("not transitive: %q %q %q", a, b, c)
 		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	for _, c := range []struct {
+		b      BackoffSpec
+		text   string
+		pauses []time.Duration
+	}{
+		{BackoffSpec{}, "", []time.Duration{0, 0}},
+		{BackoffSpec{First: 5 * s, Most: 5 * s, Factor: 1000}, "5s", []time.Duration{5 * s, 5 * s, 5 * s}},
+		{BackoffSpec{First: s, Most: 30 * s, Factor: 2000, Jitter: 200}, "1s..30s x2 jitter=0.2", []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s}},
+		{BackoffSpec{First: 250 * ms, Most: time.Hour, Factor: 1500}, "250ms..1h x1.5", []time.Duration{250 * ms, 375 * ms, 562500 * time.Microsecond}},
+		{BackoffSpec{First: 90 * s, Most: 10 * time.Minute, Factor: 100_000}, "90s..10m x100", []time.Duration{90 * s, 10 * time.Minute}},
+	} {
+		if c.b.String() != c.text || c.b.Set() != (c.text != "") {
+			t.Errorf("%+v is %q, want %q", c.b, c.b, c.text)
+		}
+		for i, want := range c.pauses {
+			if got := c.b.Pause(i + 1); got != want {
+				t.Errorf("pause %d of %v is %v, want %v", i+1, c.b, got, want)
+			}
+		}
+		if c.b.Pause(1<<40) != c.b.Most {
+			t.Errorf("in the end the pause of %v is %v", c.b, c.b.Pause(1<<40))
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	r := Rate{Count: 2, Within: time.Minute}
+	var at []time.Duration
+	for i, step := range []struct {
+		now     time.Duration
+		reached bool // before it is added
+	}{{0, false}, {30 * time.Second, false}, {59 * time.Second, true}, {90 * time.Second, false}, {118 * time.Second, true}} {
+		if r.Reached(at, step.now) != step.reached {
+			t.Errorf("moment %d: reached %v", i, !step.reached)
+		}
+		at = r.Add(at, step.now)
+	}
+	if len(at) != 2 || r.String() != "2/1m" {
+		t.Errorf("%v, %v", at, r)
+	}
+	if one := (Rate{Count: 1, Within: 90 * time.Second}); r.Of("end") != "2 ends in 1m" || one.Of("end") != "1 end in 90s" {
+		t.Errorf("%s, %s", r.Of("end"), one.Of("end"))
+	}
+	if none := (Rate{}); none.Reached(at, 0) || none.Add(at, 0) != nil || none.String() != "" {
+		t.Error("no rate is one")
+	}
+	// A lower count than before.
+	if one := (Rate{Count: 1, Within: time.Minute}); !one.Reached(at, 177*time.Second) || one.Reached(at, 178*time.Second) || len(one.Add(at, 1)) != 1 {
+		t.Error("the latest moment alone counts")
 	}
 }

@@ -132,7 +132,10 @@ type Spec struct {
 	Autostart    bool
 	Autorestart  Autorestart
 	StartSecs    int // seconds a process must stay up to count as RUNNING
-	StartRetries int
+	StartRetries int // failed starts in a row after which it is given up; negative with Backoff: never
+	Backoff      BackoffSpec
+	Breaker      Rate // so many unexpected ends in the group hold back its restarts; the strictest of a group counts
+	RestartLimit Rate // more starts by itself: given up; zero: any number
 	StopSignal   Signal
 	StopWaitSecs int // seconds from StopSignal to SIGKILL
 	StopAsGroup  bool

@@ -50,7 +50,7 @@ func TestCrash(t *testing.T) {
 // crashWords are in what the stories have to tell.
 var crashWords = []string{
 	"eventname:TICK_5", "eventname:PROCESS_LOG_STDERR", "eventname:PROCESS_COMMUNICATION_STDOUT", "eventname:REMOTE_COMMUNICATION", "EventDiscarded", "EventRebuffered",
-	"EventNotSent", "BadResultLine", "ListenerChanged", "StepBegan", "StepEnded", "MemberRenamed", "ChangeLogs", "WaitingToStop", "WaitingToDie", "mark 1", "waits for update",
+	"EventNotSent", "BadResultLine", "ListenerChanged", "StepBegan", "StepEnded", "MemberRenamed", "ChangeLogs", "WaitingToStop", "WaitingToDie", "mark 1", "waits for update", "WornOut", "BreakerOpened", "BreakerClosed", "ProbeFailed", "Waits {",
 }
 
 // tellStory returns the trace of a story, in which the daemon dies at one in so many places, and how often it died. A panic is a fact.

@@ -45,6 +45,7 @@ func Generate(seed uint64) Scenario {
 // GenerateMore makes a scenario that also asks for what graced alone can do: plans, changes of one member, cancelled commands.
 func GenerateMore(seed uint64) Scenario {
 	sc := Generate(seed)
+	givePolicies(seed, sc.Groups)
 	r := &dice{rand.New(rand.NewPCG(seed, 0x6ace))}
 	for range r.between(0, 14) {
 		g := sc.Groups[r.IntN(len(sc.Groups))]
@@ -73,6 +74,35 @@ func GenerateMore(seed uint64) Scenario {
 		sc.Commands = append(sc.Commands, c)
 	}
 	return sc
+}
+
+// givePolicies gives some programs options about restarts, which the reference does not know.
+func givePolicies(seed uint64, groups []Group) {
+	r := &dice{rand.New(rand.NewPCG(seed, 0xbac0ff))}
+	for _, g := range groups {
+		for i := range g.Programs {
+			p := &g.Programs[i]
+			p.Backoff, p.RestartLimit, p.Breaker = r.policy()
+			if p.Backoff.Set() {
+				p.StartRetries = pick(r, p.StartRetries, -1)
+			}
+		}
+	}
+}
+
+// policy makes options about restarts; most of them are not set.
+func (r *dice) policy() (b process.BackoffSpec, limit, breaker process.Rate) {
+	if r.one(4) {
+		breaker = process.Rate{Count: r.between(1, 3), Within: time.Duration(r.between(1, 12)) * time.Second}
+	}
+	if r.one(3) || breaker.Count > 0 && r.one(2) {
+		b = process.BackoffSpec{First: pick(r, 200*time.Millisecond, time.Second, 2*time.Second), Factor: pick(r, 1000, 1500, 3000), Jitter: pick(r, 0, 0, 500)}
+		b.Most = b.First * time.Duration(pick(r, 1, 2, 4))
+	}
+	if r.one(4) {
+		limit = process.Rate{Count: r.between(1, 4), Within: time.Duration(r.between(1, 12)) * time.Second}
+	}
+	return b, limit, breaker
 }
 
 // GenerateFound makes such a scenario in which some processes are there already.

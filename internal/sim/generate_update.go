@@ -222,6 +222,7 @@ func (r *dice) source(name string) source {
 	for i := range n {
 		p := r.program(i).spec()
 		p.Program = name
+		p.Backoff, p.RestartLimit, p.Breaker = r.policy()
 		if n > 1 {
 			p.Program = fmt.Sprintf("p%d", i)
 		}
@@ -250,7 +251,7 @@ func (r *dice) edit(s *source) {
 	}
 	sec := &s.sections[r.IntN(len(s.sections))]
 	p := &sec.spec
-	switch r.IntN(22) {
+	switch r.IntN(25) {
 	case 0, 1, 2:
 		sec.num = r.between(1, 4)
 	case 3:
@@ -287,6 +288,8 @@ func (r *dice) edit(s *source) {
 		if p.Socket.URL != "" {
 			p.Socket.Mode = 0o600
 		}
+	case 21, 22, 23:
+		p.Backoff, p.RestartLimit, p.Breaker = r.policy()
 	default:
 		p.StopSignal = pick(r, process.SIGTERM, 2)
 	}

@@ -16,7 +16,10 @@ import (
 //   - a process moves from the state it is in, along an edge of the state table, and every exit makes exactly one ending;
 //   - every command is answered exactly once, unless it was cancelled, and soon;
 //   - carrying out a plan touches nobody that the plan does not name;
-//   - a process that ends by itself is not started twice within a second;
+//   - a process that ends by itself is not started twice within a second, or, with backoff, not before its first pause unless it was RUNNING for as long;
+//   - a process is not started by itself more often than its restart_limit says;
+//   - while the breaker of a group is open at most one process at a time is on its way to RUNNING by itself;
+//   - nothing waits for a breaker that is closed, nor longer for an open one than the pauses of its group last;
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
@@ -40,9 +43,10 @@ type Checker struct {
 	cancel   map[core.Req]bool
 	updates  map[uint64]*updating
 	acts     map[uint64]*watchedAct
-	ended    []endedStep // steps of updates that ended in the present step
-	quitting bool        // since an earlier step
-	steps    int         // at the present instant
+	breakers map[string]*watchedBreaker // by group
+	ended    []endedStep                // steps of updates that ended in the present step
+	quitting bool                       // since an earlier step
+	steps    int                        // at the present instant
 	instant  time.Duration
 }
 
@@ -54,25 +58,31 @@ type watched struct {
 	spawning bool // a Spawn has no outcome yet
 	pid      int  // 0 = no process
 	spawned  time.Duration
-	refused  bool // a signal could not be sent
-	revived  bool // its last transition was from EXITED to STARTING
+	ended    time.Duration
+	backoff  process.BackoffSpec // in force at its last end
+	starts   []time.Duration     // by itself, since one that somebody wanted, or since another limit is in force
+	limit    process.Rate
+	refused  bool          // a signal could not be sent
+	revived  bool          // its last transition was from EXITED to STARTING
+	before   process.State // the one that its last transition was from
 	spec     *process.Spec
-	leaving  bool         // since an earlier step
-	wanted   bool         // it starts again once it has stopped
-	step     *watchedStep // of an update that is busy with it
-	act      *watchedAct  // that is busy with it
-	doing    plan.Action  // with act: what it does
+	waits    time.Duration // since when it is held back, plus one; 0 = it is not
+	leaving  bool          // since an earlier step
+	wanted   bool          // it starts again once it has stopped
+	step     *watchedStep  // of an update that is busy with it
+	act      *watchedAct   // that is busy with it
+	doing    plan.Action   // with act: what it does
 }
 
-// edges is the state table: where a process may go from each state (contract: process, Transitions), with the two edges of our own: from a
-// pending restart to STOPPED, and out of UNKNOWN.
+// edges is the state table: where a process may go from each state (contract: process, Transitions), with the edges of our own: from a
+// pending restart to STOPPED, from EXITED to FATAL with restart_limit, and out of UNKNOWN.
 var edges = map[process.State][]process.State{
 	process.Stopped:  {process.Starting},
 	process.Starting: {process.Running, process.Backoff, process.Stopping, process.Unknown},
 	process.Running:  {process.Exited, process.Stopping, process.Unknown},
 	process.Backoff:  {process.Starting, process.Fatal, process.Stopped},
 	process.Stopping: {process.Stopped, process.Unknown},
-	process.Exited:   {process.Starting, process.Stopped},
+	process.Exited:   {process.Starting, process.Stopped, process.Fatal},
 	process.Fatal:    {process.Starting},
 	process.Unknown:  {process.Stopped},
 }
@@ -85,7 +95,7 @@ func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
 	c := &Checker{
 		Patience: patience, world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
 		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{}, updates: map[uint64]*updating{},
-		acts: map[uint64]*watchedAct{},
+		acts: map[uint64]*watchedAct{}, breakers: map[string]*watchedBreaker{},
 	}
 	w.Watch = c.step
 	return c
@@ -125,7 +135,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			}
 			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}}
 			c.added(c.procs[e.ID])
-			c.found(now, in, c.procs[e.ID])
+			c.found(now, in, c.procs[e.ID], e.Spec)
 		case core.ChangeLogs:
 			if s, ok := c.world.Core.Status(e.ID); !ok || s.Name != e.Spec.Name || s.Spec.Stdout != e.Spec.Stdout || s.Spec.Stderr != e.Spec.Stderr {
 				c.broken("logs of process %d changed to %+v", e.ID, e.Spec)
@@ -173,6 +183,12 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				} else {
 					c.stepEnded(in, e)
 				}
+			case core.BreakerOpened:
+				c.opened(e)
+			case core.BreakerClosed:
+				c.closed(now, e)
+			case core.GroupRemoved:
+				delete(c.breakers, e.Name)
 			case core.Ignored:
 				c.broken("%+v", e)
 			}
@@ -206,9 +222,12 @@ func foundIn(in core.Input, p *watched) (f core.Found, ok bool) {
 }
 
 // found makes a process that was just added what it is already.
-func (c *Checker) found(now time.Duration, in core.Input, p *watched) {
+func (c *Checker) found(now time.Duration, in core.Input, p *watched, spec *process.Spec) {
 	if f, ok := foundIn(in, p); ok {
-		p.state, p.pid, p.inc, p.spawned = f.State, f.PID, 1, now-f.Started
+		p.state, p.pid, p.inc, p.spawned, p.ended, p.backoff = f.State, f.PID, 1, now-f.Started, now, spec.Backoff
+		if f.State == process.Backoff {
+			p.ended -= f.Since
+		}
 	}
 }
 
@@ -297,10 +316,37 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn of %v while quitting", p.name)
 	}
 	_, command := in.(core.Command)
-	if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
+	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil
+	c.limited(now, p, e.Spec.RestartLimit, byItself)
+	c.probed(p, byItself)
+	if b := p.backoff; b.Set() {
+		if byItself && now-p.ended < b.First && (p.before == process.Backoff || p.ended-p.spawned < b.First) {
+			c.broken("%v starts %v after its last end, and %v after its last start", p.name, now-p.ended, now-p.spawned)
+		}
+	} else if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
 		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
 	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
+}
+
+// limited counts the starts of a process by itself.
+func (c *Checker) limited(now time.Duration, p *watched, limit process.Rate, byItself bool) {
+	if p.limit != limit || !byItself {
+		p.starts, p.limit = nil, limit
+	}
+	if !byItself {
+		return
+	}
+	n := 1
+	for _, at := range p.starts {
+		if now-at < limit.Within {
+			n++
+		}
+	}
+	if limit.Count > 0 && n > limit.Count {
+		c.broken("%v starts by itself %d times in %v", p.name, n, limit.Within)
+	}
+	p.starts = append(p.starts, now)
 }
 
 // isEnding reports whether a transition is one that the end of a process causes.
@@ -332,6 +378,13 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
+	if e.To == process.Exited || e.To == process.Backoff {
+		p.ended, p.backoff = c.world.Now(), p.spec.Backoff
+	}
+	if e.From == process.Starting {
+		c.probeEnded(c.world.Now(), p, e.To == process.Backoff)
+	}
+	p.before = e.From
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
 	p.state = e.To
 }
@@ -358,5 +411,6 @@ func (c *Checker) after(now time.Duration) {
 			continue
 		}
 		p.spec, p.leaving = s.Spec, s.Leaving
+		c.waits(now, p, s)
 	}
 }

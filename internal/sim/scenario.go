@@ -49,8 +49,12 @@ type Program struct {
 	Stdout  string `json:"stdout,omitempty"` // a log file; "" = AUTO
 	Socket  string `json:"socket,omitempty"`
 
-	StopTree bool `json:"stop_tree,omitempty"` // which the reference does not know
-	KillTree bool `json:"kill_tree,omitempty"`
+	// What the reference does not know.
+	Backoff      process.BackoffSpec `json:"backoff,omitzero"`
+	Breaker      process.Rate        `json:"breaker,omitzero"`
+	RestartLimit process.Rate        `json:"restart_limit,omitzero"`
+	StopTree     bool                `json:"stop_tree,omitempty"`
+	KillTree     bool                `json:"kill_tree,omitempty"`
 }
 
 // Life is what happens on one spawn. Times are microseconds; negative: never.
@@ -85,7 +89,7 @@ func (p Program) spec() process.Spec {
 		Priority: p.Priority, Autostart: p.Autostart, Autorestart: process.Autorestart(p.Autorestart),
 		StartSecs: p.StartSecs, StartRetries: p.StartRetries, StopSignal: process.Signal(p.StopSignal), StopWaitSecs: p.StopWaitSecs,
 		StopAsGroup: p.StopAsGroup, KillAsGroup: p.KillAsGroup, ExitCodes: p.ExitCodes,
-		Tree: process.TreeSpec{Stop: p.StopTree, Kill: p.KillTree},
+		Backoff: p.Backoff, RestartLimit: p.RestartLimit, Breaker: p.Breaker, Tree: process.TreeSpec{Stop: p.StopTree, Kill: p.KillTree},
 	}
 	if p.Stdout != "" {
 		s.Stdout.File = process.LogTarget{Kind: process.LogPath, Path: p.Stdout}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
 )
@@ -17,7 +18,7 @@ import (
 //
 //	quirks [name...]                   choose the reference's behaviour in some points; first of all
 //	group NAME [priority=N]            begin a group
-//	program NAME [option=value...]     define a member of it; options are those of a [program:x], and lives=LIFE[,LIFE...]
+//	program NAME [option=value...]     define a member of it; options are those of a [program:x] with , for blanks, and lives=LIFE[,LIFE...]
 //	drop NAME                          a group is not defined any more
 //	found G:P STATE [option=value...]  it is there already at the next boot: started=TIME, since=TIME, tries=N, code=N, undecided=true
 //	boot                               add all groups that were defined since the last boot
@@ -246,6 +247,9 @@ func (s *Script) status(out *strings.Builder) {
 		if st.SpawnErr != "" {
 			fmt.Fprintf(out, " %q", st.SpawnErr)
 		}
+		if st.Waits != "" {
+			fmt.Fprintf(out, " %s", st.Waits)
+		}
 		if st.Leaving {
 			fmt.Fprint(out, " leaving")
 		}
@@ -380,6 +384,12 @@ func programOf(args []string) (Program, error) {
 			p.StopAsGroup, err = on, nil
 		case "killasgroup":
 			p.KillAsGroup, err = on, nil
+		case "backoff":
+			p.Backoff, err = config.ParseBackoff(strings.ReplaceAll(value, ",", " "))
+		case "restart_limit":
+			p.RestartLimit, err = config.ParseRate(value)
+		case "breaker":
+			p.Breaker, err = config.ParseRate(value)
 		case "stop_tree":
 			p.StopTree, err = on, nil
 		case "kill_tree":
