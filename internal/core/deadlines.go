@@ -24,6 +24,8 @@ type deadline struct {
 	index int    // position in the heap plus one; zero = not armed
 	fire  action
 	proc  *proc
+	step  *step // with actStep
+	line  *line // with actLine
 }
 
 // action says what a deadline is for.
@@ -34,6 +36,8 @@ const (
 	actReport               // report that a process is waited for
 	actQuit                 // report that everything is being stopped
 	actTick                 // a time slice of the tick events ends
+	actStep                 // the trial of a new process ends
+	actLine                 // the patience with those that have ceased to work ends
 )
 
 func (d *deadline) armed() bool { return d.index > 0 }
@@ -153,6 +157,10 @@ func (s *Supervisor) passDeadlines() {
 			s.reportQuit()
 		case actTick:
 			s.tick()
+		case actStep:
+			s.tried(d.step)
+		case actLine:
+			s.relapsed(d.line)
 		}
 		s.settle()
 	}

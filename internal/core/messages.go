@@ -188,9 +188,12 @@ type Leave struct{ Plan plan.Plan }
 // other in each group. It is answered with Updated when all is over; a plan for another base than the present one is refused with Stale as a
 // whole. Op, if not zero, names the update in StepBegan, StepEnded and CancelUpdate. Processes it has to do with are held until their step is
 // over: see Supervisor.Blocked.
+//
+// New processes have to become ready and to stay so, as the rolls of their plans say, or Roll does. What follows when one does not is said there, too.
 type Update struct {
 	Op   uint64
 	Plan plan.Update
+	Roll *process.Roll
 }
 
 // Act stops processes, starts them or, with both, does one after the other: the stops in descending order of priority, and once the last has ended
@@ -355,6 +358,7 @@ type StepResult struct {
 	Action      plan.Action
 	OldPID, PID int  // 0 = it did not run, or does not
 	Started     bool // it was started
+	Undo        bool // it got back what it had before the operation
 	Fault       *Fault
 }
 
@@ -494,6 +498,13 @@ type StepBegan struct {
 	Step StepResult
 }
 
+// UpdatePaused says that an operation waits for somebody's decision, or goes on. Text names the process that has failed, if one has.
+type UpdatePaused struct {
+	Op     uint64
+	Paused bool
+	Text   string
+}
+
 // StepEnded is the opposite of StepBegan. A step that changes something at once, or that is not taken, has no beginning.
 type StepEnded struct {
 	Op   uint64
@@ -586,6 +597,7 @@ func (GroupRemoved) event()    {}
 func (MemberAdded) event()     {}
 func (MemberRemoved) event()   {}
 func (MemberRenamed) event()   {}
+func (UpdatePaused) event()    {}
 func (StepBegan) event()       {}
 func (StepEnded) event()       {}
 func (Quitting) event()        {}

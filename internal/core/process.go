@@ -42,6 +42,9 @@ type proc struct {
 	exit         process.ExitStatus
 	hasExit      bool
 	spawnErr     string
+	fit          bool   // its check has found it ready; of this life, as are the next
+	unfit        string // what the check has found else
+	watched      bool   // its checks are made
 
 	listener *event.Listener // what it says, with a process of a listener group; of this life
 	holds    *queued         // the event that it works on
@@ -73,7 +76,11 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	}
 	p.state = to
 	s.revision++
+	s.shift()
 	s.due.disarm(&p.due)
+	if to != process.Starting && to != process.Running {
+		s.unwatch(p)
+	}
 	if to.IsStopped() {
 		p.abandoned = false
 		s.due.disarm(&p.report)
@@ -104,6 +111,7 @@ func (s *Supervisor) spawn(p *proc) {
 	p.incarnation++
 	p.again, p.restarts = false, 0
 	p.spawnErr = ""
+	p.fit, p.unfit = false, ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	if p.group.pool != nil {
@@ -156,6 +164,9 @@ func (s *Supervisor) forked(p *proc, pid int) {
 	s.revision++
 	s.publish(ProcessForked{Group: p.group.name(), Name: p.name, PID: pid})
 	s.release(p, nil, forForked)
+	if p.state == process.Starting {
+		s.watch(p)
+	}
 	s.sendUnsent(p)
 }
 
@@ -165,6 +176,7 @@ func (s *Supervisor) stayedUp(p *proc) {
 	s.enter(p, process.Running, false)
 	s.publish(StaysUp{Group: p.group.name(), Name: p.name, StartSecs: p.startSecs})
 	s.release(p, nil, forRunning)
+	s.readiness(p, false)
 }
 
 // spawnFailed takes the news that there is no process.
@@ -202,7 +214,8 @@ func (s *Supervisor) backOff(p *proc) {
 
 // afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
 func (s *Supervisor) afterBackOff(p *proc) {
-	s.releaseAs(p, SpawnError, forForked|forRunning)
+	s.releaseAs(p, SpawnError, forForked)
+	s.unready(p, SpawnError)
 	switch {
 	case p.tries > p.spec.StartRetries:
 		s.giveUp(p)
@@ -294,6 +307,7 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.pid = 0
 	s.publish(end)
 	s.lost(p)
+	s.unready(p, AbnormalTermination)
 	if s.revives(p) {
 		s.restart(p)
 	}
