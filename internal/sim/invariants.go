@@ -20,7 +20,8 @@ import (
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
-//   - an update replaces at most one member of a group at a time, and touches nobody before it says that it begins with it;
+//   - an update takes no more members of a group from their work at a time than it may, counts those that do not work anyway, and touches nobody before it
+//     says that it begins with it;
 //   - every step of its plan ends exactly once and is in its answer; then the process has the settings from before or those of the plan;
 //   - an Act does what it says it would, starts nothing before all its stops are over, is busy with no more at once than it may be, and has stopped
 //     and started what it says it has;

@@ -76,6 +76,8 @@ type Command struct {
 	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups; with act: what it is about
 	Cancel  uint64   `json:"cancel,omitempty"`
 	AtOnce  int      `json:"at_once,omitempty"` // with act
+
+	Roll *process.Roll `json:"roll,omitempty"` // with update
 }
 
 // spec turns a program into the machine's own form.

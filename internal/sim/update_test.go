@@ -32,7 +32,7 @@ func TestUpdate(t *testing.T) {
 	t.Logf("%d pairs from seed %d: %v", *updateN, *simSeed, saw)
 	for _, what := range []string{
 		"add", "return", "remove", "tune", "rename", "replace", "replace group", "kept", "retry", "down", "first try done", "failed", "cancelled", "left out",
-		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "stays", "comes back",
+		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "taken back", "stays", "comes back",
 		"act", "already started", "not running", "act taken over", "act cannot fork", "act cancelled", "act finds nothing",
 	} {
 		if *updateN >= 1000 && saw[what] == 0 {
@@ -121,10 +121,10 @@ func (u *updateRun) number() uint64 {
 }
 
 // update gives an update and lets time pass until it is over, but not for ever: children end within a minute.
-func (u *updateRun) update() (plan.Update, core.Reply) {
+func (u *updateRun) update(roll *process.Roll) (plan.Update, core.Reply) {
 	req := u.number()
 	p := plan.Minimal(u.Core.Manifest(), u.Want, nil)
-	u.Command(Command{Req: req, Op: "update"})
+	u.Command(Command{Req: req, Op: "update", Roll: roll})
 	for limit := u.Now() + 10*time.Minute; u.replies[core.Req(req)].Req == 0 && u.Now() < limit && !u.Halted && u.broken == ""; {
 		u.Until(u.Now() + time.Second)
 	}
@@ -138,15 +138,19 @@ func (u *updateRun) update() (plan.Update, core.Reply) {
 // quiet carries out the update with nobody else around: what happens is what the plan says, and a second update finds exactly what failed.
 func (u *updateRun) quiet() {
 	before := u.processes()
-	p, r := u.update()
+	p, r := u.update(nil)
 	u.asPlanned(p, r, before)
 	u.second(r)
-	// Until nothing fails any more, each time less is left.
-	for range 30 {
+	// Until nothing fails any more, each time less is left, once nothing is taken back.
+	var roll *process.Roll
+	for i := range 30 {
+		if i == 10 {
+			roll = &process.Roll{OnFailure: process.RollStop}
+		}
 		if u.broken != "" {
 			return
 		}
-		if p, _ = u.update(); p.Empty() {
+		if p, _ = u.update(roll); p.Empty() {
 			u.generation()
 			return
 		}
@@ -177,7 +181,10 @@ func (u *updateRun) asPlanned(p plan.Update, r core.Reply, before map[process.Na
 			u.noteFault(step)
 		}
 	}
-	results := slices.Clone(r.Updated)
+	results := slices.DeleteFunc(slices.Clone(r.Updated), func(s core.StepResult) bool { return s.Undo })
+	if len(results) < len(r.Updated) {
+		u.saw["taken back"]++
+	}
 	for _, g := range p.Plans {
 		if g.Scope == plan.ReplaceGroup {
 			u.saw["replace group"]++
@@ -288,7 +295,7 @@ func (u *updateRun) second(r core.Reply) {
 	now := u.processes()
 	left := map[string]bool{} // names with their groups
 	for _, step := range r.Updated {
-		if step.Fault == nil {
+		if step.Fault == nil && !step.Undo {
 			continue
 		}
 		s, there := now[process.Namespec{Group: step.Group, Process: step.Name}]
@@ -314,7 +321,7 @@ func (u *updateRun) second(r core.Reply) {
 		return
 	}
 	from := len(u.Trace)
-	p, r := u.update()
+	p, r := u.update(nil)
 	if !p.Empty() || len(r.Updated) > 0 || r.Fault != nil || len(u.Trace) != from+1 {
 		u.fail("a second update does something: %+v %v", r, u.Trace[from:])
 	}

@@ -331,7 +331,7 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		if w.keeper != nil {
 			makeLazy(p)
 		}
-		return core.Update{Op: c.Req, Plan: p}, false, true
+		return core.Update{Op: c.Req, Plan: p, Roll: c.Roll}, false, true
 	case "act":
 		return actOf(c), false, true
 	case "mark":
