@@ -68,7 +68,7 @@ func (s *Supervisor) advance(l *line) {
 		case l.op.cancelled && !l.undoing:
 			s.skip(l, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
 			return
-		case l.op.paused && !l.undoing, !s.room(l, next.proc):
+		case l.op.paused && !l.undoing, !s.room(l, next):
 			return
 		}
 		l.waiting = slices.DeleteFunc(l.waiting, func(st *step) bool { return st == next })
@@ -79,7 +79,7 @@ func (s *Supervisor) advance(l *line) {
 
 // next is the replacement that is to begin first: of a process that does not work, if there is one.
 func (l *line) next() *step {
-	if i := slices.IndexFunc(l.waiting, func(st *step) bool { return st.proc.missing() }); i >= 0 {
+	if i := slices.IndexFunc(l.waiting, (*step).missing); i >= 0 {
 		return l.waiting[i]
 	}
 	return l.waiting[0]
@@ -88,9 +88,19 @@ func (l *line) next() *step {
 // missing reports whether a process ought to be at work and is not.
 func (p *proc) missing() bool { return !p.ready() && p.rest() == plan.Up }
 
+// missing reports the same of a process that waits in a line: also of one that rests, if the step starts it.
+func (st *step) missing() bool { return st.proc.missing() || st.starting() }
+
+// starting reports whether a step that has not begun starts a process that rests.
+func (st *step) starting() bool {
+	s := st.proc.state
+	return st.change.Retry && (s == process.Fatal || st.undo && s == process.Exited)
+}
+
 // room reports whether a process of the line may be taken from its work now. The patience with those that have ceased to work is limited.
-func (s *Supervisor) room(l *line, p *proc) bool {
-	if p.rest() == plan.AtRest && p.state != process.Stopping {
+func (s *Supervisor) room(l *line, next *step) bool {
+	p := next.proc
+	if p.rest() != plan.Up && p.state != process.Stopping && !next.starting() {
 		return true // it takes its new settings, and nothing else happens
 	}
 	most := max(1, l.roll.MaxUnavailable.Of(l.size()))
@@ -104,10 +114,10 @@ func (s *Supervisor) room(l *line, p *proc) bool {
 		most = min(most, c-proven)
 	}
 	out := len(l.busy)
-	if !l.undoing && p.ready() {
+	if p.ready() {
 		out += len(l.lapsed())
 		for _, st := range l.waiting {
-			if st.proc.missing() {
+			if st.missing() {
 				out++
 			}
 		}
@@ -157,7 +167,7 @@ func (s *Supervisor) relapsed(l *line) {
 
 // replace begins a replacement. A process that is down only takes its new settings, unless it had been given up.
 func (s *Supervisor) replace(st *step) {
-	p := st.proc
+	p, starts := st.proc, st.starting()
 	st.oldPID = p.pid
 	switch {
 	case p.state == process.Stopping:
@@ -169,7 +179,7 @@ func (s *Supervisor) replace(st *step) {
 		s.reportStop(p)
 	default:
 		s.renew(st)
-		if st.change.Retry && (p.state == process.Fatal || st.undo && p.state == process.Exited) {
+		if starts {
 			s.begun(st)
 			s.spawn(p)
 			s.awaitStart(st)
@@ -225,14 +235,20 @@ func (s *Supervisor) fail(l *line, st *step) {
 			s.due.disarm(&b.due)
 			b.proc.forget(b)
 			b.trial = 0
-			s.over(b, l.turned())
+			s.over(b, b.verdict())
 		}
 	}
 }
 
-// turned is the fault of a replacement that was under way when its line turned round.
-func (l *line) turned() *Fault {
-	return &Fault{Kind: Cancelled, Text: "taken back, since " + l.cause + " failed"}
+// late reports whether the line of a replacement has turned round since it began.
+func (st *step) late() bool { return st.line != nil && st.line.undoing && !st.undo }
+
+// verdict is how a replacement of which nothing is wrong is over: one that is late has not been made, or is taken back.
+func (st *step) verdict() *Fault {
+	if st.late() {
+		return &Fault{Kind: Cancelled, Text: "taken back, since " + st.line.cause + " failed"}
+	}
+	return nil
 }
 
 // undo has a process get back what it had before a step, in its turn. One that is not there any more, or is somebody else's by now, keeps what it has.

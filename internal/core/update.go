@@ -287,9 +287,11 @@ func (s *Supervisor) stepped(st *step, f *Fault) {
 	case p.state != process.Stopped: // quirk C14: nobody knows
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " is in an unknown process state"})
 	default:
-		s.renew(st)
+		if !st.late() {
+			s.renew(st)
+		}
 		if !st.starts {
-			s.over(st, nil)
+			s.over(st, st.verdict())
 			return
 		}
 		p.again = true // stopped starts it in a moment
@@ -303,14 +305,14 @@ func (s *Supervisor) tryOn(st *step, f *Fault) {
 	switch {
 	case f != nil:
 		s.over(st, f)
-	case l != nil && l.undoing && !st.undo:
-		s.over(st, l.turned())
+	case st.late() && st.old != nil: // it is going to get back what it had
+		s.over(st, st.verdict())
 	case !p.ready():
 		s.trial(st, forReady, cmp.Or(p.spec.Health.ReadyWait, readyWait))
-	case l != nil && l.roll.Steady > 0 && !st.undo:
+	case l != nil && l.roll.Steady > 0 && !l.undoing:
 		s.trial(st, forUnready, l.roll.Steady)
 	default:
-		s.over(st, nil)
+		s.over(st, st.verdict())
 	}
 }
 
@@ -327,7 +329,7 @@ func (s *Supervisor) tried(st *step) {
 	p.forget(st)
 	st.trial = 0
 	if what == forUnready {
-		s.over(st, nil)
+		s.over(st, st.verdict())
 		return
 	}
 	text := fmt.Sprintf("%v is not ready after %v", p.namespec(), cmp.Or(p.spec.Health.ReadyWait, readyWait))

@@ -59,7 +59,9 @@ type watched struct {
 	revived  bool // its last transition was from EXITED to STARTING
 	spec     *process.Spec
 	leaving  bool         // since an earlier step
+	ready    bool         // likewise
 	wanted   bool         // it starts again once it has stopped
+	dead     bool         // it was found not to be alive, and is stopped
 	step     *watchedStep // of an update that is busy with it
 	act      *watchedAct  // that is busy with it
 	doing    plan.Action  // with act: what it does
@@ -159,6 +161,10 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				c.change(in, e)
 				if exited != nil && e.ID == exited.ID && isEnding(e) {
 					endings++
+				}
+			case core.NotAlive:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
+					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving
 				}
 			case core.MemberRenamed:
 				c.renamed(e)
@@ -333,7 +339,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
-	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
+	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil && (p.step == nil || !p.step.undo)
 	p.state = e.To
 }
 
@@ -358,6 +364,6 @@ func (c *Checker) after(now time.Duration) {
 			c.broken("status %v %v pid %d, seen %+v", s.Namespec(), s.State, s.PID, p)
 			continue
 		}
-		p.spec, p.leaving = s.Spec, s.Leaving
+		p.spec, p.leaving, p.ready = s.Spec, s.Leaving, s.Ready
 	}
 }

@@ -62,6 +62,12 @@ type Life struct {
 	Stops  int    `json:"stops"`          // exit code of that end
 	Kill   int64  `json:"kill"`           // from SIGKILL to the end
 	Denied bool   `json:"denied"`         // no signal can be sent (EPERM)
+
+	// What checks find, which the reference does not know.
+	Ready int64 `json:"ready,omitempty"` // from the spawn until it is ready
+	Sick  int64 `json:"sick,omitempty"`  // from then until it is not any more; 0: never
+	Well  int64 `json:"well,omitempty"`  // from then until it is again; 0: never
+	Dead  int64 `json:"dead,omitempty"`  // from the spawn until it is found not to be alive; 0: never
 }
 
 // Command is one wish. Op is the name of a method of the reference's control interface, or one of graced's own commands.

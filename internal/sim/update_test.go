@@ -370,7 +370,7 @@ func (u *updateRun) noisy() {
 		switch c.Op {
 		case "act":
 			acts = append(acts, c.Req)
-		case "cancelupdate":
+		case "cancelupdate", "pauseupdate", "resumeupdate":
 			c.Name = fmt.Sprint(first)
 		case "cancelact":
 			c.Op, c.Name = "cancelupdate", fmt.Sprint(acts[len(acts)-1])
@@ -378,6 +378,13 @@ func (u *updateRun) noisy() {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(u.Now() + 5*time.Minute)
+	for range 20 { // operations that somebody has paused; those that waited for them may be paused, too
+		for _, op := range u.checker.Updating() {
+			u.saw["paused"]++
+			u.Command(Command{Req: u.number(), Op: "resumeupdate", Name: fmt.Sprint(op)})
+			u.Until(u.Now() + 2*time.Minute)
+		}
+	}
 	if u.early = u.Halted; u.early {
 		u.saw["halted"]++
 		return
@@ -436,8 +443,8 @@ func groupsText(list []process.GroupSpec) string {
 	for _, g := range list {
 		fmt.Fprintf(&out, "%s %v priority=%d %+v\n", g.Name, g.Kind, g.Priority, g.Listener)
 		for _, p := range g.Processes {
-			fmt.Fprintf(&out, "  %s:%d %s, %q env=%v socket=%v log=%v autostart=%v autorestart=%v startsecs=%d retries=%d stopwaitsecs=%d priority=%d\n", p.Program, p.Num,
-				p.Name, p.Command, p.Environment, p.Socket, p.Stdout.File, p.Autostart, p.Autorestart, p.StartSecs, p.StartRetries, p.StopWaitSecs, p.Priority)
+			fmt.Fprintf(&out, "  %s:%d %s, %q env=%v socket=%v log=%v autostart=%v autorestart=%v startsecs=%d retries=%d stopwaitsecs=%d priority=%d ready=%v/%v alive=%v roll=%v\n", p.Program, p.Num,
+				p.Name, p.Command, p.Environment, p.Socket, p.Stdout.File, p.Autostart, p.Autorestart, p.StartSecs, p.StartRetries, p.StopWaitSecs, p.Priority, p.Health.Ready, p.Health.ReadyWait, p.Health.Alive, p.Roll)
 		}
 	}
 	return out.String()

@@ -40,7 +40,8 @@ type watchedStep struct {
 	change  plan.Change
 	began   bool
 	old     *process.Spec // in force before
-	leaving bool          // it was on its way out
+	undo    bool
+	leaving bool // it was on its way out
 }
 
 // endedStep is a step that ended in the present step of the machine.
@@ -157,7 +158,7 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
 		l := p.step.update.lines[e.Step.Group]
 		l.busy[e.Step.Name] = true
-		l.began = l.began || p.state == process.Running && !e.Step.Undo
+		l.began = l.began || p.ready && !e.Step.Undo
 		if len(l.busy) > l.most {
 			c.broken("%s begins, and no more than %d may be out of work: %v", stepText(e.Step), l.most, l.busy)
 		}
@@ -174,7 +175,7 @@ func (c *Checker) turnsBack(u *updating, p *watched) {
 		Action: plan.ReplaceProcess, Group: p.name.Group, Name: p.name.Process, Spec: *u.lines[p.name.Group].olds[p.name.Process], Retry: true,
 	}
 	u.left[stepKey{change.Group, change.Name, change.Action, true}] = change
-	p.step = &watchedStep{update: u, change: change, old: p.spec}
+	p.step = &watchedStep{update: u, change: change, old: p.spec, undo: true}
 }
 
 // outOfWork checks that no more members of a group are out of work than may be, whenever one was taken from its work.
@@ -307,6 +308,10 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 	because := ""
 	switch {
 	case e.To == process.Stopping, e.To == process.Stopped && e.From != process.Stopping && e.From != process.Unknown:
+		if p.dead {
+			p.dead = false
+			return
+		}
 		if p.leaving || st != nil && st.began && (st.change.Action == plan.ReplaceProcess || st.change.Action == plan.RemoveProcess) {
 			return
 		}
