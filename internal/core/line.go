@@ -63,10 +63,10 @@ func (s *Supervisor) advance(l *line) {
 		next := l.next()
 		switch {
 		case s.quitting():
-			s.skip(l, &Fault{Kind: ShutdownState})
+			s.skip(l.empty(), &Fault{Kind: ShutdownState})
 			return
 		case l.op.cancelled && !l.undoing:
-			s.skip(l, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
+			s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
 			return
 		case l.op.paused && !l.undoing, !s.room(l, next):
 			return
@@ -208,6 +208,7 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 // fail ends a line because of one of its steps, lets it wait for somebody's decision, or turns it round, as its roll says.
 func (s *Supervisor) fail(l *line, st *step) {
 	l.cause = st.change.Name
+	left := &Fault{Kind: Cancelled, Text: "left as it was, since " + l.cause + " failed"}
 	s.due.disarm(&l.due)
 	switch {
 	case s.quitting():
@@ -217,19 +218,19 @@ func (s *Supervisor) fail(l *line, st *step) {
 		s.pause(l.op, true, st.proc.namespec().String())
 		return
 	case l.roll.OnFailure == process.RollStop:
-		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + l.cause + " failed"})
+		s.skip(l.empty(), left)
 		return
 	}
 	l.undoing = true
-	s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + l.cause + " failed"})
-	back := l.done
+	rest, back := l.empty(), l.done
 	l.done = nil
 	if !slices.Contains(back, st) {
 		back = append(back, st)
 	}
-	for _, d := range back {
+	for _, d := range back { // before the others are over: with the last of all the operation is
 		s.undo(l, d)
 	}
+	s.skip(rest, left)
 	for _, b := range slices.Clone(l.busy) {
 		if b.trial != 0 {
 			s.due.disarm(&b.due)
@@ -270,10 +271,15 @@ func (s *Supervisor) undo(l *line, st *step) {
 	s.shift()
 }
 
-// skip leaves those that wait in a line as they are.
-func (s *Supervisor) skip(l *line, f *Fault) {
+// empty takes all out of a line that wait in it.
+func (l *line) empty() []*step {
 	rest := l.waiting
 	l.waiting = nil
+	return rest
+}
+
+// skip leaves those as they are that have waited in a line.
+func (s *Supervisor) skip(rest []*step, f *Fault) {
 	for _, st := range rest {
 		st.line = nil
 		s.over(st, f)

@@ -327,3 +327,59 @@ func (r *dice) edit(s *source) {
 		p.StopSignal = pick(r, process.SIGTERM, 2)
 	}
 }
+
+// GenerateRoll makes the scenario of a seed in which a whole group is replaced, one part after the other; its new release may be a bad one.
+func GenerateRoll(seed uint64) UpdateScenario {
+	r := &dice{rand.New(rand.NewPCG(seed, 0x2011))}
+	sc := UpdateScenario{Seed: seed, Lives: map[process.Namespec][]Life{}, Start: int64(r.between(7, 9)) * second}
+	s := r.source("g")
+	s.group.Kind, s.group.Listener, s.sections = process.KindProgram, nil, s.sections[:1]
+	sec := &s.sections[0]
+	sec.num, sec.numbered, sec.style = r.between(1, 8), false, 2
+	p := &sec.spec
+	p.Socket, p.Autostart, p.StartRetries, p.StartSecs = process.SocketSpec{}, true, r.between(0, 3), r.IntN(2)
+	sc.Was = []process.GroupSpec{s.spec()}
+	p.Command += " more"
+	r.health(p)
+	if p.Roll.OnFailure == process.RollStop && r.one(2) {
+		p.Roll.OnFailure = process.RollPause
+	}
+	sc.Is = []process.GroupSpec{s.spec()}
+	bad := r.one(2)
+	var names []string
+	for i, spec := range sc.Was[0].Processes {
+		name := process.Namespec{Group: "g", Process: spec.Name}
+		names = append(names, name.String())
+		good := Life{Lasts: -1, Stop: int64(r.between(1000, 3*second)), Kill: 300, Ready: r.Int64N(900_000)}
+		next := good
+		if bad && (i == 0 || r.one(3)) || r.one(9) {
+			next = r.updateLife(2, spec.StartSecs)
+			next.Denied = false
+		}
+		after := good
+		if r.one(12) {
+			after = r.updateLife(2, spec.StartSecs)
+		}
+		sc.Lives[name] = []Life{good, next, after}
+		for range 5 {
+			sc.Lives[name] = append(sc.Lives[name], good)
+		}
+	}
+	for range pick(r, 0, 0, 1, 2) {
+		c := Command{At: sc.Start + r.Int64N(12*second), Name: pick(r, names...), Wait: r.one(2)}
+		switch r.IntN(8) {
+		case 0, 1:
+			c.Op = "cancelupdate"
+		case 2:
+			c.Op = "pauseupdate"
+		case 3:
+			c.Op = "resumeupdate"
+		case 4:
+			c.Op, c.Name, c.Desired = "act", "restart", []string{c.Name}
+		default:
+			c.Op = pick(r, "stopProcess", "startProcess")
+		}
+		sc.Others = append(sc.Others, c)
+	}
+	return sc
+}

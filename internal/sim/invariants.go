@@ -32,6 +32,7 @@ import (
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
+	Batches  int           // how often an update was busy with as many members of a group at once as it may, and with more than one
 
 	world    *World
 	quirks   core.Quirks
@@ -165,6 +166,11 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			case core.NotAlive:
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
 					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving
+				}
+			case core.UpdatePaused:
+				if u := c.updates[e.Op]; u != nil {
+					u.paused = e.Paused
+					c.pardon(u)
 				}
 			case core.MemberRenamed:
 				c.renamed(e)

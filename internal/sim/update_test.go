@@ -52,6 +52,7 @@ type updateRun struct {
 	given   []core.Req       // commands, in their order
 	done    map[core.Req]int // how often they were answered
 	early   bool             // everything was stopped by a command
+	roll    bool             // of a group, with nobody else around
 
 	cancelled map[core.Req]bool
 }
@@ -106,9 +107,12 @@ func (u *updateRun) play(others bool) (broken string) {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(microseconds(u.sc.Start))
-	if others {
+	switch {
+	case others:
 		u.noisy()
-	} else {
+	case u.roll:
+		u.alone()
+	default:
 		u.quiet()
 	}
 	u.quit()

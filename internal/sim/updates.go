@@ -12,10 +12,11 @@ import (
 
 // updating is what a Checker knows of an update under way.
 type updating struct {
-	op    uint64
-	left  map[stepKey]plan.Change // steps that have not ended
-	ended []core.StepResult
-	lines map[string]*watchedLine // of groups
+	op     uint64
+	left   map[stepKey]plan.Change // steps that have not ended
+	ended  []core.StepResult
+	lines  map[string]*watchedLine // of groups
+	paused bool
 }
 
 // watchedLine is the replacements of one group.
@@ -159,6 +160,9 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 		l := p.step.update.lines[e.Step.Group]
 		l.busy[e.Step.Name] = true
 		l.began = l.began || p.ready && !e.Step.Undo
+		if len(l.busy) == l.most && l.most > 1 {
+			c.Batches++
+		}
 		if len(l.busy) > l.most {
 			c.broken("%s begins, and no more than %d may be out of work: %v", stepText(e.Step), l.most, l.busy)
 		}
@@ -176,6 +180,15 @@ func (c *Checker) turnsBack(u *updating, p *watched) {
 	}
 	u.left[stepKey{change.Group, change.Name, change.Action, true}] = change
 	p.step = &watchedStep{update: u, change: change, old: p.spec, undo: true}
+}
+
+// pardon lets an update go on that somebody has had go on: those that do not work by then are known, and not in the way any more.
+func (c *Checker) pardon(u *updating) {
+	for _, p := range c.procs {
+		if l := u.lines[p.name.Group]; l != nil && !u.paused && !p.ready && p.step == nil {
+			delete(l.members, p.name.Process)
+		}
+	}
 }
 
 // outOfWork checks that no more members of a group are out of work than may be, whenever one was taken from its work.
