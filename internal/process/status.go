@@ -16,9 +16,9 @@ type Status struct {
 	HasExit     bool   // Exit is known; cleared by a spawn
 	SpawnErr    string // why the last start failed or the process gave up; "" = nothing to say
 	Restarts    int    // starts by itself, after an end or a failed start, since the last start that somebody wanted
-	Ready       bool   // RUNNING, and found ready where a check says so
-	Unready     string // what the check of its readiness has found; "" = it is ready, or nothing is known yet
 	Leaving     bool   // the process is about to be removed and takes no start
+	Ready       bool   // RUNNING and, where somebody looks, found ready
+	Unready     string // what a check has found instead; "" = nothing to say
 	Spec        *Spec  // the spec in force; read only
 }
 
