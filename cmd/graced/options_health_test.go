@@ -18,7 +18,7 @@ const (
 // healthCases are the options about readiness and liveness, and those about rolls, which the plan tells of.
 var healthCases = []optionCase{
 	{
-		option: "ready", about: "at all", also: "ready_period", head: "[program:NAME]\n" + sleeper + "ready_period=50ms\n", after: "ready=exec:/usr/bin/test -e HERE/NAME.ready", class: process.Live,
+		option: "ready", about: "at all", also: "ready_period", head: "[program:NAME]\n" + sleeper + "directory=HERE\nready_period=50ms\n", after: "ready=exec:/usr/bin/test -e NAME.ready", class: process.Live,
 		check: func(k *optionRun) {
 			k.isReady(false)
 			k.put(k.group+".ready", "")
@@ -64,7 +64,7 @@ var healthCases = []optionCase{
 		},
 	},
 	{
-		option: "alive", about: "at all", also: "alive_period", head: "[program:NAME]\n" + sleeper + "alive_period=50ms\n", after: "alive=exec:/usr/bin/test ! -e HERE/NAME.hangs", class: process.Live,
+		option: "alive", about: "at all", also: "alive_period", head: "[program:NAME]\n" + sleeper + "directory=HERE\nalive_period=50ms\n", after: "alive=exec:/usr/bin/test ! -e NAME.hangs", class: process.Live,
 		check: func(k *optionRun) {
 			k.put(k.group+".hangs", "")
 			k.log("not alive: NAME (exec: exit status 1); restarting it\n")
