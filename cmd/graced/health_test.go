@@ -118,9 +118,11 @@ func TestReady(t *testing.T) {
 	r.isReady("web", true)
 	status.Store(http.StatusInternalServerError)
 	r.isReady("web", false)
-	r.until("it is told", func() bool { return strings.Contains(r.read("s.log"), "not ready: web (GET "+web.URL+"/up answered 500)\n") })
-	if out, _ := r.ctl("gracectl", "why", "web"); !strings.Contains(out, "\n  ready: no, GET "+web.URL+"/up answered 500\n") || !strings.Contains(out, "  ready     pid ") ||
-		!strings.Contains(out, "  unready   GET "+web.URL+"/up answered 500, pid ") {
+	r.until("it is told", func() bool {
+		return strings.Contains(r.read("s.log"), "not ready: web (GET "+web.URL+"/up answered 500)\n")
+	})
+	if out, _ := r.ctl("gracectl", "why", "web"); !strings.Contains(out, "\n  ready: no, GET "+web.URL+"/up answered 500\n") || !strings.Contains(out, "  ready    pid ") ||
+		!strings.Contains(out, "  unready  GET "+web.URL+"/up answered 500, pid ") {
 		t.Errorf("why\n%s", out)
 	}
 	status.Store(http.StatusOK)
@@ -239,12 +241,14 @@ func TestAlive(t *testing.T) {
 	})
 	second := r.infos()["dog"].PID
 	r.say("dog", "WATCHDOG=trigger")
-	r.until("it is told", func() bool { return strings.Contains(r.read("s.log"), "not alive: dog (it has sent WATCHDOG=trigger); restarting it\n") })
+	r.until("it is told", func() bool {
+		return strings.Contains(r.read("s.log"), "not alive: dog (it has sent WATCHDOG=trigger); restarting it\n")
+	})
 	r.until("there is a third", func() bool {
 		now := r.infos()["dog"]
 		return now.State == process.Running && now.PID != second
 	})
-	if out, _ := r.ctl("gracectl", "why", "dog"); !strings.Contains(out, "  unalive   no WATCHDOG=1 within 500ms, pid ") {
+	if out, _ := r.ctl("gracectl", "why", "dog"); !strings.Contains(out, "  unalive  no WATCHDOG=1 within 500ms, pid ") {
 		t.Errorf("why\n%s", out)
 	}
 }
