@@ -154,8 +154,15 @@ func (u *updateRun) quiet() {
 		if u.broken != "" {
 			return
 		}
-		if p, _ = u.update(roll); p.Empty() {
+		var r core.Reply
+		if p, r = u.update(roll); p.Empty() {
 			u.generation()
+			return
+		}
+		if i == 29 && !slices.ContainsFunc(r.Updated, func(s core.StepResult) bool {
+			return s.Fault != nil && !(s.Fault.Kind == core.Failed && strings.Contains(s.Fault.Text, "killing")) && s.Fault.Kind != core.Cancelled
+		}) {
+			u.saw["never stopped"]++ // none of its lives can be signalled when it is time
 			return
 		}
 		u.Until(u.Now() + 20*time.Second) // children that cannot be stopped end some time
