@@ -108,7 +108,7 @@ func (s *Supervisor) advanceAct(op *operation) {
 		st := a.waiting[0]
 		starts := st.change.Action == plan.StartProcess
 		ends := op.cancelled || s.quitting()
-		if !ends && (starts && a.stops > 0 || a.most > 0 && a.busy >= a.most) {
+		if !ends && (op.paused || starts && a.stops > 0 || a.most > 0 && a.busy >= a.most) {
 			break
 		}
 		a.waiting = a.waiting[1:]

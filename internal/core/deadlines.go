@@ -25,6 +25,8 @@ type deadline struct {
 	fire  action
 	proc  *proc
 	group *group
+	step  *step // with actStep
+	line  *line // with actLine
 }
 
 // action says what a deadline is for.
@@ -36,6 +38,8 @@ const (
 	actQuit                  // report that everything is being stopped
 	actBreaker               // held processes of a group go on
 	actTick                  // a time slice of the tick events ends
+	actStep                  // the trial of a new process ends
+	actLine                  // the patience with those that have ceased to work ends
 )
 
 func (d *deadline) armed() bool { return d.index > 0 }
@@ -157,6 +161,10 @@ func (s *Supervisor) passDeadlines() {
 			s.reportQuit()
 		case actTick:
 			s.tick()
+		case actStep:
+			s.tried(d.step)
+		case actLine:
+			s.relapsed(d.line)
 		}
 		s.settle()
 	}

@@ -14,11 +14,12 @@ import (
 // field adds it to the Snapshot as well, or says here how it is found again.
 var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[Supervisor](): {
-		kept: "now groups lastID due revision requests sent lastToken serial clock marks ops quit halted",
+		kept: "now groups lastID due revision requests sent lastToken serial clock marks ops lines quit halted",
 		derived: `
 			opts: given to Restore, but for the identifier, which is kept
 			out: empty between two steps
 			settled: empty between two steps
+			shifted: false between two steps
 			moved: empty between two steps
 			named: by the names of groups
 			procs: all members
@@ -32,7 +33,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched
 			listener holds deaf due report waiters step unsent`,
 	},
 	reflect.TypeFor[pool](): {
@@ -50,10 +51,10 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[request]():    {kept: "reply single left op"},
 	reflect.TypeFor[waiter]():     {kept: "request what text stopped step"},
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
-	reflect.TypeFor[operation]():  {kept: "id request cancelled acting"},
+	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
 	reflect.TypeFor[acting]():     {kept: "waiting most busy stops refused"},
-	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID"},
-	reflect.TypeFor[line]():       {kept: "waiting"},
+	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID old undo trial due"},
+	reflect.TypeFor[line]():       {kept: "op roll waiting busy done cause undoing due"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event text"},
 	reflect.TypeFor[quit]():       {kept: "restart queue sent report"},
 	reflect.TypeFor[clock]():      {kept: "running slices from until due"},
@@ -63,7 +64,9 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 		derived: `
 			fire: by what has it
 			proc: the one that has it
-			group: the one that has it`,
+			group: the one that has it
+			step: the one that has it
+			line: the one that has it`,
 	},
 	reflect.TypeFor[event.Listener](): {kept: "state buf result"}, // by event.SavedListener
 }

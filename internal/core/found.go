@@ -57,6 +57,9 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 		p.short = p.tries - 1
 		s.goOn(p, since+p.retryPause())
 	}
+	if p.pid != 0 && (f.State == process.Starting || f.State == process.Running) {
+		s.watch(p)
+	}
 	if p.group.pool != nil && p.pid != 0 {
 		p.listener = event.SavedListener{State: f.Listener, Result: -1}.Restore()
 	}

@@ -116,7 +116,7 @@ func TestFoundStatus(t *testing.T) {
 	got, _ := b.Find("g", "p")
 	want := process.Status{
 		ID: got.ID, Incarnation: 1, Group: "g", Name: "p", State: process.Running, PID: 7, Started: began, Ended: ended,
-		Exit: process.ExitStatus{Code: 3}, HasExit: true, SpawnErr: "text", Spec: got.Spec,
+		Exit: process.ExitStatus{Code: 3}, HasExit: true, SpawnErr: "text", Ready: true, Spec: got.Spec,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)

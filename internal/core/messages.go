@@ -77,6 +77,16 @@ type ListenerOutput struct {
 	Data        []byte
 }
 
+// Checked says what a check of a process has found: each change, and the first result. A process without a check of its readiness is ready as soon as
+// it is RUNNING.
+type Checked struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Alive       bool // it is about liveness, not readiness
+	OK          bool
+	Text        string // why not
+}
+
 // Command is a wish from outside. It is answered by exactly one Reply unless Req is zero or it is cancelled.
 type Command struct {
 	Req Req
@@ -96,6 +106,7 @@ func (Signalled) input()      {}
 func (StdinWritten) input()   {}
 func (Output) input()         {}
 func (ListenerOutput) input() {}
+func (Checked) input()        {}
 func (Command) input()        {}
 func (Cancel) input()         {}
 func (Tick) input()           {}
@@ -177,9 +188,12 @@ type Leave struct{ Plan plan.Plan }
 // other in each group. It is answered with Updated when all is over; a plan for another base than the present one is refused with Stale as a
 // whole. Op, if not zero, names the update in StepBegan, StepEnded and CancelUpdate. Processes it has to do with are held until their step is
 // over: see Supervisor.Blocked.
+//
+// New processes have to become ready and to stay so, as the rolls of their plans say, or Roll does. What follows when one does not is said there, too.
 type Update struct {
 	Op   uint64
 	Plan plan.Update
+	Roll *process.Roll
 }
 
 // Act stops processes, starts them or, with both, does one after the other: the stops in descending order of priority, and once the last has ended
@@ -192,6 +206,12 @@ type Act struct {
 	Stop, Start bool
 	AtOnce      int                   // so many steps at a time; 0 = all
 	Refused     map[process.ID]*Fault // as with Start
+}
+
+// PauseUpdate keeps an operation from beginning with more processes until Resume, which does not skip any. BadName when it is over.
+type PauseUpdate struct {
+	Op     uint64
+	Resume bool
 }
 
 // CancelUpdate keeps an operation from beginning with more processes. BadName when it is over.
@@ -218,6 +238,7 @@ func (Apply) verb()         {}
 func (Leave) verb()         {}
 func (Update) verb()        {}
 func (Act) verb()           {}
+func (PauseUpdate) verb()   {}
 func (CancelUpdate) verb()  {}
 func (Identify) verb()      {}
 func (Quit) verb()          {}
@@ -287,6 +308,20 @@ type WriteStdin struct {
 	Idle        bool // nobody waits for the answer: that the data was taken may be told together with the next news
 }
 
+// Watch has the checks of a process made until it ends or Unwatch says otherwise, in the place of those that were made of it. The answers are Checked.
+// With Ready it has been found ready.
+type Watch struct {
+	ID          process.ID
+	Incarnation process.Incarnation
+	Group       string
+	PID         int
+	Ready       bool
+	Spec        *process.Spec // read only
+}
+
+// Unwatch ends the checks of a process.
+type Unwatch struct{ ID process.ID }
+
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.
 type OpenLogs struct {
 	ID       process.ID
@@ -323,6 +358,7 @@ type StepResult struct {
 	Action      plan.Action
 	OldPID, PID int  // 0 = it did not run, or does not
 	Started     bool // it was started
+	Undo        bool // it got back what it had before the operation
 	Fault       *Fault
 }
 
@@ -343,6 +379,8 @@ type Halt struct{ Restart bool }
 func (Spawn) effect()      {}
 func (Signal) effect()     {}
 func (WriteStdin) effect() {}
+func (Watch) effect()      {}
+func (Unwatch) effect()    {}
 func (OpenLogs) effect()   {}
 func (ChangeLogs) effect() {}
 func (CloseLogs) effect()  {}
@@ -363,6 +401,22 @@ type StateChanged struct {
 	PID         int
 	Tries       int
 	Expected    bool
+}
+
+// ReadyChanged says that a process has become ready, or is not any more, and why.
+type ReadyChanged struct {
+	Group, Name string
+	PID         int
+	Ready       bool
+	Text        string
+}
+
+// NotAlive says that a process was found not to be alive, and what happens to it.
+type NotAlive struct {
+	Group, Name string
+	PID         int
+	Text        string
+	Action      process.AliveAction
 }
 
 // ProcessForked says that a process exists ("spawned: 'n' with pid p").
@@ -468,6 +522,13 @@ type StepBegan struct {
 	Step StepResult
 }
 
+// UpdatePaused says that an operation waits for somebody's decision, or goes on. Text names the process that has failed, if one has.
+type UpdatePaused struct {
+	Op     uint64
+	Paused bool
+	Text   string
+}
+
 // StepEnded is the opposite of StepBegan. A step that changes something at once, or that is not taken, has no beginning.
 type StepEnded struct {
 	Op   uint64
@@ -543,6 +604,8 @@ func (EventJudged) event()     {}
 func (BadResultLine) event()   {}
 func (EventDiscarded) event()  {}
 func (EventRebuffered) event() {}
+func (ReadyChanged) event()    {}
+func (NotAlive) event()        {}
 func (ProcessForked) event()   {}
 func (SpawnProblem) event()    {}
 func (ProcessEnded) event()    {}
@@ -563,6 +626,7 @@ func (GroupRemoved) event()    {}
 func (MemberAdded) event()     {}
 func (MemberRemoved) event()   {}
 func (MemberRenamed) event()   {}
+func (UpdatePaused) event()    {}
 func (StepBegan) event()       {}
 func (StepEnded) event()       {}
 func (Quitting) event()        {}

@@ -44,6 +44,9 @@ type proc struct {
 	exit         process.ExitStatus
 	hasExit      bool
 	spawnErr     string
+	fit          bool   // its check has found it ready; of this life, as are the next
+	unfit        string // what the check has found else
+	watched      bool   // its checks are made
 
 	listener *event.Listener // what it says, with a process of a listener group; of this life
 	holds    *queued         // the event that it works on
@@ -76,6 +79,10 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	p.state = to
 	s.revision++
 	s.unplan(p)
+	s.shift()
+	if to != process.Starting && to != process.Running {
+		s.unwatch(p)
+	}
 	if to.IsStopped() {
 		p.abandoned = false
 		s.due.disarm(&p.report)
@@ -109,6 +116,7 @@ func (s *Supervisor) spawn(p *proc) {
 	p.incarnation++
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
+	p.fit, p.unfit = false, ""
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	if p.group.pool != nil {
@@ -161,6 +169,9 @@ func (s *Supervisor) forked(p *proc, pid int) {
 	s.revision++
 	s.publish(ProcessForked{Group: p.group.name(), Name: p.name, PID: pid})
 	s.release(p, nil, forForked)
+	if p.state == process.Starting {
+		s.watch(p)
+	}
 	s.sendUnsent(p)
 }
 
@@ -170,6 +181,7 @@ func (s *Supervisor) stayedUp(p *proc) {
 	s.enter(p, process.Running, false)
 	s.publish(StaysUp{Group: p.group.name(), Name: p.name, StartSecs: p.startSecs})
 	s.release(p, nil, forRunning)
+	s.readiness(p, false)
 }
 
 // spawnFailed takes the news that there is no process.
@@ -207,7 +219,8 @@ func (s *Supervisor) backOff(p *proc) {
 
 // afterBackOff answers who waited for the start and decides how BACKOFF goes on, once the failure has been reported.
 func (s *Supervisor) afterBackOff(p *proc) {
-	s.releaseAs(p, SpawnError, forForked|forRunning)
+	s.releaseAs(p, SpawnError, forForked)
+	s.unready(p, SpawnError)
 	s.endedBadly(p)
 	switch {
 	case p.tries > p.spec.StartRetries && !p.tireless():
@@ -300,6 +313,7 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.pid = 0
 	s.publish(end)
 	s.lost(p)
+	s.unready(p, AbnormalTermination)
 	if !end.Expected {
 		s.endedBadly(p)
 	}

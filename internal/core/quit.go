@@ -90,7 +90,7 @@ func (s *Supervisor) proceed() bool {
 		}
 		return happened
 	}
-	if len(s.settled)+len(s.moved) > 0 {
+	if len(s.settled)+len(s.moved) > 0 || s.shifted {
 		return true // surplus members are removed, and operations come to their end, before the end
 	}
 	s.abandonRequests()

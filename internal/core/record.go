@@ -31,12 +31,14 @@ const (
 	recordListenerOutput
 	recordCancel
 	recordCommand
+	recordChecked
 )
 
 // recordVerbs are the verbs by their number in a record. New ones go to the end.
 var recordVerbs = []Verb{
 	Start{}, Stop{}, SendSignal{}, WriteInput{}, AddGroups{}, RemoveGroup{}, AddProcesses{}, RemoveProcess{}, Apply{}, Leave{}, Update{},
 	CancelUpdate{}, SendRemote{}, Quit{}, SetMark{}, Identify{}, Act{},
+	PauseUpdate{},
 }
 
 // AppendInput appends the record of an input to buf, for InputDecoder to read. Now has to be the moment that the step counted, which
@@ -80,6 +82,11 @@ func AppendInput(buf []byte, now Now, in Input) ([]byte, error) {
 		b.begin(recordListenerOutput, now)
 		b.life(in.ID, in.Incarnation)
 		b.data(in.Data)
+	case Checked:
+		b.begin(recordChecked, now)
+		b.life(in.ID, in.Incarnation)
+		b.flags(in.Alive, in.OK)
+		b.text(in.Text)
 	case Cancel:
 		b.begin(recordCancel, now)
 		b.uint(uint64(in.Req))
@@ -216,6 +223,11 @@ func (d *InputDecoder) input() (now Now, in Input) {
 		in = o
 	case recordListenerOutput:
 		in = ListenerOutput{ID: d.id(), Incarnation: d.incarnation(), Data: bytes.Clone(d.bytes())}
+	case recordChecked:
+		c := Checked{ID: d.id(), Incarnation: d.incarnation()}
+		c.Alive, c.OK, _ = d.flags()
+		c.Text = string(d.bytes())
+		in = c
 	case recordCancel:
 		in = Cancel{Req: Req(d.uint())}
 	case recordCommand:

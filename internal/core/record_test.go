@@ -58,6 +58,8 @@ func recorded() []core.Input {
 		core.Output{ID: 1, Incarnation: 2, Captured: true, Data: []byte("captured")},
 		core.ListenerOutput{ID: 1, Incarnation: 2, Data: []byte("READY\n")},
 		core.Cancel{Req: 9},
+		core.Checked{ID: 7, Incarnation: 3, Alive: true, Text: "silence"}, core.Checked{ID: 7, Incarnation: 3, OK: true},
+		core.Command{Req: 4, Do: core.PauseUpdate{Op: 3, Resume: true}},
 	}
 	for _, do := range []core.Verb{
 		core.Start{Target: core.Target{Group: "g", Process: "p", Text: "g:p"}, Wait: true, Refused: map[process.ID]*core.Fault{3: fault}},

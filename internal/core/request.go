@@ -30,6 +30,8 @@ type waitFor int
 const (
 	forForked    waitFor = 1 << iota // the outcome of a spawn
 	forRunning                       // RUNNING, or what came instead
+	forReady                         // RUNNING and ready, or what came instead
+	forUnready                       // the end of that
 	forSignalled                     // the outcome of the stop signal
 	forStopped                       // the end of the process
 	forGone                          // the removal of the process

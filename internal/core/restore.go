@@ -29,16 +29,26 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 		r.request(i)
 	}
 	for i, o := range from.Steps {
-		*r.steps[i] = step{
+		st := r.steps[i]
+		*st = step{
 			op: at(r.ops, o.Op), change: o.Change, group: o.Group, proc: at(r.procs, o.Process), line: at(r.lines, o.Line),
 			then: at(r.steps, o.Then), ended: o.Ended, starts: o.Starts, running: o.Running, oldPID: o.OldPID,
+			old: at(from.Specs, o.Old), undo: o.Undo, trial: waitFor(o.Trial),
 		}
+		r.deadline(&st.due, o.Due, actStep, nil)
+		st.due.step = st
 	}
 	for i, o := range from.Lines {
-		r.lines[i].waiting = all(r.steps, o.Waiting)
+		l := r.lines[i]
+		*l = line{
+			op: at(r.ops, o.Op), roll: o.Roll, waiting: all(r.steps, o.Waiting), busy: all(r.steps, o.Busy), done: all(r.steps, o.Done),
+			cause: o.Cause, undoing: o.Undoing,
+		}
+		r.deadline(&l.due, o.Due, actLine, nil)
+		l.due.line = l
 	}
 	for i, o := range from.Operations {
-		*r.ops[i] = operation{id: o.ID, request: at(r.requests, o.Request), cancelled: o.Cancelled}
+		*r.ops[i] = operation{id: o.ID, request: at(r.requests, o.Request), cancelled: o.Cancelled, paused: o.Paused}
 		if a := o.Acting; a != nil {
 			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, refused: maps.Clone(a.Refused)}
 		}
@@ -113,6 +123,7 @@ func (r *reader) machine() {
 			r.wanted |= g.pool.wants
 		}
 	}
+	r.Supervisor.lines = all(r.lines, r.from.Rolling)
 	for _, o := range all(r.ops, r.from.Underway) {
 		r.Supervisor.ops[o.id] = o
 	}
@@ -167,7 +178,7 @@ func (r *reader) proc(i int) {
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
 		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
-		spawnErr: from.SpawnErr, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
+		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}
 	r.deadline(&p.due, from.Due, actState, p)
 	r.deadline(&p.report, from.Report, actReport, p)

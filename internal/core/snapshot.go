@@ -28,6 +28,7 @@ type Snapshot struct {
 
 	Active   []Ref // groups, in the order of insertion
 	Underway []Ref // operations that have a number
+	Rolling  []Ref // lines of updates under way
 	Sent     []SavedSending
 
 	// What is referred to, also where it is no part of the machine any more.
@@ -131,6 +132,8 @@ type (
 		Exit                   process.ExitStatus
 		HasExit                bool
 		SpawnErr               string
+		Fit, Watched           bool
+		Unfit                  string
 		Listener               *event.SavedListener
 		Holds                  Ref
 		Deaf                   bool
@@ -169,6 +172,7 @@ type (
 		ID        uint64
 		Request   Ref
 		Cancelled bool
+		Paused    bool
 		Acting    *SavedActing
 	}
 
@@ -189,10 +193,21 @@ type (
 		Ended           bool
 		Starts, Running bool
 		OldPID          int
+		Old             Ref
+		Undo            bool
+		Trial           int
+		Due             SavedDeadline
 	}
 
-	// SavedLine is the replacements of a group that have not begun, which are steps.
-	SavedLine struct{ Waiting []Ref }
+	// SavedLine is the replacements of a group. Waiting, Busy and Done refer to steps.
+	SavedLine struct {
+		Op                  Ref
+		Roll                process.Roll
+		Waiting, Busy, Done []Ref
+		Cause               string
+		Undoing             bool
+		Due                 SavedDeadline
+	}
 
 	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal and Write is set. Spec belongs to Spawn.
 	SavedSending struct {
@@ -224,6 +239,7 @@ func (s *Supervisor) Snapshot() Snapshot {
 	for _, id := range slices.Sorted(maps.Keys(s.ops)) {
 		out.Underway = append(out.Underway, w.ops.ref(s.ops[id]))
 	}
+	out.Rolling = refs(&w.lines, s.lines)
 	for _, id := range slices.Sorted(maps.Keys(s.requests)) {
 		w.requests.ref(s.requests[id])
 	}
@@ -330,6 +346,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
+		Fit: p.fit, Unfit: p.unfit, Watched: p.watched,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
 	if p.listener != nil {
@@ -352,7 +369,7 @@ func (w *writer) request(r *request) SavedRequest {
 }
 
 func (w *writer) op(o *operation) SavedOperation {
-	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled}
+	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled, Paused: o.paused}
 	if a := o.acting; a != nil {
 		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Refused: maps.Clone(a.refused)}
 	}
@@ -363,10 +380,16 @@ func (w *writer) step(st *step) SavedStep {
 	return SavedStep{
 		Op: w.ops.ref(st.op), Change: st.change, Group: st.group, Process: w.procs.ref(st.proc), Line: w.lines.ref(st.line),
 		Then: w.steps.ref(st.then), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
+		Old: w.specs.ref(st.old), Undo: st.undo, Trial: int(st.trial), Due: saveDeadline(&st.due),
 	}
 }
 
-func (w *writer) line(l *line) SavedLine { return SavedLine{Waiting: refs(&w.steps, l.waiting)} }
+func (w *writer) line(l *line) SavedLine {
+	return SavedLine{
+		Op: w.ops.ref(l.op), Roll: l.roll, Waiting: refs(&w.steps, l.waiting), Busy: refs(&w.steps, l.busy), Done: refs(&w.steps, l.done),
+		Cause: l.cause, Undoing: l.undoing, Due: saveDeadline(&l.due),
+	}
+}
 
 func (w *writer) sending(t Token, o sending) SavedSending {
 	out := SavedSending{

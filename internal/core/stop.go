@@ -73,7 +73,7 @@ func (s *Supervisor) halt(p *proc) {
 		}
 		// The process does not exist yet: the signal follows when it does.
 		s.enter(p, process.Stopping, false)
-		s.releaseAs(p, AbnormalTermination, forRunning)
+		s.unready(p, AbnormalTermination)
 	default:
 		s.unforeseen(p, "stop")
 	}
@@ -87,7 +87,7 @@ func (s *Supervisor) sendStop(p *proc) {
 	s.publish(event)
 	if p.state != process.Stopping {
 		s.enter(p, process.Stopping, false)
-		s.releaseAs(p, AbnormalTermination, forRunning)
+		s.unready(p, AbnormalTermination)
 	}
 	s.send(p, sending{kind: sentStop}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
 	s.due.arm(&p.due, s.now.Mono+seconds(p.spec.StopWaitSecs))
@@ -130,7 +130,7 @@ func (s *Supervisor) stopRefused(p *proc, kind sentKind, text string) {
 // unknown gives a process up that cannot be signalled, as the reference does (quirk C14).
 func (s *Supervisor) unknown(p *proc) {
 	s.enter(p, process.Unknown, false)
-	s.releaseAs(p, AbnormalTermination, forRunning)
+	s.unready(p, AbnormalTermination)
 	s.release(p, nil, forSignalled|forStopped)
 }
 

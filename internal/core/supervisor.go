@@ -36,6 +36,8 @@ type Supervisor struct {
 
 	settled []*proc      // entered a stopped state in this step; looked at by settle
 	moved   []*operation // Acts of which a step ended in this step, or that were cancelled; looked at by settle
+	lines   []*line      // of updates under way
+	shifted bool         // a process has come to work or ceased to in this step, or somebody has decided about an update: lines look whether they can go on
 	quit    *quit        // set while everything is being stopped
 	halted  bool
 }
@@ -95,6 +97,10 @@ func (s *Supervisor) take(in Input) {
 	case Exited:
 		if p := s.live(in.ID, in.Incarnation); p != nil {
 			s.exited(p, in)
+		}
+	case Checked:
+		if p := s.live(in.ID, in.Incarnation); p != nil {
+			s.checked(p, in)
 		}
 	case Output:
 		if p := s.live(in.ID, in.Incarnation); p != nil {
@@ -162,6 +168,8 @@ func (s *Supervisor) command(c Command) {
 		s.answer(c.Req, s.setMark(do))
 	case CancelUpdate:
 		s.answer(c.Req, s.cancelUpdate(do.Op))
+	case PauseUpdate:
+		s.answer(c.Req, s.pauseUpdate(do))
 	case SendRemote:
 		if s.wanted.Has(event.RemoteCommunication) {
 			s.notify(event.RemoteCommunication, 0, event.RemotePayload(do.Kind, do.Data))
@@ -189,7 +197,7 @@ func (s *Supervisor) publish(e Event) { s.emit(Publish{e}) }
 
 // settle does what follows from processes having stopped: surplus members are removed, Acts and a quit go on.
 func (s *Supervisor) settle() {
-	for len(s.settled)+len(s.moved) > 0 || s.quitting() && !s.halted {
+	for len(s.settled)+len(s.moved) > 0 || s.shifted || s.quitting() && !s.halted {
 		for i := 0; i < len(s.settled); i++ {
 			p := s.settled[i]
 			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() {
@@ -199,7 +207,8 @@ func (s *Supervisor) settle() {
 		s.settled = s.settled[:0]
 		s.closeGroups()
 		s.advanceActs()
-		if !s.proceed() && len(s.settled)+len(s.moved) == 0 {
+		s.advanceLines()
+		if !s.proceed() && len(s.settled)+len(s.moved) == 0 && !s.shifted {
 			return
 		}
 	}

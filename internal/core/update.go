@@ -1,7 +1,10 @@
 package core
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/graced/graced/internal/event"
 	"github.com/graced/graced/internal/plan"
@@ -13,6 +16,7 @@ type operation struct {
 	id        uint64
 	request   *request
 	cancelled bool
+	paused    bool
 	acting    *acting // with an Act
 }
 
@@ -22,16 +26,17 @@ type step struct {
 	change  plan.Change
 	group   string
 	proc    *proc
-	line    *line // with replacements
+	line    *line // with replacements that wait or have begun
 	then    *step // with the stop of a restart: the start, which holds the process after it
 	ended   bool
 	starts  bool // once it has ended it is started again
 	running bool // it has been started, and waits for that to succeed
 	oldPID  int
+	old     *process.Spec // in force before it took the new one; nil = it has not
+	undo    bool          // it takes back what another step has done
+	trial   waitFor       // what it waits for now that its process is RUNNING: to be ready, or the end of that; zero = neither
+	due     deadline      // of that
 }
-
-// line holds the replacements of one group: one process at a time, so that the others go on working.
-type line struct{ waiting []*step }
 
 // update carries out the plans of an Update. Everything begins at once, but for replacements, and for groups that come again.
 func (s *Supervisor) update(id Req, do Update) {
@@ -51,7 +56,7 @@ func (s *Supervisor) update(id Req, do Update) {
 		case plan.AddGroup:
 			starts = append(starts, s.addPlanned(op, p.Desired)...)
 		case plan.ChangeGroup:
-			more, l := s.changeGroup(op, p)
+			more, l := s.changeGroup(op, p, do.Roll)
 			for _, st := range more {
 				if st.change.Action == plan.RemoveProcess {
 					ends = append(ends, st)
@@ -68,6 +73,8 @@ func (s *Supervisor) update(id Req, do Update) {
 	for _, l := range lines {
 		s.advance(l)
 	}
+	s.lines = append(s.lines, lines...)
+	s.shift()
 	slices.SortStableFunc(ends, func(a, b *step) int { return descending(a.proc, b.proc) })
 	for _, st := range ends {
 		s.removePlanned(st)
@@ -92,6 +99,7 @@ func (s *Supervisor) stale(u plan.Update) string {
 func (op *operation) newStep(g *group, p *proc, c plan.Change) *step {
 	op.request.left++
 	st := &step{op: op, change: c, group: g.name(), proc: p, oldPID: p.pid}
+	st.due.fire, st.due.step = actStep, st
 	p.step = st
 	return st
 }
@@ -107,8 +115,8 @@ func (s *Supervisor) addPlanned(op *operation, spec process.GroupSpec) (steps []
 }
 
 // changeGroup changes what can be changed at once, and returns the steps that start and remove members and the line of those to be replaced.
-func (s *Supervisor) changeGroup(op *operation, p plan.Plan) (steps []*step, l *line) {
-	g, l := s.named[p.Group], &line{}
+func (s *Supervisor) changeGroup(op *operation, p plan.Plan, roll *process.Roll) (steps []*step, l *line) {
+	g, l := s.named[p.Group], newLine(op, p, roll)
 	for _, c := range p.Changes {
 		if c.Action == plan.RenameProcess {
 			s.rename(g, c)
@@ -201,8 +209,10 @@ func (s *Supervisor) swap(p *proc, spec process.Spec) {
 	before := p.spec
 	p.spec = &spec
 	s.revision++
+	s.rewatch(p, before)
 	if p.restarting() && !s.revives(p) {
 		s.unplan(p)
+		s.shift()
 	}
 	s.checkBreaker(p.group)
 	if before.Stdout != spec.Stdout || before.Stderr != spec.Stderr || before.RedirectStderr != spec.RedirectStderr || before.Name != spec.Name {
@@ -252,59 +262,23 @@ func (s *Supervisor) removePlanned(st *step) {
 	s.letGo(st.proc, goes, waiter{step: st})
 }
 
-// advance begins the next replacement of a line.
-func (s *Supervisor) advance(l *line) {
-	switch {
-	case len(l.waiting) == 0:
-	case l.waiting[0].op.cancelled:
-		s.skip(l, &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
-	case s.quitting():
-		s.skip(l, &Fault{Kind: ShutdownState})
-	default:
-		st := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		s.replace(st)
-	}
-}
-
-// skip leaves those that wait in a line as they are.
-func (s *Supervisor) skip(l *line, f *Fault) {
-	rest := l.waiting
-	l.waiting = nil
-	for _, st := range rest {
-		s.over(st, f)
-	}
-}
-
-// replace begins a replacement. A process that is down only takes its new settings, unless it had been given up.
-func (s *Supervisor) replace(st *step) {
-	p := st.proc
-	st.oldPID = p.pid
-	switch {
-	case p.state == process.Stopping:
-		s.awaitEnd(st, p.again)
-	case p.state.IsRunning() || p.restarting():
-		s.forgive(p)
-		s.awaitEnd(st, true)
-		s.halt(p)
-		s.reportStop(p)
-	default:
-		s.swap(p, st.change.Spec)
-		if p.state == process.Fatal && st.change.Retry {
-			s.begun(st)
-			s.spawn(p)
-			s.awaitStart(st)
-			return
-		}
-		s.over(st, nil)
-	}
+// renew gives the process of a step its new settings.
+func (s *Supervisor) renew(st *step) {
+	st.old = st.proc.spec
+	s.swap(st.proc, st.change.Spec)
 }
 
 // stepped takes the news that a step has waited for.
 func (s *Supervisor) stepped(st *step, f *Fault) {
 	p := st.proc
 	switch {
-	case st.running || st.change.Action == plan.RemoveProcess || st.change.Action == plan.StopProcess:
+	case st.trial != 0:
+		s.due.disarm(&st.due)
+		st.trial = 0
+		s.tryOn(st, f)
+	case st.running:
+		s.tryOn(st, f)
+	case st.change.Action == plan.RemoveProcess || st.change.Action == plan.StopProcess:
 		s.over(st, f)
 	case f != nil: // if it ends after all, it goes on as it was
 		p.again = st.starts && p.state == process.Stopping
@@ -314,9 +288,11 @@ func (s *Supervisor) stepped(st *step, f *Fault) {
 	case p.state != process.Stopped: // quirk C14: nobody knows
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " is in an unknown process state"})
 	default:
-		s.swap(p, st.change.Spec)
+		if !st.late() {
+			s.renew(st)
+		}
 		if !st.starts {
-			s.over(st, nil)
+			s.over(st, st.verdict())
 			return
 		}
 		p.again = true // stopped starts it in a moment
@@ -324,8 +300,47 @@ func (s *Supervisor) stepped(st *step, f *Fault) {
 	}
 }
 
-// over ends a step. After a replacement that failed, those behind it in the line keep what they have; a group of which a member does not go
-// does not come again.
+// tryOn puts a process that is RUNNING on trial, or goes on with that: it has to become ready and, in a line, to stay so for a while. A fault ends it.
+func (s *Supervisor) tryOn(st *step, f *Fault) {
+	p, l := st.proc, st.line
+	switch {
+	case f != nil:
+		s.over(st, f)
+	case st.late() && st.old != nil: // it is going to get back what it had
+		s.over(st, st.verdict())
+	case !p.ready():
+		s.trial(st, forReady, cmp.Or(p.spec.Health.ReadyWait, readyWait))
+	case l != nil && l.roll.Steady > 0 && !l.undoing:
+		s.trial(st, forUnready, l.roll.Steady)
+	default:
+		s.over(st, st.verdict())
+	}
+}
+
+// trial makes a step wait for something, but not for ever.
+func (s *Supervisor) trial(st *step, what waitFor, most time.Duration) {
+	st.trial = what
+	st.proc.waiters = append(st.proc.waiters, waiter{what: what, text: st.proc.namespec().String(), step: st})
+	s.due.arm(&st.due, s.now.Mono+most)
+}
+
+// tried ends a trial whose time is over: the process did not become ready, or has stayed so.
+func (s *Supervisor) tried(st *step) {
+	p, what := st.proc, st.trial
+	p.forget(st)
+	st.trial = 0
+	if what == forUnready {
+		s.over(st, st.verdict())
+		return
+	}
+	text := fmt.Sprintf("%v is not ready after %v", p.namespec(), cmp.Or(p.spec.Health.ReadyWait, readyWait))
+	if p.unfit != "" {
+		text += ": " + p.unfit
+	}
+	s.over(st, &Fault{Kind: Failed, Text: text})
+}
+
+// over ends a step. A group of which a member does not go does not come again.
 func (s *Supervisor) over(st *step, f *Fault) {
 	st.ended = true
 	if st.proc.step == st {
@@ -338,12 +353,8 @@ func (s *Supervisor) over(st *step, f *Fault) {
 	if g := st.proc.group; f != nil && g.ending {
 		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
 	}
-	switch l := st.line; {
-	case l == nil:
-	case f == nil || f.Kind == ShutdownState:
-		s.advance(l)
-	default:
-		s.skip(l, &Fault{Kind: Cancelled, Text: "left as it was, since " + st.change.Name + " failed"})
+	if st.line != nil {
+		s.leaveLine(st, f)
 	}
 	if st.op.acting != nil {
 		s.acted(st)
@@ -360,7 +371,7 @@ func (s *Supervisor) ended(op *operation, r StepResult) {
 func (st *step) result(f *Fault) StepResult {
 	c := st.change
 	return StepResult{
-		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Fault: f,
+		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Undo: st.undo, Fault: f,
 	}
 }
 
@@ -427,10 +438,35 @@ func (s *Supervisor) cancelUpdate(id uint64) *Fault {
 		return &Fault{Kind: BadName, Text: "no such operation is under way"}
 	}
 	op.cancelled = true
+	s.decided(op)
+	return nil
+}
+
+// pauseUpdate keeps an operation from going on, or lets it.
+func (s *Supervisor) pauseUpdate(do PauseUpdate) *Fault {
+	op := s.ops[do.Op]
+	if op == nil {
+		return &Fault{Kind: BadName, Text: "no such operation is under way"}
+	}
+	s.pause(op, !do.Resume, "")
+	s.decided(op)
+	return nil
+}
+
+// pause changes whether an operation goes on, and tells why.
+func (s *Supervisor) pause(op *operation, paused bool, why string) {
+	if op.paused != paused {
+		op.paused = paused
+		s.publish(UpdatePaused{Op: op.id, Paused: paused, Text: why})
+	}
+}
+
+// decided lets an operation look what it may do now that somebody has decided about it.
+func (s *Supervisor) decided(op *operation) {
 	if op.acting != nil {
 		s.moved = append(s.moved, op)
 	}
-	return nil
+	s.shift()
 }
 
 // Blocked reports whether a command has to wait because an operation is busy with a process that it is about, and names the operation. Signals and

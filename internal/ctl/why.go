@@ -69,6 +69,13 @@ func whyText(w control.Why) string {
 	if w.Waits != "" {
 		fmt.Fprintf(&b, "  %s\n", w.Waits)
 	}
+	switch r := w.Readiness; {
+	case r == nil:
+	case r.Ready:
+		b.WriteString("  ready: yes\n")
+	default:
+		b.WriteString("  ready: " + strings.TrimSuffix("no, "+r.Text, ", ") + "\n")
+	}
 	if w.Cgroup != "" {
 		fmt.Fprintf(&b, "  control group: %s\n", w.Cgroup)
 	}

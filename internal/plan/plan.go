@@ -94,6 +94,33 @@ func (p Plan) Empty() bool {
 	return p.Refusal == nil && len(p.Changes) == 0 && len(p.Fields) == 0 && p.Scope == ChangeGroup
 }
 
+// Roll says how the processes of the plan are replaced: as the most careful of those says that are.
+func (p Plan) Roll() process.Roll {
+	var roll process.Roll
+	n := 0
+	for _, c := range p.Changes {
+		if c.Action == ReplaceProcess {
+			n++
+		}
+	}
+	first := true
+	for _, c := range p.Changes {
+		if c.Action != ReplaceProcess {
+			continue
+		}
+		r := c.Spec.Roll
+		if first || r.MaxUnavailable.Of(n) < roll.MaxUnavailable.Of(n) {
+			roll.MaxUnavailable = r.MaxUnavailable
+		}
+		roll.Canary, roll.Steady = max(roll.Canary, r.Canary), max(roll.Steady, r.Steady)
+		if first || r.OnFailure < roll.OnFailure {
+			roll.OnFailure = r.OnFailure
+		}
+		first = false
+	}
+	return roll
+}
+
 // Names returns the names of the processes that the plan treats with one of the actions, in order.
 func (p Plan) Names(actions ...Action) []string {
 	var names []string

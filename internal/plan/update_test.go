@@ -219,6 +219,8 @@ func TestMinimalByClass(t *testing.T) {
 	for _, f := range process.Fields {
 		t.Run(f.Member, func(t *testing.T) {
 			before := process.Spec{Name: "foo_0", Program: "foo", Umask: process.UnsetMask, UID: process.UnsetID}
+			check := process.Check{Kind: process.CheckTCP, Target: "127.0.0.1:1", Period: 1, Timeout: 1, Successes: 1, Failures: 1}
+			before.Health = process.Health{Ready: check, Alive: check}
 			after := before
 			changeMember(t, &after, f.Member)
 			u := Minimal(one("foo", before), []process.GroupSpec{{Name: "foo", Processes: []process.Spec{after}}}, nil)
@@ -261,6 +263,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.SetBool(!v.Bool())
 	case v.CanInt():
 		v.SetInt(v.Int() + 2)
+	case v.Type() == reflect.TypeFor[process.Share]():
+		v.Set(reflect.ValueOf(process.Share{N: 3}))
 	case v.Type() == reflect.TypeFor[process.LogTarget]():
 		v.Set(reflect.ValueOf(process.LogTarget{Kind: process.LogPath, Path: "/tmp/x"}))
 	case v.Type() == reflect.TypeFor[process.BackoffSpec]():

@@ -142,6 +142,8 @@ type Spec struct {
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured
 	Tree         TreeSpec
+	Health       Health
+	Roll         Roll // of the group: of what its processes say, the most careful
 
 	RedirectStderr bool
 	Stdout, Stderr LogSpec

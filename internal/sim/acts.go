@@ -33,20 +33,20 @@ func (c *Checker) beginAct(in core.Input, out []core.Effect) {
 	a := &watchedAct{op: do.Op, most: do.AtOnce, left: map[stepKey]bool{}, busy: map[stepKey]bool{}}
 	c.acts[do.Op] = a
 	for _, change := range c.world.steps[command.Req] {
-		a.left[stepKey{change.Group, change.Name, change.Action}] = true
+		a.left[stepKey{change.Group, change.Name, change.Action, false}] = true
 		if change.Action == plan.StopProcess {
 			a.stops++
 		}
 	}
 	for _, t := range do.Targets {
-		start, stop := stepKey{t.Group, t.Process, plan.StartProcess}, stepKey{t.Group, t.Process, plan.StopProcess}
+		start, stop := stepKey{t.Group, t.Process, plan.StartProcess, false}, stepKey{t.Group, t.Process, plan.StopProcess, false}
 		if t.Process != "" && (do.Start && !a.left[start] || do.Stop && !a.left[stop]) {
 			c.broken("%v is named, and nothing is done: %+v", t, do)
 		}
 	}
 }
 
-func keyOf(r core.StepResult) stepKey { return stepKey{r.Group, r.Name, r.Action} }
+func keyOf(r core.StepResult) stepKey { return stepKey{r.Group, r.Name, r.Action, r.Undo} }
 
 func (c *Checker) actBegan(e core.StepBegan) {
 	a, key := c.acts[e.Op], keyOf(e.Step)
@@ -64,7 +64,7 @@ func (c *Checker) actBegan(e core.StepBegan) {
 	if a.busy[key] = true; a.most > 0 && len(a.busy) > a.most {
 		c.broken("%d is busy with %v, and may be with %d", e.Op, a.busy, a.most)
 	}
-	takes := e.Step.Action == plan.StopProcess && p.state == process.Starting
+	takes := e.Step.Action == plan.StopProcess && (p.state == process.Starting || p.state == process.Running) // of which somebody waits what becomes
 	if (p.step != nil || p.act != nil && p.act != a) && !takes {
 		c.broken("%s of %d begins, and another operation is busy with it: %+v %+v", stepText(e.Step), e.Op, p.step, p.act)
 	}

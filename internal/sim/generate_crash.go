@@ -95,7 +95,7 @@ func (st *Story) fromUpdate(r *dice, sc UpdateScenario) {
 			act = fmt.Sprint(len(st.Commands) + 1)
 		case "cancelact":
 			c.Op, c.Name = "cancelupdate", act
-		case "cancelupdate":
+		case "cancelupdate", "pauseupdate", "resumeupdate":
 			c.Name = first
 		case "cancel":
 			c.Cancel = uint64(len(sc.Before) + 1)

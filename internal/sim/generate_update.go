@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
@@ -112,8 +113,10 @@ func (r *dice) other(sc UpdateScenario, names []string) Command {
 		c.Op, c.Name = "update", ""
 	case 13:
 		c.Op, c.Name, c.Desired = "update", "", []string{g}
-	case 14, 15:
+	case 14:
 		c.Op, c.Name = "cancelupdate", "1"
+	case 15:
+		c.Op, c.Name = pick(r, "pauseupdate", "pauseupdate", "resumeupdate"), "1"
 	case 16:
 		c.Op, c.Name = pick(r, "apply", "leave"), g
 		for _, name := range names {
@@ -153,6 +156,17 @@ func (r *dice) updateLife(mood, startSecs int) Life {
 		l.Denied, l.Lasts = true, int64(r.between(1, 60))*second
 	case r.one(25):
 		l.Stop, l.Kill = -1, int64(r.between(5, 40))*second
+	}
+	if l.Fork == "" {
+		l.Ready = pick(r, 0, int64(r.between(1000, 900_000)), int64(r.between(1, 4))*second, int64(r.between(1, 4))*second)
+		switch r.IntN(mood + 3) {
+		case 0:
+			l.Ready = -1
+		case 1:
+			l.Sick, l.Well = int64(r.between(1, 5*second)), pick(r, 0, r.Int64N(4*second)+1)
+		case 2:
+			l.Dead = int64(r.between(1, 9*second))
+		}
 	}
 	return l
 }
@@ -204,6 +218,25 @@ func (s source) spec() process.GroupSpec {
 	return g
 }
 
+// health makes how a process is watched, and how its group rolls.
+func (r *dice) health(p *process.Spec) {
+	p.Health, p.Roll = process.Health{}, process.Roll{}
+	if r.one(2) {
+		p.Health.Ready = process.Check{Kind: process.CheckTCP, Target: fmt.Sprint(r.IntN(2))}
+		p.Health.ReadyWait = time.Duration(r.between(1, 5)) * time.Second
+	}
+	if r.one(3) {
+		p.Health.Alive = process.Check{Kind: process.CheckTCP}
+		p.Health.AliveAction = process.AliveAction(r.IntN(3))
+	}
+	if r.one(2) {
+		p.Roll = process.Roll{
+			MaxUnavailable: pick(r, process.Share{N: 1}, process.Share{N: 2}, process.Share{N: 50, Percent: true}, process.Share{N: 9}),
+			Canary:         pick(r, 0, 1, 2), Steady: pick(r, 0, 500*time.Millisecond, 3*time.Second), OnFailure: pick(r, process.RollBack, process.RollBack, process.RollStop),
+		}
+	}
+}
+
 // source makes a group.
 func (r *dice) source(name string) source {
 	s := source{group: process.GroupSpec{Name: name, Kind: process.KindProgram, Priority: pick(r, 1, 5, 5, 999)}}
@@ -223,6 +256,7 @@ func (r *dice) source(name string) source {
 		p := r.program(i).spec()
 		p.Program = name
 		p.Backoff, p.RestartLimit, p.Breaker = r.policy()
+		r.health(&p)
 		if n > 1 {
 			p.Program = fmt.Sprintf("p%d", i)
 		}
@@ -251,7 +285,9 @@ func (r *dice) edit(s *source) {
 	}
 	sec := &s.sections[r.IntN(len(s.sections))]
 	p := &sec.spec
-	switch r.IntN(25) {
+	switch r.IntN(27) {
+	case 25, 26:
+		r.health(p)
 	case 0, 1, 2:
 		sec.num = r.between(1, 4)
 	case 3:
@@ -293,4 +329,60 @@ func (r *dice) edit(s *source) {
 	default:
 		p.StopSignal = pick(r, process.SIGTERM, 2)
 	}
+}
+
+// GenerateRoll makes the scenario of a seed in which a whole group is replaced, one part after the other; its new release may be a bad one.
+func GenerateRoll(seed uint64) UpdateScenario {
+	r := &dice{rand.New(rand.NewPCG(seed, 0x2011))}
+	sc := UpdateScenario{Seed: seed, Lives: map[process.Namespec][]Life{}, Start: int64(r.between(7, 9)) * second}
+	s := r.source("g")
+	s.group.Kind, s.group.Listener, s.sections = process.KindProgram, nil, s.sections[:1]
+	sec := &s.sections[0]
+	sec.num, sec.numbered, sec.style = r.between(1, 8), false, 2
+	p := &sec.spec
+	p.Socket, p.Autostart, p.StartRetries, p.StartSecs = process.SocketSpec{}, true, r.between(0, 3), r.IntN(2)
+	sc.Was = []process.GroupSpec{s.spec()}
+	p.Command += " more"
+	r.health(p)
+	if p.Roll.OnFailure == process.RollStop && r.one(2) {
+		p.Roll.OnFailure = process.RollPause
+	}
+	sc.Is = []process.GroupSpec{s.spec()}
+	bad := r.one(2)
+	var names []string
+	for i, spec := range sc.Was[0].Processes {
+		name := process.Namespec{Group: "g", Process: spec.Name}
+		names = append(names, name.String())
+		good := Life{Lasts: -1, Stop: int64(r.between(1000, 3*second)), Kill: 300, Ready: r.Int64N(900_000)}
+		next := good
+		if bad && (i == 0 || r.one(3)) || r.one(9) {
+			next = r.updateLife(2, spec.StartSecs)
+			next.Denied = false
+		}
+		after := good
+		if r.one(12) {
+			after = r.updateLife(2, spec.StartSecs)
+		}
+		sc.Lives[name] = []Life{good, next, after}
+		for range 5 {
+			sc.Lives[name] = append(sc.Lives[name], good)
+		}
+	}
+	for range pick(r, 0, 0, 1, 2) {
+		c := Command{At: sc.Start + r.Int64N(12*second), Name: pick(r, names...), Wait: r.one(2)}
+		switch r.IntN(8) {
+		case 0, 1:
+			c.Op = "cancelupdate"
+		case 2:
+			c.Op = "pauseupdate"
+		case 3:
+			c.Op = "resumeupdate"
+		case 4:
+			c.Op, c.Name, c.Desired = "act", "restart", []string{c.Name}
+		default:
+			c.Op = pick(r, "stopProcess", "startProcess")
+		}
+		sc.Others = append(sc.Others, c)
+	}
+	return sc
 }

@@ -23,7 +23,8 @@ import (
 //   - a process that is on its way out is not started;
 //   - nothing is started while everything is being stopped;
 //   - nothing is stopped, and nothing that was stopped or given up is started, unless a command says so or the plan of an update;
-//   - an update replaces at most one member of a group at a time, and touches nobody before it says that it begins with it;
+//   - an update takes no more members of a group from their work at a time than it may, counts those that do not work anyway, and touches nobody before it
+//     says that it begins with it;
 //   - every step of its plan ends exactly once and is in its answer; then the process has the settings from before or those of the plan;
 //   - an Act does what it says it would, starts nothing before all its stops are over, is busy with no more at once than it may be, and has stopped
 //     and started what it says it has;
@@ -34,6 +35,7 @@ import (
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
+	Batches  int           // how often an update was busy with as many members of a group at once as it may, and with more than one
 
 	world    *World
 	quirks   core.Quirks
@@ -68,7 +70,9 @@ type watched struct {
 	spec     *process.Spec
 	waits    time.Duration // since when it is held back, plus one; 0 = it is not
 	leaving  bool          // since an earlier step
+	ready    bool          // likewise
 	wanted   bool          // it starts again once it has stopped
+	dead     bool          // it was found not to be alive, and is stopped
 	step     *watchedStep  // of an update that is busy with it
 	act      *watchedAct   // that is busy with it
 	doing    plan.Action   // with act: what it does
@@ -168,6 +172,15 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				c.change(in, e)
 				if exited != nil && e.ID == exited.ID && isEnding(e) {
 					endings++
+				}
+			case core.NotAlive:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
+					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving
+				}
+			case core.UpdatePaused:
+				if u := c.updates[e.Op]; u != nil {
+					u.paused = e.Paused
+					c.pardon(u)
 				}
 			case core.MemberRenamed:
 				c.renamed(e)
@@ -385,7 +398,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.probeEnded(c.world.Now(), p, e.To == process.Backoff)
 	}
 	p.before = e.From
-	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
+	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil && (p.step == nil || !p.step.undo)
 	p.state = e.To
 }
 
@@ -410,7 +423,7 @@ func (c *Checker) after(now time.Duration) {
 			c.broken("status %v %v pid %d, seen %+v", s.Namespec(), s.State, s.PID, p)
 			continue
 		}
-		p.spec, p.leaving = s.Spec, s.Leaving
+		p.spec, p.leaving, p.ready = s.Spec, s.Leaving, s.Ready
 		c.waits(now, p, s)
 	}
 }

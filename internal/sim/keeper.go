@@ -65,6 +65,9 @@ func (k *keeper) newDaemon(s *core.Supervisor) {
 	for _, l := range s.Logs() {
 		k.logs[l.ID] = l
 	}
+	for _, e := range s.Watched() {
+		k.effect(e)
+	}
 	for _, e := range s.Pending() {
 		k.effect(e)
 	}
@@ -85,6 +88,8 @@ func (k *keeper) effect(e core.Effect) {
 		k.logs[e.ID] = core.OpenLogs(e)
 	case core.CloseLogs:
 		delete(k.logs, e.ID)
+	case core.Watch:
+		k.world.check(e)
 	case core.Halt:
 		k.world.act(e)
 	}

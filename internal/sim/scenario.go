@@ -66,6 +66,12 @@ type Life struct {
 	Stops  int    `json:"stops"`          // exit code of that end
 	Kill   int64  `json:"kill"`           // from SIGKILL to the end
 	Denied bool   `json:"denied"`         // no signal can be sent (EPERM)
+
+	// What checks find, which the reference does not know.
+	Ready int64 `json:"ready,omitempty"` // from the spawn until it is ready
+	Sick  int64 `json:"sick,omitempty"`  // from then until it is not any more; 0: never
+	Well  int64 `json:"well,omitempty"`  // from then until it is again; 0: never
+	Dead  int64 `json:"dead,omitempty"`  // from the spawn until it is found not to be alive; 0: never
 }
 
 // Command is one wish. Op is the name of a method of the reference's control interface, or one of graced's own commands.
@@ -80,6 +86,8 @@ type Command struct {
 	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups; with act: what it is about
 	Cancel  uint64   `json:"cancel,omitempty"`
 	AtOnce  int      `json:"at_once,omitempty"` // with act
+
+	Roll *process.Roll `json:"roll,omitempty"` // with update
 }
 
 // spec turns a program into the machine's own form.

@@ -76,6 +76,9 @@ func stepText(r core.StepResult) string {
 	if r.Started {
 		text += ", started"
 	}
+	if r.Undo {
+		text += ", back"
+	}
 	if r.Fault != nil {
 		text += ": " + faultText(r.Fault)
 	}

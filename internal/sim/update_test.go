@@ -32,7 +32,7 @@ func TestUpdate(t *testing.T) {
 	t.Logf("%d pairs from seed %d: %v", *updateN, *simSeed, saw)
 	for _, what := range []string{
 		"add", "return", "remove", "tune", "rename", "replace", "replace group", "kept", "retry", "down", "first try done", "failed", "cancelled", "left out",
-		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "stays", "comes back",
+		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "taken back", "stays", "comes back",
 		"act", "already started", "not running", "act taken over", "act cannot fork", "act cancelled", "act finds nothing",
 	} {
 		if *updateN >= 1000 && saw[what] == 0 {
@@ -52,6 +52,7 @@ type updateRun struct {
 	given   []core.Req       // commands, in their order
 	done    map[core.Req]int // how often they were answered
 	early   bool             // everything was stopped by a command
+	roll    bool             // of a group, with nobody else around
 
 	cancelled map[core.Req]bool
 }
@@ -106,9 +107,12 @@ func (u *updateRun) play(others bool) (broken string) {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(microseconds(u.sc.Start))
-	if others {
+	switch {
+	case others:
 		u.noisy()
-	} else {
+	case u.roll:
+		u.alone()
+	default:
 		u.quiet()
 	}
 	u.quit()
@@ -121,10 +125,10 @@ func (u *updateRun) number() uint64 {
 }
 
 // update gives an update and lets time pass until it is over, but not for ever: children end within a minute.
-func (u *updateRun) update() (plan.Update, core.Reply) {
+func (u *updateRun) update(roll *process.Roll) (plan.Update, core.Reply) {
 	req := u.number()
 	p := plan.Minimal(u.Core.Manifest(), u.Want, nil)
-	u.Command(Command{Req: req, Op: "update"})
+	u.Command(Command{Req: req, Op: "update", Roll: roll})
 	for limit := u.Now() + 10*time.Minute; u.replies[core.Req(req)].Req == 0 && u.Now() < limit && !u.Halted && u.broken == ""; {
 		u.Until(u.Now() + time.Second)
 	}
@@ -138,16 +142,27 @@ func (u *updateRun) update() (plan.Update, core.Reply) {
 // quiet carries out the update with nobody else around: what happens is what the plan says, and a second update finds exactly what failed.
 func (u *updateRun) quiet() {
 	before := u.processes()
-	p, r := u.update()
+	p, r := u.update(nil)
 	u.asPlanned(p, r, before)
 	u.second(r)
-	// Until nothing fails any more, each time less is left.
-	for range 30 {
+	// Until nothing fails any more, each time less is left, once nothing is taken back.
+	var roll *process.Roll
+	for i := range 30 {
+		if i == 10 {
+			roll = &process.Roll{OnFailure: process.RollStop}
+		}
 		if u.broken != "" {
 			return
 		}
-		if p, _ = u.update(); p.Empty() {
+		var r core.Reply
+		if p, r = u.update(roll); p.Empty() {
 			u.generation()
+			return
+		}
+		if i == 29 && !slices.ContainsFunc(r.Updated, func(s core.StepResult) bool {
+			return s.Fault != nil && !(s.Fault.Kind == core.Failed && strings.Contains(s.Fault.Text, "killing")) && s.Fault.Kind != core.Cancelled
+		}) {
+			u.saw["never stopped"]++ // none of its lives can be signalled when it is time
 			return
 		}
 		u.Until(u.Now() + 20*time.Second) // children that cannot be stopped end some time
@@ -177,7 +192,10 @@ func (u *updateRun) asPlanned(p plan.Update, r core.Reply, before map[process.Na
 			u.noteFault(step)
 		}
 	}
-	results := slices.Clone(r.Updated)
+	results := slices.DeleteFunc(slices.Clone(r.Updated), func(s core.StepResult) bool { return s.Undo })
+	if len(results) < len(r.Updated) {
+		u.saw["taken back"]++
+	}
 	for _, g := range p.Plans {
 		if g.Scope == plan.ReplaceGroup {
 			u.saw["replace group"]++
@@ -288,7 +306,7 @@ func (u *updateRun) second(r core.Reply) {
 	now := u.processes()
 	left := map[string]bool{} // names with their groups
 	for _, step := range r.Updated {
-		if step.Fault == nil {
+		if step.Fault == nil && !step.Undo {
 			continue
 		}
 		s, there := now[process.Namespec{Group: step.Group, Process: step.Name}]
@@ -314,7 +332,7 @@ func (u *updateRun) second(r core.Reply) {
 		return
 	}
 	from := len(u.Trace)
-	p, r := u.update()
+	p, r := u.update(nil)
 	if !p.Empty() || len(r.Updated) > 0 || r.Fault != nil || len(u.Trace) != from+1 {
 		u.fail("a second update does something: %+v %v", r, u.Trace[from:])
 	}
@@ -363,7 +381,7 @@ func (u *updateRun) noisy() {
 		switch c.Op {
 		case "act":
 			acts = append(acts, c.Req)
-		case "cancelupdate":
+		case "cancelupdate", "pauseupdate", "resumeupdate":
 			c.Name = fmt.Sprint(first)
 		case "cancelact":
 			c.Op, c.Name = "cancelupdate", fmt.Sprint(acts[len(acts)-1])
@@ -371,6 +389,13 @@ func (u *updateRun) noisy() {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(u.Now() + 5*time.Minute)
+	for range 20 { // operations that somebody has paused; those that waited for them may be paused, too
+		for _, op := range u.checker.Updating() {
+			u.saw["paused"]++
+			u.Command(Command{Req: u.number(), Op: "resumeupdate", Name: fmt.Sprint(op)})
+			u.Until(u.Now() + 2*time.Minute)
+		}
+	}
 	if u.early = u.Halted; u.early {
 		u.saw["halted"]++
 		return
@@ -429,8 +454,8 @@ func groupsText(list []process.GroupSpec) string {
 	for _, g := range list {
 		fmt.Fprintf(&out, "%s %v priority=%d %+v\n", g.Name, g.Kind, g.Priority, g.Listener)
 		for _, p := range g.Processes {
-			fmt.Fprintf(&out, "  %s:%d %s, %q env=%v socket=%v log=%v autostart=%v autorestart=%v startsecs=%d retries=%d stopwaitsecs=%d priority=%d\n", p.Program, p.Num,
-				p.Name, p.Command, p.Environment, p.Socket, p.Stdout.File, p.Autostart, p.Autorestart, p.StartSecs, p.StartRetries, p.StopWaitSecs, p.Priority)
+			fmt.Fprintf(&out, "  %s:%d %s, %q env=%v socket=%v log=%v autostart=%v autorestart=%v startsecs=%d retries=%d stopwaitsecs=%d priority=%d ready=%v/%v alive=%v roll=%v\n", p.Program, p.Num,
+				p.Name, p.Command, p.Environment, p.Socket, p.Stdout.File, p.Autostart, p.Autorestart, p.StartSecs, p.StartRetries, p.StopWaitSecs, p.Priority, p.Health.Ready, p.Health.ReadyWait, p.Health.Alive, p.Roll)
 		}
 	}
 	return out.String()

@@ -12,16 +12,27 @@ import (
 
 // updating is what a Checker knows of an update under way.
 type updating struct {
-	op    uint64
-	left  map[stepKey]plan.Change // steps that have not ended
-	ended []core.StepResult
-	busy  map[string]string // group -> its member that is being replaced
+	op     uint64
+	left   map[stepKey]plan.Change // steps that have not ended
+	ended  []core.StepResult
+	lines  map[string]*watchedLine // of groups
+	paused bool
 }
 
-// stepKey names a step of an update: a group that is replaced has two for each name.
+// watchedLine is the replacements of one group.
+type watchedLine struct {
+	most    int                      // that may be out of work because of it
+	olds    map[string]*process.Spec // in force before
+	members map[string]bool          // of those, the ones that were not on their way out
+	busy    map[string]bool          // begun
+	began   bool                     // with one that worked, in the present step of the machine
+}
+
+// stepKey names a step of an update: a group that is replaced has two for each name, and one that is taken back has two for each process.
 type stepKey struct {
 	group, name string
 	action      plan.Action
+	undo        bool
 }
 
 // watchedStep is what an update is to do to one process.
@@ -30,7 +41,8 @@ type watchedStep struct {
 	change  plan.Change
 	began   bool
 	old     *process.Spec // in force before
-	leaving bool          // it was on its way out
+	undo    bool
+	leaving bool // it was on its way out
 }
 
 // endedStep is a step that ended in the present step of the machine.
@@ -64,11 +76,17 @@ func (c *Checker) beginUpdate(in core.Input, out []core.Effect) {
 			return // refused
 		}
 	}
-	u := &updating{op: do.Op, left: map[stepKey]plan.Change{}, busy: map[string]string{}}
+	u := &updating{op: do.Op, left: map[stepKey]plan.Change{}, lines: map[string]*watchedLine{}}
 	c.updates[do.Op] = u
 	for _, p := range do.Plan.Plans {
+		roll := p.Roll()
+		if do.Roll != nil {
+			roll = *do.Roll
+		}
+		l := &watchedLine{most: max(1, roll.MaxUnavailable.Of(len(p.Names(plan.ReplaceProcess)))), olds: map[string]*process.Spec{}, members: map[string]bool{}, busy: map[string]bool{}}
+		u.lines[p.Group] = l
 		for _, change := range p.Changes {
-			u.left[stepKey{p.Group, change.Name, change.Action}] = change
+			u.left[stepKey{p.Group, change.Name, change.Action, false}] = change
 			if change.Action == plan.AddProcess {
 				continue
 			}
@@ -88,6 +106,9 @@ func (c *Checker) beginUpdate(in core.Input, out []core.Effect) {
 				c.broken("update %d takes %v, which %d is busy with", do.Op, name, w.act.op)
 			}
 			w.step = &watchedStep{update: u, change: change, old: w.spec, leaving: w.leaving}
+			if change.Action == plan.ReplaceProcess {
+				l.olds[change.Name], l.members[change.Name] = w.spec, !w.leaving
+			}
 		}
 	}
 }
@@ -104,7 +125,7 @@ func (c *Checker) named(name process.Namespec) *watched {
 // added gives a process that was just added its step, if an update did that.
 func (c *Checker) added(p *watched) {
 	for _, u := range c.updates {
-		if change, ok := u.left[stepKey{p.name.Group, p.name.Process, plan.AddProcess}]; ok {
+		if change, ok := u.left[stepKey{p.name.Group, p.name.Process, plan.AddProcess, false}]; ok {
 			p.step = &watchedStep{update: u, change: change}
 		}
 	}
@@ -124,6 +145,9 @@ func (c *Checker) renamed(e core.MemberRenamed) {
 
 func (c *Checker) stepBegan(e core.StepBegan) {
 	p := c.named(process.Namespec{Group: e.Step.Group, Process: e.Step.Name})
+	if e.Step.Undo && p != nil && p.step == nil {
+		c.turnsBack(c.updates[e.Op], p)
+	}
 	if p == nil || p.step == nil || p.step.update.op != e.Op || p.step.change.Action != e.Step.Action || p.step.began {
 		c.broken("step %s of update %d begins: %+v", stepText(e.Step), e.Op, p)
 		return
@@ -133,19 +157,70 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 	}
 	p.step.began = true
 	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
-		u := p.step.update
-		if other := u.busy[e.Step.Group]; other != "" {
-			c.broken("%s begins while %s is being replaced", stepText(e.Step), other)
+		l := p.step.update.lines[e.Step.Group]
+		l.busy[e.Step.Name] = true
+		l.began = l.began || p.ready && !e.Step.Undo
+		if len(l.busy) == l.most && l.most > 1 {
+			c.Batches++
 		}
-		u.busy[e.Step.Group] = e.Step.Name
+		if len(l.busy) > l.most {
+			c.broken("%s begins, and no more than %d may be out of work: %v", stepText(e.Step), l.most, l.busy)
+		}
+	}
+}
+
+// turnsBack gives a process the step by which it gets back what it had.
+func (c *Checker) turnsBack(u *updating, p *watched) {
+	if u == nil || u.lines[p.name.Group] == nil || u.lines[p.name.Group].olds[p.name.Process] == nil {
+		c.broken("%v gets back what nobody has taken: %+v", p.name, u)
+		return
+	}
+	change := plan.Change{
+		Action: plan.ReplaceProcess, Group: p.name.Group, Name: p.name.Process, Spec: *u.lines[p.name.Group].olds[p.name.Process], Retry: true,
+	}
+	u.left[stepKey{change.Group, change.Name, change.Action, true}] = change
+	p.step = &watchedStep{update: u, change: change, old: p.spec, undo: true}
+}
+
+// pardon lets an update go on that somebody has had go on: those that do not work by then are known, and not in the way any more.
+func (c *Checker) pardon(u *updating) {
+	for _, p := range c.procs {
+		if l := u.lines[p.name.Group]; l != nil && !u.paused && !p.ready && p.step == nil {
+			delete(l.members, p.name.Process)
+		}
+	}
+}
+
+// outOfWork checks that no more members of a group are out of work than may be, whenever one was taken from its work.
+func (c *Checker) outOfWork(u *updating, group string) {
+	l := u.lines[group]
+	if !l.began {
+		return
+	}
+	l.began = false
+	g, _ := c.world.Core.Manifest().Group(group)
+	var missing []string
+	for _, s := range c.world.Core.Statuses() {
+		if s.Group == group && l.members[s.Name] && !s.Ready && g.Down[s.Name] == plan.Up {
+			missing = append(missing, s.Name)
+		}
+	}
+	if len(missing) > l.most {
+		c.broken("of %s, %v are out of work, and no more than %d may be", group, missing, l.most)
 	}
 }
 
 func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
 	u := c.updates[e.Op]
-	key := stepKey{e.Step.Group, e.Step.Name, e.Step.Action}
+	key := keyOf(e.Step)
 	if u == nil {
 		c.broken("a step of update %d, which is over: %s", e.Op, stepText(e.Step))
+		return
+	}
+	if p := c.named(process.Namespec{Group: e.Step.Group, Process: e.Step.Name}); e.Step.Undo && p != nil && p.step == nil && p.act == nil {
+		c.turnsBack(u, p) // it rests, and only gets its settings back
+	} else if e.Step.Undo && (p == nil || p.step == nil || p.step.update != u) {
+		u.ended = append(u.ended, e.Step) // it has not been possible
 		return
 	}
 	change, ok := u.left[key]
@@ -170,8 +245,8 @@ func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
 		}
 		p.step = nil
 	}
-	if u.busy[key.group] == key.name && change.Action == plan.ReplaceProcess {
-		delete(u.busy, key.group)
+	if l := u.lines[key.group]; change.Action == plan.ReplaceProcess {
+		delete(l.busy, key.name)
 	}
 	c.ended = append(c.ended, end)
 }
@@ -196,11 +271,16 @@ func (c *Checker) afterUpdates() {
 		c.oneGeneration(e)
 	}
 	c.ended = nil
+	underway := c.world.Core.Underway()
 	for op, u := range c.updates {
-		if len(u.left) == 0 {
-			delete(c.updates, op)
-		} else if c.world.Halted {
-			c.broken("halt in the middle of update %d: %v", op, u.left)
+		for group := range u.lines {
+			c.outOfWork(u, group)
+		}
+		if _, goesOn := underway[op]; goesOn && !c.world.Halted {
+			continue
+		}
+		if delete(c.updates, op); len(u.left) > 0 {
+			c.broken("update %d is over, and its steps are not: %v", op, u.left)
 		}
 	}
 }
@@ -241,6 +321,10 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 	because := ""
 	switch {
 	case e.To == process.Stopping, e.To == process.Stopped && e.From != process.Stopping && e.From != process.Unknown:
+		if p.dead {
+			p.dead = false
+			return
+		}
 		if p.leaving || st != nil && st.began && (st.change.Action == plan.ReplaceProcess || st.change.Action == plan.RemoveProcess) {
 			return
 		}

@@ -77,7 +77,10 @@ type child struct {
 	patient     bool // stopwaitsecs is not zero: every SIGKILL is traced
 	dead        bool
 	killed      bool
-	known       time.Duration // when the machine knows of it
+	born        time.Duration
+	watches     int             // how often somebody has begun to watch it
+	told        map[string]bool // what checks have found, and the machine knows
+	known       time.Duration   // when the machine knows of it
 }
 
 // NewWorld makes a world around a new machine. With late, the outcomes of effects arrive after random delays.
@@ -331,7 +334,7 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		if w.keeper != nil {
 			makeLazy(p)
 		}
-		return core.Update{Op: c.Req, Plan: p}, false, true
+		return core.Update{Op: c.Req, Plan: p, Roll: c.Roll}, false, true
 	case "act":
 		return actOf(c), false, true
 	case "mark":
@@ -348,6 +351,9 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 	case "cancelupdate":
 		op, err := strconv.ParseUint(c.Name, 10, 64)
 		return core.CancelUpdate{Op: op}, false, err == nil
+	case "pauseupdate", "resumeupdate":
+		op, err := strconv.ParseUint(c.Name, 10, 64)
+		return core.PauseUpdate{Op: op, Resume: c.Op == "resumeupdate"}, false, err == nil
 	}
 	panic("sim: no such command: " + c.Op)
 }
@@ -414,6 +420,8 @@ func (w *World) act(e core.Effect) {
 		w.signal(e)
 	case core.WriteStdin:
 		w.outcome(0, core.StdinWritten{Token: e.Token})
+	case core.Watch:
+		w.check(e)
 	case core.Halt:
 		w.Halted = true
 		w.note("halt", "", strconv.FormatBool(e.Restart))
@@ -481,7 +489,7 @@ func (w *World) spawn(e core.Spawn) {
 func (w *World) child(name process.Namespec, spec process.Spec, life Life) *child {
 	w.lastPID++
 	w.spawns[name]++
-	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0}
+	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0, born: w.now, told: map[string]bool{}}
 	w.children[c.pid] = c
 	return c
 }
@@ -506,6 +514,47 @@ func (w *World) dies(c *child, after int64, status process.ExitStatus) {
 		}
 		w.Input(exit)
 	})
+}
+
+// check has a child checked from now on. What the machine has been told already is not told again.
+func (w *World) check(e core.Watch) {
+	c := w.childOf(e.ID, e.Incarnation)
+	if c == nil {
+		return
+	}
+	c.watches++
+	watch, life := c.watches, c.life
+	tell := func(what string, after int64, in core.Checked) {
+		if c.told[what] {
+			return
+		}
+		in.ID, in.Incarnation = c.id, c.incarnation
+		w.at(max(c.born+microseconds(after), c.known, w.now)+time.Duration(c.id), func() { // no two at one moment
+			if !c.dead && c.watches == watch {
+				c.told[what] = true
+				w.Input(in)
+			}
+		})
+	}
+	if e.Spec.Health.Alive.Kind != process.CheckNone && life.Dead > 0 {
+		tell("dead", life.Dead, core.Checked{Alive: true, Text: "silence"})
+	}
+	if e.Spec.Health.Ready.Kind == process.CheckNone {
+		return
+	}
+	if life.Ready != 0 {
+		tell("not yet", 1000, core.Checked{Text: "not yet"})
+	}
+	if life.Ready < 0 {
+		return
+	}
+	tell("ready", life.Ready, core.Checked{OK: true})
+	if life.Sick > 0 {
+		tell("sick", life.Ready+life.Sick, core.Checked{Text: "sick"})
+	}
+	if life.Sick > 0 && life.Well > 0 {
+		tell("well", life.Ready+life.Sick+life.Well, core.Checked{OK: true})
+	}
 }
 
 // childOf returns the living child of an incarnation, nil when there is none.
@@ -552,6 +601,10 @@ func (w *World) publish(e core.Event) {
 		w.note("group", e.Name, "added")
 	case core.GroupRemoved:
 		w.note("group", e.Name, "removed")
+	case core.UpdatePaused:
+		if w.Verbose {
+			w.note("log", "", fmt.Sprintf("UpdatePaused %+v", e))
+		}
 	case core.MemberRenamed:
 		for _, c := range w.children {
 			if c.name == (process.Namespec{Group: e.Group, Process: e.From}) {
