@@ -32,6 +32,8 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 	for _, e := range l.core.Pending() {
 		if spawn, ok := e.(core.Spawn); ok {
 			asked[spawn.ID] = true
+			s, _ := l.core.Status(spawn.ID)
+			host.AwaitForks(s.Started)
 		}
 	}
 	for _, s := range l.core.Statuses() {

@@ -141,18 +141,14 @@ func holders() map[uint64]int {
 // standard output. The error is ErrGone when there is none.
 func FindStarted(group, name string, since time.Time, redirected bool) (*There, error) {
 	const slack = time.Second // of a clock that was set a little, and of the tick that a start is rounded to
-	since = since.Add(-slack)
-	ancestors := ancestors()
 	is := func(pid int) bool {
 		environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 		words := strings.Split(string(environ), "\x00")
 		return err == nil && slices.Contains(words, "SUPERVISOR_PROCESS_NAME="+name) && slices.Contains(words, "SUPERVISOR_GROUP_NAME="+group)
 	}
-	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
-	for _, dir := range dirs {
-		pid, _ := strconv.Atoi(filepath.Base(dir))
-		stat, err := ReadStat(pid)
-		if err != nil || !ancestors[stat.Parent] || ancestors[pid] || startedAt(stat.StartTime).Before(since) || !is(pid) || is(stat.Parent) {
+	for _, stat := range orphans(since.Add(-slack)) {
+		pid := stat.PID
+		if !is(pid) || is(stat.Parent) {
 			continue
 		}
 		traits := Traits{Start: stat.StartTime}
@@ -161,12 +157,44 @@ func FindStarted(group, name string, since time.Time, redirected bool) (*There, 
 				traits.Pipes[i] = pipeOf(pid, i)
 			}
 		}
-		if traits.Cgroup, err = ownCgroup(dir); err == nil && !strings.Contains(traits.Cgroup, "/"+cgroupPrefix) {
+		var err error
+		if traits.Cgroup, err = ownCgroup("/proc/" + strconv.Itoa(pid)); err == nil && !strings.Contains(traits.Cgroup, "/"+cgroupPrefix) {
 			traits.Cgroup = ""
 		}
 		return Find(pid, traits)
 	}
 	return nil, ErrGone
+}
+
+// AwaitForks waits, for a moment at most, until nothing is left that keepers have forked since a moment and that is no other program yet: it would not
+// be known by FindStarted.
+func AwaitForks(since time.Time) {
+	const patience, look = 2 * time.Second, 5 * time.Millisecond
+	own, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	unborn := func(s Stat) bool {
+		info, err := os.Stat(fmt.Sprintf("/proc/%d/exe", s.PID))
+		return err == nil && os.SameFile(own, info)
+	}
+	for end := time.Now().Add(patience); slices.ContainsFunc(orphans(since), unborn) && time.Now().Before(end); {
+		time.Sleep(look)
+	}
+}
+
+// orphans returns the children of ancestors of this process that were started after a moment, but for ancestors.
+func orphans(since time.Time) (list []Stat) {
+	ancestors := ancestors()
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		stat, err := ReadStat(pid)
+		if err == nil && ancestors[stat.Parent] && !ancestors[pid] && pid != os.Getpid() && !startedAt(stat.StartTime).Before(since) {
+			list = append(list, stat)
+		}
+	}
+	return list
 }
 
 // ancestors returns the processes that this one descends from.

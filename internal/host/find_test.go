@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,4 +86,56 @@ func TestFindStarted(t *testing.T) {
 	if redirected.Fds[2] != -1 {
 		t.Errorf("standard error has a pipe of its own: %v", redirected.Fds)
 	}
+}
+
+// TestAwaitForks waits for an orphan that still is this program, as what a keeper has forked is for a moment, and finds it when it is another one.
+func TestAwaitForks(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	began := time.Now()
+	name := "f" + strconv.Itoa(os.Getpid())
+	cmd := exec.Command("/bin/sh", "-c", `"$0" <&3 3<&- >/dev/null & echo $!`, exe)
+	cmd.Env = append(os.Environ(), "HOST_TEST_CHILD=become "+name)
+	cmd.ExtraFiles = []*os.File{r}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGKILL) })
+	for own, err := os.Readlink("/proc/self/exe"); ; runtime.Gosched() { // the shell has forked, but may not have become this program
+		if to, _ := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe"); err != nil || to == own {
+			break
+		}
+	}
+	waited := make(chan struct{})
+	go func() {
+		AwaitForks(began.Add(-time.Second))
+		close(waited)
+	}()
+	select {
+	case <-waited:
+		t.Error("nobody waits for what is no other program yet")
+	case <-time.After(100 * time.Millisecond):
+	}
+	if _, err := w.WriteString("go\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-waited
+	there, err := FindStarted("g", name, began, true)
+	if err != nil || there.PID != pid {
+		t.Fatalf("%+v, %v; want pid %d", there, err, pid)
+	}
+	there.Close()
 }

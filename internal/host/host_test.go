@@ -118,6 +118,11 @@ func helperChild(script string) {
 			fmt.Println("nonblock", flags&unix.O_NONBLOCK != 0, "backlog", backlog, err)
 		case "hang":
 			select {}
+		case "become": // as it is told to: a process of the group g
+			if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
+				panic(err)
+			}
+			panic(syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, []string{"SUPERVISOR_GROUP_NAME=g", "SUPERVISOR_PROCESS_NAME=" + next()}))
 		default:
 			panic("unknown word " + word)
 		}

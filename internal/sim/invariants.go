@@ -329,7 +329,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn of %v while quitting", p.name)
 	}
 	_, command := in.(core.Command)
-	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil
+	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
 	c.limited(now, p, e.Spec.RestartLimit, byItself)
 	c.probed(p, byItself)
 	if b := p.backoff; b.Set() {

@@ -296,8 +296,8 @@ func (c *Checker) oneGeneration(e endedStep) {
 		ok = there == (e.result.Fault != nil) && (!there || isOld)
 	case plan.AddProcess:
 		ok = isNext || e.id == 0 && e.result.Fault != nil
-	case plan.RenameProcess:
-		ok = isNext && e.result.Fault == nil
+	case plan.RenameProcess: // one that comes back is started, which may fail
+		ok = isNext && (e.result.Fault == nil || e.result.Started)
 	default:
 		ok = isNext || isOld && e.result.Fault != nil
 	}
