@@ -102,7 +102,7 @@ func TestAwaitForks(t *testing.T) {
 	defer w.Close()
 	began := time.Now()
 	name := "f" + strconv.Itoa(os.Getpid())
-	cmd := exec.Command("/bin/sh", "-c", `"$0" <&3 3<&- >/dev/null & echo $!`, exe)
+	cmd := exec.Command("/bin/sh", "-c", `"$0" <&3 3<&- >/dev/null 2>&1 & echo $!`, exe)
 	cmd.Env = append(os.Environ(), "HOST_TEST_CHILD=become "+name)
 	cmd.ExtraFiles = []*os.File{r}
 	out, err := cmd.Output()
