@@ -53,6 +53,8 @@ type Options struct {
 	Found []FoundProcess
 	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
 	Stages []*childlog.Stage
+	// Keeper tells about the keeper; nil: there is none.
+	Keeper func() host.KeeperState
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
 	HandOver func(binary string)
 	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
