@@ -459,7 +459,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 		case status = <-d.ended:
 			<-d.served // its last words count, and the next one is told what became of them
 			if cancel(); tried != nil {
-				_ = <-tried // of a daemon that is no more
+				<-tried //nolint:errcheck // it is about a daemon that is no more
 			}
 			select {
 			case <-d.ready:
