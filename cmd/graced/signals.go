@@ -6,12 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/daemon"
+	"github.com/graced/graced/internal/host"
 )
 
 // obeyed are the signals that end the daemon also when it gets them itself. The others count when the keeper gets them: whoever sends them to all
@@ -40,6 +40,21 @@ func (s *supervisor) obey(d *daemon.Daemon, logf logFunc, done <-chan struct{}) 
 			obeyOne(d, sig, logf)
 		case sig := <-s.link.Signals():
 			obeyOne(d, sig, logf)
+		}
+	}
+}
+
+// leaveSignals gives what has come since this daemon obeys no more to the keeper again, which knows by now that another one follows.
+func (s *supervisor) leaveSignals() {
+	again := func(sig os.Signal) { _ = syscall.Kill(s.link.Keeper(), sig.(syscall.Signal)) } // it fails for a keeper that has just died: then all begins anew
+	for {
+		select {
+		case sig := <-s.signals:
+			again(sig)
+		case sig := <-s.link.Signals():
+			again(sig)
+		default:
+			return
 		}
 	}
 }
@@ -76,17 +91,12 @@ func obeyOne(d *daemon.Daemon, sig os.Signal, logf logFunc) {
 // "Signals"): whoever sends SIGUSR1 or SIGALRM to a supervisor ends it. SIGIO is left out, with which the kernel tells of leases: childlog
 // asks for some.
 func defaultActions() {
-	var action [64]byte // all zero: SIG_DFL, no flags
-	set := func(sig syscall.Signal) {
-		// No error is possible with a valid signal number.
-		_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(uint64(0)), 0, 0)
-	}
 	for _, sig := range []syscall.Signal{unix.SIGUSR1, unix.SIGALRM, unix.SIGVTALRM, unix.SIGPROF, unix.SIGPWR, unix.SIGXCPU} {
-		set(sig)
+		host.DefaultAction(sig)
 	}
 	const firstFree, last = 35, 64 // 32 to 34 belong to C libraries
 	for sig := syscall.Signal(firstFree); sig <= last; sig++ {
-		set(sig)
+		host.DefaultAction(sig)
 	}
 }
 

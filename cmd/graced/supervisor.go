@@ -234,8 +234,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		Config: c, Load: s.load, LoadFile: s.loadOther, Check: s.check,
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
-		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: programEnviron(s.machine.Environ), EventSerial: s.serial, State: s.state,
-		Ledger: s.ledger, Left: s.left, Stages: s.stages, Notify: s.notify, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
+		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Keeper: s.link.KeeperState, Environ: programEnviron(s.machine.Environ),
+		EventSerial: s.serial, State: s.state, Ledger: s.ledger, Left: s.left, Stages: s.stages, Notify: s.notify, Found: found,
+		Generation: s.link.Generation, Failed: s.link.Failed,
 		HandOver: func(binary string) {
 			s.after, s.successor = host.Replaced, binary
 			go s.handOver()
@@ -269,7 +270,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 
 	run, stop := context.WithCancel(context.Background())
 	defer stop()
+	done := make(chan struct{})
+	obeyNoMore := sync.OnceFunc(func() { close(done) })
+	defer obeyNoMore()
 	s.handOver = sync.OnceFunc(func() {
+		obeyNoMore()
 		server.HandOver()
 		stop()
 	})
@@ -289,8 +294,6 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	s.link.Ready()
 	s.manager.ready(logf, s.link.Keeper(), s.path)
 
-	done := make(chan struct{})
-	defer close(done)
 	go s.manager.beat(d, done)
 	go s.obey(d, logf, done)
 	restart = d.Run(run)
@@ -303,6 +306,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		// Everything is written down, and the next daemon goes on from there as if this one had been killed.
 		logs.writer.Flush()
 		s.link.Leave(host.Leave{How: host.Replaced, Binary: s.successor})
+		s.leaveSignals()
 		os.Exit(0)
 	}
 	s.serial = d.EventSerial()

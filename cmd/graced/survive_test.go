@@ -11,10 +11,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -428,5 +431,272 @@ func TestUnwritten(t *testing.T) {
 	r.until("the next one knows", func() bool { return r.infos()["once"].State == process.Exited })
 	if info := r.infos()["once"]; info.ExitStatus != 7 {
 		t.Errorf("it ended with %d: %s", info.ExitStatus, info.Description)
+	}
+}
+
+// upgrade has another daemon take over, from a program or from what is there now, and waits until the keeper has decided what it runs.
+func (r *rig) upgrade(program string) control.Doctor {
+	r.t.Helper()
+	args := []string{"upgrade"}
+	if program != "" {
+		args = append(args, program)
+	}
+	if out, code := r.ctl("gracectl", args...); code != 0 {
+		r.t.Fatalf("upgrade %s: exit %d, %s", program, code, out)
+	}
+	now, err := r.Doctor(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return now
+}
+
+// running returns the pids of what runs, by name.
+func (r *rig) running() map[string]int {
+	r.t.Helper()
+	out := map[string]int{}
+	for name, p := range r.infos() {
+		if p.State == process.Running {
+			out[name] = p.PID
+		}
+	}
+	return out
+}
+
+// parentOf returns the parent of a process.
+func parentOf(pid int) int {
+	stat, err := host.ReadStat(pid)
+	if err != nil {
+		return 0
+	}
+	return stat.Parent
+}
+
+// openIn counts the descriptors of a process.
+func openIn(pid int) int {
+	list, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)) // it may have ended
+	return len(list)
+}
+
+// TestUpgradeKeeper has the keeper become other programs: it stays the process that it is, and the parent of all.
+func TestUpgradeKeeper(t *testing.T) {
+	r := newRig(t, lines+"[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=5\nprocess_name=a_%(process_num)d\n"+
+		"[program:once]\ncommand=/bin/sh -c 'read go; exit 7'\nautorestart=false\nstartsecs=0\nnumprocs=3\nprocess_name=once_%(process_num)d\n")
+	r.until("all run", func() bool { return len(r.running()) == 9 })
+	before, keeper := r.running(), r.keeperPID()
+	same := func(when string) {
+		t.Helper()
+		now := r.running()
+		for name, pid := range before {
+			if now[name] != pid {
+				t.Errorf("%s: %s had pid %d and has %d", when, name, pid, now[name])
+			}
+		}
+	}
+	runs := func(program string, d control.Doctor) {
+		t.Helper()
+		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", keeper)) // it is compared
+		if exe != program || d.KeeperBinary != program || d.Binary != program || d.KeeperPID != keeper || r.keeperPID() != keeper || d.KeeperFailed != "" {
+			t.Errorf("keeper %d runs %s, not %s; the pid file says %d, the daemon %+v", keeper, exe, program, r.keeperPID(), d)
+		}
+		same("with " + filepath.Base(program))
+	}
+	ends := func(name string) {
+		t.Helper()
+		group := strings.TrimRight(name, "_012")
+		if err := r.WriteStdin(t.Context(), group+":"+name, []byte("go\n")); err != nil {
+			t.Fatal(err)
+		}
+		r.until(name+" has ended", func() bool { return r.infos()[name].State == process.Exited })
+		if got := r.infos()[name].ExitStatus; got != 7 {
+			t.Errorf("%s ended with %d", name, got)
+		}
+		delete(before, name)
+	}
+	var programs []string
+	for _, name := range []string{"one", "two", "three"} {
+		programs = append(programs, filepath.Join(r.dir, name))
+		copyFile(t, filepath.Join(r.bin, "graced"), filepath.Join(r.dir, name))
+	}
+	first := r.upgrade(programs[0])
+	runs(programs[0], first)
+	for name, pid := range before {
+		if parent := parentOf(pid); parent != keeper {
+			t.Errorf("%s is a child of %d, not of %d", name, parent, keeper)
+		}
+	}
+	ends("once_0")
+	if err := syscall.Kill(before["a_0"], syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	r.until("a_0 lives again", func() bool { pid := r.running()["a_0"]; return pid != 0 && pid != before["a_0"] })
+	before["a_0"] = r.running()["a_0"]
+	held, had := openIn(keeper), openIn(first.DaemonPID)
+	runs(programs[1], r.upgrade(programs[1]))
+	second := r.upgrade(programs[2])
+	runs(programs[2], second)
+	r.until("keeper and daemon hold what they held before", func() bool { return openIn(keeper) <= held && openIn(second.DaemonPID) <= had })
+	if last := r.upgrade(""); last.Generation != first.Generation+3 {
+		t.Errorf("the daemon was started %d times, not 3", last.Generation-first.Generation)
+	}
+
+	r.killDaemon()
+	same("after the death of the daemon")
+	r.killKeeper()
+	keeper = r.keeperPID()
+	same("after the death of the keeper")
+	runs(programs[0], r.upgrade(programs[0]))
+	ends("once_1")
+
+	// The package is replaced: the same name, another file.
+	next := programs[0] + ".new"
+	copyFile(t, filepath.Join(r.bin, "graced"), next)
+	if err := os.Rename(next, programs[0]); err != nil {
+		t.Fatal(err)
+	}
+	runs(programs[0], r.upgrade(""))
+	ends("once_2")
+	r.killDaemon()
+	same("at the end")
+	if _, err := r.Stop(t.Context(), control.Target{Name: "lines"}, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d lines", countLines(t, filepath.Join(r.dir, "lines.log")))
+	if err := r.end(); err != nil && !strings.Contains(err.Error(), "killed") { // of the first keeper
+		t.Error(err)
+	}
+}
+
+// TestUpgradeToNoKeeper upgrades to programs that make good daemons and no keeper: it goes on as it is, and says so.
+func TestUpgradeToNoKeeper(t *testing.T) {
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
+	pid, keeper := r.infos()["a"].PID, r.keeperPID()
+	own, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", keeper))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, script, want string }{
+		{"wraps", `exec %s "$@"`, "cannot take its place (exit status 2)"},
+		{"crashes", `test $# -eq 1 && kill -9 $$; exec %s "$@"`, "cannot take its place (terminated by SIGKILL)"},
+		{"agrees", `test $# -eq 1 && exit 0; exec %s "$@"`, "cannot take its place (exit status 0)"},
+	} {
+		program := filepath.Join(r.dir, tt.name)
+		if err := os.WriteFile(program, fmt.Appendf(nil, "#!/bin/sh\n"+tt.script+"\n", filepath.Join(r.bin, "graced")), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		want := "the keeper goes on with " + own + ": " + program + " " + tt.want
+		if out, code := r.ctl("gracectl", "upgrade", program); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %s; want %q", tt.name, code, out, want)
+		}
+		log, err := os.ReadFile(filepath.Join(r.dir, "s.log"))
+		if want := "the keeper goes on with the program before: " + program; err != nil || !strings.Contains(string(log), want) {
+			t.Errorf("the log does not say %q: %v", want, err)
+		}
+	}
+	if now := r.infos()["a"]; now.PID != pid || r.keeperPID() != keeper {
+		t.Errorf("a has pid %d, the keeper %d", now.PID, r.keeperPID())
+	}
+}
+
+// TestUpgradeBusy upgrades keeper and daemon while clients start and stop processes all the time.
+func TestUpgradeBusy(t *testing.T) {
+	const many = 4
+	r := newRig(t, fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=5\nprocess_name=a_%%(process_num)d\n"+
+		"[program:b]\ncommand=/bin/sleep 1000\nstartsecs=0\nautostart=false\nnumprocs=%d\nprocess_name=b_%%(process_num)d\n", many))
+	r.until("all run", func() bool { return len(r.running()) == 5 })
+	before, keeper := r.running(), r.keeperPID()
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range many {
+		c, err := client.New("unix://"+filepath.Join(r.dir, "s.sock"), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		target := control.Target{Name: fmt.Sprintf("b:b_%d", i)}
+		clients.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					t.Logf("%s: %d times", target.Name, n)
+					return
+				default:
+				}
+				_, _ = c.Start(t.Context(), target, true) // one that is cut off may find that it is done
+				_, _ = c.Stop(t.Context(), target, true)
+			}
+		})
+	}
+	for _, name := range []string{"one", "two"} {
+		copyFile(t, filepath.Join(r.bin, "graced"), filepath.Join(r.dir, name))
+	}
+	for i := range 6 {
+		program := filepath.Join(r.dir, []string{"one", "two"}[i%2])
+		if d := r.upgrade(program); d.KeeperBinary != program || d.KeeperPID != keeper {
+			t.Errorf("the keeper is %d and runs %s: %s", d.KeeperPID, d.KeeperBinary, d.KeeperFailed)
+		}
+	}
+	close(stop)
+	clients.Wait()
+	if _, err := r.Start(t.Context(), control.Target{Name: "b:*"}, true); err != nil {
+		t.Error(err)
+	}
+	now := r.running()
+	if len(now) != 5+many {
+		t.Errorf("%d run", len(now))
+	}
+	for name, pid := range now {
+		if old := before[name]; old != 0 && old != pid {
+			t.Errorf("%s had pid %d and has %d", name, old, pid)
+		}
+		if parent := parentOf(pid); parent != keeper {
+			t.Errorf("%s is a child of %d, not of %d", name, parent, keeper)
+		}
+	}
+}
+
+// TestUpgradeAndTerm ends everything while daemon and keeper are replaced.
+func TestUpgradeAndTerm(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		now  func(control.Doctor) bool
+	}{
+		{"at once", nil},
+		{"with the next daemon", func(d control.Doctor) bool { return d.Generation == 2 }},
+		{"with the next keeper", func(d control.Doctor) bool { return d.Generation == 2 && !d.KeeperChanging }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+			r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
+			pid, keeper := r.infos()["a"].PID, r.keeperPID()
+			next := filepath.Join(r.dir, "next")
+			copyFile(t, filepath.Join(r.bin, "graced"), next)
+			if err := r.Upgrade(t.Context(), next); err != nil {
+				t.Fatal(err)
+			}
+			for d := (control.Doctor{}); tt.now != nil && !tt.now(d); {
+				d, _ = r.Doctor(t.Context()) // nobody answers in between
+			}
+			if err := syscall.Kill(keeper, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			err := <-r.exited
+			r.exited <- err
+			t.Logf("the keeper: %v", err)
+			for len(mates(r.dir)) > 0 { // if it was killed another one has taken its place
+				select {
+				case <-t.Context().Done():
+					t.Fatal("it goes on")
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+			if stat, err := host.ReadStat(pid); err == nil && stat.State != 'Z' { // init may not have come to it
+				t.Errorf("the process lives: %+v", stat)
+			}
+			if left := r.files("*.ledger*"); len(left) > 0 || r.keeperPID() != 0 {
+				t.Errorf("%q is left, and the pid file says %d", left, r.keeperPID())
+			}
+		})
 	}
 }

@@ -27,7 +27,7 @@ type Change interface {
 	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters.
 	Act(ctx context.Context, req ActRequest) (Operation, error)
 	// Upgrade has another daemon go on where this one is, from a program or, with "", from the one that is there now under our name. It answers when
-	// that is about to begin: no process notices. Failed for a file that is none.
+	// that is about to begin: no process notices. The keeper follows when the other daemon is ready. Failed for a file that is none.
 	Upgrade(ctx context.Context, binary string) error
 	// Operations lists the operations of this daemon and of those before it, the latest last; old ones are forgotten.
 	Operations(ctx context.Context) ([]Operation, error)

@@ -22,13 +22,17 @@ type Doctor struct {
 	Kernel    string `json:"kernel"`               // its release
 	// Generation counts the daemons of one keeper, and Binary is the program of this one. Failed says why another one did not take over, if this one
 	// goes on for that reason.
-	Generation int       `json:"generation"`
-	Binary     string    `json:"binary"`
-	Failed     string    `json:"failed,omitempty"`
-	Features   []Feature `json:"features"`
-	Grouped    int       `json:"grouped"`           // processes in control groups of their own
-	Lacking    []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
-	Unknown    []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
+	Generation int    `json:"generation"`
+	Binary     string `json:"binary"`
+	Failed     string `json:"failed,omitempty"`
+	// KeeperBinary is the program of the keeper. While KeeperChanging it may still become that of the daemon; KeeperFailed says why it did not.
+	KeeperBinary   string    `json:"keeper_binary,omitempty"`
+	KeeperChanging bool      `json:"keeper_changing,omitempty"`
+	KeeperFailed   string    `json:"keeper_failed,omitempty"`
+	Features       []Feature `json:"features"`
+	Grouped        int       `json:"grouped"`           // processes in control groups of their own
+	Lacking        []Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
+	Unknown        []string  `json:"unknown"`           // words of GRACED_DISABLE that are no feature's name
 }
 
 // Lacking is a process whose options ask for something that could not be had at its start.

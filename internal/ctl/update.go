@@ -32,7 +32,7 @@ var ownCommands = []command{
 	},
 	{
 		name: "upgrade", args: "[program]",
-		brief: "replace the daemon by a new one, from its file or another program; no process is restarted",
+		brief: "replace daemon and keeper by those of their file as it is now, or of another program; no process is restarted",
 	},
 	{
 		name: "hold", args: "<name ...>",

@@ -19,6 +19,8 @@ type upgradeAnswer struct {
 	PID        int           `json:"pid"`
 	Generation int           `json:"generation"`
 	Binary     string        `json:"binary"`
+	Keeper     string        `json:"keeper_binary,omitempty"`
+	Failed     string        `json:"keeper_failed,omitempty"` // why the keeper goes on with that
 	took       time.Duration // from the question to the first answer of the next daemon
 }
 
@@ -29,10 +31,14 @@ func (a *upgradeAnswer) Name() string             { return "" }
 func (a *upgradeAnswer) Line() string             { return "" }
 
 func (a *upgradeAnswer) Text(format.Style) string {
-	return fmt.Sprintf("upgraded: daemon %d -> %d (%s) in %.0f ms, no process was restarted\n", a.OldPID, a.PID, a.Binary, float64(a.took.Microseconds())/1000)
+	text := fmt.Sprintf("upgraded: daemon %d -> %d (%s) in %.0f ms, no process was restarted\n", a.OldPID, a.PID, a.Binary, float64(a.took.Microseconds())/1000)
+	if a.Failed != "" {
+		text += fmt.Sprintf("the keeper goes on with %s: %s\n", a.Keeper, a.Failed)
+	}
+	return text
 }
 
-// answerUpgrade has another daemon take over, and waits for it.
+// answerUpgrade has another daemon take over, and waits for it and for the keeper.
 func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	binary := ""
 	switch {
@@ -52,25 +58,29 @@ func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (for
 	if err := server.Upgrade(ctx, binary); err != nil {
 		return nil, s.changeProblem(ctx, server, err)
 	}
-	now, err := s.nextDaemon(ctx, server, before.Generation)
+	now, err := s.awaitDaemon(ctx, server, func(d *control.Doctor) bool { return d.Generation > before.Generation })
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(began)
 	if now.Failed != "" {
 		return nil, &format.Problem{
 			Code: "E319", Title: "not upgraded", Detail: "the program before goes on: " + now.Failed, Hint: "no process was restarted; the main log may tell more",
 		}
 	}
-	return &upgradeAnswer{before.DaemonPID, now.DaemonPID, now.Generation, now.Binary, time.Since(began)}, nil
+	if now, err = s.awaitDaemon(ctx, server, func(d *control.Doctor) bool { return !d.KeeperChanging }); err != nil {
+		return nil, err
+	}
+	return &upgradeAnswer{before.DaemonPID, now.DaemonPID, now.Generation, now.Binary, now.KeeperBinary, now.KeeperFailed, took}, nil
 }
 
-// nextDaemon waits for a daemon that came after a generation.
-func (s *Session) nextDaemon(ctx context.Context, server Proxy, generation int) (control.Doctor, error) {
+// awaitDaemon waits for a daemon that is as it is to be.
+func (s *Session) awaitDaemon(ctx context.Context, server Proxy, is func(*control.Doctor) bool) (control.Doctor, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradePatience)
 	defer cancel()
 	for {
 		now, err := server.Doctor(ctx)
-		if err == nil && now.Generation > generation {
+		if err == nil && is(&now) {
 			return now, nil
 		}
 		select {

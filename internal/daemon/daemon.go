@@ -56,6 +56,8 @@ type Options struct {
 	Stages []*childlog.Stage
 	// Notify is the socket on which processes tell of themselves (sd_notify); nil: there is none.
 	Notify *health.Socket
+	// Keeper tells about the keeper; nil: there is none.
+	Keeper func() host.KeeperState
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
 	HandOver func(binary string)
 	// Quitting is told that an end or a restart has begun. It may take a moment. nil: nobody wants to know.

@@ -22,5 +22,9 @@ func (d *Daemon) Doctor(ctx context.Context) (control.Doctor, error) {
 	}
 	out.Grouped, out.Lacking = d.places(ctx, v)
 	out.Binary, _ = os.Executable() // it is shown, no more
+	if d.opts.Keeper != nil {
+		keeper := d.opts.Keeper()
+		out.KeeperBinary, out.KeeperFailed, out.KeeperChanging = keeper.Program, keeper.Failed, keeper.Changing
+	}
 	return out, nil
 }

@@ -52,6 +52,19 @@ func (g *cgroups) choose(choice string) {
 	}
 }
 
+// places tells where groups are made, for the program that the keeper becomes; resume is told.
+func (g *cgroups) places() (home, base string, moved []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.home, g.base, slices.Clone(g.moved)
+}
+
+func (g *cgroups) resume(choice string, e *estate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.choice, g.home, g.base, g.moved = choice, e.home, e.base, e.moved
+}
+
 // make makes a group for a process. The error says what could not be had: with a directory, which limits; without one, any group.
 func (g *cgroups) make(group, name string, want process.TreeSpec) (dir string, err error) {
 	g.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,6 +24,9 @@ import (
 
 // TestMain runs this binary as a stand-in or as a scripted child when it was started as one.
 func TestMain(m *testing.M) {
+	if os.Args[0] == trialName {
+		trialOf(filepath.Base(ownProgram()))
+	}
 	Init()
 	if script := os.Getenv(keeperEnv); script != "" {
 		beKeeper(script)
@@ -116,6 +120,11 @@ func helperChild(script string) {
 				backlog = int(info.Sacked)
 			}
 			fmt.Println("nonblock", flags&unix.O_NONBLOCK != 0, "backlog", backlog, err)
+		case "tie": // to the life of whoever has forked it
+			if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+				panic(err)
+			}
+			fmt.Println("tied")
 		case "hang":
 			select {}
 		case "become": // as it is told to: a process of the group g

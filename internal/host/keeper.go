@@ -2,6 +2,8 @@ package host
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -47,10 +49,15 @@ type Keeper struct {
 	cgroups   *cgroups
 	daemonPID atomic.Int64 // 0 = none yet
 
-	forker *forker // nil before the first setup
-	reaper *reaper
-	forks  sync.WaitGroup // jobs on their way
-	born   sync.Mutex     // held while there may be a child whose pid nobody knows
+	forker  *forker // nil before the first setup
+	reaper  *reaper
+	reaping sync.WaitGroup
+	forks   sync.WaitGroup // jobs on their way
+	trees   sync.WaitGroup // signals to trees on their way
+	born    sync.Mutex     // held while there may be a child whose pid nobody knows
+
+	legacy   *legacy // of the program before in this process; nil = this is a start
+	declined bool    // the program that daemons are started from did not become the keeper's
 
 	mu         sync.Mutex
 	wire       *wire // to the daemon; nil = there is none
@@ -59,9 +66,11 @@ type Keeper struct {
 	held       map[string]holding
 	generation int
 	daemon     *generation
-	asked      []int  // signals that no daemon has been told of
-	failed     string // why the last program that was to take over did not
-	aborted    bool   // Run ends, and leaves everything as it is
+	candidate  *generation // no daemon: the program that daemons are started from, which is tried
+	setUp      *Setup      // what was said last
+	asked      []int       // signals that no daemon has been told of
+	failed     string      // why the last program that was to take over did not
+	aborted    bool        // Run ends, and leaves everything as it is
 }
 
 // child is one process.
@@ -93,6 +102,8 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
+	gone    bool // it is reaped
+	serving sync.WaitGroup
 	served  chan struct{} // closed when everything that it has said is done
 	ready   chan struct{} // closed when it has said so
 	isReady sync.Once
@@ -106,41 +117,61 @@ func newGeneration(pid int) *generation {
 	}
 }
 
-// NewKeeper makes a keeper. Nothing is started before Run.
+// NewKeeper makes a keeper, which goes on where one was that has become this program, if so. Nothing is started before Run.
 func NewKeeper(o KeeperOptions) (*Keeper, error) {
 	binary, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return nil, fmt.Errorf("cannot open this program: %w", err)
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		dir = "/"
+	k := emptyKeeper(o)
+	k.binary = binary
+	if k.dir, err = os.Getwd(); err != nil {
+		k.dir = "/"
 	}
-	k := &Keeper{
-		o: o, dir: dir, binary: binary, quit: make(chan os.Signal, 16),
-		children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{},
+	if begun.manifest >= 0 {
+		if k.legacy, err = k.read(begun.manifest); err != nil {
+			return nil, goBack(o, fmt.Errorf("cannot read the manifest: %w", err))
+		}
 	}
-	k.cgroups = newCgroups(func() []int { return kinOf(os.Getpid(), int(k.daemonPID.Load())) })
-	k.reaper = newReaper(k.owner, k.orphan, &k.born)
 	return k, nil
+}
+
+func emptyKeeper(o KeeperOptions) *Keeper {
+	k := &Keeper{o: o, quit: make(chan os.Signal, 16), children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{}}
+	k.cgroups = newCgroups(func() []int { return kinOf(os.Getpid(), int(k.daemonPID.Load())) })
+	return k
+}
+
+// passedOn are the signals that a keeper passes on to its daemon.
+var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2}
+
+func (k *Keeper) hearSignals() {
+	signal.Notify(k.quit, append([]os.Signal{unix.SIGABRT}, passedOn...)...)
+}
+
+// startReaping begins to learn of the ends of children; stopReaping waits until all that was begun about one is done.
+func (k *Keeper) startReaping() {
+	k.reaper = newReaper(k.owner, k.orphan, &k.born)
+	k.reaping.Go(k.reaper.run)
+}
+
+func (k *Keeper) stopReaping() {
+	k.reaper.stop()
+	k.reaping.Wait()
 }
 
 // Run runs daemons until one of them says that all is over, and returns the exit code and how it ended.
 func (k *Keeper) Run() (code int, how LeaveHow) {
 	defer k.cgroups.close()
-	signal.Notify(k.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2, unix.SIGABRT)
-	var reaping sync.WaitGroup
-	reaping.Go(k.reaper.run)
-	defer func() { // whoever called this may have children of its own
-		k.reaper.stop()
-		reaping.Wait()
-	}()
+	k.hearSignals()
 	previous, failures, brief := (*os.File)(nil), 0, 0 // brief: daemons in a row that were ready and died at once
-	d, err := k.keepDaemon()
+	d, err := k.takeUp()
 	if err != nil {
 		k.o.Trouble(err.Error())
 		return 1, Over
 	}
+	k.startReaping()
+	defer k.stopReaping() // whoever called this may have children of its own
 	for ; ; d = nil {
 		if d == nil {
 			d, err = k.startDaemon()
@@ -162,8 +193,8 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 			case !wasReady && k.generationNumber() == 1:
 				return exitCode(status), Over
 			case d.left != nil:
-				previous, failures = k.binary, 0
-				if k.binary, err = os.Open(cmp.Or(d.left.Binary, fileOf(k.binary))); err != nil {
+				previous, failures, k.declined = k.binary, 0, false
+				if k.binary, err = os.Open(cmp.Or(d.left.Binary, fileOf(int(k.binary.Fd())))); err != nil {
 					k.binary, previous = previous, nil
 					k.fail(err.Error())
 				}
@@ -200,9 +231,17 @@ func (k *Keeper) generationNumber() int {
 	return k.generation
 }
 
+// takeUp goes on with a daemon that is at work, if there is one: nil is none.
+func (k *Keeper) takeUp() (*generation, error) {
+	if k.legacy != nil {
+		return k.goOn(k.legacy)
+	}
+	return k.keepDaemon()
+}
+
 // fileOf returns the path of an open program, also when another file is there by now.
-func fileOf(f *os.File) string {
-	path, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) // without /proc nothing is found, and the error says so
+func fileOf(fd int) string {
+	path, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)) // without /proc nothing is found, and the error says so
 	return strings.TrimSuffix(path, " (deleted)")
 }
 
@@ -288,20 +327,10 @@ func (k *Keeper) startDaemon() (*generation, error) {
 	env := append(slices.Clone(k.o.Environ), linkEnv+"="+strconv.Itoa(len(files)))
 	env = append(env, k.o.First...)
 	files = append(files, uintptr(other))
-
-	k.born.Lock()
+	d, err := k.launch(&k.daemon, k.o.Argv, env, files)
 	k.mu.Lock()
-	pid, err := syscall.ForkExec(k.program(), k.o.Argv, &syscall.ProcAttr{
-		Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true},
-	})
 	k.generation++
-	d := newGeneration(pid)
-	if err == nil {
-		k.daemon = d
-		k.daemonPID.Store(int64(pid))
-	}
 	k.mu.Unlock()
-	k.born.Unlock()
 	if err != nil {
 		w.close()
 		return nil, err
@@ -310,53 +339,61 @@ func (k *Keeper) startDaemon() (*generation, error) {
 		_ = f.Close() // the daemon has it
 	}
 	k.o.Extra, k.o.First = nil, nil
+	k.daemonPID.Store(int64(d.pid))
 	k.greet(w)
-	go k.serve(w, d)
+	d.serving.Go(func() { k.serve(w, d) })
 	return d, nil
 }
 
-// program names the file of the program that is held open: by its name while that is the same file, so that it is seen under that name.
-func (k *Keeper) program() string {
-	path := fmt.Sprintf("/proc/self/fd/%d", k.binary.Fd())
-	name, err := os.Readlink(path)
+// launch starts the program that daemons are started from, and notes that it is there before its end can be noticed.
+func (k *Keeper) launch(as **generation, argv, env []string, files []uintptr) (*generation, error) {
+	k.born.Lock()
+	defer k.born.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	pid, err := syscall.ForkExec(nameOf(k.binary, ""), argv, &syscall.ProcAttr{Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true}})
 	if err != nil {
-		return path
+		return nil, err
 	}
-	now, err := os.Stat(name)
-	if err != nil {
-		return path
-	}
-	if own, err := k.binary.Stat(); err != nil || !os.SameFile(now, own) {
-		return path
-	}
-	return name
+	*as = newGeneration(pid)
+	return *as, nil
 }
 
 // greet tells a new daemon everything, and from then on the news.
 func (k *Keeper) greet(w *wire) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w.send(&welcome{version: protocolVersion, pid: os.Getpid(), generation: k.generation, failed: k.failed})
+	w.send(k.welcome())
 	k.failed = ""
 	for _, c := range k.children {
-		e, out := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
-		m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at, place: c.place}
-		if c.pidfd >= 0 {
-			m.hasFD = true
-			out = append([]int{c.pidfd}, out...)
-		}
 		c.announced = true
-		w.lend(m, out...)
+		m, fds := c.kept()
+		w.lend(m, fds...)
 	}
 	for key, h := range k.held {
 		w.lend(&held{key: key, note: h.note}, h.fds...)
 	}
 	w.send(&complete{})
-	for _, s := range k.asked {
-		w.send(&gotSignal{s})
-	}
-	k.asked = nil
 	k.wire = w
+	k.tellAsked()
+}
+
+// welcome is the first word to a daemon. The mutex is held.
+func (k *Keeper) welcome() *welcome {
+	return &welcome{
+		version: protocolVersion, pid: os.Getpid(), generation: k.generation, failed: k.failed, program: ownProgram(), becomes: k.stale(),
+	}
+}
+
+// kept says what there is of a child, with the descriptors that go with that.
+func (c *child) kept() (*kept, []int) {
+	e, fds := join([6]int{-1, -1, -1, c.fds[0], c.fds[1], c.fds[2]})
+	m := &kept{life: c.life, pid: c.pid, start: c.start, ends: e, ended: c.ended, status: c.status, at: c.at, place: c.place}
+	if c.pidfd >= 0 {
+		m.hasFD = true
+		fds = append([]int{c.pidfd}, fds...)
+	}
+	return m, fds
 }
 
 // tell sends news to the daemon, if there is one. The mutex is held.
@@ -386,7 +423,8 @@ func dupAll(fds []int) []int {
 	return out
 }
 
-// watch follows a daemon to its end. One that replaces another and is not ready in time is ended.
+// watch follows a daemon to its end. One that replaces another and is not ready in time is ended; when one of another program is ready the keeper becomes
+// that, too, if it can.
 func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.WaitStatus) {
 	var late <-chan time.Time
 	if replaces {
@@ -395,10 +433,27 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 		late = timer.C
 	}
 	isReady := d.ready
+	trial, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var tried <-chan error // whether it can
 	for {
 		select {
 		case <-isReady:
 			ready, isReady, late = true, nil, nil
+			if k.stale() && d.foreign == nil {
+				trial, cancel = context.WithTimeout(trial, k.o.Patience)
+				tried = k.try(trial)
+			}
+		case err := <-tried:
+			tried = nil
+			if err == nil {
+				err = k.become(d)
+			}
+			if !errors.Is(err, errAlone) { // else the next daemon brings it about
+				k.mu.Lock()
+				k.tellProgram(err.Error())
+				k.mu.Unlock()
+			}
 		case <-late:
 			k.end(d)
 		case s := <-k.quit:
@@ -408,7 +463,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 				continue
 			}
 			k.mu.Lock()
-			if sig := int(s.(syscall.Signal)); k.wire != nil {
+			if sig := int(s.(syscall.Signal)); k.wire != nil && d.left == nil {
 				k.tell(&gotSignal{sig})
 			} else {
 				k.asked = append(k.asked, sig)
@@ -416,6 +471,9 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			k.mu.Unlock()
 		case status = <-d.ended:
 			<-d.served // its last words count, and the next one is told what became of them
+			if cancel(); tried != nil {
+				<-tried //nolint:errcheck // it is about a daemon that is no more
+			}
 			select {
 			case <-d.ready:
 				ready = true
@@ -429,6 +487,9 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 // serve obeys one daemon.
 func (k *Keeper) serve(w *wire, d *generation) {
 	err := w.receive(func(m message, fds []int) { k.obey(w, d, m, fds) })
+	if errors.Is(err, errPaused) {
+		return
+	}
 	if err != nil {
 		k.o.Trouble(err.Error())
 	}
@@ -450,7 +511,7 @@ func (k *Keeper) end(d *generation) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.daemon == d { // not reaped yet
+	if !d.gone {
 		_ = unix.Kill(d.pid, unix.SIGKILL)
 	}
 }
@@ -490,29 +551,47 @@ func (k *Keeper) setup(s Setup) *setupDone {
 	if err := s.apply(); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.setUp = &s
+	k.mu.Unlock()
+	k.cgroups.choose(s.Cgroup)
+	// The forker's thread takes umask and directory from the process. It stays while it has them: to a process that asks for a signal at the end of its
+	// parent that is the thread.
+	stays := k.forker != nil
+	if s.Umask != process.UnsetMask && unix.Umask(s.Umask) != s.Umask {
+		stays = false
+	}
+	text := ""
+	if s.Dir != "" {
+		before, _ := os.Stat(".") // what is gone is no other's
+		if err := os.Chdir(s.Dir); err != nil {
+			text = err.Error()
+		}
+		now, _ := os.Stat(".") // likewise
+		stays = stays && before != nil && now != nil && os.SameFile(before, now)
+	}
+	if stays {
+		return &setupDone{text: text}
+	}
 	if k.forker != nil {
 		k.forks.Wait()
 		close(k.forker.jobs)
 		k.forker.wait()
 	}
-	k.cgroups.choose(s.Cgroup)
-	// The forker's thread takes umask and directory from the process.
-	if s.Umask != process.UnsetMask {
-		unix.Umask(s.Umask)
+	if err := k.startForking(); err != nil {
+		return &setupDone{errno: errnoName(err), text: err.Error()}
 	}
-	text := ""
-	if s.Dir != "" {
-		if err := os.Chdir(s.Dir); err != nil {
-			text = err.Error()
-		}
-	}
+	return &setupDone{text: text}
+}
+
+func (k *Keeper) startForking() error {
 	f, err := startForker(&k.born, k.bornChild)
 	if err != nil {
-		return &setupDone{errno: errnoName(err), text: err.Error()}
+		return err
 	}
 	k.forker = f
 	go k.report(f)
-	return &setupDone{text: text}
+	return nil
 }
 
 // apply makes this process what Setup says, apart from directory and umask.
@@ -536,13 +615,7 @@ func (s Setup) apply() *setupDone {
 			return failed("setuid", err)
 		}
 	}
-	if s.IgnoreSigpipe {
-		// compat: CPython ignores both, and its children inherit that (quirk C9).
-		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
-	} else {
-		signal.Reset(syscall.SIGPIPE, syscall.SIGXFSZ)
-		signal.Notify(unheard, syscall.SIGPIPE, syscall.SIGXFSZ)
-	}
+	s.sigpipe()
 	if s.Detach {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {
@@ -556,6 +629,17 @@ func (s Setup) apply() *setupDone {
 		}
 	}
 	return nil
+}
+
+// sigpipe sets what becomes of two signals, here and in children.
+func (s *Setup) sigpipe() {
+	if s.IgnoreSigpipe {
+		// compat: CPython ignores both, and its children inherit that (quirk C9).
+		signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
+		return
+	}
+	signal.Reset(syscall.SIGPIPE, syscall.SIGXFSZ)
+	signal.Notify(unheard, syscall.SIGPIPE, syscall.SIGXFSZ)
 }
 
 // unheard takes signals that have no effect.
@@ -684,7 +768,8 @@ func (k *Keeper) signal(m *signalChild) {
 		req := SignalRequest{Signal: process.Signal(m.signal), ToGroup: m.toGroup, ToTree: m.toTree}
 		if req.ToTree {
 			c.stopping = true
-			go k.signalTree(*c, m, req)
+			tree := *c
+			k.trees.Go(func() { k.signalTree(tree, m, req) })
 			return
 		}
 		err = c.send(req)
@@ -730,8 +815,10 @@ func (k *Keeper) keep(m *keep, fds []int) {
 func (k *Keeper) owner(pid int) func() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if d := k.daemon; d != nil && d.pid == pid {
-		return func() { k.daemonEnded(d) }
+	for _, g := range []*generation{k.daemon, k.candidate} {
+		if g != nil && g.pid == pid && !g.gone {
+			return func() { k.programEnded(g) }
+		}
 	}
 	if k.byPID[pid] == nil {
 		return nil
@@ -739,20 +826,18 @@ func (k *Keeper) owner(pid int) func() {
 	return func() { k.childEnded(pid) }
 }
 
-func (k *Keeper) daemonEnded(d *generation) {
+func (k *Keeper) programEnded(g *generation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var ws unix.WaitStatus
 	for {
-		_, err := unix.Wait4(d.pid, &ws, 0, nil)
+		_, err := unix.Wait4(g.pid, &ws, 0, nil)
 		if err != unix.EINTR {
 			break
 		}
 	}
-	if k.daemon == d {
-		k.daemon = nil
-	}
-	d.ended <- ws
+	g.gone = true
+	g.ended <- ws
 }
 
 func (k *Keeper) childEnded(pid int) {

@@ -1,12 +1,15 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +27,9 @@ var scriptedDaemons = map[string]func(l *Link){
 	"asks and dies":     asksAndDies,
 	"loses its keepers": losesItsKeepers,
 	"leaves alone":      leavesAlone,
+	"becomes":           becomes,
+	"told to end":       toldToEnd,
+	"sets up again":     setsUpAgain,
 }
 
 // beKeeper is the keeper, or one of its daemons.
@@ -36,9 +42,15 @@ func beKeeper(script string) {
 		scriptedDaemons[script](l)
 		os.Exit(0)
 	}
-	k, err := NewKeeper(KeeperOptions{
-		Argv: os.Args, Environ: os.Environ(), Patience: time.Minute, Trouble: func(text string) { fmt.Println("trouble:", text) },
-	})
+	environ := slices.DeleteFunc(os.Environ(), PrivateEnviron)
+	o := KeeperOptions{Argv: os.Args, Environ: environ, Patience: time.Minute, Trouble: func(text string) { fmt.Println("trouble:", text) }}
+	switch filepath.Base(ownProgram()) {
+	case "forgets":
+		panic(goBack(o, errors.New("cannot read the manifest: no memory")))
+	case "hurries":
+		o.Patience = 5 * time.Second
+	}
+	k, err := NewKeeper(o)
 	if err != nil {
 		panic(err)
 	}
@@ -46,11 +58,14 @@ func beKeeper(script string) {
 	os.Exit(code)
 }
 
-// runKeeper runs a script, and returns what keepers and daemons have printed.
-func runKeeper(t *testing.T, script string) string {
+// runKeeper runs a script, and returns what keepers and daemons have printed. The programs are the keeper's, and those that take over.
+func runKeeper(t *testing.T, script string, programs ...string) string {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), keeperEnv+"="+script)
+	if len(programs) == 0 {
+		programs = []string{"/proc/self/exe"}
+	}
+	cmd := exec.Command(programs[0])
+	cmd.Env = append(os.Environ(), keeperEnv+"="+script, nextEnv+"="+strings.Join(programs[1:], ","))
 	out, _ := cmd.CombinedOutput() // the first keeper may have been killed
 	return string(out)
 }
@@ -202,5 +217,46 @@ func leavesAlone(l *Link) {
 func TestKeeperDiesAtHandover(t *testing.T) {
 	if out := runKeeper(t, "leaves alone"); out != "another goes on\n" {
 		t.Errorf("the daemons: %s", out)
+	}
+}
+
+// setsUpAgain leaves a process that is tied to the thread that has forked it, and sees how it ends.
+func setsUpAgain(l *Link) {
+	if err := l.Setup(Setup{Umask: process.UnsetMask, UID: process.UnsetID}); err != nil {
+		panic(err)
+	}
+	if l.Generation == 1 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		m := &spawnChild{
+			life: life{1, 1}, name: "x", file: "/proc/self/exe", argv: []string{"x"}, env: []string{"HOST_TEST_CHILD=tie hang"}, umask: process.UnsetMask,
+			ends: childStdin | childStdout,
+		}
+		l.say(m, dup(int(r.Fd())), dup(int(w.Fd())))
+		if _, err := r.Read(make([]byte, 1)); err != nil {
+			panic(err)
+		}
+		l.Ready()
+		return
+	}
+	l.mu.Lock()
+	told := l.records[life{1, 1}]
+	l.mu.Unlock()
+	_ = unix.Kill(told.pid, unix.SIGTERM) // it may have ended
+	for ended := false; !ended; runtime.Gosched() {
+		l.mu.Lock()
+		ended = told.ended
+		l.mu.Unlock()
+	}
+	fmt.Println(told.status)
+	l.Leave(Leave{How: Over})
+}
+
+// TestTiedToParent checks that a process that asked to end with its parent does not end with a daemon.
+func TestTiedToParent(t *testing.T) {
+	if out := runKeeper(t, "sets up again"); out != "terminated by SIGTERM\n" {
+		t.Errorf("it was %s", out)
 	}
 }

@@ -29,8 +29,9 @@ type Link struct {
 
 	mu         sync.Mutex
 	w          *wire
-	keeper     int           // its pid
-	keeperFD   int           // its pidfd, -1 = none
+	keeper     int // its pid
+	state      KeeperState
+	keeperIs   *Foreign      // nil = it cannot be watched
 	renewing   bool          // w is that of a keeper that has not been told everything yet
 	later      []piece       // what was said meanwhile
 	whole      chan struct{} // closed at the end of that
@@ -91,7 +92,7 @@ func newLink(w *wire) (*Link, error) {
 	l := &Link{
 		w: w, done: make(chan *setupDone, 1), synced: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16),
 		records: map[life]*record{}, held: map[string]holding{}, keeps: map[string]holding{}, signalling: map[Token]*signalChild{},
-		environ: os.Environ(), keeperFD: -1,
+		environ: os.Environ(),
 	}
 	var err error
 	if l.dir, err = os.Getwd(); err != nil {
@@ -165,6 +166,20 @@ func (l *Link) Keeper() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.keeper
+}
+
+// KeeperState tells which program a keeper runs.
+type KeeperState struct {
+	Program  string // its path; "" = it does not say
+	Changing bool   // it may go on with that of its daemon, which is another one
+	Failed   string // why it did not
+}
+
+// KeeperState tells which program the keeper runs.
+func (l *Link) KeeperState() KeeperState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
 }
 
 // Signals returns the signals that the keeper got.
@@ -293,10 +308,18 @@ func (l *Link) dropRest() {
 func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	switch m := m.(type) {
 	case *welcome:
+		is, _ := watchable(m.pid) // if not, only how it ends is not known
 		l.mu.Lock()
+		if l.keeperIs != nil {
+			l.keeperIs.Close()
+		}
+		l.keeperIs = is
 		l.keeper, l.Generation, l.Failed = m.pid, m.generation, m.failed
-		closeAll([]int{l.keeperFD})
-		l.keeperFD = openPidfd(m.pid)
+		l.state = KeeperState{Program: m.program, Changing: m.becomes}
+		l.mu.Unlock()
+	case *became:
+		l.mu.Lock()
+		l.state = KeeperState{Program: m.program, Failed: m.failed}
 		l.mu.Unlock()
 	case *kept:
 		l.remember(m, fds)
@@ -325,10 +348,7 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 			l.synced <- struct{}{}
 		}
 	case *gotSignal:
-		select {
-		case l.signals <- syscall.Signal(m.signal):
-		default: // so many of them cannot all matter
-		}
+		l.signalled(syscall.Signal(m.signal))
 	default:
 		l.pass(m, fds)
 		return
@@ -336,14 +356,18 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	closeAll(fds)
 }
 
+// signalled takes a signal that the keeper got.
+func (l *Link) signalled(sig syscall.Signal) {
+	select {
+	case l.signals <- sig:
+	default: // so many of them cannot all matter
+	}
+}
+
 // remember notes what is said of a process of an earlier daemon.
 func (l *Link) remember(m *kept, fds []int) {
-	r := &record{pid: m.pid, start: m.start, pidfd: -1, ended: m.ended, status: m.status, at: momentOf(m.at), place: m.place}
-	if m.hasFD && len(fds) > 0 {
-		r.pidfd, fds = fds[0], fds[1:]
-	}
-	at := m.ends.split(fds)
-	r.fds = [3]int{at[3], at[4], at[5]}
+	r := &record{pid: m.pid, start: m.start, ended: m.ended, status: m.status, at: momentOf(m.at), place: m.place}
+	r.pidfd, r.fds = m.split(fds)
 	l.mu.Lock()
 	l.records[m.life] = r
 	l.mu.Unlock()

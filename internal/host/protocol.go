@@ -80,6 +80,8 @@ type (
 	welcome struct {
 		version, pid, generation int
 		failed                   string // why another program did not take over, if that is why this daemon is here
+		program                  string // the keeper's
+		becomes                  bool   // it may become another one when this daemon is ready: became tells
 	}
 	// kept is a process that the keeper holds. Descriptors: its pidfd if it has one, then those of ends.
 	kept struct {
@@ -130,6 +132,8 @@ type (
 	// gotSignal passes on a signal that the keeper got.
 	gotSignal struct{ signal int }
 	trouble   struct{ text string }
+	// became tells which program the keeper runs by now, and why it goes on with that if another one was to take its place.
+	became struct{ program, failed string }
 )
 
 // unknown is a message of another version.
@@ -157,8 +161,11 @@ var messages = [...]func() message{
 	35: func() message { return &complete{} }, 36: func() message { return &setupDone{} }, 37: func() message { return &forkedChild{} },
 	38: func() message { return &failedChild{} }, 39: func() message { return &signalledChild{} }, 40: func() message { return &exitedChild{} },
 	41: func() message { return &orphanEnded{} }, 42: func() message { return &gotSignal{} }, 43: func() message { return &trouble{} },
-	44: func() message { return &synced{} },
+	44: func() message { return &synced{} }, 45: func() message { return &became{} },
 	63: func() message { return &rights{} },
+
+	64: func() message { return &numbers{} }, 65: func() message { return &estate{} }, 66: func() message { return &care{} },
+	67: func() message { return &unread{} }, 68: func() message { return &unsent{} },
 }
 
 func (*setup) kind() byte          { return 1 }
@@ -183,6 +190,7 @@ func (*orphanEnded) kind() byte    { return 41 }
 func (*gotSignal) kind() byte      { return 42 }
 func (*trouble) kind() byte        { return 43 }
 func (*synced) kind() byte         { return 44 }
+func (*became) kind() byte         { return 45 }
 
 func (l *life) code(c *coder) { integer(c, &l.id); integer(c, &l.incarnation) }
 
@@ -194,7 +202,7 @@ func (m *setup) code(c *coder) {
 	c.bool(&s.Detach)
 	integer(c, &s.UID)
 	integer(c, &s.GID)
-	list(c, &s.Groups, func(v *int) { integer(c, v) })
+	c.integers(&s.Groups)
 	list(c, &s.Limits, func(v *Limit) { integer(c, &v.Resource); integer(c, &v.Soft); integer(c, &v.Hard) })
 	c.string(&s.Cgroup)
 }
@@ -211,7 +219,7 @@ func (m *spawnChild) code(c *coder) {
 	c.bool(&m.cred)
 	integer(c, &m.asUID)
 	integer(c, &m.asGID)
-	list(c, &m.groups, func(v *int) { integer(c, v) })
+	c.integers(&m.groups)
 	c.string(&m.userError)
 	c.string(&m.failure)
 	integer(c, &m.ends)
@@ -258,6 +266,8 @@ func (m *welcome) code(c *coder) {
 	integer(c, &m.pid)
 	integer(c, &m.generation)
 	c.string(&m.failed)
+	c.string(&m.program)
+	c.bool(&m.becomes)
 }
 
 func (m *kept) code(c *coder) {
@@ -279,6 +289,16 @@ func codeStatus(c *coder, s *process.ExitStatus) {
 	integer(c, &s.Signal)
 	c.bool(&s.CoreDumped)
 	c.bool(&s.Unknown)
+}
+
+// split hands out the descriptors of a process that the keeper holds; -1 are none.
+func (m *kept) split(fds []int) (pidfd int, ends [3]int) {
+	pidfd = -1
+	if m.hasFD && len(fds) > 0 {
+		pidfd, fds = fds[0], fds[1:]
+	}
+	at := m.ends.split(fds)
+	return pidfd, [3]int{at[3], at[4], at[5]}
 }
 
 func (m *held) code(c *coder)      { c.string(&m.key); c.string(&m.note) }
@@ -307,6 +327,7 @@ func (m *exitedChild) code(c *coder) {
 func (m *orphanEnded) code(c *coder) { integer(c, &m.pid); codeStatus(c, &m.status) }
 func (m *gotSignal) code(c *coder)   { integer(c, &m.signal) }
 func (m *trouble) code(c *coder)     { c.string(&m.text) }
+func (m *became) code(c *coder)      { c.string(&m.program); c.string(&m.failed) }
 
 // ends says which descriptors go with a child: bits, in this order.
 type ends uint8

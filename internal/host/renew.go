@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,12 +20,13 @@ import (
 // there, and the daemon's generation.
 const keepEnv = "GRACED_KEEP"
 
-// IsKeeper reports whether this process was started to be the keeper of a daemon that is at work.
-func IsKeeper() bool { return os.Getenv(keepEnv) != "" }
+// IsKeeper reports whether this program was started, or executed by a keeper, to be the keeper of a daemon that is at work.
+func IsKeeper() bool { return os.Getenv(keepEnv) != "" || begun.manifest >= 0 }
 
-// PrivateEnviron reports whether a line of an environment is between keeper and daemon alone.
+// PrivateEnviron reports whether a line of an environment is between keepers and daemons alone.
 func PrivateEnviron(line string) bool {
-	return strings.HasPrefix(line, keepEnv+"=") || strings.HasPrefix(line, linkEnv+"=")
+	name, _, _ := strings.Cut(line, "=")
+	return name == keepEnv || name == linkEnv || name == execEnv
 }
 
 // Renewed is called with the pid of each keeper that had to be started in the place of one that died.
@@ -42,10 +44,13 @@ func (l *Link) Renewed(f func(pid int)) {
 // daemon needs one.
 func (l *Link) lost() {
 	const patience = time.Second
-	l.awaitDeath()
+	told := l.awaitDeath()
 	for pause := time.Millisecond; ; pause = min(2*pause, patience) {
 		err := l.renew()
 		if err == nil {
+			if told != 0 {
+				l.signalled(told)
+			}
 			return
 		}
 		l.warn(fmt.Sprintf("the keeper has died, and no other can be started: %v", err))
@@ -53,20 +58,38 @@ func (l *Link) lost() {
 	}
 }
 
-// awaitDeath waits until the keeper is dead: it is while nothing is left of it that could fork. Its end of the socket closes a little earlier.
-func (l *Link) awaitDeath() {
+// awaitDeath waits until the keeper is dead: it is while nothing is left of it that could fork. Its end of the socket closes a little earlier. It returns
+// the signal that has killed the keeper where that is one to pass on: it came while nobody was there to take it. 0 is none.
+func (l *Link) awaitDeath() syscall.Signal {
 	const patience = 5000 // milliseconds
 	l.mu.Lock()
-	fd := l.keeperFD
+	keeper := l.keeperIs
 	l.mu.Unlock()
-	if fd < 0 {
-		return
+	if keeper == nil {
+		return 0
 	}
-	for {
-		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, patience); err != unix.EINTR {
-			return
+	for keeper.Pidfd >= 0 {
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(keeper.Pidfd), Events: unix.POLLIN}}, patience); err != unix.EINTR {
+			break
 		}
 	}
+	if keeper.Pidfd < 0 {
+		keeper.lookForEnd()
+	}
+	status, how := keeper.Ended()
+	if sig := syscall.Signal(status.Signal); how == Ended && slices.Contains(passedOn, os.Signal(sig)) {
+		return sig
+	}
+	return 0
+}
+
+// watchable opens a process that is there.
+func watchable(pid int) (*Foreign, error) {
+	id, err := Identify(pid)
+	if err != nil {
+		return nil, err
+	}
+	return OpenForeign(id)
 }
 
 func (l *Link) warn(text string) {
@@ -83,11 +106,11 @@ func (l *Link) renew() error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(other)
 	env := append(append([]string(nil), l.environ...), keepEnv+"=3,"+strconv.Itoa(l.Generation)+","+strconv.Itoa(os.Getpid()))
 	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Dir: l.dir, Env: env, Files: []uintptr{0, 1, 2, uintptr(other)}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
+	unix.Close(other) // that its death can be seen
 	if err != nil {
 		w.close()
 		return err
@@ -272,11 +295,7 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 		return nil, err
 	}
 	d := newGeneration(pid) // ready when it has told everything
-	id, err := Identify(pid)
-	if err != nil {
-		return nil, err
-	}
-	own, err := OpenForeign(id)
+	own, err := watchable(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +316,6 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 		return nil, err
 	}
 	k.greet(w)
-	go k.serve(w, d)
+	d.serving.Go(func() { k.serve(w, d) })
 	return d, nil
 }

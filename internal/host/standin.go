@@ -9,13 +9,21 @@ import (
 const standInName = "graced: process that could not be started"
 
 // Init must be the first call of main, and of TestMain in packages whose tests start processes: it turns this program into a stand-in when
-// it was started as one, and otherwise does nothing.
+// it was started as one, and answers a keeper that asks whether it could become this program. Otherwise it only takes note of how this program began.
 //
 // A stand-in takes the place of a child that failed after the fork. Supervisor's forked child tells the failure on its standard error and
 // exits with 127 (contract: process, "Spawn"); Go cannot run code of its own between fork and exec.
 func Init() {
-	if len(os.Args) != 2 || os.Args[0] != standInName {
+	readBegun()
+	if len(os.Args) != 2 {
 		return
+	}
+	switch os.Args[0] {
+	default:
+		return
+	case trialName:
+		os.Exit(standTrial(os.Args[1]))
+	case standInName:
 	}
 	_, _ = syscall.Write(2, []byte("supervisor: "+os.Args[1]+"supervisor: child process was not spawned\n"))
 	os.Exit(127)

@@ -42,7 +42,7 @@ func newKeeperRig(t *testing.T, cgroup string) *keeperRig {
 		t.Fatal(err)
 	}
 	var loops sync.WaitGroup
-	loops.Go(k.reaper.run)
+	k.startReaping()
 	loops.Go(func() {
 		_ = r.other.receive(func(m message, fds []int) { // it ends when the test does
 			closeAll(fds)
@@ -73,7 +73,7 @@ func newKeeperRig(t *testing.T, cgroup string) *keeperRig {
 		k.forks.Wait()
 		close(k.forker.jobs)
 		k.forker.wait()
-		k.reaper.stop()
+		k.stopReaping()
 		w.close()
 		r.other.close()
 		loops.Wait()

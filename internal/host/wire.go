@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,6 +102,7 @@ func list[T any](c *coder, v *[]T, one func(*T)) {
 }
 
 func (c *coder) strings(v *[]string) { list(c, v, c.string) }
+func (c *coder) integers(v *[]int)   { list(c, v, func(n *int) { integer(c, n) }) }
 
 // frame makes the bytes of a message that nfds descriptors go with.
 func frame(buf []byte, m message, nfds int) []byte {
@@ -139,10 +142,14 @@ type wire struct {
 	conn *net.UnixConn
 	raw  syscall.RawConn
 
-	mu      sync.Mutex
-	queue   []piece // what the socket had no room for
-	writing bool    // somebody is at the queue
-	closed  bool
+	in inbox // what has come and was not taken yet
+
+	mu       sync.Mutex
+	queue    []piece // what the socket had no room for
+	writing  bool    // somebody is at the queue
+	paused   bool    // nothing is read or written
+	closed   bool
+	draining sync.WaitGroup
 }
 
 // piece is what goes into the socket in one call.
@@ -207,14 +214,14 @@ func (w *wire) put(p piece) {
 	if len(p.fds) > 0 {
 		p.data = append(frame(nil, &rights{len(p.fds)}, 0), p.data...)
 	}
-	if !w.writing {
+	if !w.writing && !w.paused {
 		done := false
 		_ = w.raw.Control(func(fd uintptr) { done = w.push(int(fd), &p) }) // fails when it is closed
 		if done {
 			return
 		}
 		w.writing = true
-		go w.drain()
+		w.draining.Go(w.drain)
 	}
 	w.queue = append(w.queue, p)
 }
@@ -246,7 +253,7 @@ func (w *wire) push(fd int, p *piece) (done bool) {
 func (w *wire) drain() {
 	for {
 		w.mu.Lock()
-		if len(w.queue) == 0 || w.closed {
+		if len(w.queue) == 0 || w.closed || w.paused {
 			w.writing = false
 			w.mu.Unlock()
 			return
@@ -254,54 +261,102 @@ func (w *wire) drain() {
 		p := w.queue[0]
 		w.queue = w.queue[1:]
 		w.mu.Unlock()
-		if w.raw.Write(func(fd uintptr) bool { return w.push(int(fd), &p) }) != nil {
+		err := w.raw.Write(func(fd uintptr) bool { return w.push(int(fd), &p) })
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded): // a pause
+			w.mu.Lock()
+			w.queue = slices.Insert(w.queue, 0, p)
+			w.mu.Unlock()
+		case err != nil:
 			closeAll(p.give)
 		}
 	}
 }
 
-// receive hands each message to take, with the descriptors that came with it, which are then take's. It returns when the other end is closed (nil)
-// or the stream is broken.
+// pause brings the wire to rest: receive returns errPaused, with all that it has read done or kept, and what is sent waits.
+func (w *wire) pause() {
+	w.mu.Lock()
+	w.paused = true
+	_ = w.conn.SetDeadline(time.Unix(1, 0)) // fails when it is closed
+	w.mu.Unlock()
+	w.draining.Wait()
+}
+
+// proceed ends a pause. receive has to be called again.
+func (w *wire) proceed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.conn.SetDeadline(time.Time{}) // likewise
+	w.paused = false
+	if len(w.queue) > 0 && !w.closed {
+		w.writing = true
+		w.draining.Go(w.drain)
+	}
+}
+
+// errPaused ends receive at a pause.
+var errPaused = errors.New("the wire is at rest")
+
+// receive hands each message to take, with the descriptors that came with it, which are then take's. It returns when the other end is closed (nil),
+// the wire is paused or the stream is broken.
 func (w *wire) receive(take func(m message, fds []int)) error {
-	var data []byte
-	var fds []int
-	defer func() { closeAll(fds) }()
 	buf, oob := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(253*4))
 	for {
-		n, oobn, _, _, err := w.conn.ReadMsgUnix(buf, oob)
-		if err != nil || n == 0 {
-			if err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ECONNRESET) {
-				return nil
+		err := w.in.each(take)
+		if err == nil {
+			var n, oobn int
+			n, oobn, _, _, err = w.conn.ReadMsgUnix(buf, oob)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return errPaused
 			}
-			return err
-		}
-		fds = append(fds, rightsIn(oob[:oobn])...)
-		data = append(data, buf[:n]...)
-		for {
-			m, nfds, rest, err := unframe(data)
-			if err != nil {
-				return err
-			}
-			if m == nil {
-				break
-			}
-			data = rest
-			if r, ok := m.(*rights); ok {
-				for len(fds) < r.n {
-					fds = append(fds, -1) // there was no room for it in the table of descriptors
-				}
+			if err == nil && n > 0 {
+				w.in.fds = append(w.in.fds, rightsIn(oob[:oobn])...)
+				w.in.data = append(w.in.data, buf[:n]...)
 				continue
 			}
-			if nfds > len(fds) {
-				return errBadFrame
-			}
-			take(m, fds[:nfds:nfds])
-			fds = fds[nfds:]
 		}
-		if len(data) == 0 {
-			data = nil
+		closeAll(w.in.fds)
+		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ECONNRESET) {
+			return nil
 		}
+		return err
 	}
+}
+
+// inbox is what has come in: bytes and descriptors.
+type inbox struct {
+	data []byte
+	fds  []int
+}
+
+// each hands each message that is whole to take, as receive does.
+func (b *inbox) each(take func(m message, fds []int)) error {
+	for {
+		m, nfds, rest, err := unframe(b.data)
+		if err != nil {
+			return err
+		}
+		if m == nil {
+			break
+		}
+		b.data = rest
+		if r, ok := m.(*rights); ok {
+			for len(b.fds) < r.n {
+				b.fds = append(b.fds, -1) // there was no room for it in the table of descriptors
+			}
+			continue
+		}
+		if nfds > len(b.fds) {
+			return errBadFrame
+		}
+		some := b.fds[:nfds:nfds]
+		b.fds = b.fds[nfds:]
+		take(m, some)
+	}
+	if len(b.data) == 0 {
+		b.data = nil
+	}
+	return nil
 }
 
 // rightsIn returns the descriptors in a control message.
