@@ -252,3 +252,32 @@ func TestAlive(t *testing.T) {
 		t.Errorf("why\n%s", out)
 	}
 }
+
+// TestReadyWithoutAnyDaemon: keeper and daemon are killed at once. The next start hears its processes on the socket that they know, and what was ready
+// is, without saying it again.
+func TestReadyWithoutAnyDaemon(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("talk.sh", optionScripts["talk.sh"])
+	conf := speaker(t, "said", "ready=notify\n") + speaker(t, "says", "ready=notify\n") + "[program:talk]\ncommand=/bin/sh %(here)s/talk.sh\nstartsecs=0\nready=log:^up\n"
+	r.launch(nil, conf)
+	r.say("said", "READY=1")
+	r.say("talk", "up")
+	r.isReady("said", true)
+	r.isReady("talk", true)
+	before := r.infos()
+	killMates(r.dir)
+	err := <-r.exited
+	r.exited <- err
+	r.launch(nil, conf)
+	r.isReady("said", true)
+	r.isReady("talk", true)
+	r.isReady("says", false)
+	r.say("says", "READY=1")
+	r.isReady("says", true)
+	for name, now := range r.infos() {
+		if now.PID != before[name].PID {
+			t.Errorf("%s had pid %d and has %d", name, before[name].PID, now.PID)
+		}
+	}
+}

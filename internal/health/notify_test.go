@@ -45,7 +45,7 @@ func say(t *testing.T, s *Socket, text string) {
 
 // TestSocket: the process itself, a descendant, and nobody else.
 func TestSocket(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestSocket(t *testing.T) {
 
 // TestBarrier: descriptors that come along are closed at once, which is what BARRIER=1 waits for.
 func TestBarrier(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestBarrier(t *testing.T) {
 
 // TestSocketGoesOn: what is sent while nobody reads, or was read and not written down, is heard by the next one.
 func TestSocketGoesOn(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
