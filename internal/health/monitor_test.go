@@ -94,6 +94,9 @@ func same(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// inSlot is when a try begins that is due so long after the beginning of virtual time, which begins a slot.
+func inSlot(due time.Duration) time.Duration { return (due + slot - 1) / slot * slot }
+
 var asked = process.Check{Kind: process.CheckTCP, Target: "h:1", Period: time.Second, Timeout: 5 * time.Second, Successes: 2, Failures: 3}
 
 // TestReadiness: tries come quickly at first and then in each period; so many in a row count; only changes and the first result are told.
@@ -114,7 +117,7 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("tries at %s, want %s", got, want)
 		}
 		phase := (&task{w: d.watches[1], check: asked}).phase()
-		first := 620*time.Millisecond + phase
+		first := inSlot(620*time.Millisecond + phase)
 		// - + + - - - : the third in a row is told, a good one alone is not.
 		same(t, d.pass(10*time.Second), fmt.Sprintf("%v 1.1 ready=false no", first+5*time.Second))
 		d.Unwatch(1)
@@ -144,7 +147,7 @@ func TestReadyAlready(t *testing.T) {
 		same(t, d.pass(5*time.Second))
 		bad = true
 		phase := (&task{w: d.watches[1], check: asked}).phase()
-		same(t, d.pass(5*time.Second), fmt.Sprintf("%v 1.1 ready=false gone", phase+7*time.Second))
+		same(t, d.pass(5*time.Second), fmt.Sprintf("%v 1.1 ready=false gone", inSlot(phase+7*time.Second)))
 	})
 }
 
@@ -162,7 +165,7 @@ func TestLiveness(t *testing.T) {
 		c := asked
 		c.Period, c.Successes = 10*time.Second, 1
 		d.Watch(alive(1, c))
-		first := 10*time.Second + (&task{w: d.watches[1], check: c, alive: true}).phase()
+		first := inSlot(10*time.Second + (&task{w: d.watches[1], check: c, alive: true}).phase())
 		same(t, d.pass(2*time.Minute), fmt.Sprintf("%v 1.1 alive=true ", first), fmt.Sprintf("%v 1.1 alive=false hangs", first+30*time.Second),
 			fmt.Sprintf("%v 1.1 alive=true ", first+50*time.Second))
 	})
@@ -233,13 +236,13 @@ func TestSpread(t *testing.T) {
 			target.Ready = true
 			d.Watch(target)
 		}
-		d.pass(20*time.Second - time.Millisecond)
+		d.pass(20*time.Second + slot/2)
 		slots := map[time.Duration]int{}
 		for _, at := range d.tries {
 			if len(at) != 2 {
 				t.Fatalf("%d tries in two periods", len(at))
 			}
-			slots[at[1]/(100*time.Millisecond)]++
+			slots[at[1]/slot]++
 		}
 		for slot, n := range slots {
 			if n > 3*many/100 {
