@@ -64,7 +64,7 @@ func (r *rig) isReady(name string, want bool) {
 
 func (r *rig) say(name, line string) {
 	r.t.Helper()
-	r.must(r.WriteStdin(r.t.Context(), name, []byte(line+"\n")))
+	r.until(name+" listens", func() bool { return r.WriteStdin(r.t.Context(), name, []byte(line+"\n")) == nil })
 }
 
 // talkers are programs that repeat on their outputs what they read, each with another way of its output to a log.
