@@ -267,7 +267,7 @@ func (m *Monitor) work(t *task) {
 	for t != nil {
 		ctx, cancel := context.WithTimeout(t.w.life, t.check.Timeout)
 		why := m.try(ctx, &t.w.Target, t.check)
-		if why != "" && ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // a context returns it as it is
+		if why != "" && ctx.Err() == context.DeadlineExceeded {
 			why = noAnswer(t.check)
 		}
 		cancel()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,13 @@ func (d *desk) pass(span time.Duration) []string {
 	return told
 }
 
+// triesOf returns when the tries of a process began.
+func (d *desk) triesOf(id process.ID) []time.Duration {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	return slices.Clone(d.tries[id])
+}
+
 func ready(id process.ID, c process.Check) Target {
 	return Target{ID: id, Incarnation: 1, Health: process.Health{Ready: c}}
 }
@@ -95,7 +103,7 @@ func same(t *testing.T, got []string, want ...string) {
 }
 
 // inSlot is when a try begins that is due so long after the beginning of virtual time, which begins a slot.
-func inSlot(due time.Duration) time.Duration { return (due + slot - 1) / slot * slot }
+func inSlot(due time.Duration) time.Duration { return (due + slot - 1).Truncate(slot) }
 
 var asked = process.Check{Kind: process.CheckTCP, Target: "h:1", Period: time.Second, Timeout: 5 * time.Second, Successes: 2, Failures: 3}
 
@@ -113,7 +121,7 @@ func TestReadiness(t *testing.T) {
 		}
 		d.Watch(ready(1, asked))
 		same(t, d.pass(700*time.Millisecond), "140ms 1.1 ready=false no", "620ms 1.1 ready=true ")
-		if got, want := fmt.Sprint(d.tries[1]), "[20ms 60ms 140ms 300ms 620ms]"; got != want {
+		if got, want := fmt.Sprint(d.triesOf(1)), "[20ms 60ms 140ms 300ms 620ms]"; got != want {
 			t.Errorf("tries at %s, want %s", got, want)
 		}
 		phase := (&task{w: d.watches[1], check: asked}).phase()
@@ -121,9 +129,9 @@ func TestReadiness(t *testing.T) {
 		// - + + - - - : the third in a row is told, a good one alone is not.
 		same(t, d.pass(10*time.Second), fmt.Sprintf("%v 1.1 ready=false no", first+5*time.Second))
 		d.Unwatch(1)
-		n := len(d.tries[1])
+		n := len(d.triesOf(1))
 		same(t, d.pass(time.Minute))
-		if len(d.tries[1]) != n {
+		if len(d.triesOf(1)) != n {
 			t.Error("it is asked after Unwatch")
 		}
 	})
@@ -134,9 +142,9 @@ func TestReadyAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
 		defer d.Close()
-		bad := false
+		var bad atomic.Bool
 		d.answers[1] = func(int) (string, time.Duration) {
-			if bad {
+			if bad.Load() {
 				return "gone", 0
 			}
 			return "", 0
@@ -145,7 +153,7 @@ func TestReadyAlready(t *testing.T) {
 		target.Ready = true
 		d.Watch(target)
 		same(t, d.pass(5*time.Second))
-		bad = true
+		bad.Store(true)
 		phase := (&task{w: d.watches[1], check: asked}).phase()
 		same(t, d.pass(5*time.Second), fmt.Sprintf("%v 1.1 ready=false gone", inSlot(phase+7*time.Second)))
 	})
@@ -189,7 +197,7 @@ func TestHangingTries(t *testing.T) {
 		if len(told) != 200 || !strings.HasSuffix(told[0], "ready=false no answer within 5s") || !strings.HasPrefix(told[0], "5.02s ") {
 			t.Errorf("%d told, first %q", len(told), told[:min(1, len(told))])
 		}
-		if n := len(d.tries[1000]); n < 5 {
+		if n := len(d.triesOf(1000)); n < 5 {
 			t.Errorf("the other was asked %d times in 6 s", n)
 		}
 		if len(d.trouble) > 0 {
@@ -238,7 +246,8 @@ func TestSpread(t *testing.T) {
 		}
 		d.pass(20*time.Second + slot/2)
 		slots := map[time.Duration]int{}
-		for _, at := range d.tries {
+		for id := process.ID(1); id <= many; id++ {
+			at := d.triesOf(id)
 			if len(at) != 2 {
 				t.Fatalf("%d tries in two periods", len(at))
 			}
@@ -262,7 +271,9 @@ func TestReplacedWatch(t *testing.T) {
 		quick.Successes, quick.Failures = 1, 1
 		d.Watch(ready(1, quick))
 		same(t, d.pass(40*time.Millisecond))
+		d.lock.Lock()
 		d.answers[1] = nil
+		d.lock.Unlock()
 		next := ready(1, quick)
 		next.Incarnation = 2
 		d.Watch(next)

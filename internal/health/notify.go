@@ -44,7 +44,7 @@ func Listen(known string) (*Socket, error) {
 // Resume goes on with a socket that Hold has told of. The descriptor becomes the socket's.
 func Resume(fd int) (*Socket, error) {
 	file := os.NewFile(uintptr(fd), "notify")
-	defer file.Close() //nolint:errcheck // the connection has its own
+	defer file.Close() // the connection has its own
 	conn, err := net.FilePacketConn(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot go on with the socket of readiness: %w", err)
