@@ -16,12 +16,19 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// speakerEnv makes the test's own program one that sends the lines of its standard input to the socket of sd_notify.
+// speakerEnv makes the test's own program one that sends the lines of a file, or "-", its standard input, to the socket of sd_notify.
 const speakerEnv = "GRACED_TEST_SPEAKER"
 
 func speak() int {
 	address := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+	from := os.Stdin
+	if path := os.Getenv(speakerEnv); path != "-" {
+		var err error
+		if from, err = os.OpenFile(path, os.O_RDWR, 0); err != nil { // a FIFO, which has no end then
+			return 2
+		}
+	}
+	for in := bufio.NewScanner(from); in.Scan(); {
 		conn, err := net.DialUnix("unixgram", nil, address)
 		if err != nil {
 			return 3
@@ -41,7 +48,7 @@ func speaker(t *testing.T, name, options string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "[program:" + name + "]\ncommand=" + self + "\nenvironment=" + speakerEnv + "=\"1\"\nstartsecs=0\n" + options
+	return "[program:" + name + "]\ncommand=" + self + "\nenvironment=" + speakerEnv + "=\"-\"\nstartsecs=0\n" + options
 }
 
 // readiness returns what the daemon tells of a process.
@@ -64,7 +71,7 @@ func (r *rig) isReady(name string, want bool) {
 
 func (r *rig) say(name, line string) {
 	r.t.Helper()
-	r.must(r.WriteStdin(r.t.Context(), name, []byte(line+"\n")))
+	r.until(name+" listens", func() bool { return r.WriteStdin(r.t.Context(), name, []byte(line+"\n")) == nil })
 }
 
 // talkers are programs that repeat on their outputs what they read, each with another way of its output to a log.
@@ -250,5 +257,44 @@ func TestAlive(t *testing.T) {
 	})
 	if out, _ := r.ctl("gracectl", "why", "dog"); !strings.Contains(out, "  unalive  no WATCHDOG=1 within 500ms, pid ") {
 		t.Errorf("why\n%s", out)
+	}
+}
+
+// TestReadyWithoutAnyDaemon: keeper and daemon are killed at once. The next start hears its processes on the socket that they know, and what was ready
+// is, without saying it again.
+func TestReadyWithoutAnyDaemon(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	conf := "[program:talk]\ncommand=/bin/sh -c 'echo up; exec sleep 1000'\nstartsecs=0\nready=log:^up\n"
+	for _, name := range []string{"said", "says"} { // their standard inputs end
+		r.must(syscall.Mkfifo(r.path(name), 0o600))
+		conf += strings.Replace(speaker(t, name, "ready=notify\n"), `"-"`, `"%(here)s/`+name+`"`, 1)
+	}
+	say := func(name string) {
+		t.Helper()
+		f, err := os.OpenFile(r.path(name), os.O_RDWR, 0)
+		r.must(err)
+		_, err = f.WriteString("READY=1\n")
+		r.must(err)
+		t.Cleanup(func() { _ = f.Close() }) // what nobody has read yet is in it as long as it is open
+	}
+	r.launch(nil, conf)
+	say("said")
+	r.isReady("said", true)
+	r.isReady("talk", true)
+	before := r.infos()
+	killMates(r.dir)
+	err := <-r.exited
+	r.exited <- err
+	r.launch(nil, conf)
+	r.isReady("said", true)
+	r.isReady("talk", true)
+	r.isReady("says", false)
+	say("says")
+	r.isReady("says", true)
+	for name, now := range r.infos() {
+		if now.PID != before[name].PID {
+			t.Errorf("%s had pid %d and has %d", name, before[name].PID, now.PID)
+		}
 	}
 }

@@ -134,15 +134,42 @@ func (s *supervisor) findLeft(c *config.Config, logf logFunc) []daemon.FoundProc
 
 // openNotify makes the socket on which processes tell of themselves, or goes on with that of a daemon before.
 func (s *supervisor) openNotify() (*health.Socket, error) {
-	const key = "notify"
-	if _, fds, ok := s.link.Take(key); ok && len(fds) == 1 {
+	if _, fds, ok := s.link.Take(notifyKey); ok && len(fds) == 1 {
 		return health.Resume(fds[0])
 	}
-	socket, err := health.Listen()
+	return s.listenNotify("")
+}
+
+// notifyKey is what the keeper holds the socket under.
+const notifyKey = "notify"
+
+func (s *supervisor) listenNotify(known string) (*health.Socket, error) {
+	socket, err := health.Listen(known)
 	if err != nil {
 		return nil, err
 	}
-	return socket, socket.Hold(func(fd int) error { s.link.Keep(key, "", fd); return nil })
+	return socket, socket.Hold(func(fd int) error { s.link.Keep(notifyKey, "", fd); return nil })
+}
+
+// notifyAgain has the processes that were found heard on the socket that they know: theirs went with the keeper.
+func (s *supervisor) notifyAgain(found []daemon.FoundProcess) error {
+	for _, f := range found {
+		known := ""
+		if f.There != nil {
+			known = health.NameFor(f.There.PID)
+		}
+		if known == "" {
+			continue
+		}
+		socket, err := s.listenNotify(known)
+		if err != nil {
+			return err
+		}
+		s.notify.Close()
+		s.notify = socket
+		return nil
+	}
+	return nil
 }
 
 // openStages makes the stages of the output, or goes on with those that a daemon before has left.

@@ -206,6 +206,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		found, s.medium.path = prey.found, ledgerPath(c)
 	case first && s.left == nil:
 		found = s.findLeft(c, logf)
+		if err := s.notifyAgain(found); err != nil {
+			logf(daemon.LevelWarn, "%v", err)
+		}
 	}
 	if !c.Supervisord.Nocleanup && s.left == nil && len(found) == 0 {
 		cleanAutoLogs(c.Supervisord, logf)

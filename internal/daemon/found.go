@@ -20,6 +20,8 @@ type FoundProcess struct {
 	// Spec is what it was started with. Where the files say something else by now an update follows.
 	Spec *process.Spec
 	As   core.Found
+	// Ready says that a check had found it ready: it may not say so again.
+	Ready bool
 	// There is the process and the daemon's ends of its pipes, which become the daemon's; nil: it does not run.
 	There *host.There
 	// Stdout and Stderr are the files of its AUTO logs; "" = new ones.
@@ -54,6 +56,7 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 			continue
 		}
 		f := FoundProcess{Group: s.Group, Spec: s.Spec, There: there, Stdout: l.logs[s.ID].Stdout, Stderr: l.logs[s.ID].Stderr}
+		f.Ready = s.Ready && s.Spec.Health.Ready.Kind != process.CheckNone
 		f.As = core.Found{State: s.State, PID: there.PID, Began: s.Started, Started: time.Since(s.Started)}
 		switch {
 		case asked[s.ID]:
@@ -109,7 +112,7 @@ func (d *Daemon) bootWith(c *config.Config) {
 			if f.There != nil {
 				alive++
 			}
-			d.adopt(f)
+			d.adopt(now, f)
 		}
 		if len(found) == 0 {
 			return
@@ -130,7 +133,7 @@ func (d *Daemon) catchUp(groups []string) {
 }
 
 // adopt hands a process that was found to the host. It runs in the loop, after the core has taken it up.
-func (d *Daemon) adopt(f FoundProcess) {
+func (d *Daemon) adopt(now core.Now, f FoundProcess) {
 	s, ok := d.loop.core.Find(f.Group, f.Spec.Name)
 	if !ok {
 		return
@@ -150,4 +153,7 @@ func (d *Daemon) adopt(f FoundProcess) {
 	d.continueLogs(s, logs)
 	req := d.spawnRequest(core.Spawn{ID: s.ID, Incarnation: s.Incarnation, Group: s.Group, Spec: s.Spec}, logs)
 	d.host.Resume(req, s.PID, f.There)
+	if f.Ready {
+		d.step(now, core.Checked{ID: s.ID, Incarnation: s.Incarnation, OK: true})
+	}
 }

@@ -140,6 +140,7 @@ func TestMatches(t *testing.T) {
 		{"ab...ba", "aba", false},
 		{"foo:foo_0    RUNNING   pid 4712, uptime 0:00:09", "foo:foo_0   RUNNING   pid 99, uptime 1 day, 10:11:12", true},
 		{"foo:foo_0    RUNNING   pid 4712, uptime 0:00:09", "foo:foo_1   RUNNING   pid 99, uptime 0:00:09", false},
+		{"app   RUNNING   no   4712   x", "app   RUNNING   no   99   x", true}, {"app   RUNNING   no   4712   x", "app   RUNNING   yes   99   x", false},
 		{"foo STOPPED Nov 23 03:09 PM", "foo STOPPED Dec 01 11:59 AM", true},
 		{"2026-11-22 10:00:01,104 INFO spawned: 'foo_0' with pid 4712", "2027-01-02 23:59:59,000 INFO spawned: 'foo_0' with pid 1", true},
 		{"done in 1.5 s", "done in 12 ms", true},

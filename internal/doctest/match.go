@@ -14,7 +14,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(UTC|Z|[+-]\d\d:?\d\d))?`), "DATE"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M`), "DATE"},
 	{regexp.MustCompile(`\bpid[ =:]\d+`), "pid PID"},
-	{regexp.MustCompile(`\b(RUNNING|STARTING|STOPPING) +\d+\b`), "$1 PID"}, // the table of gracectl status
+	{regexp.MustCompile(`\b(RUNNING|STARTING|STOPPING)( +yes| +no)? +\d+\b`), "$1$2 PID"}, // the table of gracectl status
 	{regexp.MustCompile(`\b(\d+ days?, )?\d+:\d\d:\d\d\b`), "TIME"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|us|ms|s|seconds?|min)\b`), "DURATION"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?([kKMG]i?B)\b`), "SIZE"},

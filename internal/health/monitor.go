@@ -51,6 +51,8 @@ const (
 	mostTries = 256
 	// firstPause is the pause before the first try of readiness; each further one is twice as long, up to the period.
 	firstPause = 20 * time.Millisecond
+	// slot is what the beginnings of tries are rounded up to where a period is much longer: to wake for each of them costs more than what it does.
+	slot = 100 * time.Millisecond
 )
 
 // Monitor watches processes. One goroutine has the schedule, one reads the socket, and each try under way has one.
@@ -136,7 +138,7 @@ func (m *Monitor) Watch(t Target) {
 		switch {
 		case c.Kind == process.CheckNotify: // it says so itself
 		case t.Ready:
-			m.plan(w.ready, now.Add(w.ready.phase()))
+			m.plan(w.ready, w.ready.slotted(now.Add(w.ready.phase())))
 		default:
 			w.ready.pause = min(firstPause, c.Period)
 			m.plan(w.ready, now.Add(w.ready.pause))
@@ -146,7 +148,7 @@ func (m *Monitor) Watch(t Target) {
 		w.alive = &task{w: w, alive: true, check: c, place: -1}
 		switch {
 		case c.Kind != process.CheckNotify:
-			m.plan(w.alive, now.Add(c.Period+w.alive.phase()))
+			m.plan(w.alive, w.alive.slotted(now.Add(c.Period+w.alive.phase())))
 		case t.Health.Ready.Kind == process.CheckNotify && !t.Ready: // its time begins when it is ready
 		default:
 			m.plan(w.alive, now.Add(c.Timeout))
@@ -265,7 +267,7 @@ func (m *Monitor) work(t *task) {
 	for t != nil {
 		ctx, cancel := context.WithTimeout(t.w.life, t.check.Timeout)
 		why := m.try(ctx, &t.w.Target, t.check)
-		if why != "" && ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // a context returns it as it is
+		if why != "" && ctx.Err() == context.DeadlineExceeded {
 			why = noAnswer(t.check)
 		}
 		cancel()
@@ -301,12 +303,23 @@ func (t *task) next(now time.Time) time.Time {
 		return now.Add(t.pause)
 	case t.pause > 0:
 		t.pause = 0
-		return now.Add(t.phase())
+		return t.slotted(now.Add(t.phase()))
 	}
 	if at := t.at.Add(t.check.Period); at.After(now) {
+		return t.slotted(at)
+	}
+	return t.slotted(now.Add(t.check.Period))
+}
+
+// slotted returns the beginning of the slot at or after a moment: several tries begin together.
+func (t *task) slotted(at time.Time) time.Time {
+	if t.check.Period < 10*slot {
 		return at
 	}
-	return now.Add(t.check.Period)
+	if late := at.Sub(at.Truncate(slot)); late > 0 {
+		return at.Add(slot - late)
+	}
+	return at
 }
 
 // judge counts a try, and reports the first result and each change. The mutex is held.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,13 @@ func (d *desk) pass(span time.Duration) []string {
 	return told
 }
 
+// triesOf returns when the tries of a process began.
+func (d *desk) triesOf(id process.ID) []time.Duration {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	return slices.Clone(d.tries[id])
+}
+
 func ready(id process.ID, c process.Check) Target {
 	return Target{ID: id, Incarnation: 1, Health: process.Health{Ready: c}}
 }
@@ -93,6 +101,9 @@ func same(t *testing.T, got []string, want ...string) {
 		t.Errorf("told\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
+
+// inSlot is when a try begins that is due so long after the beginning of virtual time, which begins a slot.
+func inSlot(due time.Duration) time.Duration { return (due + slot - 1).Truncate(slot) }
 
 var asked = process.Check{Kind: process.CheckTCP, Target: "h:1", Period: time.Second, Timeout: 5 * time.Second, Successes: 2, Failures: 3}
 
@@ -110,17 +121,17 @@ func TestReadiness(t *testing.T) {
 		}
 		d.Watch(ready(1, asked))
 		same(t, d.pass(700*time.Millisecond), "140ms 1.1 ready=false no", "620ms 1.1 ready=true ")
-		if got, want := fmt.Sprint(d.tries[1]), "[20ms 60ms 140ms 300ms 620ms]"; got != want {
+		if got, want := fmt.Sprint(d.triesOf(1)), "[20ms 60ms 140ms 300ms 620ms]"; got != want {
 			t.Errorf("tries at %s, want %s", got, want)
 		}
 		phase := (&task{w: d.watches[1], check: asked}).phase()
-		first := 620*time.Millisecond + phase
+		first := inSlot(620*time.Millisecond + phase)
 		// - + + - - - : the third in a row is told, a good one alone is not.
 		same(t, d.pass(10*time.Second), fmt.Sprintf("%v 1.1 ready=false no", first+5*time.Second))
 		d.Unwatch(1)
-		n := len(d.tries[1])
+		n := len(d.triesOf(1))
 		same(t, d.pass(time.Minute))
-		if len(d.tries[1]) != n {
+		if len(d.triesOf(1)) != n {
 			t.Error("it is asked after Unwatch")
 		}
 	})
@@ -131,9 +142,9 @@ func TestReadyAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
 		defer d.Close()
-		bad := false
+		var bad atomic.Bool
 		d.answers[1] = func(int) (string, time.Duration) {
-			if bad {
+			if bad.Load() {
 				return "gone", 0
 			}
 			return "", 0
@@ -142,9 +153,9 @@ func TestReadyAlready(t *testing.T) {
 		target.Ready = true
 		d.Watch(target)
 		same(t, d.pass(5*time.Second))
-		bad = true
+		bad.Store(true)
 		phase := (&task{w: d.watches[1], check: asked}).phase()
-		same(t, d.pass(5*time.Second), fmt.Sprintf("%v 1.1 ready=false gone", phase+7*time.Second))
+		same(t, d.pass(5*time.Second), fmt.Sprintf("%v 1.1 ready=false gone", inSlot(phase+7*time.Second)))
 	})
 }
 
@@ -162,7 +173,7 @@ func TestLiveness(t *testing.T) {
 		c := asked
 		c.Period, c.Successes = 10*time.Second, 1
 		d.Watch(alive(1, c))
-		first := 10*time.Second + (&task{w: d.watches[1], check: c, alive: true}).phase()
+		first := inSlot(10*time.Second + (&task{w: d.watches[1], check: c, alive: true}).phase())
 		same(t, d.pass(2*time.Minute), fmt.Sprintf("%v 1.1 alive=true ", first), fmt.Sprintf("%v 1.1 alive=false hangs", first+30*time.Second),
 			fmt.Sprintf("%v 1.1 alive=true ", first+50*time.Second))
 	})
@@ -186,7 +197,7 @@ func TestHangingTries(t *testing.T) {
 		if len(told) != 200 || !strings.HasSuffix(told[0], "ready=false no answer within 5s") || !strings.HasPrefix(told[0], "5.02s ") {
 			t.Errorf("%d told, first %q", len(told), told[:min(1, len(told))])
 		}
-		if n := len(d.tries[1000]); n < 5 {
+		if n := len(d.triesOf(1000)); n < 5 {
 			t.Errorf("the other was asked %d times in 6 s", n)
 		}
 		if len(d.trouble) > 0 {
@@ -233,13 +244,14 @@ func TestSpread(t *testing.T) {
 			target.Ready = true
 			d.Watch(target)
 		}
-		d.pass(20*time.Second - time.Millisecond)
+		d.pass(20*time.Second + slot/2)
 		slots := map[time.Duration]int{}
-		for _, at := range d.tries {
+		for id := process.ID(1); id <= many; id++ {
+			at := d.triesOf(id)
 			if len(at) != 2 {
 				t.Fatalf("%d tries in two periods", len(at))
 			}
-			slots[at[1]/(100*time.Millisecond)]++
+			slots[at[1]/slot]++
 		}
 		for slot, n := range slots {
 			if n > 3*many/100 {
@@ -259,7 +271,9 @@ func TestReplacedWatch(t *testing.T) {
 		quick.Successes, quick.Failures = 1, 1
 		d.Watch(ready(1, quick))
 		same(t, d.pass(40*time.Millisecond))
+		d.lock.Lock()
 		d.answers[1] = nil
+		d.lock.Unlock()
 		next := ready(1, quick)
 		next.Incarnation = 2
 		d.Watch(next)

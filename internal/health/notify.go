@@ -24,9 +24,17 @@ type Socket struct {
 	name string
 }
 
-// Listen makes a socket.
-func Listen() (*Socket, error) {
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: "@graced/" + strings.ToLower(rand.Text()), Net: "unixgram"})
+// prefix is what the names of these sockets begin with.
+const prefix = "@graced/"
+
+// Listen makes a socket with a name of its own, or, if it can be had, with the name that processes know already.
+func Listen(known string) (*Socket, error) {
+	if known != "" {
+		if conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: known, Net: "unixgram"}); err == nil {
+			return newSocket(conn)
+		}
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: prefix + strings.ToLower(rand.Text()), Net: "unixgram"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the socket of readiness: %w", err)
 	}
@@ -36,7 +44,7 @@ func Listen() (*Socket, error) {
 // Resume goes on with a socket that Hold has told of. The descriptor becomes the socket's.
 func Resume(fd int) (*Socket, error) {
 	file := os.NewFile(uintptr(fd), "notify")
-	defer file.Close() //nolint:errcheck // the connection has its own
+	defer file.Close() // the connection has its own
 	conn, err := net.FilePacketConn(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot go on with the socket of readiness: %w", err)
@@ -73,7 +81,22 @@ func (s *Socket) Hold(f func(fd int) error) error {
 }
 
 // Close lets go of the socket.
-func (s *Socket) Close() { _ = s.conn.Close() }
+func (s *Socket) Close() {
+	if s != nil {
+		_ = s.conn.Close()
+	}
+}
+
+// NameFor returns the name of the socket of ours that a process was started with, "" for none.
+func NameFor(pid int) string {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // it may have ended
+	for line := range strings.SplitSeq(string(data), "\x00") {
+		if name, ok := strings.CutPrefix(line, "NOTIFY_SOCKET="); ok && strings.HasPrefix(name, prefix) {
+			return name
+		}
+	}
+	return ""
+}
 
 // Environ returns what a process that is watched so has to find in its environment.
 func (s *Socket) Environ(h process.Health) (env []process.Env) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func say(t *testing.T, s *Socket, text string) {
 
 // TestSocket: the process itself, a descendant, and nobody else.
 func TestSocket(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestSocket(t *testing.T) {
 
 // TestBarrier: descriptors that come along are closed at once, which is what BARRIER=1 waits for.
 func TestBarrier(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestBarrier(t *testing.T) {
 
 // TestSocketGoesOn: what is sent while nobody reads, or was read and not written down, is heard by the next one.
 func TestSocketGoesOn(t *testing.T) {
-	s, err := Listen()
+	s, err := Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,5 +145,34 @@ func TestSocketGoesOn(t *testing.T) {
 	h.Alive.Kind = process.CheckNotify
 	if env := next.Environ(h); len(env) != 2 || env[1] != (process.Env{Key: "WATCHDOG_USEC", Value: "5000000"}) {
 		t.Errorf("environment with liveness %v", env)
+	}
+}
+
+// TestKin: what a process has left behind is known by its process group.
+func TestKin(t *testing.T) {
+	leader := exec.Command("sh", "-c", "(sleep 1000 >/dev/null & echo $!); read -r end")
+	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := leader.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := leader.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	_, err = fmt.Fscanln(out, &left) // its parent, the one in parentheses, may have a moment to live
+	defer func() {
+		_ = unix.Kill(-leader.Process.Pid, unix.SIGKILL)
+		_, _ = in.Close(), leader.Wait()
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kin(left); len(k) < 2 || k[0] != left || k[len(k)-1] != leader.Process.Pid {
+		t.Errorf("kin of %d is %v, the leader of its group %d", left, k, leader.Process.Pid)
 	}
 }

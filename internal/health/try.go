@@ -75,14 +75,14 @@ func get(ctx context.Context, c process.Check) (why string) {
 	if err != nil {
 		return cannotConnect(c, err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is sent any more
+	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := req.Write(conn); err != nil {
 		return fail(err)
 	}
 	answer := bufio.NewReaderSize(io.LimitReader(conn, answerMost), 1<<10)
 	for {
-		resp, err := http.ReadResponse(answer, req)
+		resp, err := http.ReadResponse(answer, req) //nolint:bodyclose // it is not read, and ends with the connection
 		switch {
 		case err != nil:
 			return fail(err)
