@@ -223,7 +223,10 @@ func (c *chaos) watch(string) *chaosCommand {
 
 func (c *chaos) upgrade(string) *chaosCommand {
 	c.upgrading = true
-	return c.ask("upgrades", func() {}, "upgrade")
+	if c.IntN(3) == 0 {
+		return c.ask("upgrades", func() {}, "upgrade")
+	}
+	return c.ask("upgrades to another program, which the keeper becomes, too", func() {}, "upgrade", filepath.Join(c.dir, []string{"one", "two"}[c.IntN(2)]))
 }
 
 func (c *chaos) remote(string) *chaosCommand {

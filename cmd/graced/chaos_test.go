@@ -181,6 +181,13 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 			t.Fatal(err)
 		}
 	}
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		copyFile(t, filepath.Join(bin, "graced"), filepath.Join(c.dir, name))
+	}
 	t.Cleanup(func() { killChildren(c.dir) })
 	c.launch(nil, c.conf())
 	c.restore()
