@@ -185,6 +185,26 @@ var optionCases = []optionCase{
 		},
 	},
 	{
+		option: "stop_steps", head: "[program:NAME]\ncommand=/bin/sh -c 'trap \"\" TERM; exec sleep 1000'\nstartsecs=0\nstopwaitsecs=1000\n", before: "stop_steps=TERM forever",
+		after: "stop_steps=TERM 1s, INT 1000s, KILL", class: process.Live,
+		check: func(k *optionRun) {
+			k.until("it ignores TERM", func() bool { return k.ignores("NAME", syscall.SIGTERM) })
+			k.stop("*")
+			k.log("stopped: NAME (terminated by SIGINT)")
+			k.start("*")
+			k.until("it ignores TERM again", func() bool { return k.ignores("NAME", syscall.SIGTERM) })
+			k.rewriteOption("TERM 1s, INT 1000s, KILL", "TERM forever")
+			k.update()
+			_, err := k.Stop(k.t.Context(), k.target("NAME"), false)
+			k.must(err)
+			k.is("NAME", process.Stopping)
+			if out, code := k.ctl("gracectl", "stop", "--now", k.group); code != 0 {
+				k.t.Errorf("stop --now: exit %d\n%s", code, out)
+			}
+			k.log("stopped: NAME (terminated by SIGKILL)")
+		},
+	},
+	{
 		option: "stopasgroup", head: "[program:NAME]\ncommand=/bin/sh HERE/family.sh HERE/NAME.child\nstartsecs=0\nkillasgroup=true\n", before: "stopasgroup=false",
 		after: "stopasgroup=true", class: process.Live, check: func(k *optionRun) { k.stopsFamily() },
 	},

@@ -44,7 +44,7 @@ var Kinds = []Kind{
 	{"151", "a password that every user can read"},
 	{"152", "the mode of a socket: no octal number, or open to every user"},
 	{"153", "a user name without a password, or the other way round"},
-	{"160", "stopwaitsecs longer than systemd lets the daemon stop"},
+	{"160", "a stop that may take longer than systemd lets the daemon stop"},
 	{"161", "startsecs=0 with autorestart"},
 	{"162", "stopasgroup=true with killasgroup=false"},
 	{"163", "a stopsignal that stops nothing"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -203,6 +204,37 @@ func TestTree(t *testing.T) {
 	}
 	if e := loadError(t, map[string]string{"/etc/s.conf": head + "[graced]\ncgroup=x\n"}); e.Key != "cgroup" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestStopSteps reads the steps of a stop.
+func TestStopSteps(t *testing.T) {
+	type steps = []process.StopStep
+	step := func(sig process.Signal, wait time.Duration) process.StopStep {
+		return process.StopStep{Signal: sig, Wait: wait}
+	}
+	const forever = process.Forever
+	kill := step(process.SIGKILL, forever)
+	for text, want := range map[string]steps{
+		"":                         nil,
+		"KILL":                     {kill},
+		"TERM 60s, INT 1m30s,KILL": {step(process.SIGTERM, time.Minute), step(2, 90*time.Second), kill},
+		"sigusr1 5, 15 0":          {step(10, 5*time.Second), step(process.SIGTERM, forever)},
+		"TERM":                     {step(process.SIGTERM, forever)},
+		"TERM 0s, INT  Forever":    {step(process.SIGTERM, 0), step(2, forever)},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nstop_steps=" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].StopSteps; !slices.Equal(got, want) || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for _, text := range []string{
+		"NOPE", "0 5s", "TERM 5s,", "TERM, KILL", "TERM forever, KILL", "KILL 5s", "KILL, TERM", "TERM -5s, KILL", "TERM 5, INT 5x", "TERM 9999999h, KILL", "TERM 5 s, KILL",
+	} {
+		e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nstop_steps=" + text + "\n"})
+		if e.Key != "stop_steps" || e.Line != 4 || e.Hint == "" {
+			t.Errorf("%s: %+v", text, e)
+		}
 	}
 }
 

@@ -132,6 +132,7 @@ var Options = []Option{
 	{inProgram, "exitcodes", "numbers from 0 to 255 with commas between", "0", process.Live, "3.0", "The exit codes that are expected."},
 	{inProgram, "stopsignal", typeSignal, "TERM", process.Live, "3.0", "The signal that asks a process to end."},
 	{inProgram, "stopwaitsecs", typeSecs, "10", process.Live, "3.0", "How long to wait for the process to end after stopsignal before SIGKILL."},
+	{inProgram, "stop_steps", "SIGNAL TIME, ..., KILL", "stopsignal stopwaitsecs, KILL", process.Live, "", "The signals of a stop, each with the time to obey it, such as TERM 60s, INT 30s, KILL; forever, or no KILL at the end, waits as long as it takes."},
 	{inProgram, "stopasgroup", typeBool, "false", process.Live, "3.0b1", "Whether stopsignal goes to the whole process group; implies killasgroup."},
 	{inProgram, "killasgroup", typeBool, "the value of stopasgroup", process.Live, "3.0a11", "Whether SIGKILL goes to the whole process group."},
 	{inProgram, "stop_tree", typeBool, "false", process.Respawn, "", "Whether stopsignal goes to everything that the process has started, and the stop waits for all of it."},

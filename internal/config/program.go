@@ -85,6 +85,7 @@ func (p *programReader) shared() process.Spec {
 	s.StartRetries = p.int("startretries", 3)
 	s.StopSignal = read(p.reader, "stopsignal", process.SIGTERM, p.stopSignal)
 	s.StopWaitSecs = p.int("stopwaitsecs", 10)
+	s.StopSteps = read(p.reader, "stop_steps", nil, parseStopSteps)
 	s.StopAsGroup = p.bool("stopasgroup", false)
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
 	s.ExitCodes = read(p.reader, "exitcodes", []int{0}, ParseExitCodes)

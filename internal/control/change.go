@@ -257,6 +257,7 @@ type ActRequest struct {
 	// where there is nothing to do.
 	Names  []string `json:"names"`
 	AtOnce int      `json:"at_once,omitempty"` // so many processes at a time; 0 = all
+	Now    bool     `json:"now,omitempty"`     // with stop and restart: SIGKILL at once, also to what is being stopped already
 	Who    string   `json:"-"`
 }
 

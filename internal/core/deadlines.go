@@ -171,7 +171,7 @@ func (s *Supervisor) elapsed(p *proc) {
 			s.respawn(p)
 		}
 	case process.Stopping:
-		s.kill(p)
+		s.escalate(p)
 	default:
 		s.unforeseen(p, "deadline")
 	}

@@ -33,7 +33,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	},
 	reflect.TypeFor[proc](): {
 		kept: `id incarnation group name spec state pid spawning fate tries restarts short lazy again abandoned started startSecs began ended exit hasExit spawnErr
-			listener holds deaf due report waiters step unsent`,
+			listener holds deaf due report waiters step unsent stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {
 		kept: "spec buffer serial served",
@@ -50,7 +50,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[waiter]():     {kept: "request what text stopped step"},
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled acting"},
-	reflect.TypeFor[acting]():     {kept: "waiting most busy stops refused"},
+	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now refused"},
 	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID"},
 	reflect.TypeFor[line]():       {kept: "waiting"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event text"},

@@ -190,9 +190,14 @@ type Act struct {
 	Op          uint64
 	Targets     []Target
 	Stop, Start bool
+	Now         bool                  // the stops begin with SIGKILL
 	AtOnce      int                   // so many steps at a time; 0 = all
 	Refused     map[process.ID]*Fault // as with Start
 }
+
+// Hurry skips what is left of the stops of the targets that are under way, whoever has asked for them: SIGKILL follows at once. It is answered at
+// once; who stops is not waited for.
+type Hurry struct{ Targets []Target }
 
 // CancelUpdate keeps an operation from beginning with more processes. BadName when it is over.
 type CancelUpdate struct{ Op uint64 }
@@ -218,6 +223,7 @@ func (Apply) verb()         {}
 func (Leave) verb()         {}
 func (Update) verb()        {}
 func (Act) verb()           {}
+func (Hurry) verb()         {}
 func (CancelUpdate) verb()  {}
 func (Identify) verb()      {}
 func (Quit) verb()          {}
@@ -400,7 +406,7 @@ type KillSent struct {
 	Signal      process.Signal
 	ToGroup     bool
 	ToTree      bool
-	Escalated   bool // SIGKILL after stopwaitsecs
+	Escalated   bool // SIGKILL after a step that was not obeyed
 }
 
 // SignalSent says that a signal by command was sent.

@@ -35,6 +35,8 @@ type proc struct {
 	lazy      bool  // goes, but is not stopped
 	again     bool  // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool  // SIGKILL was refused: nobody waits for it any more
+	stopStep  int   // of the stop that is under way
+	killed    bool  // nothing but SIGKILL is left of its stop
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -75,7 +77,7 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	s.revision++
 	s.due.disarm(&p.due)
 	if to.IsStopped() {
-		p.abandoned = false
+		p.abandoned, p.killed = false, false
 		s.due.disarm(&p.report)
 		s.settled = append(s.settled, p)
 	}

@@ -33,7 +33,7 @@ func (s *Supervisor) closedTo(c Command) *Fault {
 		return nil
 	}
 	switch do := c.Do.(type) {
-	case Identify:
+	case Identify, Hurry:
 		return nil
 	case SendRemote:
 		return nil // compat: quirk D19

@@ -82,7 +82,8 @@ func recorded() []core.Input {
 		core.Quit{},
 		core.SetMark{Target: core.Target{Group: "g"}, Mark: core.Held},
 		core.Identify{Name: "id"},
-		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Refused: map[process.ID]*core.Fault{3: fault}},
+		core.Hurry{Targets: []core.Target{{All: true}, {Group: "g"}}},
+		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Now: true, Refused: map[process.ID]*core.Fault{3: fault}},
 	} {
 		list = append(list, core.Command{Req: core.Req(len(list)), Do: do})
 	}

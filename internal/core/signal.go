@@ -124,9 +124,7 @@ func (s *Supervisor) signalled(in Signalled) {
 		s.wishSent(p, what, sent.Signal, current, in.Error)
 	case !current:
 	case in.Error == "":
-		if what.kind == sentStop {
-			s.release(p, nil, forSignalled)
-		}
+		s.release(p, nil, forSignalled)
 	case p.state == process.Stopping:
 		s.stopRefused(p, what.kind, in.Error)
 	}

@@ -112,6 +112,8 @@ type (
 		Fate                   int
 		Tries, Restarts, Short int
 		Lazy, Again, Abandoned bool
+		StopStep               int
+		Killed                 bool
 		Started                time.Duration
 		StartSecs              int
 		Began, Ended           time.Time
@@ -163,6 +165,7 @@ type (
 	SavedActing struct {
 		Waiting           []Ref
 		Most, Busy, Stops int
+		Now               bool
 		Refused           map[process.ID]*Fault
 	}
 
@@ -311,7 +314,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short,
-		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
+		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
@@ -337,7 +340,7 @@ func (w *writer) request(r *request) SavedRequest {
 func (w *writer) op(o *operation) SavedOperation {
 	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled}
 	if a := o.acting; a != nil {
-		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Refused: maps.Clone(a.refused)}
+		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Now: a.now, Refused: maps.Clone(a.refused)}
 	}
 	return out
 }

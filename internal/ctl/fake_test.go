@@ -129,6 +129,9 @@ func (d *daemon) Act(_ context.Context, req control.ActRequest) (control.Operati
 	if req.AtOnce > 0 {
 		words = append(words, fmt.Sprint(req.AtOnce))
 	}
+	if req.Now {
+		words = append(words, "now")
+	}
 	if d.acting == nil {
 		return control.Operation{}, control.Fault(control.UnknownMethod, "Act")
 	}

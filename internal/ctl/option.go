@@ -41,6 +41,7 @@ var verbOptions = []optionInfo{
 	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
+	{long: "now", brief: "SIGKILL at once, also to what somebody else is stopping", verbs: []string{"stop", "restart"}},
 	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "all", brief: "also what was done before this daemon began", verbs: []string{"ops"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},

@@ -46,6 +46,7 @@ type call struct {
 	write    bool            // scale: into the file
 	force    bool            // scale: also where its mode lets nobody write
 	note     string          // hold, disable, enable: why
+	now      bool            // stop, restart: do not wait
 	all      bool            // ops: also those of earlier daemons
 
 	*format.Printer
@@ -313,6 +314,8 @@ func (c *call) set(o option) error {
 		c.force = true
 	case "--all":
 		c.all = true
+	case "--now":
+		c.now = true
 	case "--write":
 		c.write = true
 	}

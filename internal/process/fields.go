@@ -76,6 +76,7 @@ func buildFields() []Field {
 	integer("startretries", "StartRetries", func(s Spec) int { return s.StartRetries })
 	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
 	integer("stopwaitsecs", "StopWaitSecs", func(s Spec) int { return s.StopWaitSecs })
+	add("stop_steps", "StopSteps", Live, func(s Spec) string { return StopStepsText(s.StopSteps) })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })
 	boolean("killasgroup", "KillAsGroup", Live, func(s Spec) bool { return s.KillAsGroup })
 	// Supervisor compares the list with its order; the order means nothing, so we compare the set (quirk B4).

@@ -69,6 +69,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(LogTarget{Kind: LogPath, Path: "/x"}))
 	case []int:
 		v.Set(reflect.ValueOf([]int{7}))
+	case []StopStep:
+		v.Set(reflect.ValueOf([]StopStep{{SIGTERM, Forever}}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:

@@ -134,7 +134,8 @@ type Spec struct {
 	StartSecs    int // seconds a process must stay up to count as RUNNING
 	StartRetries int
 	StopSignal   Signal
-	StopWaitSecs int // seconds from StopSignal to SIGKILL
+	StopWaitSecs int        // seconds from StopSignal to SIGKILL
+	StopSteps    []StopStep // instead of StopSignal, StopWaitSecs and SIGKILL; nil = these
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured

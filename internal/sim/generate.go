@@ -46,6 +46,13 @@ func Generate(seed uint64) Scenario {
 func GenerateMore(seed uint64) Scenario {
 	sc := Generate(seed)
 	r := &dice{rand.New(rand.NewPCG(seed, 0x6ace))}
+	for i := range sc.Groups {
+		for k := range sc.Groups[i].Programs {
+			var own process.Spec
+			r.gentle(&own)
+			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps = own.StopSteps })
+		}
+	}
 	for range r.between(0, 14) {
 		g := sc.Groups[r.IntN(len(sc.Groups))]
 		p := g.Programs[r.IntN(len(g.Programs))]
@@ -53,7 +60,9 @@ func GenerateMore(seed uint64) Scenario {
 			At: int64(r.between(1000, 24*second)), Req: uint64(len(sc.Commands) + 1),
 			Name: process.Namespec{Group: g.Name, Process: p.Name}.String(), Wait: r.one(2),
 		}
-		switch r.IntN(8) {
+		switch r.IntN(9) {
+		case 8:
+			c.Op = "hurry"
 		case 0:
 			c.Op = "write"
 		case 1:

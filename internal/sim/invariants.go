@@ -28,6 +28,7 @@ import (
 //   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
 //   - a process that is there already when its group is added stays as it is, and nothing is told of it, unless that is still to be decided;
+//   - a stop ends: with the process, or with SIGKILL, unless its last step is to last for ever;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
@@ -54,8 +55,10 @@ type watched struct {
 	spawning bool // a Spawn has no outcome yet
 	pid      int  // 0 = no process
 	spawned  time.Duration
-	refused  bool // a signal could not be sent
-	revived  bool // its last transition was from EXITED to STARTING
+	refused  bool          // a signal could not be sent
+	stopping time.Duration // since when
+	killed   bool          // it has got SIGKILL in this state
+	revived  bool          // its last transition was from EXITED to STARTING
 	spec     *process.Spec
 	leaving  bool         // since an earlier step
 	wanted   bool         // it starts again once it has stopped
@@ -140,6 +143,9 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 		case core.Signal:
 			p := c.procs[e.ID]
 			c.untouched(in, p)
+			if p != nil && e.Signal == process.SIGKILL {
+				p.killed = true
+			}
 			if p == nil || p.pid == 0 || p.pid != e.PID || p.inc != e.Incarnation {
 				c.broken("%v to pid %d: %+v", e.Signal, e.PID, p)
 			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] && p.act == nil {
@@ -333,7 +339,15 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 	}
 	c.wished(in, p, e)
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil
-	p.state = e.To
+	p.state, p.stopping, p.killed = e.To, c.world.Now(), false
+}
+
+// stops checks that a stop comes to its end.
+func (c *Checker) stops(now time.Duration, p *watched) {
+	const room = time.Second // for outcomes that come late
+	if p.state == process.Stopping && !p.killed && now-p.stopping > longestStop+room {
+		c.broken("%v is stopping since %v", p.name, p.stopping)
+	}
 }
 
 // after compares the machine's view with what was seen, and looks for commands that wait too long.
@@ -358,5 +372,6 @@ func (c *Checker) after(now time.Duration) {
 			continue
 		}
 		p.spec, p.leaving = s.Spec, s.Leaving
+		c.stops(now, p)
 	}
 }

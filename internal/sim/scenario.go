@@ -51,6 +51,8 @@ type Program struct {
 
 	StopTree bool `json:"stop_tree,omitempty"` // which the reference does not know
 	KillTree bool `json:"kill_tree,omitempty"`
+
+	Gentle func(*process.Spec) `json:"-"` // what else the reference does not know; nil = nothing
 }
 
 // Life is what happens on one spawn. Times are microseconds; negative: never.
@@ -76,6 +78,7 @@ type Command struct {
 	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups; with act: what it is about
 	Cancel  uint64   `json:"cancel,omitempty"`
 	AtOnce  int      `json:"at_once,omitempty"` // with act
+	Now     bool     `json:"now,omitempty"`     // likewise
 }
 
 // spec turns a program into the machine's own form.
@@ -91,6 +94,9 @@ func (p Program) spec() process.Spec {
 		s.Stdout.File = process.LogTarget{Kind: process.LogPath, Path: p.Stdout}
 	}
 	s.Socket.URL = p.Socket
+	if p.Gentle != nil {
+		p.Gentle(&s)
+	}
 	return s
 }
 

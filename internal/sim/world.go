@@ -334,6 +334,8 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		return core.Update{Op: c.Req, Plan: p}, false, true
 	case "act":
 		return actOf(c), false, true
+	case "hurry":
+		return core.Hurry{Targets: []core.Target{one}}, false, true
 	case "mark":
 		target := one
 		if name.WholeGroup() {
@@ -354,7 +356,7 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 
 // actOf translates a start, stop or restart that is an operation.
 func actOf(c Command) core.Act {
-	do := core.Act{Op: c.Req, Stop: c.Name != "start", Start: c.Name != "stop", AtOnce: c.AtOnce}
+	do := core.Act{Op: c.Req, Stop: c.Name != "start", Start: c.Name != "stop", AtOnce: c.AtOnce, Now: c.Now}
 	for _, name := range c.Desired {
 		t := core.Target{All: true}
 		if name != "all" {
