@@ -62,6 +62,7 @@ const (
 	talker  = "command=/bin/sh HERE/talk.sh\nstartsecs=0\n"
 	flood   = "command=/bin/sh HERE/flood.sh\nstartsecs=0\n"
 	escapes = "command=/bin/sh HERE/escapes.sh HERE/NAME.escapee\nstartsecs=0\nautorestart=false\n"
+	drained = "command=/bin/sh HERE/drained.sh HERE/NAME.drained\nstartsecs=0\nautorestart=false\nstopwaitsecs=1000\n"
 	ear     = "command=/bin/sh HERE/ears.sh HERE/NAME.heard\nstartsecs=0\n"
 )
 
@@ -76,6 +77,8 @@ var optionScripts = map[string]string{
 	"escapes.sh": "(setsid sh \"$(dirname \"$0\")/away.sh\" \"$1\" &)\nread -r code; exit \"$code\"\n",
 	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
 	"exit.sh":    "read -r code; exit \"$code\"\n",
+	"drained.sh": "trap 'echo USR1 >>\"$1\"; exit 0' USR1\ntrap '' USR2 TERM\necho ready >>\"$1\"\nwhile :; do read -r line; done\n",
+	"drain.sh":   "kill -0 \"$GRACED_PID\" && lives=lives\necho \"$1 $GRACED_GROUP $GRACED_NAME $GRACED_PID $GRACED_REASON $lives\" >\"$FILE\"\necho it is told\nexit 3\n",
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
 
@@ -202,6 +205,35 @@ var optionCases = []optionCase{
 				k.t.Errorf("stop --now: exit %d\n%s", code, out)
 			}
 			k.log("stopped: NAME (terminated by SIGKILL)")
+		},
+	},
+	{
+		option: "drain_signal", head: "[program:NAME]\n" + drained, before: "drain_signal=USR2", after: "drain_signal=USR1", class: process.Live,
+		check: func(k *optionRun) {
+			k.holds(k.group+".drained", "ready\n")
+			k.stop("*")
+			k.file(k.group+".drained", "ready\nUSR1\n")
+			k.log("stopped: NAME (exit status 0)")
+		},
+	},
+	{
+		option: "drain_command", head: "[program:NAME]\ndirectory=HERE\nenvironment=FILE=NAME.told\n" + sleeper, before: "drain_command=/bin/sh drain.sh before",
+		after: "drain_command=/bin/sh drain.sh after", class: process.Live,
+		check: func(k *optionRun) {
+			pid := k.after["NAME"].PID
+			k.stop("*")
+			k.file(k.group+".told", k.named(fmt.Sprintf("after NAME NAME %d stop lives\n", pid)))
+			k.log("drain_command of NAME: it is told")
+			k.log("drain_command of NAME: exit status 3")
+			k.log("stopped: NAME (terminated by SIGTERM)")
+		},
+	},
+	{
+		option: "drain_timeout", head: "[program:NAME]\n" + sleeper + "drain_command=/bin/sleep 1000\n", before: "drain_timeout=1000s", after: "drain_timeout=1s", class: process.Live,
+		check: func(k *optionRun) {
+			k.stop("*")
+			k.log("drain_command of NAME: did not end within 1s")
+			k.log("stopped: NAME (terminated by SIGTERM)")
 		},
 	},
 	{

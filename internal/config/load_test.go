@@ -238,6 +238,34 @@ func TestStopSteps(t *testing.T) {
 	}
 }
 
+// TestDrain reads how a process is told to finish what it does.
+func TestDrain(t *testing.T) {
+	type spec = process.DrainSpec
+	for text, want := range map[string]spec{
+		"":                                   {Timeout: 30 * time.Second},
+		"drain_signal=usr1\ndrain_timeout=5": {Signal: 10, Timeout: 5 * time.Second},
+		"drain_command=/bin/drain %(process_num)d 'a b'\ndrain_timeout=1m": {Command: "/bin/drain 0 'a b'", Timeout: time.Minute},
+		"drain_signal=TERM\ndrain_command=":                                {Signal: process.SIGTERM, Timeout: 30 * time.Second},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].Drain; got != want || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for text, code := range map[string]Code{
+		"drain_signal=NOPE": BadValue, "drain_timeout=-1s": BadValue, "drain_timeout=soon": BadValue, "drain_command=a 'b": BadQuoting, "drain_command=x\ndrain_signal=USR1": TwoDrains,
+	} {
+		key, _, _ := strings.Cut(text, "=")
+		if e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}); e.Key != key || e.Code != code || e.Line != 4 {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:a]\ncommand=x\nevents=EVENT\ndrain_signal=USR1\n"}, nil)
+	if got := c.Groups[0].Processes[0].Drain; got.Wanted() || len(warned(c, UnknownKey)) != 1 {
+		t.Errorf("a listener has %+v", got)
+	}
+}
+
 func TestUnknownSectionsAndKeys(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nanything=1\n" + head + "nodeamon=true\n[progam:x]\ncommand=x\n[program:a]\ncommand=x\nstart_secs=1\n" +
 		"[inet_http_server]\nport=1\nfile=x\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=" + FactoryMain + "\nx=1\n[supervisorctl]\nserverurl=x\n[zzz]\n"}, nil)

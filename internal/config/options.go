@@ -53,6 +53,7 @@ const (
 	typeOwner  = "user or user:group"
 	typeEnv    = `KEY="value",KEY2="value"`
 	typeLog    = "path, AUTO, NONE (also off), or syslog"
+	typeTime   = "time, such as 30s or 1m30s"
 	typeSignal = "signal, by name (with or without SIG) or number, RTMIN+n or RTMAX-n"
 	typePython = "one of the built-in "
 )
@@ -71,6 +72,7 @@ var (
 	inServers  = []string{"unix_http_server", "inet_http_server"}
 	inCtl      = []string{"supervisorctl"}
 	inProgram  = []string{"program", "eventlistener", "fcgi-program"}
+	inPlain    = []string{"program", "fcgi-program"}
 	inListener = []string{"eventlistener"}
 	inFCGI     = []string{"fcgi-program"}
 	inGroup    = []string{"group"}
@@ -123,7 +125,7 @@ var Options = []Option{
 	{inProgram, "process_name", "text with %(program_name)s, %(process_num)d, %(group_name)s, %(host_node_name)s, %(numprocs)d, %(here)s or %(ENV_X)s", "%(program_name)s", process.Identity, "3.0", "The name of each process; from two processes on it needs %(process_num)."},
 	{inProgram, "numprocs", typeCount, "1", process.Identity, "3.0", "How many processes of the program there are."},
 	{inProgram, "numprocs_start", typeInt, "0", process.Identity, "3.0", "The number of the first process."},
-	{[]string{"program", "fcgi-program"}, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
+	{inPlain, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
 	{inListener, "priority", typeInt, "-1 for the pool, 999 for its processes", process.Live, "3.0", "Lower starts earlier and stops later; listeners come before programs."},
 	{inProgram, "autostart", typeBool, "true", process.NextStart, "3.0", "Whether processes start with the daemon and when they are added."},
 	{inProgram, "autorestart", "unexpected, true (also yes, on, 1) or false (also no, off, 0)", "unexpected", process.Live, "3.0", "Whether a process that ended starts again; unexpected: unless its exit code is one of exitcodes."},
@@ -133,6 +135,9 @@ var Options = []Option{
 	{inProgram, "stopsignal", typeSignal, "TERM", process.Live, "3.0", "The signal that asks a process to end."},
 	{inProgram, "stopwaitsecs", typeSecs, "10", process.Live, "3.0", "How long to wait for the process to end after stopsignal before SIGKILL."},
 	{inProgram, "stop_steps", "SIGNAL TIME, ..., KILL", "stopsignal stopwaitsecs, KILL", process.Live, "", "The signals of a stop, each with the time to obey it, such as TERM 60s, INT 30s, KILL; forever, or no KILL at the end, waits as long as it takes."},
+	{inPlain, "drain_signal", typeSignal, "", process.Live, "", "The signal that tells a process, before its stop begins, to finish what it does; it has drain_timeout for that."},
+	{inPlain, "drain_command", "words as in a shell, no shell", "", process.Live, "", "A command that has a process finish what it does before its stop begins: the stop goes on when it has ended."},
+	{inPlain, "drain_timeout", typeTime, "30s", process.Live, "", "How long drain_signal or drain_command may take before the stop goes on."},
 	{inProgram, "stopasgroup", typeBool, "false", process.Live, "3.0b1", "Whether stopsignal goes to the whole process group; implies killasgroup."},
 	{inProgram, "killasgroup", typeBool, "the value of stopasgroup", process.Live, "3.0a11", "Whether SIGKILL goes to the whole process group."},
 	{inProgram, "stop_tree", typeBool, "false", process.Respawn, "", "Whether stopsignal goes to everything that the process has started, and the stop waits for all of it."},
@@ -144,7 +149,7 @@ var Options = []Option{
 	{inProgram, "user", typeUser, "the daemon's", process.Respawn, "3.0", "The account that the processes run as; only root can change it."},
 	{inProgram, "umask", typeOctal, "the daemon's", process.Respawn, "3.0", "The umask of the processes."},
 	{inProgram, "directory", typeDir, "the daemon's", process.Respawn, "3.0", "The working directory of the processes."},
-	{[]string{"program", "fcgi-program"}, "redirect_stderr", typeBool, "false", process.Respawn, "3.0", "Whether standard error goes where standard output goes."},
+	{inPlain, "redirect_stderr", typeBool, "false", process.Respawn, "3.0", "Whether standard error goes where standard output goes."},
 	{inListener, "redirect_stderr", "false", "false", process.Respawn, "3.0", "Not for event listeners: their standard output speaks to the daemon."},
 	{inProgram, "environment", typeEnv, "", process.Respawn, "3.0", "Variables that the processes get besides those of the daemon."},
 	{inProgram, "serverurl", "AUTO or a URL", "AUTO", process.Respawn, "3.0", "What the processes find in SUPERVISOR_SERVER_URL; AUTO is the daemon's own address."},

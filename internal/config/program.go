@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/shlex"
@@ -86,6 +87,9 @@ func (p *programReader) shared() process.Spec {
 	s.StopSignal = read(p.reader, "stopsignal", process.SIGTERM, p.stopSignal)
 	s.StopWaitSecs = p.int("stopwaitsecs", 10)
 	s.StopSteps = read(p.reader, "stop_steps", nil, parseStopSteps)
+	if !p.listener() {
+		p.drain(&s.Drain)
+	}
 	s.StopAsGroup = p.bool("stopasgroup", false)
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
 	s.ExitCodes = read(p.reader, "exitcodes", []int{0}, ParseExitCodes)
@@ -139,6 +143,18 @@ func (p *programReader) shared() process.Spec {
 	return s
 }
 
+// listener reports whether the section is that of an event listener.
+func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "eventlistener:") }
+
+// drain reads how a process is told to finish what it does, apart from the command.
+func (p *programReader) drain(d *process.DrainSpec) {
+	d.Signal = read(p.reader, "drain_signal", 0, ParseSignal)
+	d.Timeout = read(p.reader, "drain_timeout", 30*time.Second, parseDuration)
+	if e, ok := p.raw("drain_command"); ok && e.value != "" && d.Signal != 0 {
+		p.refuse(TwoDrains, "drain_command", "Cannot set both drain_signal and drain_command", "remove one of them: a command can send the signal to $GRACED_PID")
+	}
+}
+
 // tree reads the options about all that a process starts, which Supervisor does not know.
 func (p *programReader) tree() (t process.TreeSpec) {
 	t.Stop = p.bool("stop_tree", false)
@@ -183,6 +199,13 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.refuse(Missing, "command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
 	}
 	s.Command = command
+	if drain, e, ok := p.text("drain_command"); ok && !p.listener() {
+		p.checkCut(e)
+		s.Drain.Command = drain
+		if openQuote(drain) {
+			p.refuse(BadQuoting, "drain_command", "a quote of drain_command never closes: "+repr(drain), "close it")
+		}
+	}
 	if s.Name = p.processName(); s.Name == "" && p.failed {
 		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so
 	}

@@ -148,7 +148,11 @@ func (s *Supervisor) stopAsked(st *step) {
 		s.forgive(p)
 		s.awaitEnd(st, false)
 		p.killed = st.op.acting.now
-		s.halt(p)
+		why := ReasonStop
+		if st.then != nil {
+			why = ReasonRestart
+		}
+		s.halt(p, why)
 		s.reportStop(p)
 	case p.abandoned:
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " cannot be killed"})

@@ -24,6 +24,7 @@ type deadline struct {
 	index int    // position in the heap plus one; zero = not armed
 	fire  action
 	proc  *proc
+	token Token // with actHook
 }
 
 // action says what a deadline is for.
@@ -33,6 +34,7 @@ const (
 	actState  action = iota // whatever the process's state waits for
 	actReport               // report that a process is waited for
 	actQuit                 // report that everything is being stopped
+	actHook                 // a command has had its time
 	actTick                 // a time slice of the tick events ends
 )
 
@@ -149,6 +151,8 @@ func (s *Supervisor) passDeadlines() {
 			s.elapsed(d.proc)
 		case actReport:
 			s.reportStop(d.proc)
+		case actHook:
+			s.hookLate(d.token)
 		case actQuit:
 			s.reportQuit()
 		case actTick:

@@ -33,7 +33,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	},
 	reflect.TypeFor[proc](): {
 		kept: `id incarnation group name spec state pid spawning fate tries restarts short lazy again abandoned started startSecs began ended exit hasExit spawnErr
-			listener holds deaf due report waiters step unsent stopStep killed`,
+			listener holds deaf due report waiters step unsent reason draining stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {
 		kept: "spec buffer serial served",
@@ -53,7 +53,8 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now refused"},
 	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID"},
 	reflect.TypeFor[line]():       {kept: "waiting"},
-	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event text"},
+	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},
+	reflect.TypeFor[hook]():       {kept: "due late"},
 	reflect.TypeFor[quit]():       {kept: "restart queue sent report"},
 	reflect.TypeFor[clock]():      {kept: "running slices from until due"},
 	reflect.TypeFor[deadlines]():  {kept: "seq", derived: "heap: by the places of deadlines"},
@@ -61,7 +62,8 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 		kept: "at seq index",
 		derived: `
 			fire: by what has it
-			proc: the one that has it`,
+			proc: the one that has it
+			token: that of the command that has it`,
 	},
 	reflect.TypeFor[event.Listener](): {kept: "state buf result"}, // by event.SavedListener
 }

@@ -60,6 +60,12 @@ type StdinWritten struct {
 	Fault *Fault
 }
 
+// HookEnded is the outcome of a RunHook effect. Text is "" when the command ended with exit status 0, else it says what went wrong.
+type HookEnded struct {
+	Token Token
+	Text  string
+}
+
 // Output is what a process wrote, for PROCESS_LOG events and, Captured, for PROCESS_COMMUNICATION events. Only types in Supervisor.Wanted need
 // to be handed in. The machine keeps Data.
 type Output struct {
@@ -94,6 +100,7 @@ func (SpawnFailed) input()    {}
 func (Exited) input()         {}
 func (Signalled) input()      {}
 func (StdinWritten) input()   {}
+func (HookEnded) input()      {}
 func (Output) input()         {}
 func (ListenerOutput) input() {}
 func (Command) input()        {}
@@ -293,6 +300,21 @@ type WriteStdin struct {
 	Idle        bool // nobody waits for the answer: that the data was taken may be told together with the next news
 }
 
+// RunHook runs a command on behalf of a process, as its user and with its environment, and once: it is known by its Token. The answer is HookEnded.
+type RunHook struct {
+	Token       Token
+	ID          process.ID
+	PID         int // of the process
+	Group, Name string
+	Option      string // that asks for it
+	Command     string
+	Reason      Reason
+	Spec        *process.Spec // read only
+}
+
+// EndHook ends such a command with SIGKILL. It may come again, and when the command has ended by itself.
+type EndHook struct{ Token Token }
+
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.
 type OpenLogs struct {
 	ID       process.ID
@@ -349,6 +371,8 @@ type Halt struct{ Restart bool }
 func (Spawn) effect()      {}
 func (Signal) effect()     {}
 func (WriteStdin) effect() {}
+func (RunHook) effect()    {}
+func (EndHook) effect()    {}
 func (OpenLogs) effect()   {}
 func (ChangeLogs) effect() {}
 func (CloseLogs) effect()  {}
@@ -408,6 +432,17 @@ type KillSent struct {
 	ToTree      bool
 	Escalated   bool // SIGKILL after a step that was not obeyed
 }
+
+// DrainBegan says that a process has got the time to finish what it does before it is stopped: by a signal, or, without one, by a command.
+type DrainBegan struct {
+	Group, Name string
+	PID         int
+	Signal      process.Signal
+	Most        time.Duration
+}
+
+// HookProblem says that a command or signal that an option asks for did not do what it should. Nothing else follows from that.
+type HookProblem struct{ Group, Name, Option, Text string }
 
 // SignalSent says that a signal by command was sent.
 type SignalSent struct {
@@ -531,6 +566,8 @@ func (ProcessEnded) event()    {}
 func (StaysUp) event()         {}
 func (GaveUp) event()          {}
 func (KillSent) event()        {}
+func (DrainBegan) event()      {}
+func (HookProblem) event()     {}
 func (SignalSent) event()      {}
 func (SignalProblem) event()   {}
 func (WaitingToStop) event()   {}

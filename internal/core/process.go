@@ -28,15 +28,17 @@ type proc struct {
 	state     process.State
 	pid       int
 	fate      fate
-	spawning  Token // under which the spawn is kept; zero: its outcome is known
-	tries     int   // failed starts in a row
-	restarts  int   // starts by itself since one that somebody wanted
-	short     int   // lives in a row that were too short to restart at once
-	lazy      bool  // goes, but is not stopped
-	again     bool  // starts again once STOPPED: it was on its way out and stays after all
-	abandoned bool  // SIGKILL was refused: nobody waits for it any more
-	stopStep  int   // of the stop that is under way
-	killed    bool  // nothing but SIGKILL is left of its stop
+	spawning  Token  // under which the spawn is kept; zero: its outcome is known
+	tries     int    // failed starts in a row
+	restarts  int    // starts by itself since one that somebody wanted
+	short     int    // lives in a row that were too short to restart at once
+	lazy      bool   // goes, but is not stopped
+	again     bool   // starts again once STOPPED: it was on its way out and stays after all
+	abandoned bool   // SIGKILL was refused: nobody waits for it any more
+	reason    Reason // of its last stop
+	draining  Token  // of the signal or command that it has time for before the first step of its stop; zero: none
+	stopStep  int    // of the stop that is under way
+	killed    bool   // nothing but SIGKILL is left of its stop
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -76,6 +78,9 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	p.state = to
 	s.revision++
 	s.due.disarm(&p.due)
+	if to != process.Stopping {
+		p.draining = 0
+	}
 	if to.IsStopped() {
 		p.abandoned, p.killed = false, false
 		s.due.disarm(&p.report)

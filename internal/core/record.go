@@ -31,6 +31,7 @@ const (
 	recordListenerOutput
 	recordCancel
 	recordCommand
+	recordHookEnded
 )
 
 // recordVerbs are the verbs by their number in a record. New ones go to the end.
@@ -71,6 +72,10 @@ func AppendInput(buf []byte, now Now, in Input) ([]byte, error) {
 		b.begin(recordStdinWritten, now)
 		b.uint(uint64(in.Token))
 		b.fault(in.Fault)
+	case HookEnded:
+		b.begin(recordHookEnded, now)
+		b.uint(uint64(in.Token))
+		b.text(in.Text)
 	case Output:
 		b.begin(recordOutput, now)
 		b.life(in.ID, in.Incarnation)
@@ -209,6 +214,8 @@ func (d *InputDecoder) input() (now Now, in Input) {
 		in = Signalled{ID: d.id(), Incarnation: d.incarnation(), Token: Token(d.uint()), Error: string(d.bytes())}
 	case recordStdinWritten:
 		in = StdinWritten{Token: Token(d.uint()), Fault: d.fault()}
+	case recordHookEnded:
+		in = HookEnded{Token: Token(d.uint()), Text: string(d.bytes())}
 	case recordOutput:
 		o := Output{ID: d.id(), Incarnation: d.incarnation()}
 		o.Stderr, o.Captured, _ = d.flags()

@@ -53,6 +53,8 @@ func recorded() []core.Input {
 		core.StdinWritten{Token: 4},
 		core.StdinWritten{Token: 4, Fault: fault},
 		core.StdinWritten{Token: 4, Fault: &core.Fault{}},
+		core.HookEnded{Token: 4, Text: "exit status 3"},
+		core.HookEnded{Token: 4},
 		core.Output{ID: 1, Incarnation: 2, Data: []byte("out \xff\x00")},
 		core.Output{ID: 1, Incarnation: 2, Stderr: true, Data: []byte("err")},
 		core.Output{ID: 1, Incarnation: 2, Captured: true, Data: []byte("captured")},

@@ -112,6 +112,8 @@ type (
 		Fate                   int
 		Tries, Restarts, Short int
 		Lazy, Again, Abandoned bool
+		Reason                 Reason
+		Draining               Token
 		StopStep               int
 		Killed                 bool
 		Started                time.Duration
@@ -184,7 +186,8 @@ type (
 	// SavedLine is the replacements of a group that have not begun, which are steps.
 	SavedLine struct{ Waiting []Ref }
 
-	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal and Write is set. Spec belongs to Spawn.
+	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal, Write and Hook is set. Spec belongs to
+	// Spawn and Hook, Due and Late to Hook.
 	SavedSending struct {
 		Token       Token
 		Kind        int
@@ -192,6 +195,9 @@ type (
 		Spec        Ref
 		Signal      *Signal
 		Write       *WriteStdin
+		Hook        *RunHook
+		Due         SavedDeadline
+		Late        bool
 		Process     Ref
 		Incarnation process.Incarnation
 		Request     Ref
@@ -314,7 +320,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short,
-		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, StopStep: p.stopStep, Killed: p.killed,
+		Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
@@ -366,6 +372,10 @@ func (w *writer) sending(t Token, o sending) SavedSending {
 		out.Spawn = &e
 	case Signal:
 		out.Signal = &e
+	case RunHook:
+		out.Spec = w.specs.ref(e.Spec)
+		e.Spec = nil
+		out.Hook, out.Due, out.Late = &e, saveDeadline(&o.hook.due), o.hook.late
 	case WriteStdin:
 		out.Write = &e
 	}

@@ -42,7 +42,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 	switch {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
-		s.halt(p)
+		s.halt(p, ReasonStop)
 		if wait {
 			what = forStopped
 		}
@@ -57,18 +57,23 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		s.done(r, p, nil)
 		return
 	}
+	if what == forSignalled && p.draining != 0 { // the signal may be long in coming
+		s.done(r, p, nil)
+		return
+	}
 	s.await(r, p, waiter{what: what, text: text})
 	s.reportStop(p)
 }
 
 // halt begins the stop of a process that counts as running, or ends the wait for its next start.
-func (s *Supervisor) halt(p *proc) {
+func (s *Supervisor) halt(p *proc, why Reason) {
+	p.reason = why
 	switch p.state {
 	case process.Backoff, process.Exited:
 		s.stopped(p, nil)
 	case process.Starting, process.Running:
 		if p.pid != 0 {
-			s.sendStop(p)
+			s.drain(p)
 			return
 		}
 		// The process does not exist yet: the signal follows when it does.
@@ -109,9 +114,13 @@ func (s *Supervisor) takeStep(p *proc) {
 	}
 }
 
-// escalate takes the next step of a stop that was not obeyed. The last one is taken again.
+// escalate takes the next step of a stop that was not obeyed, or the first after the time to drain. The last one is taken again.
 func (s *Supervisor) escalate(p *proc) {
-	if p.killed {
+	switch {
+	case p.draining != 0:
+		s.drained(p)
+		return
+	case p.killed:
 		s.kill(p, true)
 		return
 	}
@@ -138,6 +147,7 @@ func (s *Supervisor) hurry(p *proc) {
 	switch {
 	case p.state != process.Stopping || p.killed:
 	case p.pid != 0:
+		s.undrain(p)
 		s.kill(p, false)
 	default:
 		p.killed = true // as soon as it exists

@@ -106,6 +106,8 @@ func (s *Supervisor) take(in Input) {
 		}
 	case Signalled:
 		s.signalled(in)
+	case HookEnded:
+		s.hookEnded(in)
 	case StdinWritten:
 		s.stdinWritten(in)
 	case Command:

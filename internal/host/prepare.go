@@ -159,7 +159,7 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 	if job.cred != nil {
 		// /dev/stdout and the like open the pipe by name, which needs its owner. If it cannot be given away the process runs all the same.
 		for i, fd := range job.child {
-			if fd >= 0 && (i > 0 || p.socket == nil) {
+			if fd >= 0 && (i > 0 || p.socket == nil && !p.req.NoInput) {
 				_ = unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
 			}
 		}
@@ -180,6 +180,10 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 func makeStdin(p *proc, job *forkJob) (err error) {
 	if p.socket != nil {
 		job.child[0], err = p.socket.duplicate()
+		return err
+	}
+	if p.req.NoInput {
+		job.child[0], err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		return err
 	}
 	var in [2]int

@@ -30,7 +30,7 @@ func TestFieldsComplete(t *testing.T) {
 			if slices.Contains(uncompared, name) {
 				continue
 			}
-			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() || sf.Type == reflect.TypeFor[TreeSpec]() {
+			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() || sf.Type == reflect.TypeFor[TreeSpec]() || sf.Type == reflect.TypeFor[DrainSpec]() {
 				walk(name+".", sf.Type, at)
 				continue
 			}
@@ -69,6 +69,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(LogTarget{Kind: LogPath, Path: "/x"}))
 	case []int:
 		v.Set(reflect.ValueOf([]int{7}))
+	case Signal:
+		v.Set(reflect.ValueOf(SIGTERM))
 	case []StopStep:
 		v.Set(reflect.ValueOf([]StopStep{{SIGTERM, Forever}}))
 	case []Env:

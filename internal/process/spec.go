@@ -136,6 +136,7 @@ type Spec struct {
 	StopSignal   Signal
 	StopWaitSecs int        // seconds from StopSignal to SIGKILL
 	StopSteps    []StopStep // instead of StopSignal, StopWaitSecs and SIGKILL; nil = these
+	Drain        DrainSpec
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured

@@ -22,8 +22,11 @@ func (s *Spec) Steps() []StopStep {
 	return []StopStep{{s.StopSignal, time.Duration(max(s.StopWaitSecs, 0)) * time.Second}, {SIGKILL, Forever}}
 }
 
-// Patience is how long a stop may take until SIGKILL. ends is false if that never comes: the time is then that of the steps before the last.
+// Patience is how long a stop may take until SIGKILL, draining included. ends is false if that never comes: the time is then that of the steps before the last.
 func (s *Spec) Patience() (sum time.Duration, ends bool) {
+	if s.Drain.Wanted() {
+		sum = s.Drain.Timeout
+	}
 	for _, step := range s.Steps() {
 		sum += max(step.Wait, 0)
 		ends = step.Signal == SIGKILL && step.Wait == Forever
@@ -45,3 +48,14 @@ func StopStepsText(steps []StopStep) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// DrainSpec is how a process is told, before the first step of its stop, that it is to finish what it does. At most one of Signal and Command is
+// set; the zero value is Supervisor's way: it is not told.
+type DrainSpec struct {
+	Signal  Signal
+	Command string        // split with shlex; the stop goes on when it has ended
+	Timeout time.Duration // the most that it may take
+}
+
+// Wanted reports whether the process is told.
+func (d DrainSpec) Wanted() bool { return d.Signal != 0 || d.Command != "" }

@@ -50,7 +50,7 @@ func GenerateMore(seed uint64) Scenario {
 		for k := range sc.Groups[i].Programs {
 			var own process.Spec
 			r.gentle(&own)
-			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps = own.StopSteps })
+			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps, s.Drain = own.StopSteps, own.Drain })
 		}
 	}
 	for range r.between(0, 14) {

@@ -86,6 +86,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 			sc.Others = append(sc.Others, r.other(sc, names))
 		}
 	}
+	sc.gentle(names)
 	return sc
 }
 
@@ -93,9 +94,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 func (r *dice) other(sc UpdateScenario, names []string) Command {
 	c := Command{At: sc.Start + r.Int64N(12*second), Name: pick(r, names...), Wait: r.one(2)}
 	g := process.ParseNamespec(c.Name).Group
-	switch r.IntN(29) {
-	case 27, 28:
-		c.Op = "hurry"
+	switch r.IntN(27) {
 	case 0, 1, 2:
 		c.Op = "startProcess"
 	case 3, 4, 5:
@@ -131,7 +130,6 @@ func (r *dice) other(sc UpdateScenario, names []string) Command {
 		c.Op, c.Name = "act", pick(r, "start", "stop", "restart", "restart")
 		c.Desired = pick(r, []string{pick(r, names...)}, []string{pick(r, names...), pick(r, names...)}, []string{g + ":*"}, []string{"all"}, []string{g + ":*", pick(r, names...)})
 		c.AtOnce = pick(r, 0, 0, 1, 2)
-		c.Now = r.one(4)
 	default:
 		c.Op, c.Name = pick(r, "shutdown", "restart", "stopProcess", "stopProcess"), pick(r, names...)
 	}
@@ -224,7 +222,6 @@ func (r *dice) source(name string) source {
 	}
 	for i := range n {
 		p := r.program(i).spec()
-		r.gentle(&p)
 		p.Program = name
 		if n > 1 {
 			p.Program = fmt.Sprintf("p%d", i)
@@ -254,7 +251,7 @@ func (r *dice) edit(s *source) {
 	}
 	sec := &s.sections[r.IntN(len(s.sections))]
 	p := &sec.spec
-	switch r.IntN(23) {
+	switch r.IntN(22) {
 	case 0, 1, 2:
 		sec.num = r.between(1, 4)
 	case 3:
@@ -291,8 +288,6 @@ func (r *dice) edit(s *source) {
 		if p.Socket.URL != "" {
 			p.Socket.Mode = 0o600
 		}
-	case 21:
-		p.StopSteps = r.steps()
 	default:
 		p.StopSignal = pick(r, process.SIGTERM, 2)
 	}

@@ -39,6 +39,8 @@ import (
 //
 // A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
 //
+// A drain_command is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
+//
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
 type Script struct {
@@ -389,6 +391,13 @@ func programOf(args []string) (Program, error) {
 			steps, bad := stepsOf(value)
 			p.gently(func(s *process.Spec) { s.StopSteps = steps })
 			err = bad
+		case "drain_signal", "drain_command":
+			d := process.DrainSpec{Timeout: 5 * time.Second}
+			if d.Signal = signalOf(value); d.Signal == 0 {
+				d.Command = value
+			}
+			p.gently(func(s *process.Spec) { s.Drain = d })
+			err = nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}
 		case "autorestart":

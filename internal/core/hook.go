@@ -1,0 +1,129 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// Reason says why a process is stopped.
+type Reason string
+
+// The reasons.
+const (
+	ReasonStop      Reason = "stop"       // somebody has asked for it
+	ReasonRestart   Reason = "restart"    // likewise, and it starts again
+	ReasonUpdate    Reason = "update"     // it is replaced, or it or its group is not in the files any more
+	ReasonScaleDown Reason = "scale-down" // its group goes on without it
+	ReasonShutdown  Reason = "shutdown"   // everything is stopped
+)
+
+// hook is what a sending of a RunHook has besides: when it is late.
+type hook struct {
+	due  deadline
+	late bool // it has been told to end
+}
+
+// runHook has a command run on behalf of a process, and returns the token of its end.
+func (s *Supervisor) runHook(p *proc, option, command string, most time.Duration) Token {
+	t := s.token()
+	h := &hook{due: deadline{fire: actHook, token: t}}
+	e := RunHook{Token: t, ID: p.id, PID: p.pid, Group: p.group.name(), Name: p.name, Option: option, Command: command, Reason: p.reason, Spec: p.spec}
+	s.ask(p, e, sending{kind: sentHook, hook: h})
+	s.due.arm(&h.due, s.now.Mono+most)
+	return t
+}
+
+// endHook has a command ended that is not waited for any more.
+func (s *Supervisor) endHook(t Token) {
+	h := s.sent[t].hook
+	s.due.disarm(&h.due)
+	h.late = true
+	s.emit(EndHook{t})
+}
+
+// hookLate ends a command that has not ended in its time.
+func (s *Supervisor) hookLate(t Token) {
+	what := s.sent[t]
+	s.endHook(t)
+	s.hookOver(t, what, fmt.Sprintf("did not end within %v", what.effect.(RunHook).Spec.Drain.Timeout))
+}
+
+// hookEnded takes the news that a command has ended.
+func (s *Supervisor) hookEnded(in HookEnded) {
+	what, ok := s.sent[in.Token]
+	if !ok || what.hook == nil {
+		s.unasked("HookEnded", in.Token)
+		return
+	}
+	s.due.disarm(&what.hook.due)
+	delete(s.sent, in.Token)
+	if !what.hook.late { // else it has been told
+		s.hookOver(in.Token, what, in.Text)
+	}
+}
+
+// hookOver goes on with whatever waits for a command. A problem is only told.
+func (s *Supervisor) hookOver(t Token, what sending, problem string) {
+	if e := what.effect.(RunHook); problem != "" {
+		s.publish(HookProblem{Group: e.Group, Name: e.Name, Option: e.Option, Text: problem})
+	}
+	if p := what.proc; p.draining == t && s.procs[p.id] == p {
+		s.drained(p)
+	}
+}
+
+// hooksRun reports whether a command runs that is still given its time.
+func (s *Supervisor) hooksRun() bool {
+	for _, what := range s.sent {
+		if what.hook != nil && !what.hook.late {
+			return true
+		}
+	}
+	return false
+}
+
+// drain begins a stop: a process that has a way to be told gets the time to finish what it does before the first step.
+func (s *Supervisor) drain(p *proc) {
+	d := p.spec.Drain
+	if p.killed || !d.Wanted() {
+		s.sendStop(p)
+		return
+	}
+	s.publish(DrainBegan{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: d.Signal, Most: d.Timeout})
+	s.leaveRunning(p)
+	if d.Command != "" {
+		p.draining = s.runHook(p, "drain_command", d.Command, d.Timeout)
+		return
+	}
+	s.send(p, sending{kind: sentDrain}, Signal{Signal: d.Signal})
+	p.draining = s.lastToken
+	s.due.arm(&p.due, s.now.Mono+d.Timeout)
+}
+
+// drained goes on with the stop.
+func (s *Supervisor) drained(p *proc) {
+	p.draining = 0
+	s.sendStop(p)
+}
+
+// drainRefused takes the news that a drain signal could not be sent.
+func (s *Supervisor) drainRefused(p *proc, text string) {
+	s.publish(HookProblem{Group: p.group.name(), Name: p.name, Option: "drain_signal", Text: "cannot be sent: " + text})
+	s.drained(p)
+}
+
+// undrain ends the time that a process has before the first step of its stop.
+func (s *Supervisor) undrain(p *proc) {
+	if p.draining != 0 && s.sent[p.draining].hook != nil {
+		s.endHook(p.draining)
+	}
+	p.draining = 0
+}
+
+// surplus says why a surplus member goes.
+func (p *proc) surplus() Reason {
+	if p.group.ending {
+		return ReasonUpdate
+	}
+	return ReasonScaleDown
+}
