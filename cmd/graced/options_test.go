@@ -77,7 +77,7 @@ var optionScripts = map[string]string{
 	"escapes.sh": "(setsid sh \"$(dirname \"$0\")/away.sh\" \"$1\" &)\nread -r code; exit \"$code\"\n",
 	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
 	"exit.sh":    "read -r code; exit \"$code\"\n",
-	"drained.sh": "trap 'echo USR1 >>\"$1\"; exit 0' USR1\ntrap '' USR2 TERM\necho ready >>\"$1\"\nwhile :; do read -r line; done\n",
+	"drained.sh": "trap 'echo USR1 >>\"$1\"; exit 0' USR1\ntrap 'echo HUP >>\"$1\"' HUP\ntrap '' USR2 TERM\necho ready >>\"$1\"\nwhile :; do read -r line; done\n",
 	"drain.sh":   "kill -0 \"$GRACED_PID\" && lives=lives\necho \"$1 $GRACED_GROUP $GRACED_NAME $GRACED_PID $GRACED_REASON $lives\" >\"$FILE\"\necho it is told\nexit 3\n",
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
@@ -234,6 +234,31 @@ var optionCases = []optionCase{
 			k.stop("*")
 			k.log("drain_command of NAME: did not end within 1s")
 			k.log("stopped: NAME (terminated by SIGTERM)")
+		},
+	},
+	{
+		option: "reload_signal", head: "[program:NAME]\n" + drained, before: "reload_signal=USR2", after: "reload_signal=HUP", class: process.Live,
+		check: func(k *optionRun) {
+			k.holds(k.group+".drained", "ready\n")
+			k.gracectl(0, []string{"refresh", k.group}, k.group+": refreshed\n")
+			k.file(k.group+".drained", "ready\nHUP\n")
+			k.stopsAtOnce()
+		},
+	},
+	{
+		option: "reload_command", head: "[program:NAME]\ndirectory=HERE\nenvironment=FILE=NAME.told\n" + sleeper, before: "reload_command=/bin/sh drain.sh before",
+		after: "reload_command=/bin/sh drain.sh after", class: process.Live,
+		check: func(k *optionRun) {
+			k.gracectl(1, []string{"refresh", k.group}, k.group+": ERROR (reload_command of "+k.group+": exit status 3)\n")
+			k.file(k.group+".told", k.named(fmt.Sprintf("after NAME NAME %d reload lives\n", k.after["NAME"].PID)))
+			k.log("reload_command of NAME: it is told")
+		},
+	},
+	{
+		option: "reload_timeout", head: "[program:NAME]\n" + sleeper + "reload_command=/bin/sleep 1000\n", before: "reload_timeout=1000s", after: "reload_timeout=1s", class: process.Live,
+		check: func(k *optionRun) {
+			k.gracectl(1, []string{"refresh", k.group}, "did not end within 1s")
+			k.log("reload_command of NAME: did not end within 1s")
 		},
 	},
 	{
@@ -726,6 +751,12 @@ func (k *optionRun) config(member string, ok func(control.ConfigInfo) bool) {
 	if i < 0 || !ok(list[i]) {
 		k.t.Errorf("the configuration of %s: %+v", member, list)
 	}
+}
+
+// stopsAtOnce stops what obeys no signal.
+func (k *optionRun) stopsAtOnce() {
+	k.t.Helper()
+	k.gracectl(0, []string{"stop", "--now", k.group}, k.group+": stopped\n")
 }
 
 // stopsFamily checks that a stop ends the child of the process too.

@@ -51,7 +51,7 @@ var Kinds = []Kind{
 	{"164", "a log file called syslog"},
 	{"165", "an AUTO log that is never rotated"},
 	{"166", "a stderr_logfile besides redirect_stderr"},
-	{"167", "drain_signal besides drain_command"},
+	{"167", "a signal and a command for the same: drain_signal and drain_command, or those of reload"},
 	{"170", "an event that does not exist"},
 	{"171", "an event listener that is not restarted"},
 	{"172", "a Python plugin or handler that is not built in"},

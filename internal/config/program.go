@@ -88,7 +88,8 @@ func (p *programReader) shared() process.Spec {
 	s.StopWaitSecs = p.int("stopwaitsecs", 10)
 	s.StopSteps = read(p.reader, "stop_steps", nil, parseStopSteps)
 	if !p.listener() {
-		p.drain(&s.Drain)
+		p.tell("drain", &s.Drain)
+		p.tell("reload", &s.Reload)
 	}
 	s.StopAsGroup = p.bool("stopasgroup", false)
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
@@ -146,12 +147,26 @@ func (p *programReader) shared() process.Spec {
 // listener reports whether the section is that of an event listener.
 func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "eventlistener:") }
 
-// drain reads how a process is told to finish what it does, apart from the command.
-func (p *programReader) drain(d *process.DrainSpec) {
-	d.Signal = read(p.reader, "drain_signal", 0, ParseSignal)
-	d.Timeout = read(p.reader, "drain_timeout", 30*time.Second, parseDuration)
-	if e, ok := p.raw("drain_command"); ok && e.value != "" && d.Signal != 0 {
-		p.refuse(TwoDrains, "drain_command", "Cannot set both drain_signal and drain_command", "remove one of them: a command can send the signal to $GRACED_PID")
+// tell reads how a process is told something, apart from the command.
+func (p *programReader) tell(what string, t *process.TellSpec) {
+	t.Signal = read(p.reader, what+"_signal", 0, ParseSignal)
+	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, parseDuration)
+	key := what + "_command"
+	if e, ok := p.raw(key); ok && e.value != "" && t.Signal != 0 {
+		p.refuse(ToldTwice, key, "Cannot set both "+what+"_signal and "+key, "remove one of them: a command can send the signal to $GRACED_PID")
+	}
+}
+
+// tellCommand reads the command.
+func (p *programReader) tellCommand(what string, t *process.TellSpec) {
+	key := what + "_command"
+	command, e, ok := p.text(key)
+	if !ok {
+		return
+	}
+	p.checkCut(e)
+	if t.Command = command; openQuote(command) {
+		p.refuse(BadQuoting, key, "a quote of "+key+" never closes: "+repr(command), "close it")
 	}
 }
 
@@ -199,12 +214,9 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.refuse(Missing, "command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
 	}
 	s.Command = command
-	if drain, e, ok := p.text("drain_command"); ok && !p.listener() {
-		p.checkCut(e)
-		s.Drain.Command = drain
-		if openQuote(drain) {
-			p.refuse(BadQuoting, "drain_command", "a quote of drain_command never closes: "+repr(drain), "close it")
-		}
+	if !p.listener() {
+		p.tellCommand("drain", &s.Drain)
+		p.tellCommand("reload", &s.Reload)
 	}
 	if s.Name = p.processName(); s.Name == "" && p.failed {
 		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so

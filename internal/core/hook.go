@@ -2,7 +2,8 @@ package core
 
 import (
 	"fmt"
-	"time"
+
+	"github.com/graced/graced/internal/process"
 )
 
 // Reason says why a process is stopped.
@@ -15,6 +16,7 @@ const (
 	ReasonUpdate    Reason = "update"     // it is replaced, or it or its group is not in the files any more
 	ReasonScaleDown Reason = "scale-down" // its group goes on without it
 	ReasonShutdown  Reason = "shutdown"   // everything is stopped
+	ReasonReload    Reason = "reload"     // it is not: it reads its own configuration again
 )
 
 // hook is what a sending of a RunHook has besides: when it is late.
@@ -23,13 +25,13 @@ type hook struct {
 	late bool // it has been told to end
 }
 
-// runHook has a command run on behalf of a process, and returns the token of its end.
-func (s *Supervisor) runHook(p *proc, option, command string, most time.Duration) Token {
+// runHook has a command run on behalf of a process, and returns the token of its end, which r waits for if it is not nil.
+func (s *Supervisor) runHook(p *proc, option string, tell process.TellSpec, why Reason, r *request) Token {
 	t := s.token()
 	h := &hook{due: deadline{fire: actHook, token: t}}
-	e := RunHook{Token: t, ID: p.id, PID: p.pid, Group: p.group.name(), Name: p.name, Option: option, Command: command, Reason: p.reason, Spec: p.spec}
-	s.ask(p, e, sending{kind: sentHook, hook: h})
-	s.due.arm(&h.due, s.now.Mono+most)
+	e := RunHook{Token: t, ID: p.id, PID: p.pid, Group: p.group.name(), Name: p.name, Option: option, Command: tell.Command, Most: tell.Timeout, Reason: why, Spec: p.spec}
+	s.ask(p, e, sending{kind: sentHook, hook: h, request: r})
+	s.due.arm(&h.due, s.now.Mono+tell.Timeout)
 	return t
 }
 
@@ -45,7 +47,7 @@ func (s *Supervisor) endHook(t Token) {
 func (s *Supervisor) hookLate(t Token) {
 	what := s.sent[t]
 	s.endHook(t)
-	s.hookOver(t, what, fmt.Sprintf("did not end within %v", what.effect.(RunHook).Spec.Drain.Timeout))
+	s.hookOver(t, what, fmt.Sprintf("did not end within %v", what.effect.(RunHook).Most))
 }
 
 // hookEnded takes the news that a command has ended.
@@ -67,9 +69,46 @@ func (s *Supervisor) hookOver(t Token, what sending, problem string) {
 	if e := what.effect.(RunHook); problem != "" {
 		s.publish(HookProblem{Group: e.Group, Name: e.Name, Option: e.Option, Text: problem})
 	}
+	if r := what.request; r != nil {
+		var f *Fault
+		if e := what.effect.(RunHook); problem != "" {
+			f = &Fault{Kind: Failed, Text: e.Option + " of " + what.proc.namespec().String() + ": " + problem}
+		}
+		s.done(r, what.proc, f)
+		s.lessOne(r)
+	}
 	if p := what.proc; p.draining == t && s.procs[p.id] == p {
 		s.drained(p)
 	}
+}
+
+// refresh carries out a Refresh. Of several processes those are touched that run and can be told.
+func (s *Supervisor) refresh(id Req, do Refresh) {
+	list, single, f := s.find(do.Target)
+	if f != nil {
+		s.answer(id, f)
+		return
+	}
+	sortAscending(list)
+	r := s.open(id, single)
+	for _, p := range list {
+		tell := p.spec.Reload
+		runs := p.pid != 0 && (p.state == process.Starting || p.state == process.Running)
+		switch {
+		case single && !runs:
+			s.done(r, p, &Fault{Kind: NotRunning, Text: do.Target.Text})
+		case single && !tell.Wanted():
+			s.done(r, p, &Fault{Kind: Failed, Text: do.Target.Text + " has neither reload_signal nor reload_command"})
+		case !runs || !tell.Wanted():
+		case tell.Signal != 0:
+			r.left++
+			s.send(p, sending{kind: sentWish, request: r}, Signal{Signal: tell.Signal})
+		default:
+			r.left++
+			s.runHook(p, "reload_command", tell, ReasonReload, r)
+		}
+	}
+	s.shut(r)
 }
 
 // hooksRun reports whether a command runs that is still given its time.
@@ -92,7 +131,7 @@ func (s *Supervisor) drain(p *proc) {
 	s.publish(DrainBegan{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: d.Signal, Most: d.Timeout})
 	s.leaveRunning(p)
 	if d.Command != "" {
-		p.draining = s.runHook(p, "drain_command", d.Command, d.Timeout)
+		p.draining = s.runHook(p, "drain_command", d, p.reason, nil)
 		return
 	}
 	s.send(p, sending{kind: sentDrain}, Signal{Signal: d.Signal})

@@ -206,6 +206,9 @@ type Act struct {
 // once; who stops is not waited for.
 type Hurry struct{ Targets []Target }
 
+// Refresh has processes read their own configuration again, in the way that their specs name. It is answered when that was done.
+type Refresh struct{ Target Target }
+
 // CancelUpdate keeps an operation from beginning with more processes. BadName when it is over.
 type CancelUpdate struct{ Op uint64 }
 
@@ -231,6 +234,7 @@ func (Leave) verb()         {}
 func (Update) verb()        {}
 func (Act) verb()           {}
 func (Hurry) verb()         {}
+func (Refresh) verb()       {}
 func (CancelUpdate) verb()  {}
 func (Identify) verb()      {}
 func (Quit) verb()          {}
@@ -308,6 +312,7 @@ type RunHook struct {
 	Group, Name string
 	Option      string // that asks for it
 	Command     string
+	Most        time.Duration // that it may take
 	Reason      Reason
 	Spec        *process.Spec // read only
 }

@@ -37,7 +37,7 @@ const (
 // recordVerbs are the verbs by their number in a record. New ones go to the end.
 var recordVerbs = []Verb{
 	Start{}, Stop{}, SendSignal{}, WriteInput{}, AddGroups{}, RemoveGroup{}, AddProcesses{}, RemoveProcess{}, Apply{}, Leave{}, Update{},
-	CancelUpdate{}, SendRemote{}, Quit{}, SetMark{}, Identify{}, Act{}, Hurry{},
+	CancelUpdate{}, SendRemote{}, Quit{}, SetMark{}, Identify{}, Act{}, Hurry{}, Refresh{},
 }
 
 // AppendInput appends the record of an input to buf, for InputDecoder to read. Now has to be the moment that the step counted, which

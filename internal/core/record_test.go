@@ -84,6 +84,7 @@ func recorded() []core.Input {
 		core.Quit{},
 		core.SetMark{Target: core.Target{Group: "g"}, Mark: core.Held},
 		core.Identify{Name: "id"},
+		core.Refresh{Target: core.Target{Group: "g"}},
 		core.Hurry{Targets: []core.Target{{All: true}, {Group: "g"}}},
 		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Now: true, Refused: map[process.ID]*core.Fault{3: fault}},
 	} {

@@ -160,6 +160,8 @@ func (s *Supervisor) command(c Command) {
 		s.update(c.Req, do)
 	case Act:
 		s.act(c.Req, do)
+	case Refresh:
+		s.refresh(c.Req, do)
 	case Hurry:
 		s.answer(c.Req, s.hurryAll(do))
 	case SetMark:

@@ -327,6 +327,10 @@ func (d *daemon) Signal(ctx context.Context, t control.Target, signal string) ([
 	return d.act(ctx, "Signal "+signal, t)
 }
 
+func (d *daemon) Refresh(ctx context.Context, t control.Target) ([]control.Result, error) {
+	return d.act(ctx, "Refresh", t)
+}
+
 func (d *daemon) WriteStdin(ctx context.Context, name string, data []byte) error {
 	if err := d.did("WriteStdin", name); err != nil {
 		return err

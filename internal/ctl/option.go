@@ -26,9 +26,9 @@ var generalOptions = []optionInfo{
 var verbOptions = []optionInfo{
 	{short: "o", long: "output", arg: "FORM", brief: "json, jsonl, yaml or name; plain: exactly what supervisorctl prints"},
 	{long: "timeout", arg: "DURATION", brief: "wait no longer than this (30, 1m30s); what has begun goes on, exit 12"},
-	{long: "parallel", arg: "N", brief: "N processes at a time; 1: one after the other", verbs: []string{"start", "stop", "restart", "signal", "clear"}},
+	{long: "parallel", arg: "N", brief: "N processes at a time; 1: one after the other", verbs: []string{"start", "stop", "restart", "signal", "clear", "refresh"}},
 	{long: "state", arg: "STATE,...", brief: "of the processes named, or of all, those in one of these states",
-		verbs: []string{"status", "start", "stop", "restart", "signal", "pid", "clear"}},
+		verbs: []string{"status", "start", "stop", "restart", "signal", "pid", "clear", "refresh"}},
 	{long: "exit-code", brief: "exit 3 when a process that is shown is not running", verbs: []string{"status"}},
 	{long: "exit-code", brief: "exit 2 when there is something to do", verbs: []string{"plan"}},
 	{short: "f", long: "file", arg: "FILE", brief: "compare another file with what runs", verbs: []string{"plan"}},

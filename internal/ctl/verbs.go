@@ -60,7 +60,8 @@ type answering func(s *Session, ctx context.Context, server Proxy, c *call) (for
 var answered = map[string]answering{
 	"status": (*Session).answerStatus, "pid": (*Session).answerPIDs, "avail": (*Session).answerAvailable, "version": (*Session).answerVersion,
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
-	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
+	"refresh": (*Session).answerRefresh,
+	"tail":    (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
 	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,

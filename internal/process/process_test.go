@@ -30,7 +30,7 @@ func TestFieldsComplete(t *testing.T) {
 			if slices.Contains(uncompared, name) {
 				continue
 			}
-			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() || sf.Type == reflect.TypeFor[TreeSpec]() || sf.Type == reflect.TypeFor[DrainSpec]() {
+			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() || sf.Type == reflect.TypeFor[TreeSpec]() || sf.Type == reflect.TypeFor[TellSpec]() {
 				walk(name+".", sf.Type, at)
 				continue
 			}

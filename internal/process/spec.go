@@ -136,7 +136,8 @@ type Spec struct {
 	StopSignal   Signal
 	StopWaitSecs int        // seconds from StopSignal to SIGKILL
 	StopSteps    []StopStep // instead of StopSignal, StopWaitSecs and SIGKILL; nil = these
-	Drain        DrainSpec
+	Drain        TellSpec   // before the first step of its stop: to finish what it does
+	Reload       TellSpec   // to read its own configuration again
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured

@@ -49,13 +49,13 @@ func StopStepsText(steps []StopStep) string {
 	return strings.Join(words, ", ")
 }
 
-// DrainSpec is how a process is told, before the first step of its stop, that it is to finish what it does. At most one of Signal and Command is
-// set; the zero value is Supervisor's way: it is not told.
-type DrainSpec struct {
+// TellSpec is how a process is told that something is wanted of it. At most one of Signal and Command is set; the zero value is Supervisor's way: it
+// is not told.
+type TellSpec struct {
 	Signal  Signal
-	Command string        // split with shlex; the stop goes on when it has ended
+	Command string        // split with shlex
 	Timeout time.Duration // the most that it may take
 }
 
 // Wanted reports whether the process is told.
-func (d DrainSpec) Wanted() bool { return d.Signal != 0 || d.Command != "" }
+func (t TellSpec) Wanted() bool { return t.Signal != 0 || t.Command != "" }

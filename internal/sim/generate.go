@@ -50,7 +50,7 @@ func GenerateMore(seed uint64) Scenario {
 		for k := range sc.Groups[i].Programs {
 			var own process.Spec
 			r.gentle(&own)
-			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps, s.Drain = own.StopSteps, own.Drain })
+			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps, s.Drain, s.Reload = own.StopSteps, own.Drain, own.Reload })
 		}
 	}
 	for range r.between(0, 14) {
@@ -80,6 +80,11 @@ func GenerateMore(seed uint64) Scenario {
 			}
 		}
 		sc.Commands = append(sc.Commands, c)
+	}
+	for range r.between(0, 5) {
+		g := sc.Groups[r.IntN(len(sc.Groups))]
+		name := pick(r, g.Name+":*", g.Name+":"+g.Programs[0].Name)
+		sc.Commands = append(sc.Commands, Command{At: int64(r.between(1000, 20*second)), Req: uint64(len(sc.Commands) + 1), Op: "refresh", Name: name})
 	}
 	return sc
 }

@@ -15,11 +15,16 @@ func (r *dice) gentle(p *process.Spec) {
 	if r.one(3) {
 		p.Drain = r.drain()
 	}
+	if r.one(2) {
+		if p.Reload = r.drain(); p.Reload.Signal != 0 {
+			p.Reload.Signal = 1
+		}
+	}
 }
 
 // drain makes what comes before the first step of a stop.
-func (r *dice) drain() process.DrainSpec {
-	d := process.DrainSpec{Timeout: time.Duration(r.between(0, 2000)) * time.Millisecond}
+func (r *dice) drain() process.TellSpec {
+	d := process.TellSpec{Timeout: time.Duration(r.between(0, 2000)) * time.Millisecond}
 	if d.Signal = pick(r, process.Signal(12), process.SIGTERM, 0, 0); d.Signal == 0 {
 		d.Command = pick(r, "0s", "300ms", "1s/3", "1500ms", "never", "none")
 	}
@@ -41,7 +46,7 @@ func (sc *UpdateScenario) gentle(names []string) {
 					r.gentle(&spec)
 					own[key] = spec
 				}
-				p.StopSteps, p.Drain = spec.StopSteps, spec.Drain
+				p.StopSteps, p.Drain, p.Reload = spec.StopSteps, spec.Drain, spec.Reload
 			}
 		}
 	}
@@ -49,7 +54,7 @@ func (sc *UpdateScenario) gentle(names []string) {
 		sc.Others[i].Now = sc.Others[i].Op == "act" && r.one(4)
 	}
 	for range len(sc.Others) / 3 {
-		sc.Others = append(sc.Others, Command{At: sc.Start + r.Int64N(12*second), Op: "hurry", Name: pick(r, names...)})
+		sc.Others = append(sc.Others, Command{At: sc.Start + r.Int64N(12*second), Op: pick(r, "hurry", "refresh"), Name: pick(r, names...)})
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 //	addgroup NAME, removegroup NAME
 //	update [GROUP...]                  a minimal update to what is defined now
 //	act start|stop|restart NAME... [atonce=N] [now]      the same as an operation
+//	refresh NAME                       have it read its own configuration again
 //	hurry NAME                         skip what is left of stops
 //	cancelupdate N                     the operation of request N begins nothing new
 //	cancel N                           nobody waits for request N any more
@@ -39,7 +40,7 @@ import (
 //
 // A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
 //
-// A drain_command is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
+// A drain_command or reload_command is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
@@ -306,7 +307,7 @@ func commandOf(op string, args []string) (Command, error) {
 		n, err := strconv.ParseUint(c.Name, 10, 64)
 		c.Cancel = n
 		return c, err
-	case "write", "hurry", "shutdown", "restart", "cancelupdate":
+	case "write", "hurry", "refresh", "shutdown", "restart", "cancelupdate":
 	default:
 		return c, fmt.Errorf("no such command")
 	}
@@ -391,12 +392,18 @@ func programOf(args []string) (Program, error) {
 			steps, bad := stepsOf(value)
 			p.gently(func(s *process.Spec) { s.StopSteps = steps })
 			err = bad
-		case "drain_signal", "drain_command":
-			d := process.DrainSpec{Timeout: 5 * time.Second}
+		case "drain_signal", "drain_command", "reload_signal", "reload_command":
+			d := process.TellSpec{Timeout: 5 * time.Second}
 			if d.Signal = signalOf(value); d.Signal == 0 {
 				d.Command = value
 			}
-			p.gently(func(s *process.Spec) { s.Drain = d })
+			p.gently(func(s *process.Spec) {
+				if strings.HasPrefix(name, "drain") {
+					s.Drain = d
+				} else {
+					s.Reload = d
+				}
+			})
 			err = nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}

@@ -335,6 +335,8 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		return core.Update{Op: c.Req, Plan: p}, false, true
 	case "act":
 		return actOf(c), false, true
+	case "refresh":
+		return core.Refresh{Target: one}, name.WholeGroup(), true
 	case "hurry":
 		return core.Hurry{Targets: []core.Target{one}}, false, true
 	case "mark":
