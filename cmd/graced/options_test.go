@@ -42,6 +42,7 @@ type optionCase struct {
 	rename string             // "from>to"
 	only   string             // the members that it concerns; "" = all
 	also   string             // options that cannot but change with it
+	setUp  func(k *optionRun) // before the change
 	skip   func() string      // why it cannot be tested here
 	check  func(k *optionRun) // the effect, after the update
 }
@@ -387,6 +388,29 @@ var optionCases = []optionCase{
 		check: func(k *optionRun) {
 			k.proc("NAME_0", "environ", "COME=a b\x00")
 			k.proc("NAME_0", "environ", "KEPT=1\x00")
+		},
+	},
+	{
+		option: "environment_file", head: "[program:NAME]\n" + sleeper + pair + "environment=MINE=\"1\"\n", before: "environment_file=-HERE/none.env", after: "environment_file=-HERE/none.env, HERE/NAME.env",
+		class: process.Respawn,
+		setUp: func(k *optionRun) { k.put(k.group+".env", "MINE=2\nTHEIRS=\"top secret\"\n") },
+		check: func(k *optionRun) {
+			k.proc("NAME_0", "environ", "MINE=1\x00")
+			k.proc("NAME_0", "environ", "THEIRS=top secret\x00")
+			k.put(k.group+".env", "THEIRS=another\n")
+			k.stop("NAME_0")
+			k.start("NAME_0")
+			k.after = k.members()
+			k.proc("NAME_0", "environ", "THEIRS=another\x00")
+			k.must(os.Remove(k.path(k.group + ".env")))
+			k.stop("NAME_0")
+			if out, code := k.ctl("gracectl", "start", k.group+":"+k.named("NAME_0")); code == 0 {
+				k.t.Errorf("it starts without its file:\n%s", out)
+			}
+			k.log("spawnerr: environment_file " + k.path(k.group+".env") + " cannot be read: no such file or directory")
+			if strings.Contains(k.read("s.log")+k.show.String(), "top secret") {
+				k.t.Error("a value is told")
+			}
 		},
 	},
 	{
@@ -843,6 +867,9 @@ func (k *optionRun) run() {
 	k.before = k.members()
 	if p := k.plan(); p.Action != "keep" {
 		t.Fatalf("before the change the plan is %+v", p)
+	}
+	if k.setUp != nil {
+		k.setUp(k)
 	}
 	k.put(k.conf(), k.text(k.optionCase.after))
 	p := k.plan()

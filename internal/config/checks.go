@@ -22,6 +22,7 @@ const (
 	WarnExecutable    Code = "W130" // a command that cannot be started
 	WarnDirectory     Code = "W131" // a program's directory that is not there
 	WarnLog           Code = "W132" // a log that cannot be written, or that two outputs rotate
+	WarnEnvironFile   Code = "W136" // an environment file that is not there
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
 	WarnOpenServer    Code = "W150" // other machines may control every program
@@ -214,6 +215,7 @@ func (c *checker) lookProcesses() {
 				continue
 			}
 			c.lookCommand(sec, p)
+			c.lookEnviron(sec, p)
 			logs.look(sec, p, g.Name)
 			if seen[sec] {
 				continue
@@ -226,6 +228,20 @@ func (c *checker) lookProcesses() {
 		}
 	}
 	logs.shared()
+}
+
+// lookEnviron looks whether the environment files of a process are there.
+func (c *checker) lookEnviron(sec *section, p process.Spec) {
+	for _, name := range p.EnvironmentFiles {
+		if strings.HasPrefix(name, "-") {
+			continue
+		}
+		if _, err := c.stat(name); errors.Is(err, fs.ErrNotExist) {
+			if e, ok := c.table.get(sec, "environment_file"); ok {
+				c.warnAt(WarnEnvironFile, sec, e, c.value(e), "there is no file "+name+": a start fails", "write - before the name, if it may be missing")
+			}
+		}
+	}
 }
 
 // lookPatience looks whether a process has the time to stop before systemd kills it.

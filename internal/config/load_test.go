@@ -270,6 +270,33 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestEnvironmentFile reads the names of files; what is in them is nothing to the configuration. Check looks whether they are there.
+func TestEnvironmentFile(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "/a.env": {"/a.env"}, "/b/../a.env, -/x/%(process_num)d.env": {"/a.env", "-/x/0.env"}, "%(here)s/c.env": {"/etc/c.env"},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nenvironment_file=" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].EnvironmentFiles; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{",", "/a,", "-"} {
+		if e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nenvironment_file=" + text + "\n"}); e.Key != "environment_file" || e.Line != 4 {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+	var found []string
+	files := map[string]string{"/etc/there.env": "", "/etc/s.conf": head + "[program:a]\ncommand=/bin/cat\nenvironment_file=/etc/there.env,/etc/gone.env,-/etc/maybe.env\n"}
+	for _, f := range Check(fakeMachine(files), "/etc/s.conf").Findings {
+		if f.Code == WarnEnvironFile {
+			found = append(found, f.Title)
+		}
+	}
+	if want := []string{"there is no file /etc/gone.env: a start fails"}; !slices.Equal(found, want) {
+		t.Errorf("found %q", found)
+	}
+}
+
 func TestUnknownSectionsAndKeys(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nanything=1\n" + head + "nodeamon=true\n[progam:x]\ncommand=x\n[program:a]\ncommand=x\nstart_secs=1\n" +
 		"[inet_http_server]\nport=1\nfile=x\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=" + FactoryMain + "\nx=1\n[supervisorctl]\nserverurl=x\n[zzz]\n"}, nil)

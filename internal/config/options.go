@@ -155,6 +155,7 @@ var Options = []Option{
 	{inPlain, "redirect_stderr", typeBool, "false", process.Respawn, "3.0", "Whether standard error goes where standard output goes."},
 	{inListener, "redirect_stderr", "false", "false", process.Respawn, "3.0", "Not for event listeners: their standard output speaks to the daemon."},
 	{inProgram, "environment", typeEnv, "", process.Respawn, "3.0", "Variables that the processes get besides those of the daemon."},
+	{inProgram, "environment_file", "paths with commas between, each with - before it if it may be missing", "", process.Respawn, "", "Files with lines KEY=VALUE that are read at each start; what environment sets wins."},
 	{inProgram, "serverurl", "AUTO or a URL", "AUTO", process.Respawn, "3.0", "What the processes find in SUPERVISOR_SERVER_URL; AUTO is the daemon's own address."},
 	{inProgram, "stdout_logfile", typeLog, "AUTO", process.Live, "3.0", "Where standard output is logged."},
 	{inProgram, "stdout_logfile_maxbytes", typeBytes, "50MB", process.Live, "3.0", "The size at which the log of standard output is rotated; 0 never rotates it."},

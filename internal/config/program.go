@@ -144,6 +144,22 @@ func (p *programReader) shared() process.Spec {
 	return s
 }
 
+// environFiles reads the names of environment files.
+func (p *programReader) environFiles(text string) ([]string, error) {
+	var files []string
+	for _, item := range parseList(text) {
+		name, optional := strings.CutPrefix(item, "-")
+		if name = strip(name); name == "" {
+			return nil, &valueError{"invalid 'environment_file' value " + repr(text), "write paths with commas between"}
+		}
+		if name = p.m.normalize(name); optional {
+			name = "-" + name
+		}
+		files = append(files, name)
+	}
+	return files, nil
+}
+
 // listener reports whether the section is that of an event listener.
 func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "eventlistener:") }
 
@@ -196,6 +212,7 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.scope.names["ENV_"+k] = textValue(v)
 	}
 	s.Directory = p.string("directory", "")
+	s.EnvironmentFiles = read(p.reader, "environment_file", nil, p.environFiles)
 	stdout := p.log(&s.Stdout, "stdout")
 	stderr := p.log(&s.Stderr, "stderr")
 	s.Stdout.File = stdout

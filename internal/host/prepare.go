@@ -110,13 +110,17 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	if there != nil {
 		return nil, ""
 	}
-	file, argv, cerr := resolve(spec.Command, environPath(p.req.Environ))
+	environ, text := withFiles(p.req.Environ, spec)
+	if text != "" {
+		return nil, text
+	}
+	file, argv, cerr := resolve(spec.Command, environPath(environ))
 	if cerr != nil {
 		return nil, cerr.Text
 	}
 	job := &forkJob{
 		p: p, life: p.life(), name: spec.Name, uid: spec.UID,
-		file: file, argv: argv, env: p.req.Environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1},
+		file: file, argv: argv, env: environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1},
 	}
 	if spec.UID != process.UnsetID {
 		job.setUser(spec.UID, &h.users)

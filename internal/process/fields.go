@@ -147,6 +147,7 @@ func buildFields() []Field {
 		}
 		return strings.Join(words, ",")
 	})
+	add("environment_file", "EnvironmentFiles", Respawn, func(s Spec) string { return strings.Join(s.EnvironmentFiles, ", ") })
 	add("serverurl", "ServerURL", Respawn, func(s Spec) string { return s.ServerURL })
 	return rows
 }

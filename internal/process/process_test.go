@@ -73,6 +73,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(SIGTERM))
 	case []StopStep:
 		v.Set(reflect.ValueOf([]StopStep{{SIGTERM, Forever}}))
+	case []string:
+		v.Set(reflect.ValueOf([]string{"/x"}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:

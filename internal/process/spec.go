@@ -147,8 +147,10 @@ type Spec struct {
 	Stdout, Stderr LogSpec
 	Socket         SocketSpec // the zero value = standard input is a pipe
 
-	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
-	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
+	Environment []Env // merged: [supervisord] under [program:x]; sorted by key, keys unique
+	// Files whose lines KEY=VALUE are read at each start, absolute; a "-" before a name: it may be missing. What Environment sets wins.
+	EnvironmentFiles []string
+	ServerURL        string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
 
 	// Where the process was defined, for messages; not compared.
 	Origin Origin
