@@ -43,6 +43,7 @@ type optionCase struct {
 	rename string             // "from>to"
 	only   string             // the members that it concerns; "" = all
 	also   string             // options that cannot but change with it
+	setUp  func(k *optionRun) // before the change
 	skip   func() string      // why it cannot be tested here
 	check  func(k *optionRun) // the effect, after the update
 }
@@ -63,6 +64,7 @@ const (
 	talker  = "command=/bin/sh HERE/talk.sh\nstartsecs=0\n"
 	flood   = "command=/bin/sh HERE/flood.sh\nstartsecs=0\n"
 	escapes = "command=/bin/sh HERE/escapes.sh HERE/NAME.escapee\nstartsecs=0\nautorestart=false\n"
+	drained = "command=/bin/sh HERE/drained.sh HERE/NAME.drained\nstartsecs=0\nautorestart=false\nstopwaitsecs=1000\n"
 	ear     = "command=/bin/sh HERE/ears.sh HERE/NAME.heard\nstartsecs=0\n"
 )
 
@@ -78,6 +80,8 @@ var optionScripts = map[string]string{
 	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
 	"tally.sh":   "echo >>\"$1\"\n",
 	"exit.sh":    "read -r code; exit \"$code\"\n",
+	"drained.sh": "trap 'echo USR1 >>\"$1\"; exit 0' USR1\ntrap 'echo HUP >>\"$1\"' HUP\ntrap '' USR2 TERM\necho ready >>\"$1\"\nwhile :; do read -r line; done\n",
+	"drain.sh":   "kill -0 \"$GRACED_PID\" && lives=lives\necho \"$1 $GRACED_GROUP $GRACED_NAME $GRACED_PID $GRACED_REASON $lives\" >\"$FILE\"\necho it is told\nexit 3\n",
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
 
@@ -232,6 +236,80 @@ var optionCases = append(healthCases, []optionCase{
 		},
 	},
 	{
+		option: "stop_steps", head: "[program:NAME]\ncommand=/bin/sh -c 'trap \"\" TERM; exec sleep 1000'\nstartsecs=0\nstopwaitsecs=1000\n", before: "stop_steps=TERM forever",
+		after: "stop_steps=TERM 1s, INT 1000s, KILL", class: process.Live,
+		check: func(k *optionRun) {
+			k.until("it ignores TERM", func() bool { return k.ignores("NAME", syscall.SIGTERM) })
+			k.stop("*")
+			k.log("stopped: NAME (terminated by SIGINT)")
+			k.start("*")
+			k.until("it ignores TERM again", func() bool { return k.ignores("NAME", syscall.SIGTERM) })
+			k.rewriteOption("TERM 1s, INT 1000s, KILL", "TERM forever")
+			k.update()
+			_, err := k.Stop(k.t.Context(), k.target("NAME"), false)
+			k.must(err)
+			k.is("NAME", process.Stopping)
+			if out, code := k.ctl("gracectl", "stop", "--now", k.group); code != 0 {
+				k.t.Errorf("stop --now: exit %d\n%s", code, out)
+			}
+			k.log("stopped: NAME (terminated by SIGKILL)")
+		},
+	},
+	{
+		option: "drain_signal", head: "[program:NAME]\n" + drained, before: "drain_signal=USR2", after: "drain_signal=USR1", class: process.Live,
+		check: func(k *optionRun) {
+			k.holds(k.group+".drained", "ready\n")
+			k.stop("*")
+			k.file(k.group+".drained", "ready\nUSR1\n")
+			k.log("stopped: NAME (exit status 0)")
+		},
+	},
+	{
+		option: "drain_command", head: "[program:NAME]\ndirectory=HERE\nenvironment=FILE=NAME.told\n" + sleeper, before: "drain_command=/bin/sh drain.sh before",
+		after: "drain_command=/bin/sh drain.sh after", class: process.Live,
+		check: func(k *optionRun) {
+			pid := k.after["NAME"].PID
+			k.stop("*")
+			k.file(k.group+".told", k.named(fmt.Sprintf("after NAME NAME %d stop lives\n", pid)))
+			k.log("drain_command of NAME: it is told")
+			k.log("drain_command of NAME: exit status 3")
+			k.log("stopped: NAME (terminated by SIGTERM)")
+		},
+	},
+	{
+		option: "drain_timeout", head: "[program:NAME]\n" + sleeper + "drain_command=/bin/sleep 1000\n", before: "drain_timeout=1000s", after: "drain_timeout=1s", class: process.Live,
+		check: func(k *optionRun) {
+			k.stop("*")
+			k.log("drain_command of NAME: did not end within 1s")
+			k.log("stopped: NAME (terminated by SIGTERM)")
+		},
+	},
+	{
+		option: "reload_signal", head: "[program:NAME]\n" + drained, before: "reload_signal=USR2", after: "reload_signal=HUP", class: process.Live,
+		check: func(k *optionRun) {
+			k.holds(k.group+".drained", "ready\n")
+			k.gracectl(0, []string{"refresh", k.group}, k.group+": refreshed\n")
+			k.file(k.group+".drained", "ready\nHUP\n")
+			k.stopsAtOnce()
+		},
+	},
+	{
+		option: "reload_command", head: "[program:NAME]\ndirectory=HERE\nenvironment=FILE=NAME.told\n" + sleeper, before: "reload_command=/bin/sh drain.sh before",
+		after: "reload_command=/bin/sh drain.sh after", class: process.Live,
+		check: func(k *optionRun) {
+			k.gracectl(1, []string{"refresh", k.group}, k.group+": ERROR (reload_command of "+k.group+": exit status 3)\n")
+			k.file(k.group+".told", k.named(fmt.Sprintf("after NAME NAME %d reload lives\n", k.after["NAME"].PID)))
+			k.log("reload_command of NAME: it is told")
+		},
+	},
+	{
+		option: "reload_timeout", head: "[program:NAME]\n" + sleeper + "reload_command=/bin/sleep 1000\n", before: "reload_timeout=1000s", after: "reload_timeout=1s", class: process.Live,
+		check: func(k *optionRun) {
+			k.gracectl(1, []string{"refresh", k.group}, "did not end within 1s")
+			k.log("reload_command of NAME: did not end within 1s")
+		},
+	},
+	{
 		option: "stopasgroup", head: "[program:NAME]\ncommand=/bin/sh HERE/family.sh HERE/NAME.child\nstartsecs=0\nkillasgroup=true\n", before: "stopasgroup=false",
 		after: "stopasgroup=true", class: process.Live, check: func(k *optionRun) { k.stopsFamily() },
 	},
@@ -357,6 +435,29 @@ var optionCases = append(healthCases, []optionCase{
 		check: func(k *optionRun) {
 			k.proc("NAME_0", "environ", "COME=a b\x00")
 			k.proc("NAME_0", "environ", "KEPT=1\x00")
+		},
+	},
+	{
+		option: "environment_file", head: "[program:NAME]\n" + sleeper + pair + "environment=MINE=\"1\"\n", before: "environment_file=-HERE/none.env", after: "environment_file=-HERE/none.env, HERE/NAME.env",
+		class: process.Respawn,
+		setUp: func(k *optionRun) { k.put(k.group+".env", "MINE=2\nTHEIRS=\"top secret\"\n") },
+		check: func(k *optionRun) {
+			k.proc("NAME_0", "environ", "MINE=1\x00")
+			k.proc("NAME_0", "environ", "THEIRS=top secret\x00")
+			k.put(k.group+".env", "THEIRS=another\n")
+			k.stop("NAME_0")
+			k.start("NAME_0")
+			k.after = k.members()
+			k.proc("NAME_0", "environ", "THEIRS=another\x00")
+			k.must(os.Remove(k.path(k.group + ".env")))
+			k.stop("NAME_0")
+			if out, code := k.ctl("gracectl", "start", k.group+":"+k.named("NAME_0")); code == 0 {
+				k.t.Errorf("it starts without its file:\n%s", out)
+			}
+			k.log("spawnerr: environment_file " + k.path(k.group+".env") + " cannot be read: no such file or directory")
+			if strings.Contains(k.read("s.log")+k.show.String(), "top secret") {
+				k.t.Error("a value is told")
+			}
 		},
 	},
 	{
@@ -723,6 +824,12 @@ func (k *optionRun) config(member string, ok func(control.ConfigInfo) bool) {
 	}
 }
 
+// stopsAtOnce stops what obeys no signal.
+func (k *optionRun) stopsAtOnce() {
+	k.t.Helper()
+	k.gracectl(0, []string{"stop", "--now", k.group}, k.group+": stopped\n")
+}
+
 // stopsFamily checks that a stop ends the child of the process too.
 func (k *optionRun) stopsFamily() {
 	k.t.Helper()
@@ -807,6 +914,9 @@ func (k *optionRun) run() {
 	k.before = k.members()
 	if p := k.plan(); p.Action != "keep" {
 		t.Fatalf("before the change the plan is %+v", p)
+	}
+	if k.setUp != nil {
+		k.setUp(k)
 	}
 	k.put(k.conf(), k.text(k.optionCase.after))
 	p := k.plan()

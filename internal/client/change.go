@@ -59,6 +59,29 @@ func (c *Client) Act(ctx context.Context, req control.ActRequest) (control.Opera
 	return out, err
 }
 
+// Refresh implements control.Lifecycle.
+func (c *Client) Refresh(ctx context.Context, target control.Target) ([]control.Result, error) {
+	req := control.RefreshRequest{Name: target.Name}
+	switch {
+	case target.All:
+		req.Name = "all"
+	case target.Group:
+		req.Name += ":*"
+	}
+	var out control.Refreshed
+	if err := c.ask(ctx, "POST", "refresh", req, &out); err != nil {
+		return nil, err
+	}
+	rows := make([]control.Result, len(out.Results))
+	for i, p := range out.Results {
+		rows[i] = control.Result{Group: p.Group, Name: p.Name, Code: control.Success, Text: "OK"}
+		if p.FaultCode != 0 {
+			rows[i].Code, rows[i].Text = p.FaultCode, p.Error
+		}
+	}
+	return rows, nil
+}
+
 // Operations implements control.Change.
 func (c *Client) Operations(ctx context.Context) ([]control.Operation, error) {
 	var out struct{ Operations []control.Operation }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/shlex"
@@ -21,6 +22,7 @@ const (
 	WarnExecutable    Code = "W130" // a command that cannot be started
 	WarnDirectory     Code = "W131" // a program's directory that is not there
 	WarnLog           Code = "W132" // a log that cannot be written, or that two outputs rotate
+	WarnEnvironFile   Code = "W136" // an environment file that is not there
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
 	WarnOpenServer    Code = "W150" // other machines may control every program
@@ -215,24 +217,56 @@ func (c *checker) lookProcesses() {
 				continue
 			}
 			c.lookCommand(sec, p)
+			c.lookEnviron(sec, p)
 			logs.look(sec, p, g.Name)
 			if seen[sec] {
 				continue
 			}
 			seen[sec] = true
 			c.lookOptions(sec, p, g.Kind == process.KindEventListener)
-			if limit > 0 && p.StopWaitSecs > limit {
-				at, label := c.header(sec.file, sec.line, false), ""
-				e, ok := c.table.get(sec, "stopwaitsecs")
-				if ok {
-					at = c.value(e)
-				}
-				c.warnAt(WarnSystemd, sec, e, at, fmt.Sprintf("stopwaitsecs=%d is longer than systemd lets the daemon stop: %d s (%s)", p.StopWaitSecs, limit, unit), label,
-					"systemd kills everything then; set TimeoutStopSec="+strconv.Itoa(p.StopWaitSecs+10)+" in the unit")
+			if limit > 0 {
+				c.lookPatience(sec, p, unit, limit)
 			}
 		}
 	}
 	logs.shared()
+}
+
+// lookEnviron looks whether the environment files of a process are there.
+func (c *checker) lookEnviron(sec *section, p process.Spec) {
+	for _, name := range p.EnvironmentFiles {
+		if strings.HasPrefix(name, "-") {
+			continue
+		}
+		if _, err := c.stat(name); errors.Is(err, fs.ErrNotExist) {
+			if e, ok := c.table.get(sec, "environment_file"); ok {
+				c.warnAt(WarnEnvironFile, sec, e, c.value(e), "there is no file "+name+": a start fails", "write - before the name, if it may be missing")
+			}
+		}
+	}
+}
+
+// lookPatience looks whether a process has the time to stop before systemd kills it.
+func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit int) {
+	patience, ends := p.Patience()
+	needs := int(patience / time.Second)
+	if needs <= limit && ends {
+		return
+	}
+	key, what, needed := "stopwaitsecs", fmt.Sprintf("stopwaitsecs=%d is longer", p.StopWaitSecs), strconv.Itoa(needs+10)
+	switch {
+	case !ends:
+		key, what, needed = "stop_steps", "stop_steps without KILL may take longer", "infinity"
+	case len(p.StopSteps) > 0:
+		key, what = "stop_steps", fmt.Sprintf("stop_steps take %d s, which is longer", needs)
+	}
+	at := c.header(sec.file, sec.line, false)
+	e, ok := c.table.get(sec, key)
+	if ok {
+		at = c.value(e)
+	}
+	c.warnAt(WarnSystemd, sec, e, at, fmt.Sprintf("%s than systemd lets the daemon stop: %d s (%s)", what, limit, unit), "",
+		"systemd kills everything then; set TimeoutStopSec="+needed+" in the unit")
 }
 
 // lookOptions looks at the options that all processes of a section share.

@@ -100,6 +100,7 @@ const (
 	BadMode       Code = "E152" // no octal number
 	HalfLogin     Code = "E153" // user name without password, or the other way round
 	KillAsGroup   Code = "E162" // stopasgroup without killasgroup
+	ToldTwice     Code = "E169" // a signal and a command for the same
 	UnknownEvent  Code = "E170" // no such event
 	NotBuiltIn    Code = "E172" // Python's plugins and handlers cannot be loaded
 	ListenerPipe  Code = "E173" // an event listener cannot merge its outputs

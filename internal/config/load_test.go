@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -203,6 +204,96 @@ func TestTree(t *testing.T) {
 	}
 	if e := loadError(t, map[string]string{"/etc/s.conf": head + "[graced]\ncgroup=x\n"}); e.Key != "cgroup" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestStopSteps reads the steps of a stop.
+func TestStopSteps(t *testing.T) {
+	type steps = []process.StopStep
+	step := func(sig process.Signal, wait time.Duration) process.StopStep {
+		return process.StopStep{Signal: sig, Wait: wait}
+	}
+	const forever = process.Forever
+	kill := step(process.SIGKILL, forever)
+	for text, want := range map[string]steps{
+		"":                         nil,
+		"KILL":                     {kill},
+		"TERM 60s, INT 1m30s,KILL": {step(process.SIGTERM, time.Minute), step(2, 90*time.Second), kill},
+		"sigusr1 5, 15 0":          {step(10, 5*time.Second), step(process.SIGTERM, forever)},
+		"TERM":                     {step(process.SIGTERM, forever)},
+		"TERM 0s, INT  Forever":    {step(process.SIGTERM, 0), step(2, forever)},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nstop_steps=" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].StopSteps; !slices.Equal(got, want) || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for _, text := range []string{
+		"NOPE", "0 5s", "TERM 5s,", "TERM, KILL", "TERM forever, KILL", "KILL 5s", "KILL, TERM", "TERM -5s, KILL", "TERM 5, INT 5x", "TERM 9999999h, KILL", "TERM 5 s, KILL",
+	} {
+		e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nstop_steps=" + text + "\n"})
+		if e.Key != "stop_steps" || e.Line != 4 || e.Hint == "" {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+}
+
+// TestDrain reads how a process is told to finish what it does.
+func TestDrain(t *testing.T) {
+	type spec = process.TellSpec
+	for text, want := range map[string]spec{
+		"":                                   {Timeout: 30 * time.Second},
+		"drain_signal=usr1\ndrain_timeout=5": {Signal: 10, Timeout: 5 * time.Second},
+		"drain_command=/bin/drain %(process_num)d 'a b'\ndrain_timeout=1m": {Command: "/bin/drain 0 'a b'", Timeout: time.Minute},
+		"drain_signal=TERM\ndrain_command=":                                {Signal: process.SIGTERM, Timeout: 30 * time.Second},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].Drain; got != want || len(warned(c, UnknownKey)) > 0 {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for text, code := range map[string]Code{
+		"drain_signal=NOPE": BadValue, "drain_timeout=-1s": BadValue, "drain_timeout=soon": BadValue, "drain_command=a 'b": BadQuoting, "drain_command=x\ndrain_signal=USR1": ToldTwice,
+		"reload_signal=HUP\nreload_command=x": ToldTwice, "reload_timeout=x": BadValue,
+	} {
+		key, _, _ := strings.Cut(text, "=")
+		if code == ToldTwice {
+			key = key[:strings.Index(key, "_")] + "_command"
+		}
+		if e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}); e.Key != key || e.Code != code || e.Line < 4 {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+	c := load(t, map[string]string{"/etc/s.conf": head + "[eventlistener:a]\ncommand=x\nevents=EVENT\ndrain_signal=USR1\n"}, nil)
+	if got := c.Groups[0].Processes[0].Drain; got.Wanted() || len(warned(c, UnknownKey)) != 1 {
+		t.Errorf("a listener has %+v", got)
+	}
+}
+
+// TestEnvironmentFile reads the names of files; what is in them is nothing to the configuration. Check looks whether they are there.
+func TestEnvironmentFile(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "/a.env": {"/a.env"}, "/b/../a.env, -/x/%(process_num)d.env": {"/a.env", "-/x/0.env"}, "%(here)s/c.env": {"/etc/c.env"},
+	} {
+		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nenvironment_file=" + text + "\n"}, nil)
+		if got := c.Groups[0].Processes[0].EnvironmentFiles; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{",", "/a,", "-"} {
+		if e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\nenvironment_file=" + text + "\n"}); e.Key != "environment_file" || e.Line != 4 {
+			t.Errorf("%s: %+v", text, e)
+		}
+	}
+	var found []string
+	files := map[string]string{"/etc/there.env": "", "/etc/s.conf": head + "[program:a]\ncommand=/bin/cat\nenvironment_file=/etc/there.env,/etc/gone.env,-/etc/maybe.env\n"}
+	for _, f := range Check(fakeMachine(files), "/etc/s.conf").Findings {
+		if f.Code == WarnEnvironFile {
+			found = append(found, f.Title)
+		}
+	}
+	if want := []string{"there is no file /etc/gone.env: a start fails"}; !slices.Equal(found, want) {
+		t.Errorf("found %q", found)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/shlex"
@@ -88,6 +89,11 @@ func (p *programReader) shared() process.Spec {
 	s.Breaker = read(p.reader, "breaker", process.Rate{}, ParseRate)
 	s.StopSignal = read(p.reader, "stopsignal", process.SIGTERM, p.stopSignal)
 	s.StopWaitSecs = p.int("stopwaitsecs", 10)
+	s.StopSteps = read(p.reader, "stop_steps", nil, parseStopSteps)
+	if !p.listener() {
+		p.tell("drain", &s.Drain)
+		p.tell("reload", &s.Reload)
+	}
 	s.StopAsGroup = p.bool("stopasgroup", false)
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
 	s.ExitCodes = read(p.reader, "exitcodes", []int{0}, ParseExitCodes)
@@ -144,8 +150,47 @@ func (p *programReader) shared() process.Spec {
 	return s
 }
 
-// listener reports whether it is the section of an event listener, which has no checks.
+// environFiles reads the names of environment files.
+func (p *programReader) environFiles(text string) ([]string, error) {
+	var files []string
+	for _, item := range parseList(text) {
+		name, optional := strings.CutPrefix(item, "-")
+		if name = strip(name); name == "" {
+			return nil, &valueError{"invalid 'environment_file' value " + repr(text), "write paths with commas between"}
+		}
+		if name = p.m.normalize(name); optional {
+			name = "-" + name
+		}
+		files = append(files, name)
+	}
+	return files, nil
+}
+
+// listener reports whether the section is that of an event listener, which has no checks and is not told anything.
 func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "eventlistener:") }
+
+// tell reads how a process is told something, apart from the command.
+func (p *programReader) tell(what string, t *process.TellSpec) {
+	t.Signal = read(p.reader, what+"_signal", 0, ParseSignal)
+	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, duration)
+	key := what + "_command"
+	if e, ok := p.raw(key); ok && e.value != "" && t.Signal != 0 {
+		p.refuse(ToldTwice, key, "Cannot set both "+what+"_signal and "+key, "remove one of them: a command can send the signal to $GRACED_PID")
+	}
+}
+
+// tellCommand reads the command.
+func (p *programReader) tellCommand(what string, t *process.TellSpec) {
+	key := what + "_command"
+	command, e, ok := p.text(key)
+	if !ok {
+		return
+	}
+	p.checkCut(e)
+	if t.Command = command; openQuote(command) {
+		p.refuse(BadQuoting, key, "a quote of "+key+" never closes: "+repr(command), "close it")
+	}
+}
 
 // tree reads the options about all that a process starts, which Supervisor does not know.
 func (p *programReader) tree() (t process.TreeSpec) {
@@ -173,6 +218,7 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.scope.names["ENV_"+k] = textValue(v)
 	}
 	s.Directory = p.string("directory", "")
+	s.EnvironmentFiles = read(p.reader, "environment_file", nil, p.environFiles)
 	stdout := p.log(&s.Stdout, "stdout")
 	stderr := p.log(&s.Stderr, "stderr")
 	s.Stdout.File = stdout
@@ -194,6 +240,10 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 		p.refuse(Missing, "command", "program section "+p.sec.name+" does not specify a command", "add command=/path/to/program")
 	}
 	s.Command = command
+	if !p.listener() {
+		p.tellCommand("drain", &s.Drain)
+		p.tellCommand("reload", &s.Reload)
+	}
 	if s.Name = p.processName(); s.Name == "" && p.failed {
 		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,8 +37,8 @@ func ParseBackoff(s string) (process.BackoffSpec, error) {
 		most = first
 	}
 	var ok, above bool
-	b.First, ok = parseDuration(first, leastPause)
-	b.Most, above = parseDuration(most, b.First)
+	b.First, ok = pause(first, leastPause)
+	b.Most, above = pause(most, b.First)
 	switch {
 	case !ok:
 		return bad(backoffHint)
@@ -68,18 +67,15 @@ func ParseRate(s string) (process.Rate, error) {
 	}
 	count, within, _ := strings.Cut(lower(s), "/")
 	n, err := ParseInt(count)
-	d, ok := parseDuration(strip(within), time.Second)
+	d, ok := pause(strip(within), time.Second)
 	if err != nil || !ok || n < 1 || n > mostEvents {
 		return process.Rate{}, &valueError{"invalid number in a time " + repr(s), "write a number from 1 to 1000 and a time from 1s to 24h, as in 5/60s"}
 	}
 	return process.Rate{Count: n, Within: d}, nil
 }
 
-// parseDuration reads a duration of at least so much and at most a day; a number alone is seconds.
-func parseDuration(s string, least time.Duration) (time.Duration, bool) {
-	if _, err := strconv.ParseUint(s, 10, 32); err == nil {
-		s += "s"
-	}
-	d, err := time.ParseDuration(s)
+// pause reads a duration of at least so much and at most a day.
+func pause(s string, least time.Duration) (time.Duration, bool) {
+	d, err := duration(s)
 	return d, err == nil && d >= least && d <= mostPause
 }

@@ -257,6 +257,7 @@ type ActRequest struct {
 	// where there is nothing to do.
 	Names  []string `json:"names"`
 	AtOnce int      `json:"at_once,omitempty"` // so many processes at a time; 0 = all
+	Now    bool     `json:"now,omitempty"`     // with stop and restart: SIGKILL at once, also to what is being stopped already
 	Who    string   `json:"-"`
 }
 
@@ -266,6 +267,28 @@ const (
 	ActStop    = "stop"
 	ActRestart = "restart"
 )
+
+// RefreshedSchema is the schema of a Refreshed.
+const RefreshedSchema = "graced.refreshed/v1"
+
+// RefreshRequest says who is to read its own configuration again: a process ("web:web_0"; "db" for "db:db"), a whole group ("web:*"), or "all".
+type RefreshRequest struct {
+	Name string `json:"name"`
+}
+
+// Refreshed is what became of that.
+type Refreshed struct {
+	Schema  string             `json:"schema"`
+	Results []RefreshedProcess `json:"results"`
+}
+
+// RefreshedProcess is what became of one process.
+type RefreshedProcess struct {
+	Group     string `json:"group"`
+	Name      string `json:"name"`
+	FaultCode Code   `json:"faultCode,omitempty"` // 0 = it has been told
+	Error     string `json:"error,omitempty"`
+}
 
 // ErrorSchema is the schema of a Problem.
 const ErrorSchema = "graced.error/v1"

@@ -48,6 +48,9 @@ type Lifecycle interface {
 	Stop(ctx context.Context, target Target, wait bool) ([]Result, error)
 	// Signal sends a signal, given by name or number, to the processes of target.
 	Signal(ctx context.Context, target Target, signal string) ([]Result, error)
+	// Refresh has the processes of target read their own configuration again, by reload_signal or reload_command, and waits until that is done. Of
+	// several those are touched that run and have one of the two.
+	Refresh(ctx context.Context, target Target) ([]Result, error)
 	// WriteStdin writes data to the standard input of one process.
 	WriteStdin(ctx context.Context, name string, data []byte) error
 }

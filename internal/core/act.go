@@ -8,9 +8,10 @@ import (
 // acting is the line of an Act: the steps that have not begun, stops before starts.
 type acting struct {
 	waiting []*step
-	most    int // that may be busy; 0 = all
-	busy    int // begun and not over
-	stops   int // not over: before they are, nothing starts
+	most    int  // that may be busy; 0 = all
+	busy    int  // begun and not over
+	stops   int  // not over: before they are, nothing starts
+	now     bool // stops begin with SIGKILL
 	refused map[process.ID]*Fault
 }
 
@@ -49,7 +50,7 @@ func (s *Supervisor) touched(do Act) (stops, starts []*proc, f *Fault) {
 	}
 	for _, p := range list {
 		runs := p.state.IsRunning()
-		if do.Stop && (named[p] || runs || p.restarting()) {
+		if do.Stop && (named[p] || runs || p.restarting() || do.Now && p.state == process.Stopping) {
 			stops = append(stops, p)
 		}
 		if do.Start && (named[p] || p.fate == stays && (do.Stop || !runs)) {
@@ -68,7 +69,7 @@ func (s *Supervisor) act(id Req, do Act) {
 		s.answer(id, f)
 		return
 	}
-	a := &acting{most: do.AtOnce, stops: len(stops), refused: do.Refused}
+	a := &acting{most: do.AtOnce, stops: len(stops), now: do.Now, refused: do.Refused}
 	op := &operation{id: do.Op, request: s.open(id, false), acting: a}
 	op.request.op, op.request.reply.Updated = op, []StepResult{}
 	if op.id != 0 {
@@ -146,7 +147,12 @@ func (s *Supervisor) stopAsked(st *step) {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
 		s.awaitEnd(st, false)
-		s.halt(p)
+		p.killed = st.op.acting.now
+		why := ReasonStop
+		if st.then != nil {
+			why = ReasonRestart
+		}
+		s.halt(p, why)
 		s.reportStop(p)
 	case p.abandoned:
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " cannot be killed"})

@@ -27,6 +27,7 @@ type deadline struct {
 	group *group
 	step  *step // with actStep
 	line  *line // with actLine
+	token Token // with actHook
 }
 
 // action says what a deadline is for.
@@ -36,6 +37,7 @@ const (
 	actState   action = iota // whatever the process's state waits for
 	actReport                // report that a process is waited for
 	actQuit                  // report that everything is being stopped
+	actHook                  // a command has had its time
 	actBreaker               // held processes of a group go on
 	actTick                  // a time slice of the tick events ends
 	actStep                  // the trial of a new process ends
@@ -157,6 +159,8 @@ func (s *Supervisor) passDeadlines() {
 			s.reportStop(d.proc)
 		case actBreaker:
 			s.letOn(d.group)
+		case actHook:
+			s.hookLate(d.token)
 		case actQuit:
 			s.reportQuit()
 		case actTick:
@@ -183,7 +187,7 @@ func (s *Supervisor) elapsed(p *proc) {
 			s.next(p)
 		}
 	case process.Stopping:
-		s.kill(p)
+		s.escalate(p)
 	default:
 		s.unforeseen(p, "deadline")
 	}

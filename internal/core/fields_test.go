@@ -34,7 +34,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	},
 	reflect.TypeFor[proc](): {
 		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched
-			listener holds deaf due report waiters step unsent`,
+			listener holds deaf due report waiters step unsent reason draining stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {
 		kept: "spec buffer serial served",
@@ -52,10 +52,11 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[waiter]():     {kept: "request what text stopped step"},
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
-	reflect.TypeFor[acting]():     {kept: "waiting most busy stops refused"},
+	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now refused"},
 	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID old undo trial due"},
 	reflect.TypeFor[line]():       {kept: "op roll waiting busy done cause undoing due"},
-	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event text"},
+	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},
+	reflect.TypeFor[hook]():       {kept: "due late"},
 	reflect.TypeFor[quit]():       {kept: "restart queue sent report"},
 	reflect.TypeFor[clock]():      {kept: "running slices from until due"},
 	reflect.TypeFor[deadlines]():  {kept: "seq", derived: "heap: by the places of deadlines"},
@@ -66,7 +67,8 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			proc: the one that has it
 			group: the one that has it
 			step: the one that has it
-			line: the one that has it`,
+			line: the one that has it
+			token: that of the command that has it`,
 	},
 	reflect.TypeFor[event.Listener](): {kept: "state buf result"}, // by event.SavedListener
 }

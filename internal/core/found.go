@@ -51,7 +51,9 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 	case process.Starting:
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
-		s.goOn(p, since+seconds(p.spec.StopWaitSecs))
+		if first := p.spec.Steps()[0]; first.Wait != process.Forever || first.Signal == process.SIGKILL {
+			s.goOn(p, since+first.Wait)
+		}
 	case process.Backoff:
 		p.tries = max(p.tries, 1)
 		p.short = p.tries - 1

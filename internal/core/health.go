@@ -110,7 +110,7 @@ func (s *Supervisor) notAlive(p *proc, text string) {
 		return
 	}
 	p.again = action == process.AliveRestart && p.fate == stays
-	s.halt(p)
+	s.halt(p, ReasonRestart)
 }
 
 // unready lets go whoever waits for a process to be at work, or to stay so, which has come to an end with a fault of that kind.

@@ -175,7 +175,7 @@ func (s *Supervisor) replace(st *step) {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
 		s.awaitEnd(st, true)
-		s.halt(p)
+		s.halt(p, ReasonUpdate)
 		s.reportStop(p)
 	default:
 		s.renew(st)

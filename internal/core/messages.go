@@ -60,6 +60,12 @@ type StdinWritten struct {
 	Fault *Fault
 }
 
+// HookEnded is the outcome of a RunHook effect. Text is "" when the command ended with exit status 0, else it says what went wrong.
+type HookEnded struct {
+	Token Token
+	Text  string
+}
+
 // Output is what a process wrote, for PROCESS_LOG events and, Captured, for PROCESS_COMMUNICATION events. Only types in Supervisor.Wanted need
 // to be handed in. The machine keeps Data.
 type Output struct {
@@ -104,6 +110,7 @@ func (SpawnFailed) input()    {}
 func (Exited) input()         {}
 func (Signalled) input()      {}
 func (StdinWritten) input()   {}
+func (HookEnded) input()      {}
 func (Output) input()         {}
 func (ListenerOutput) input() {}
 func (Checked) input()        {}
@@ -204,6 +211,7 @@ type Act struct {
 	Op          uint64
 	Targets     []Target
 	Stop, Start bool
+	Now         bool                  // the stops begin with SIGKILL
 	AtOnce      int                   // so many steps at a time; 0 = all
 	Refused     map[process.ID]*Fault // as with Start
 }
@@ -213,6 +221,13 @@ type PauseUpdate struct {
 	Op     uint64
 	Resume bool
 }
+
+// Hurry skips what is left of the stops of the targets that are under way, whoever has asked for them: SIGKILL follows at once. It is answered at
+// once; who stops is not waited for.
+type Hurry struct{ Targets []Target }
+
+// Refresh has processes read their own configuration again, in the way that their specs name. It is answered when that was done.
+type Refresh struct{ Target Target }
 
 // CancelUpdate keeps an operation from beginning with more processes. BadName when it is over.
 type CancelUpdate struct{ Op uint64 }
@@ -239,6 +254,8 @@ func (Leave) verb()         {}
 func (Update) verb()        {}
 func (Act) verb()           {}
 func (PauseUpdate) verb()   {}
+func (Hurry) verb()         {}
+func (Refresh) verb()       {}
 func (CancelUpdate) verb()  {}
 func (Identify) verb()      {}
 func (Quit) verb()          {}
@@ -322,6 +339,22 @@ type Watch struct {
 // Unwatch ends the checks of a process.
 type Unwatch struct{ ID process.ID }
 
+// RunHook runs a command on behalf of a process, as its user and with its environment, and once: it is known by its Token. The answer is HookEnded.
+type RunHook struct {
+	Token       Token
+	ID          process.ID
+	PID         int // of the process
+	Group, Name string
+	Option      string // that asks for it
+	Command     string
+	Most        time.Duration // that it may take
+	Reason      Reason
+	Spec        *process.Spec // read only
+}
+
+// EndHook ends such a command with SIGKILL. It may come again, and when the command has ended by itself.
+type EndHook struct{ Token Token }
+
 // OpenLogs prepares the logs of a process that was added, before its first Spawn.
 type OpenLogs struct {
 	ID       process.ID
@@ -381,6 +414,8 @@ func (Signal) effect()     {}
 func (WriteStdin) effect() {}
 func (Watch) effect()      {}
 func (Unwatch) effect()    {}
+func (RunHook) effect()    {}
+func (EndHook) effect()    {}
 func (OpenLogs) effect()   {}
 func (ChangeLogs) effect() {}
 func (CloseLogs) effect()  {}
@@ -478,8 +513,19 @@ type KillSent struct {
 	Signal      process.Signal
 	ToGroup     bool
 	ToTree      bool
-	Escalated   bool // SIGKILL after stopwaitsecs
+	Escalated   bool // SIGKILL after a step that was not obeyed
 }
+
+// DrainBegan says that a process has got the time to finish what it does before it is stopped: by a signal, or, without one, by a command.
+type DrainBegan struct {
+	Group, Name string
+	PID         int
+	Signal      process.Signal
+	Most        time.Duration
+}
+
+// HookProblem says that a command or signal that an option asks for did not do what it should. Nothing else follows from that.
+type HookProblem struct{ Group, Name, Option, Text string }
 
 // SignalSent says that a signal by command was sent.
 type SignalSent struct {
@@ -617,6 +663,8 @@ func (ProbeFailed) event()     {}
 func (BreakerClosed) event()   {}
 func (Waits) event()           {}
 func (KillSent) event()        {}
+func (DrainBegan) event()      {}
+func (HookProblem) event()     {}
 func (SignalSent) event()      {}
 func (SignalProblem) event()   {}
 func (WaitingToStop) event()   {}

@@ -130,7 +130,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	case p.state == process.Stopping:
 		s.reportStop(p)
 	default:
-		s.halt(p)
+		s.halt(p, p.surplus())
 		s.reportStop(p)
 	}
 }

@@ -37,6 +37,10 @@ type proc struct {
 	lazy      bool            // goes, but is not stopped
 	again     bool            // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool            // SIGKILL was refused: nobody waits for it any more
+	reason    Reason          // of its last stop
+	draining  Token           // of the signal or command that it has time for before the first step of its stop; zero: none
+	stopStep  int             // of the stop that is under way
+	killed    bool            // nothing but SIGKILL is left of its stop
 
 	started      time.Duration // Mono of the last spawn
 	startSecs    int           // of this life: a change of the option is for the next
@@ -80,11 +84,14 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	s.revision++
 	s.unplan(p)
 	s.shift()
+	if to != process.Stopping {
+		p.draining = 0
+	}
 	if to != process.Starting && to != process.Running {
 		s.unwatch(p)
 	}
 	if to.IsStopped() {
-		p.abandoned = false
+		p.abandoned, p.killed = false, false
 		s.due.disarm(&p.report)
 		s.settled = append(s.settled, p)
 	}

@@ -33,7 +33,7 @@ func (s *Supervisor) closedTo(c Command) *Fault {
 		return nil
 	}
 	switch do := c.Do.(type) {
-	case Identify:
+	case Identify, Hurry:
 		return nil
 	case SendRemote:
 		return nil // compat: quirk D19
@@ -93,6 +93,9 @@ func (s *Supervisor) proceed() bool {
 	if len(s.settled)+len(s.moved) > 0 || s.shifted {
 		return true // surplus members are removed, and operations come to their end, before the end
 	}
+	if s.hooksRun() {
+		return happened // each of them ends in its time
+	}
 	s.abandonRequests()
 	s.halted = true
 	s.emit(Halt{Restart: q.restart})
@@ -107,7 +110,7 @@ func (s *Supervisor) stopGroup(g *group) {
 	for _, p := range list {
 		switch p.state {
 		case process.Running, process.Starting:
-			s.halt(p)
+			s.halt(p, ReasonShutdown)
 		case process.Backoff:
 			s.giveUp(p)
 		}

@@ -31,14 +31,14 @@ const (
 	recordListenerOutput
 	recordCancel
 	recordCommand
+	recordHookEnded
 	recordChecked
 )
 
 // recordVerbs are the verbs by their number in a record. New ones go to the end.
 var recordVerbs = []Verb{
 	Start{}, Stop{}, SendSignal{}, WriteInput{}, AddGroups{}, RemoveGroup{}, AddProcesses{}, RemoveProcess{}, Apply{}, Leave{}, Update{},
-	CancelUpdate{}, SendRemote{}, Quit{}, SetMark{}, Identify{}, Act{},
-	PauseUpdate{},
+	CancelUpdate{}, SendRemote{}, Quit{}, SetMark{}, Identify{}, Act{}, Hurry{}, Refresh{}, PauseUpdate{},
 }
 
 // AppendInput appends the record of an input to buf, for InputDecoder to read. Now has to be the moment that the step counted, which
@@ -73,6 +73,10 @@ func AppendInput(buf []byte, now Now, in Input) ([]byte, error) {
 		b.begin(recordStdinWritten, now)
 		b.uint(uint64(in.Token))
 		b.fault(in.Fault)
+	case HookEnded:
+		b.begin(recordHookEnded, now)
+		b.uint(uint64(in.Token))
+		b.text(in.Text)
 	case Output:
 		b.begin(recordOutput, now)
 		b.life(in.ID, in.Incarnation)
@@ -216,6 +220,8 @@ func (d *InputDecoder) input() (now Now, in Input) {
 		in = Signalled{ID: d.id(), Incarnation: d.incarnation(), Token: Token(d.uint()), Error: string(d.bytes())}
 	case recordStdinWritten:
 		in = StdinWritten{Token: Token(d.uint()), Fault: d.fault()}
+	case recordHookEnded:
+		in = HookEnded{Token: Token(d.uint()), Text: string(d.bytes())}
 	case recordOutput:
 		o := Output{ID: d.id(), Incarnation: d.incarnation()}
 		o.Stderr, o.Captured, _ = d.flags()

@@ -53,6 +53,8 @@ func recorded() []core.Input {
 		core.StdinWritten{Token: 4},
 		core.StdinWritten{Token: 4, Fault: fault},
 		core.StdinWritten{Token: 4, Fault: &core.Fault{}},
+		core.HookEnded{Token: 4, Text: "exit status 3"},
+		core.HookEnded{Token: 4},
 		core.Output{ID: 1, Incarnation: 2, Data: []byte("out \xff\x00")},
 		core.Output{ID: 1, Incarnation: 2, Stderr: true, Data: []byte("err")},
 		core.Output{ID: 1, Incarnation: 2, Captured: true, Data: []byte("captured")},
@@ -84,7 +86,9 @@ func recorded() []core.Input {
 		core.Quit{},
 		core.SetMark{Target: core.Target{Group: "g"}, Mark: core.Held},
 		core.Identify{Name: "id"},
-		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Refused: map[process.ID]*core.Fault{3: fault}},
+		core.Refresh{Target: core.Target{Group: "g"}},
+		core.Hurry{Targets: []core.Target{{All: true}, {Group: "g"}}},
+		core.Act{Op: 5, Targets: []core.Target{{All: true}}, Stop: true, Start: true, AtOnce: 2, Now: true, Refused: map[process.ID]*core.Fault{3: fault}},
 	} {
 		list = append(list, core.Command{Req: core.Req(len(list)), Do: do})
 	}

@@ -50,7 +50,7 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	for i, o := range from.Operations {
 		*r.ops[i] = operation{id: o.ID, request: at(r.requests, o.Request), cancelled: o.Cancelled, paused: o.Paused}
 		if a := o.Acting; a != nil {
-			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, refused: maps.Clone(a.Refused)}
+			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, now: a.Now, refused: maps.Clone(a.Refused)}
 		}
 	}
 	for _, o := range from.Sent {
@@ -176,7 +176,7 @@ func (r *reader) proc(i int) {
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
-		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned,
+		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}
@@ -216,6 +216,12 @@ func (r *reader) sending(from SavedSending) {
 		e := *from.Spawn
 		e.Spec = at(r.from.Specs, from.Spec)
 		o.effect = e
+	case from.Hook != nil:
+		e := *from.Hook
+		e.Spec = at(r.from.Specs, from.Spec)
+		o.effect, o.hook = e, &hook{late: from.Late}
+		r.deadline(&o.hook.due, from.Due, actHook, nil)
+		o.hook.due.token = from.Token
 	case from.Signal != nil:
 		o.effect = *from.Signal
 	case from.Write != nil:
@@ -233,6 +239,9 @@ func (s *Supervisor) Pending() []Effect {
 	var list []Effect
 	for _, t := range slices.Sorted(maps.Keys(s.sent)) {
 		list = append(list, s.sent[t].effect)
+		if h := s.sent[t].hook; h != nil && h.late {
+			list = append(list, EndHook{t})
+		}
 	}
 	if s.halted {
 		list = append(list, Halt{Restart: s.quit.restart})

@@ -14,6 +14,7 @@ type sending struct {
 	incarnation process.Incarnation
 	request     *request // with sentWish and sentInput
 	event       *queued  // with sentEvent
+	hook        *hook    // with sentHook
 	text        string   // with sentInput: the process as the caller named it
 }
 
@@ -28,6 +29,8 @@ const (
 	sentInput                  // data for the standard input
 	sentEvent                  // an event to a listener
 	sentAnswer                 // what a listener wants a process to read
+	sentDrain                  // the signal before the stop
+	sentHook                   // a command
 )
 
 // signalWish is a signal by command.
@@ -123,10 +126,12 @@ func (s *Supervisor) signalled(in Signalled) {
 	case what.kind == sentWish:
 		s.wishSent(p, what, sent.Signal, current, in.Error)
 	case !current:
-	case in.Error == "":
-		if what.kind == sentStop {
-			s.release(p, nil, forSignalled)
+	case what.kind == sentDrain:
+		if in.Error != "" && p.draining == in.Token {
+			s.drainRefused(p, in.Error)
 		}
+	case in.Error == "":
+		s.release(p, nil, forSignalled)
 	case p.state == process.Stopping:
 		s.stopRefused(p, what.kind, in.Error)
 	}
@@ -169,7 +174,7 @@ func (s *Supervisor) writeInput(id Req, do WriteInput) {
 // stdinWritten takes the outcome of a WriteStdin effect.
 func (s *Supervisor) stdinWritten(in StdinWritten) {
 	what, ok := s.sent[in.Token]
-	if !ok || what.kind < sentInput {
+	if _, isWrite := what.effect.(WriteStdin); !ok || !isWrite {
 		s.unasked("StdinWritten", in.Token)
 		return
 	}

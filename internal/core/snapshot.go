@@ -126,6 +126,10 @@ type (
 		Starts                 []time.Duration
 		Held, Lazy             bool
 		Again, Abandoned       bool
+		Reason                 Reason
+		Draining               Token
+		StopStep               int
+		Killed                 bool
 		Started                time.Duration
 		StartSecs              int
 		Began, Ended           time.Time
@@ -180,6 +184,7 @@ type (
 	SavedActing struct {
 		Waiting           []Ref
 		Most, Busy, Stops int
+		Now               bool
 		Refused           map[process.ID]*Fault
 	}
 
@@ -209,7 +214,8 @@ type (
 		Due                 SavedDeadline
 	}
 
-	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal and Write is set. Spec belongs to Spawn.
+	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal, Write and Hook is set. Spec belongs to
+	// Spawn and Hook, Due and Late to Hook.
 	SavedSending struct {
 		Token       Token
 		Kind        int
@@ -217,6 +223,9 @@ type (
 		Spec        Ref
 		Signal      *Signal
 		Write       *WriteStdin
+		Hook        *RunHook
+		Due         SavedDeadline
+		Late        bool
 		Process     Ref
 		Incarnation process.Incarnation
 		Request     Ref
@@ -344,7 +353,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
-		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned,
+		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Fit: p.fit, Unfit: p.unfit, Watched: p.watched,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
@@ -371,7 +380,7 @@ func (w *writer) request(r *request) SavedRequest {
 func (w *writer) op(o *operation) SavedOperation {
 	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled, Paused: o.paused}
 	if a := o.acting; a != nil {
-		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Refused: maps.Clone(a.refused)}
+		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Now: a.now, Refused: maps.Clone(a.refused)}
 	}
 	return out
 }
@@ -403,6 +412,10 @@ func (w *writer) sending(t Token, o sending) SavedSending {
 		out.Spawn = &e
 	case Signal:
 		out.Signal = &e
+	case RunHook:
+		out.Spec = w.specs.ref(e.Spec)
+		e.Spec = nil
+		out.Hook, out.Due, out.Late = &e, saveDeadline(&o.hook.due), o.hook.late
 	case WriteStdin:
 		out.Write = &e
 	}

@@ -42,7 +42,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 	switch {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
-		s.halt(p)
+		s.halt(p, ReasonStop)
 		if wait {
 			what = forStopped
 		}
@@ -57,18 +57,23 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		s.done(r, p, nil)
 		return
 	}
+	if what == forSignalled && p.draining != 0 { // the signal may be long in coming
+		s.done(r, p, nil)
+		return
+	}
 	s.await(r, p, waiter{what: what, text: text})
 	s.reportStop(p)
 }
 
 // halt begins the stop of a process that counts as running, or ends the wait for its next start.
-func (s *Supervisor) halt(p *proc) {
+func (s *Supervisor) halt(p *proc, why Reason) {
+	p.reason = why
 	switch p.state {
 	case process.Backoff, process.Exited:
 		s.stopped(p, nil)
 	case process.Starting, process.Running:
 		if p.pid != 0 {
-			s.sendStop(p)
+			s.drain(p)
 			return
 		}
 		// The process does not exist yet: the signal follows when it does.
@@ -79,26 +84,92 @@ func (s *Supervisor) halt(p *proc) {
 	}
 }
 
-// sendStop sends the stop signal and gives the process stopwaitsecs to obey.
+// sendStop begins the first step of a stop.
 func (s *Supervisor) sendStop(p *proc) {
+	if p.killed {
+		s.kill(p, false)
+		return
+	}
+	p.stopStep = 0
+	s.takeStep(p)
+}
+
+// takeStep sends the signal of the present step of a stop and gives the process its time to obey. In the last step that is for ever, unless it
+// is SIGKILL.
+func (s *Supervisor) takeStep(p *proc) {
+	steps := p.spec.Steps()
+	step, last := steps[p.stopStep], p.stopStep == len(steps)-1
+	if step.Signal == process.SIGKILL && step.Wait == process.Forever {
+		s.kill(p, p.stopStep > 0)
+		return
+	}
 	event := KillSent{
-		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: p.spec.StopSignal, ToGroup: p.spec.StopAsGroup, ToTree: p.spec.Tree.Stop,
+		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: step.Signal, ToGroup: p.spec.StopAsGroup, ToTree: p.spec.Tree.Stop,
 	}
 	s.publish(event)
+	s.leaveRunning(p)
+	s.send(p, sending{kind: sentStop}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
+	if s.due.disarm(&p.due); !last && step.Wait != process.Forever {
+		s.due.arm(&p.due, s.now.Mono+step.Wait)
+	}
+}
+
+// escalate takes the next step of a stop that was not obeyed, or the first after the time to drain. The last one is taken again.
+func (s *Supervisor) escalate(p *proc) {
+	switch {
+	case p.draining != 0:
+		s.drained(p)
+		return
+	case p.killed:
+		s.kill(p, true)
+		return
+	}
+	p.stopStep = min(p.stopStep+1, len(p.spec.Steps())-1)
+	s.takeStep(p)
+}
+
+// hurryAll carries out a Hurry.
+func (s *Supervisor) hurryAll(do Hurry) *Fault {
+	for _, t := range do.Targets {
+		list, _, f := s.find(t)
+		if f != nil {
+			return f
+		}
+		for _, p := range list {
+			s.hurry(p)
+		}
+	}
+	return nil
+}
+
+// hurry skips what is left of a stop that is under way.
+func (s *Supervisor) hurry(p *proc) {
+	switch {
+	case p.state != process.Stopping || p.killed:
+	case p.pid != 0:
+		s.undrain(p)
+		s.kill(p, false)
+	default:
+		p.killed = true // as soon as it exists
+	}
+}
+
+// leaveRunning makes a process STOPPING, if it is not.
+func (s *Supervisor) leaveRunning(p *proc) {
 	if p.state != process.Stopping {
 		s.enter(p, process.Stopping, false)
 		s.unready(p, AbnormalTermination)
 	}
-	s.send(p, sending{kind: sentStop}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
-	s.due.arm(&p.due, s.now.Mono+seconds(p.spec.StopWaitSecs))
 }
 
-// kill sends SIGKILL to a process that did not obey, again and again until it ends.
-func (s *Supervisor) kill(p *proc) {
+// kill sends SIGKILL, again and again until the process ends. late: it did not obey.
+func (s *Supervisor) kill(p *proc, late bool) {
 	event := KillSent{
-		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: process.SIGKILL, ToGroup: p.spec.KillAsGroup, ToTree: p.spec.Tree.Kill, Escalated: true,
+		Group: p.group.name(), Name: p.name, PID: p.pid, Signal: process.SIGKILL, ToGroup: p.spec.KillAsGroup, ToTree: p.spec.Tree.Kill, Escalated: late,
 	}
+	p.killed = true
 	s.publish(event)
+	s.leaveRunning(p)
 	s.send(p, sending{kind: sentKill}, Signal{Signal: event.Signal, ToGroup: event.ToGroup, ToTree: event.ToTree})
 	s.due.arm(&p.due, s.now.Mono+max(seconds(p.spec.StopWaitSecs), killAgain))
 }

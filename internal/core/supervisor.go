@@ -112,6 +112,8 @@ func (s *Supervisor) take(in Input) {
 		}
 	case Signalled:
 		s.signalled(in)
+	case HookEnded:
+		s.hookEnded(in)
 	case StdinWritten:
 		s.stdinWritten(in)
 	case Command:
@@ -164,6 +166,10 @@ func (s *Supervisor) command(c Command) {
 		s.update(c.Req, do)
 	case Act:
 		s.act(c.Req, do)
+	case Refresh:
+		s.refresh(c.Req, do)
+	case Hurry:
+		s.answer(c.Req, s.hurryAll(do))
 	case SetMark:
 		s.answer(c.Req, s.setMark(do))
 	case CancelUpdate:

@@ -471,12 +471,12 @@ func (s *Supervisor) decided(op *operation) {
 
 // Blocked reports whether a command has to wait because an operation is busy with a process that it is about, and names the operation. Signals and
 // standard input are let through. What an Act is busy with only keeps other operations waiting; and one that does nothing but stop does not wait
-// for a process to be RUNNING.
+// for a process to be RUNNING, nor, if it stops Now, for one that is STOPPING and stays so.
 func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 	switch v := v.(type) {
 	case Act:
 		for _, t := range v.Targets {
-			if op, yes := s.heldFrom(t, func(st *step) bool { return v.Start || !st.running }); yes {
+			if op, yes := s.heldFrom(t, func(st *step) bool { return v.Start || !st.running && !(v.Now && st.stops()) }); yes {
 				return op, true
 			}
 		}
@@ -508,6 +508,11 @@ func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 		}
 	}
 	return 0, false
+}
+
+// stops reports whether the step has begun the stop of its process, and nothing but that.
+func (st *step) stops() bool {
+	return st.change.Action == plan.StopProcess && st.then == nil && st.proc.state == process.Stopping
 }
 
 // held reports whether an update holds one of the processes, and which.

@@ -143,6 +143,21 @@ func actSignal(signal string) act {
 	return act{lifecycle: signalling(signal), done: "signalled"}
 }
 
+func actRefresh() act {
+	return act{done: "refreshed", lifecycle: lifecycle{
+		apply: func(ctx context.Context, server Proxy, target control.Target) ([]control.Result, error) {
+			return server.Refresh(ctx, target)
+		},
+		row: func(name string, code control.Code, text string) (string, error) {
+			if code == control.Failed {
+				text = name + ": ERROR (" + text + ")"
+			}
+			return signalRow(name, code, text, "refreshed")
+		},
+		ignored: control.Success,
+	}}
+}
+
 func actClear() act {
 	return act{done: "cleared", lifecycle: lifecycle{
 		apply: func(ctx context.Context, server Proxy, target control.Target) ([]control.Result, error) {
@@ -334,6 +349,15 @@ func (s *Session) answerSignal(ctx context.Context, server Proxy, c *call) (form
 		return s.wouldSignal(ctx, server, c, c.words[0], units)
 	}
 	return s.actOn(ctx, server, c, c.words[1:], actSignal(c.words[0]))
+}
+
+// answerRefresh has processes read their own configuration again.
+func (s *Session) answerRefresh(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	a, err := s.actOn(ctx, server, c, c.words, actRefresh())
+	if fault(err) == control.UnknownMethod {
+		return nil, s.notOurs()
+	}
+	return a, err
 }
 
 func (s *Session) answerClear(ctx context.Context, server Proxy, c *call) (format.Answer, error) {

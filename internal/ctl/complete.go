@@ -36,7 +36,7 @@ func Complete(line string, pos int, names Names) (head string, candidates []stri
 		offer(names.Verbs)
 	case "add", "remove", "update", "plan", grace.name:
 		offer(groupNames(names.Processes))
-	case "clear", "fg", "why", "hold", "disable", "enable", "pid", "restart", "signal", "start", "status", "stop", "tail":
+	case "clear", "fg", "why", "hold", "disable", "enable", "pid", "refresh", "restart", "signal", "start", "status", "stop", "tail":
 		offer(processNames(names.Processes, strings.Contains(text, ":")))
 	}
 	return head, candidates, tail

@@ -129,6 +129,9 @@ func (d *daemon) Act(_ context.Context, req control.ActRequest) (control.Operati
 	if req.AtOnce > 0 {
 		words = append(words, fmt.Sprint(req.AtOnce))
 	}
+	if req.Now {
+		words = append(words, "now")
+	}
 	if d.acting == nil {
 		return control.Operation{}, control.Fault(control.UnknownMethod, "Act")
 	}
@@ -322,6 +325,10 @@ func (d *daemon) Stop(ctx context.Context, t control.Target, wait bool) ([]contr
 
 func (d *daemon) Signal(ctx context.Context, t control.Target, signal string) ([]control.Result, error) {
 	return d.act(ctx, "Signal "+signal, t)
+}
+
+func (d *daemon) Refresh(ctx context.Context, t control.Target) ([]control.Result, error) {
+	return d.act(ctx, "Refresh", t)
 }
 
 func (d *daemon) WriteStdin(ctx context.Context, name string, data []byte) error {

@@ -93,6 +93,7 @@ func TestForms(t *testing.T) {
 		{line: "start solo", setup: withAct(control.ActStart, control.OperationNothing, "end start solo:solo 60 already started"), schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo", setup: withAct(control.ActStop, control.OperationCancelled), schema: "results", records: 1, record: "results", failed: "E300"},
 		{line: "signal HUP solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
+		{line: "refresh solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "clear solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "pid", schema: "pids", records: 1, record: "pids"},
 		{line: "pid web:*", schema: "pids", records: 2, record: "pid", names: "web:web_0 web:web_1"},
@@ -255,7 +256,8 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for name := range known {
-		if name == "graced.check/v1" || name == "graced.explain/v1" || name == "graced.takeover/v1" || name == control.StandingSchema || name == control.PreviewSchema || name == control.FindingsSchema {
+		if name == "graced.check/v1" || name == "graced.explain/v1" || name == "graced.takeover/v1" || name == control.StandingSchema || name == control.PreviewSchema || name == control.FindingsSchema ||
+			name == control.RefreshedSchema {
 			continue // packages report and web, and graced takeover, make and test them
 		}
 		if !seen[name] {

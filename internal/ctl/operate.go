@@ -19,8 +19,11 @@ func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...a
 	if c.dryRun || len(units) == 0 {
 		return s.actOnUnits(ctx, server, c, units, steps...)
 	}
-	op, err := server.Act(ctx, control.ActRequest{Verb: c.verb, Names: namesOf(units), AtOnce: c.parallel})
+	op, err := server.Act(ctx, control.ActRequest{Verb: c.verb, Names: namesOf(units), AtOnce: c.parallel, Now: c.now})
 	switch {
+	case fault(err) == control.UnknownMethod && c.now:
+		return nil, &format.Problem{Code: "E306", Title: "the daemon cannot do this", Detail: "the daemon at " + s.ServerURL + " is no graced: it knows no --now",
+			Hint: s.Program + " signal KILL " + strings.Join(c.words, " ") + " comes near it"}
 	case fault(err) == control.UnknownMethod:
 		return s.actOnUnits(ctx, server, c, units, steps...)
 	case err != nil:

@@ -23,6 +23,10 @@ var ownCommands = []command{
 		brief: "change how many processes a program has; the others are not touched",
 	},
 	{
+		name: "refresh", args: "<name ...|all>",
+		brief: "have processes read their own configuration again: by reload_signal or reload_command",
+	},
+	{
 		name: "why", args: "<name>",
 		brief: "tell what became of a process: its latest events, who wanted what, its last lines",
 	},

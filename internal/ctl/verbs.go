@@ -46,6 +46,7 @@ type call struct {
 	write    bool            // scale: into the file
 	force    bool            // scale: also where its mode lets nobody write
 	note     string          // hold, disable, enable: why
+	now      bool            // stop, restart: do not wait
 	all      bool            // ops: also those of earlier daemons
 
 	*format.Printer
@@ -59,7 +60,8 @@ type answering func(s *Session, ctx context.Context, server Proxy, c *call) (for
 var answered = map[string]answering{
 	"status": (*Session).answerStatus, "pid": (*Session).answerPIDs, "avail": (*Session).answerAvailable, "version": (*Session).answerVersion,
 	"start": (*Session).answerStart, "stop": (*Session).answerStop, "restart": (*Session).answerRestart, "signal": (*Session).answerSignal, "clear": (*Session).answerClear,
-	"tail": (*Session).answerTail, "maintail": (*Session).answerMainTail,
+	"refresh": (*Session).answerRefresh,
+	"tail":    (*Session).answerTail, "maintail": (*Session).answerMainTail,
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
 	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
@@ -313,6 +315,8 @@ func (c *call) set(o option) error {
 		c.force = true
 	case "--all":
 		c.all = true
+	case "--now":
+		c.now = true
 	case "--write":
 		c.write = true
 	}

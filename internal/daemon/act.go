@@ -31,7 +31,7 @@ func (d *Daemon) Act(ctx context.Context, req control.ActRequest) (control.Opera
 
 // actOf translates a request.
 func actOf(req control.ActRequest) (core.Act, error) {
-	do := core.Act{AtOnce: req.AtOnce, Stop: req.Verb != control.ActStart, Start: req.Verb != control.ActStop}
+	do := core.Act{AtOnce: req.AtOnce, Stop: req.Verb != control.ActStart, Now: req.Now, Start: req.Verb != control.ActStop}
 	switch req.Verb {
 	case control.ActStart, control.ActStop, control.ActRestart:
 	default:
@@ -40,6 +40,8 @@ func actOf(req control.ActRequest) (core.Act, error) {
 	switch {
 	case len(req.Names) == 0:
 		return do, control.Fault(control.IncorrectParameters, "no names")
+	case req.Now && !do.Stop:
+		return do, control.Fault(control.IncorrectParameters, "now is for stop and restart")
 	case req.AtOnce < 0:
 		return do, control.Fault(control.IncorrectParameters, "at_once is negative")
 	}
@@ -52,8 +54,13 @@ func actOf(req control.ActRequest) (core.Act, error) {
 // beginAct begins a start, stop or restart in one turn of the loop; see begin.
 func (d *Daemon) beginAct(op *operation, do core.Act) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
+		if do.Now {
+			d.step(now, core.Command{Do: core.Hurry{Targets: do.Targets}})
+		}
 		if _, yes := d.loop.core.Quitting(); yes {
-			err = control.Fault(control.ShutdownState, "")
+			if !do.Now {
+				err = control.Fault(control.ShutdownState, "")
+			}
 			return
 		}
 		changes, fault := d.loop.core.Changes(do)

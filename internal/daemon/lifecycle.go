@@ -136,6 +136,13 @@ func (d *Daemon) Signal(ctx context.Context, target control.Target, signal strin
 	return d.rows(ctx, verb)
 }
 
+// Refresh implements control.Lifecycle.
+func (d *Daemon) Refresh(ctx context.Context, target control.Target) ([]control.Result, error) {
+	t := coreTarget(target)
+	d.asked(ctx, "refresh", t)
+	return d.rows(ctx, core.Refresh{Target: t})
+}
+
 // WriteStdin implements control.Lifecycle.
 func (d *Daemon) WriteStdin(ctx context.Context, name string, data []byte) error {
 	_, err := d.ask(ctx, core.WriteInput{Target: coreTarget(control.Target{Name: name}), Data: data})

@@ -353,6 +353,9 @@ func (d *Daemon) noteLife(e host.Event) {
 	case host.Placed:
 		d.notePlace(e)
 	case host.Spawned:
+		if e.ID&hookBit != 0 {
+			return
+		}
 		saved := SavedLife{e.ID, e.Incarnation, e.PID, e.Traits}
 		d.loop.lives[e.ID] = saved
 		d.frame(frameLife, saved)
@@ -365,6 +368,9 @@ func (d *Daemon) noteLife(e host.Event) {
 func (d *Daemon) inputOf(n news) core.Input {
 	if n.output.Input != nil {
 		return n.output.Input
+	}
+	if in, ok := hookNews(n.Event); ok {
+		return in
 	}
 	switch e := n.Event.(type) {
 	case host.Spawned:
@@ -413,6 +419,10 @@ func (d *Daemon) act(e core.Effect) {
 		d.watch(e)
 	case core.Unwatch:
 		d.unwatch(e)
+	case core.RunHook:
+		d.runHook(e)
+	case core.EndHook:
+		d.endHook(e)
 	case core.OpenLogs:
 		d.loop.opened = append(d.loop.opened, e.ID)
 	case core.ChangeLogs:

@@ -243,7 +243,8 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 	var line, most float64
 	for _, change := range p.Changes {
 		name := p.Group + ":" + change.Name
-		wait, stop := float64(change.Spec.StartSecs), float64(change.Spec.StopWaitSecs)
+		patience, _ := change.Spec.Patience()
+		wait, stop := float64(change.Spec.StartSecs), patience.Seconds()
 		for _, f := range change.Fields {
 			if slices.ContainsFunc(p.Fields, func(g plan.Difference) bool { return g == f }) {
 				continue // a program that is its own group says it for both

@@ -63,6 +63,10 @@ func (d *Daemon) report(e core.Event) {
 			whom = "process group "
 		}
 		d.logf(LevelDebug, "killing %s (pid %d) %swith signal %s", e.Name, e.PID, whom, e.Signal)
+	case core.DrainBegan:
+		d.logf(LevelInfo, "draining %s (pid %d): %s", e.Name, e.PID, drainText(e))
+	case core.HookProblem:
+		d.logf(LevelWarn, "%s of %s: %s", e.Option, process.Namespec{Group: e.Group, Process: e.Name}, e.Text)
 	case core.SignalSent:
 		d.logf(LevelDebug, "sending %s (pid %d) sig %s", e.Name, e.PID, e.Signal)
 	case core.SignalProblem:

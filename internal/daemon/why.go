@@ -128,6 +128,10 @@ func (d *Daemon) note(e core.Event) {
 			text += ", to its process group"
 		}
 		named(e.Group, e.Name, control.Moment{Type: kind, PID: e.PID, Text: text})
+	case core.DrainBegan:
+		named(e.Group, e.Name, control.Moment{Type: "draining", PID: e.PID, Text: drainText(e)})
+	case core.HookProblem:
+		named(e.Group, e.Name, control.Moment{Type: "problem", Text: e.Option + ": " + e.Text})
 	case core.SignalSent:
 		named(e.Group, e.Name, control.Moment{Type: "signal", PID: e.PID, Text: e.Signal.String()})
 	}

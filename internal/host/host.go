@@ -65,6 +65,7 @@ type SpawnRequest struct {
 	Stdout      Output
 	Stderr      Output // nil with RedirectStderr
 	Pace        Pace
+	NoInput     bool // its standard input is empty
 }
 
 // Pace says how soon the output of a process is to be moved.

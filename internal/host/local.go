@@ -151,7 +151,7 @@ func (h *Local) Spawn(req SpawnRequest) { h.enqueue(req, 0) }
 func (h *Local) enqueue(req SpawnRequest, known int) {
 	p := &proc{req: req, known: known, pidfd: -1, stdin: stdin{fd: -1}}
 	p.shard = h.shards[ShardOf(req.ID, req.Pace, len(h.shards))]
-	p.stdin.closed = req.Spec.Socket.URL != "" // it is the socket
+	p.stdin.closed = req.Spec.Socket.URL != "" || req.NoInput // it is something else
 	h.mu.Lock()
 	h.procs[req.ID] = p
 	h.mu.Unlock()

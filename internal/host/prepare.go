@@ -110,13 +110,17 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	if there != nil {
 		return nil, ""
 	}
-	file, argv, cerr := resolve(spec.Command, environPath(p.req.Environ))
+	environ, text := withFiles(p.req.Environ, spec)
+	if text != "" {
+		return nil, text
+	}
+	file, argv, cerr := resolve(spec.Command, environPath(environ))
 	if cerr != nil {
 		return nil, cerr.Text
 	}
 	job := &forkJob{
 		p: p, life: p.life(), name: spec.Name, uid: spec.UID,
-		file: file, argv: argv, env: p.req.Environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1},
+		file: file, argv: argv, env: environ, dir: spec.Directory, umask: spec.Umask, child: [3]int{-1, -1, -1},
 	}
 	if spec.UID != process.UnsetID {
 		job.setUser(spec.UID, &h.users)
@@ -159,7 +163,7 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 	if job.cred != nil {
 		// /dev/stdout and the like open the pipe by name, which needs its owner. If it cannot be given away the process runs all the same.
 		for i, fd := range job.child {
-			if fd >= 0 && (i > 0 || p.socket == nil) {
+			if fd >= 0 && (i > 0 || p.socket == nil && !p.req.NoInput) {
 				_ = unix.Fchown(fd, int(job.cred.Uid), int(job.cred.Gid))
 			}
 		}
@@ -180,6 +184,10 @@ func (h *Local) makePipes(p *proc, job *forkJob) error {
 func makeStdin(p *proc, job *forkJob) (err error) {
 	if p.socket != nil {
 		job.child[0], err = p.socket.duplicate()
+		return err
+	}
+	if p.req.NoInput {
+		job.child[0], err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		return err
 	}
 	var in [2]int

@@ -81,6 +81,9 @@ func specPath(spec *process.Spec) []string {
 			return strings.Split(e.Value, ":")
 		}
 	}
+	if vars, _ := readEnviron(spec); vars["PATH"] != "" { // a file that cannot be read is told by the start
+		return strings.Split(vars["PATH"], ":")
+	}
 	if path := os.Getenv("PATH"); path != "" {
 		return strings.Split(path, ":")
 	}

@@ -80,6 +80,19 @@ func buildFields() []Field {
 	add("breaker", "Breaker", Live, func(s Spec) string { return s.Breaker.String() })
 	add("stopsignal", "StopSignal", Live, func(s Spec) string { return s.StopSignal.String() })
 	integer("stopwaitsecs", "StopWaitSecs", func(s Spec) int { return s.StopWaitSecs })
+	add("stop_steps", "StopSteps", Live, func(s Spec) string { return StopStepsText(s.StopSteps) })
+	tell := func(what, member string, get func(Spec) TellSpec) {
+		add(what+"_signal", member+".Signal", Live, func(s Spec) string {
+			if get(s).Signal == 0 {
+				return ""
+			}
+			return get(s).Signal.String()
+		})
+		add(what+"_command", member+".Command", Live, func(s Spec) string { return get(s).Command })
+		add(what+"_timeout", member+".Timeout", Live, func(s Spec) string { return get(s).Timeout.String() })
+	}
+	tell("drain", "Drain", func(s Spec) TellSpec { return s.Drain })
+	tell("reload", "Reload", func(s Spec) TellSpec { return s.Reload })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })
 	boolean("killasgroup", "KillAsGroup", Live, func(s Spec) bool { return s.KillAsGroup })
 	// Supervisor compares the list with its order; the order means nothing, so we compare the set (quirk B4).
@@ -167,6 +180,7 @@ func buildFields() []Field {
 		}
 		return strings.Join(words, ",")
 	})
+	add("environment_file", "EnvironmentFiles", Respawn, func(s Spec) string { return strings.Join(s.EnvironmentFiles, ", ") })
 	add("serverurl", "ServerURL", Respawn, func(s Spec) string { return s.ServerURL })
 	return rows
 }

@@ -32,8 +32,8 @@ func TestFieldsComplete(t *testing.T) {
 			if slices.Contains(uncompared, name) {
 				continue
 			}
-			if sf.Type == reflect.TypeFor[LogSpec]() || sf.Type == reflect.TypeFor[SocketSpec]() || sf.Type == reflect.TypeFor[TreeSpec]() ||
-				sf.Type == reflect.TypeFor[Health]() || sf.Type == reflect.TypeFor[Check]() || sf.Type == reflect.TypeFor[Roll]() {
+			if slices.Contains([]reflect.Type{reflect.TypeFor[LogSpec](), reflect.TypeFor[SocketSpec](), reflect.TypeFor[TreeSpec](), reflect.TypeFor[TellSpec](), reflect.TypeFor[Health](),
+				reflect.TypeFor[Check](), reflect.TypeFor[Roll]()}, sf.Type) {
 				walk(name+".", sf.Type, at)
 				continue
 			}
@@ -79,6 +79,12 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(BackoffSpec{First: time.Second}))
 	case Rate:
 		v.Set(reflect.ValueOf(Rate{Count: 1, Within: time.Second}))
+	case Signal:
+		v.Set(reflect.ValueOf(SIGTERM))
+	case []StopStep:
+		v.Set(reflect.ValueOf([]StopStep{{SIGTERM, Forever}}))
+	case []string:
+		v.Set(reflect.ValueOf([]string{"/x"}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:

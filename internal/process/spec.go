@@ -137,7 +137,10 @@ type Spec struct {
 	Breaker      Rate // so many unexpected ends in the group hold back its restarts; the strictest of a group counts
 	RestartLimit Rate // more starts by itself: given up; zero: any number
 	StopSignal   Signal
-	StopWaitSecs int // seconds from StopSignal to SIGKILL
+	StopWaitSecs int        // seconds from StopSignal to SIGKILL
+	StopSteps    []StopStep // instead of StopSignal, StopWaitSecs and SIGKILL; nil = these
+	Drain        TellSpec   // before the first step of its stop: to finish what it does
+	Reload       TellSpec   // to read its own configuration again
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured
@@ -149,8 +152,10 @@ type Spec struct {
 	Stdout, Stderr LogSpec
 	Socket         SocketSpec // the zero value = standard input is a pipe
 
-	Environment []Env  // merged: [supervisord] under [program:x]; sorted by key, keys unique
-	ServerURL   string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
+	Environment []Env // merged: [supervisord] under [program:x]; sorted by key, keys unique
+	// Files whose lines KEY=VALUE are read at each start, absolute; a "-" before a name: it may be missing. What Environment sets wins.
+	EnvironmentFiles []string
+	ServerURL        string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
 
 	// Where the process was defined, for messages; not compared.
 	Origin Origin

@@ -12,6 +12,7 @@ import (
 type watchedAct struct {
 	op    uint64
 	most  int
+	now   bool
 	left  map[stepKey]bool // steps that have not ended
 	stops int              // of these
 	busy  map[stepKey]bool // begun
@@ -30,7 +31,7 @@ func (c *Checker) beginAct(in core.Input, out []core.Effect) {
 			return // refused
 		}
 	}
-	a := &watchedAct{op: do.Op, most: do.AtOnce, left: map[stepKey]bool{}, busy: map[stepKey]bool{}}
+	a := &watchedAct{op: do.Op, most: do.AtOnce, now: do.Now, left: map[stepKey]bool{}, busy: map[stepKey]bool{}}
 	c.acts[do.Op] = a
 	for _, change := range c.world.steps[command.Req] {
 		a.left[stepKey{change.Group, change.Name, change.Action, false}] = true
@@ -64,7 +65,8 @@ func (c *Checker) actBegan(e core.StepBegan) {
 	if a.busy[key] = true; a.most > 0 && len(a.busy) > a.most {
 		c.broken("%d is busy with %v, and may be with %d", e.Op, a.busy, a.most)
 	}
-	takes := e.Step.Action == plan.StopProcess && (p.state == process.Starting || p.state == process.Running) // of which somebody waits what becomes
+	takes := e.Step.Action == plan.StopProcess && (p.state == process.Starting || p.state == process.Running || // of which somebody waits what becomes
+		a.now && p.state == process.Stopping && p.doing == plan.StopProcess)
 	if (p.step != nil || p.act != nil && p.act != a) && !takes {
 		c.broken("%s of %d begins, and another operation is busy with it: %+v %+v", stepText(e.Step), e.Op, p.step, p.act)
 	}

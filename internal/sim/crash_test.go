@@ -40,7 +40,7 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	t.Logf("%d stories from seed %d: %d facts, %d deaths; %v", *crashN, *simSeed, facts, deaths, saw)
-	for _, what := range append(crashWords, "state", "signal", "spawn", "stdin", "reply", "halt") {
+	for _, what := range append(crashWords, "state", "signal", "spawn", "stdin", "hook", "reply", "halt") {
 		if *crashN >= 60 && saw[what] == 0 {
 			t.Errorf("no %q in any story: the generator does not reach it", what)
 		}
@@ -50,7 +50,8 @@ func TestCrash(t *testing.T) {
 // crashWords are in what the stories have to tell.
 var crashWords = []string{
 	"eventname:TICK_5", "eventname:PROCESS_LOG_STDERR", "eventname:PROCESS_COMMUNICATION_STDOUT", "eventname:REMOTE_COMMUNICATION", "EventDiscarded", "EventRebuffered",
-	"EventNotSent", "BadResultLine", "ListenerChanged", "StepBegan", "StepEnded", "MemberRenamed", "ChangeLogs", "WaitingToStop", "WaitingToDie", "mark 1", "waits for update", "WornOut", "BreakerOpened", "BreakerClosed", "ProbeFailed", "Waits {",
+	"EventNotSent", "BadResultLine", "ListenerChanged", "StepBegan", "StepEnded", "MemberRenamed", "ChangeLogs", "WaitingToStop", "WaitingToDie", "mark 1", "waits for update",
+	"WornOut", "BreakerOpened", "BreakerClosed", "ProbeFailed", "Waits {", "DrainBegan", "HookProblem", "did not end within", "scale-down of pid", "update of pid",
 }
 
 // tellStory returns the trace of a story, in which the daemon dies at one in so many places, and how often it died. A panic is a fact.

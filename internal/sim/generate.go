@@ -47,6 +47,13 @@ func GenerateMore(seed uint64) Scenario {
 	sc := Generate(seed)
 	givePolicies(seed, sc.Groups)
 	r := &dice{rand.New(rand.NewPCG(seed, 0x6ace))}
+	for i := range sc.Groups {
+		for k := range sc.Groups[i].Programs {
+			var own process.Spec
+			r.gentle(&own)
+			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps, s.Drain, s.Reload = own.StopSteps, own.Drain, own.Reload })
+		}
+	}
 	for range r.between(0, 14) {
 		g := sc.Groups[r.IntN(len(sc.Groups))]
 		p := g.Programs[r.IntN(len(g.Programs))]
@@ -54,7 +61,9 @@ func GenerateMore(seed uint64) Scenario {
 			At: int64(r.between(1000, 24*second)), Req: uint64(len(sc.Commands) + 1),
 			Name: process.Namespec{Group: g.Name, Process: p.Name}.String(), Wait: r.one(2),
 		}
-		switch r.IntN(8) {
+		switch r.IntN(9) {
+		case 8:
+			c.Op = "hurry"
 		case 0:
 			c.Op = "write"
 		case 1:
@@ -72,6 +81,11 @@ func GenerateMore(seed uint64) Scenario {
 			}
 		}
 		sc.Commands = append(sc.Commands, c)
+	}
+	for range r.between(0, 5) {
+		g := sc.Groups[r.IntN(len(sc.Groups))]
+		name := pick(r, g.Name+":*", g.Name+":"+g.Programs[0].Name)
+		sc.Commands = append(sc.Commands, Command{At: int64(r.between(1000, 20*second)), Req: uint64(len(sc.Commands) + 1), Op: "refresh", Name: name})
 	}
 	return sc
 }

@@ -176,6 +176,7 @@ func (w *World) Tell(st Story) {
 	w.Input(core.Command{Do: core.Quit{}})
 	w.Until(w.now + 5*time.Minute)
 	w.look()
+	w.note("look", "hooks", fmt.Sprint(len(w.hooks), " run on"))
 }
 
 // happen does what a command of a story says.

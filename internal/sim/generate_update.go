@@ -87,6 +87,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 			sc.Others = append(sc.Others, r.other(sc, names))
 		}
 	}
+	sc.gentle(names)
 	return sc
 }
 

@@ -32,6 +32,7 @@ import (
 //   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
 //   - a process that is there already when its group is added stays as it is, and nothing is told of it, unless that is still to be decided;
+//   - a stop ends: with the process, or with SIGKILL, unless its last step is to last for ever;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
@@ -65,6 +66,8 @@ type watched struct {
 	starts   []time.Duration     // by itself, since one that somebody wanted, or since another limit is in force
 	limit    process.Rate
 	refused  bool          // a signal could not be sent
+	stopping time.Duration // since when
+	killed   bool          // it has got SIGKILL in this state
 	revived  bool          // its last transition was from EXITED to STARTING
 	before   process.State // the one that its last transition was from
 	spec     *process.Spec
@@ -154,6 +157,9 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 		case core.Signal:
 			p := c.procs[e.ID]
 			c.untouched(in, p)
+			if p != nil && e.Signal == process.SIGKILL {
+				p.killed = true
+			}
 			if p == nil || p.pid == 0 || p.pid != e.PID || p.inc != e.Incarnation {
 				c.broken("%v to pid %d: %+v", e.Signal, e.PID, p)
 			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] && p.act == nil {
@@ -399,7 +405,15 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 	}
 	p.before = e.From
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil && (p.step == nil || !p.step.undo)
-	p.state = e.To
+	p.state, p.stopping, p.killed = e.To, c.world.Now(), false
+}
+
+// stops checks that a stop comes to its end.
+func (c *Checker) stops(now time.Duration, p *watched) {
+	const room = time.Second // for outcomes that come late
+	if p.state == process.Stopping && !p.killed && now-p.stopping > longestStop+room {
+		c.broken("%v is stopping since %v", p.name, p.stopping)
+	}
 }
 
 // after compares the machine's view with what was seen, and looks for commands that wait too long.
@@ -425,5 +439,6 @@ func (c *Checker) after(now time.Duration) {
 		}
 		p.spec, p.leaving, p.ready = s.Spec, s.Leaving, s.Ready
 		c.waits(now, p, s)
+		c.stops(now, p)
 	}
 }

@@ -23,6 +23,9 @@ type keeper struct {
 	logs     map[process.ID]core.OpenLogs // that the daemon has open
 }
 
+// anEndHook is in the task of an EndHook, which has no outcome of its own.
+const anEndHook process.ID = 1 << 63
+
 // task names what a keeper is asked to do: a spawn by process and life, the rest by token.
 type task struct {
 	id    process.ID
@@ -80,6 +83,10 @@ func (k *keeper) effect(e core.Effect) {
 		k.ask(task{id: e.ID, inc: e.Incarnation}, func() { k.world.spawn(e) })
 	case core.Signal:
 		k.ask(task{token: e.Token}, func() { k.world.signal(e) })
+	case core.RunHook:
+		k.ask(task{token: e.Token}, func() { k.world.runHook(e) })
+	case core.EndHook:
+		k.ask(task{id: anEndHook, token: e.Token}, func() { k.world.endHook(e) })
 	case core.WriteStdin:
 		k.ask(task{token: e.Token}, func() { k.write(e) })
 	case core.OpenLogs:
@@ -138,6 +145,8 @@ func taskOf(in core.Input) (t task, ok bool) {
 	case core.SpawnFailed:
 		return task{id: in.ID, inc: in.Incarnation}, true
 	case core.Signalled:
+		return task{token: in.Token}, true
+	case core.HookEnded:
 		return task{token: in.Token}, true
 	case core.StdinWritten:
 		return task{token: in.Token}, true

@@ -55,6 +55,7 @@ type Program struct {
 	RestartLimit process.Rate        `json:"restart_limit,omitzero"`
 	StopTree     bool                `json:"stop_tree,omitempty"`
 	KillTree     bool                `json:"kill_tree,omitempty"`
+	Gentle       func(*process.Spec) `json:"-"` // nil = nothing
 }
 
 // Life is what happens on one spawn. Times are microseconds; negative: never.
@@ -86,6 +87,7 @@ type Command struct {
 	Desired []string `json:"desired,omitempty"` // with Apply and Leave: the names of the members that shall be; with update: those of groups; with act: what it is about
 	Cancel  uint64   `json:"cancel,omitempty"`
 	AtOnce  int      `json:"at_once,omitempty"` // with act
+	Now     bool     `json:"now,omitempty"`     // likewise
 
 	Roll *process.Roll `json:"roll,omitempty"` // with update
 }
@@ -103,6 +105,9 @@ func (p Program) spec() process.Spec {
 		s.Stdout.File = process.LogTarget{Kind: process.LogPath, Path: p.Stdout}
 	}
 	s.Socket.URL = p.Socket
+	if p.Gentle != nil {
+		p.Gentle(&s)
+	}
 	return s
 }
 

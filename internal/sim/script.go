@@ -31,13 +31,17 @@ import (
 //	addprocess G:P, removeprocess G:P [departed]
 //	addgroup NAME, removegroup NAME
 //	update [GROUP...]                  a minimal update to what is defined now
-//	act start|stop|restart NAME... [atonce=N]      the same as an operation
+//	act start|stop|restart NAME... [atonce=N] [now]      the same as an operation
+//	refresh NAME                       have it read its own configuration again
+//	hurry NAME                         skip what is left of stops
 //	cancelupdate N                     the operation of request N begins nothing new
 //	cancel N                           nobody waits for request N any more
 //	shutdown, restart; sigterm         the last is a shutdown that nobody waits for
 //	status                             print the state of everything
 //
 // A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
+//
+// A drain_command or reload_command is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
@@ -275,17 +279,17 @@ func commandOf(op string, args []string) (Command, error) {
 		if c.Name == "all" {
 			c.Op, c.Name = "signalAllProcesses", ""
 		}
-		for n := process.Signal(1); n < 65; n++ {
-			if n.String() == "SIG"+args[1] {
-				c.Signal = int(n)
-			}
-		}
+		c.Signal = int(signalOf(args[1]))
 	case "apply", "leave":
 		c.Desired = args[1:]
 	case "act":
 		for _, a := range args[1:] {
 			if n, ok := strings.CutPrefix(a, "atonce="); ok {
 				c.AtOnce, _ = strconv.Atoi(n)
+				continue
+			}
+			if a == "now" {
+				c.Now = true
 				continue
 			}
 			c.Desired = append(c.Desired, a)
@@ -307,7 +311,7 @@ func commandOf(op string, args []string) (Command, error) {
 		n, err := strconv.ParseUint(c.Name, 10, 64)
 		c.Cancel = n
 		return c, err
-	case "write", "shutdown", "restart", "cancelupdate":
+	case "write", "hurry", "refresh", "shutdown", "restart", "cancelupdate":
 	default:
 		return c, fmt.Errorf("no such command")
 	}
@@ -394,6 +398,23 @@ func programOf(args []string) (Program, error) {
 			p.StopTree, err = on, nil
 		case "kill_tree":
 			p.KillTree, err = on, nil
+		case "stop_steps":
+			steps, bad := stepsOf(value)
+			p.gently(func(s *process.Spec) { s.StopSteps = steps })
+			err = bad
+		case "drain_signal", "drain_command", "reload_signal", "reload_command":
+			d := process.TellSpec{Timeout: 5 * time.Second}
+			if d.Signal = signalOf(value); d.Signal == 0 {
+				d.Command = value
+			}
+			p.gently(func(s *process.Spec) {
+				if strings.HasPrefix(name, "drain") {
+					s.Drain = d
+				} else {
+					s.Reload = d
+				}
+			})
+			err = nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}
 		case "autorestart":
@@ -418,6 +439,28 @@ func programOf(args []string) (Program, error) {
 		}
 	}
 	return p, nil
+}
+
+// stepsOf reads steps such as USR1:5s,TERM:2s,KILL.
+func stepsOf(text string) (steps []process.StopStep, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		name, wait, timed := strings.Cut(word, ":")
+		step := process.StopStep{Signal: signalOf(name), Wait: process.Forever}
+		if timed && err == nil {
+			step.Wait, err = time.ParseDuration(wait)
+		}
+		steps = append(steps, step)
+	}
+	return steps, err
+}
+
+func signalOf(name string) process.Signal {
+	for n := process.Signal(1); n < 65; n++ {
+		if n.String() == "SIG"+name {
+			return n
+		}
+	}
+	return 0
 }
 
 func livesOf(text string) (lives []Life, err error) {

@@ -45,6 +45,7 @@ type World struct {
 	waiting  []Command                  // for an operation to end
 	steps    map[core.Req][]plan.Change // that each Act said it would take
 	clockSet time.Duration              // how much later the wall clock shows than it did at first
+	hooks    map[core.Token]bool        // commands of options that run
 	keeper   *keeper                    // has the children; nil: the daemon has them, and does not die
 	ledger   *Ledger                    // with a keeper
 	Halted   bool
@@ -88,7 +89,7 @@ func NewWorld(opts core.Options, late *rand.Rand) *World {
 	return &World{
 		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
 		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
-		causes: map[int64][]cause{}, steps: map[core.Req][]plan.Change{},
+		causes: map[int64][]cause{}, steps: map[core.Req][]plan.Change{}, hooks: map[core.Token]bool{},
 	}
 }
 
@@ -337,6 +338,10 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		return core.Update{Op: c.Req, Plan: p, Roll: c.Roll}, false, true
 	case "act":
 		return actOf(c), false, true
+	case "refresh":
+		return core.Refresh{Target: one}, name.WholeGroup(), true
+	case "hurry":
+		return core.Hurry{Targets: []core.Target{one}}, false, true
 	case "mark":
 		target := one
 		if name.WholeGroup() {
@@ -360,7 +365,7 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 
 // actOf translates a start, stop or restart that is an operation.
 func actOf(c Command) core.Act {
-	do := core.Act{Op: c.Req, Stop: c.Name != "start", Start: c.Name != "stop", AtOnce: c.AtOnce}
+	do := core.Act{Op: c.Req, Stop: c.Name != "start", Start: c.Name != "stop", AtOnce: c.AtOnce, Now: c.Now}
 	for _, name := range c.Desired {
 		t := core.Target{All: true}
 		if name != "all" {
@@ -418,6 +423,10 @@ func (w *World) act(e core.Effect) {
 		w.spawn(e)
 	case core.Signal:
 		w.signal(e)
+	case core.RunHook:
+		w.runHook(e)
+	case core.EndHook:
+		w.endHook(e)
 	case core.WriteStdin:
 		w.outcome(0, core.StdinWritten{Token: e.Token})
 	case core.Watch:

@@ -68,6 +68,7 @@ var routes = []route{
 		req.Who = h.who(r)
 		return h.svc.Act(r.Context(), req)
 	})},
+	{"POST", "refresh", posted(refresh)},
 	{"POST", "mark", posted(func(h *handler, r *http.Request, req control.MarkRequest) (any, error) {
 		req.Who = h.who(r)
 		return h.svc.Mark(control.WithCaller(r.Context(), func() string { return req.Who }), req)
@@ -334,4 +335,24 @@ func peerUser(c net.Conn) string {
 		return u.Username + " (uid " + uid + ")"
 	}
 	return "uid " + uid
+}
+
+// refresh has processes read their own configuration again.
+func refresh(h *handler, r *http.Request, req control.RefreshRequest) (any, error) {
+	target := control.Target{Name: req.Name}
+	if group, ok := strings.CutSuffix(req.Name, ":*"); ok {
+		target = control.Target{Name: group, Group: true}
+	} else if req.Name == "all" {
+		target = control.Target{All: true}
+	}
+	rows, err := h.svc.Refresh(control.WithCaller(r.Context(), func() string { return h.who(r) }), target)
+	out := control.Refreshed{Schema: control.RefreshedSchema, Results: make([]control.RefreshedProcess, len(rows))}
+	for i, row := range rows {
+		p := control.RefreshedProcess{Group: row.Group, Name: row.Name}
+		if row.Code != control.Success {
+			p.FaultCode, p.Error = row.Code, row.Text
+		}
+		out.Results[i] = p
+	}
+	return out, err
 }

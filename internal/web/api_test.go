@@ -40,6 +40,7 @@ func answers() map[string]struct {
 			Schema: control.PreviewSchema, Group: "g", Start: []string{"g:a"}, Add: []string{}, Stop: []string{}, Remove: []string{}, Refused: true, Message: "m", Fields: []string{"f"},
 		}, control.PreviewSchema},
 		"POST update":      {op, control.OperationSchema},
+		"POST refresh":     {[]control.Result{{Group: "g", Name: "p", Code: control.Success, Text: "OK"}, {Group: "g", Name: "q", Code: control.Failed, Text: "x"}}, "graced.refreshed/v1"},
 		"POST act":         {op, control.OperationSchema},
 		"POST scale":       {control.Scaling{Schema: control.ScalingSchema, Programs: []control.ScaledProgram{scaled}, Operation: &scaling}, control.ScalingSchema},
 		"POST mark":        {control.Marking{Schema: control.MarksSchema, Verb: "hold", Marks: []control.Marked{mark}, NotKept: "full"}, control.MarksSchema},

@@ -28,6 +28,7 @@ type Service interface {
 	Processes(ctx context.Context) ([]control.ProcessInfo, error)
 	Start(ctx context.Context, target control.Target, wait bool) ([]control.Result, error)
 	Stop(ctx context.Context, target control.Target, wait bool) ([]control.Result, error)
+	Refresh(ctx context.Context, target control.Target) ([]control.Result, error)
 	ReadLog(ctx context.Context, log control.Log, offset, length int64) ([]byte, error)
 	ClearLog(ctx context.Context, log control.Log) error
 	FollowLog(ctx context.Context, log control.Log) (control.Follower, error)

@@ -83,6 +83,11 @@ func (f *Fake) Signal(_ context.Context, t control.Target, signal string) ([]con
 	return ask[[]control.Result](f, "Signal", t, signal)
 }
 
+// Refresh implements control.Service.
+func (f *Fake) Refresh(_ context.Context, t control.Target) ([]control.Result, error) {
+	return ask[[]control.Result](f, "Refresh", t)
+}
+
 // WriteStdin implements control.Service.
 func (f *Fake) WriteStdin(_ context.Context, name string, data []byte) error {
 	record(f, "WriteStdin", name, string(data))

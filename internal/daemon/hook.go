@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/process"
+)
+
+// A command that an option asks for is a child like any other to the host: a life of its own, known by the token, so that it runs once whoever
+// dies meanwhile.
+
+// hookBit tells the lives of such commands from those of processes.
+const hookBit process.ID = 1 << 63
+
+// runHook starts a command on behalf of a process, with nothing to read. What it writes goes to the main log.
+func (d *Daemon) runHook(e core.RunHook) {
+	spec := &process.Spec{
+		Name: e.Name, Command: e.Command, Directory: e.Spec.Directory, Umask: e.Spec.Umask, UID: e.Spec.UID, ServerURL: e.Spec.ServerURL, RedirectStderr: true,
+		EnvironmentFiles: e.Spec.EnvironmentFiles,
+		Environment: append(slices.Clone(e.Spec.Environment), []process.Env{
+			{Key: "GRACED_PID", Value: strconv.Itoa(e.PID)}, {Key: "GRACED_NAME", Value: e.Name}, {Key: "GRACED_GROUP", Value: e.Group},
+			{Key: "GRACED_REASON", Value: string(e.Reason)},
+		}...),
+	}
+	what := e.Option + " of " + process.Namespec{Group: e.Group, Process: e.Name}.String()
+	d.host.Spawn(host.SpawnRequest{
+		ID: hookBit | process.ID(e.Token), Incarnation: 1, Group: e.Group, Spec: spec, Environ: d.environ(e.Group, spec), NoInput: true,
+		Stdout: &hookOutput{tell: func(line string) { d.logf(LevelInfo, "%s: %s", what, line) }},
+	})
+}
+
+// endHook kills a command, and what has stayed in its process group.
+func (d *Daemon) endHook(e core.EndHook) {
+	d.host.Signal(host.SignalRequest{ID: hookBit | process.ID(e.Token), Incarnation: 1, Signal: process.SIGKILL, ToGroup: true})
+}
+
+// hookNews translates news of a command; ok is false for any other.
+func hookNews(e host.Event) (in core.Input, ok bool) {
+	ended := func(id process.ID, text string) core.Input {
+		return core.HookEnded{Token: core.Token(id &^ hookBit), Text: text}
+	}
+	switch e := e.(type) {
+	case host.Spawned:
+		return nil, e.ID&hookBit != 0
+	case host.Placed:
+		return nil, e.ID&hookBit != 0
+	case host.Signalled:
+		return nil, e.ID&hookBit != 0
+	case host.SpawnFailed:
+		if e.ID&hookBit != 0 {
+			return ended(e.ID, e.Text), true
+		}
+	case host.Exited:
+		if e.ID&hookBit == 0 {
+			break
+		}
+		if e.Status.Clean([]int{0}) {
+			return ended(e.ID, ""), true
+		}
+		return ended(e.ID, e.Status.String()), true
+	}
+	return nil, false
+}
+
+// hookOutput tells what a command writes, line by line.
+type hookOutput struct {
+	tell func(line string)
+	rest []byte // of a line that has not ended
+}
+
+// Open implements host.Output.
+func (o *hookOutput) Open() error { return nil }
+
+// Drain implements host.Output.
+func (o *hookOutput) Drain(fd, most int) (int, error) {
+	const longest = 4096 // of a line
+	buf := make([]byte, min(most, longest))
+	n, err := syscall.Read(fd, buf)
+	switch {
+	case err == syscall.EAGAIN || err == syscall.EINTR:
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	o.rest = append(o.rest, buf[:n]...)
+	for {
+		line, rest, whole := bytes.Cut(o.rest, []byte("\n"))
+		if !whole && len(line) < longest {
+			return n, nil
+		}
+		o.say(line)
+		o.rest = rest
+	}
+}
+
+// Close implements host.Output.
+func (o *hookOutput) Close() {
+	if len(o.rest) > 0 {
+		o.say(o.rest)
+	}
+	o.rest = nil
+}
+
+func (o *hookOutput) say(line []byte) {
+	o.tell(strings.ToValidUTF8(strings.TrimRight(string(line), "\r"), "?"))
+}
+
+// drainText says how a process is told to finish what it does.
+func drainText(e core.DrainBegan) string {
+	by := "drain_command"
+	if e.Signal != 0 {
+		by = e.Signal.String()
+	}
+	return by + ", for at most " + e.Most.String()
+}

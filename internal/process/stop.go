@@ -1,0 +1,61 @@
+package process
+
+import (
+	"strings"
+	"time"
+)
+
+// StopStep is a signal that asks a process to end, and how long the process has for that before the next step.
+type StopStep struct {
+	Signal Signal
+	Wait   time.Duration // Forever = as long as it takes
+}
+
+// Forever is the Wait of a step that nothing follows.
+const Forever time.Duration = -1
+
+// Steps returns the steps of a stop, at least one. SIGKILL without an end to its time stands at most at the end.
+func (s *Spec) Steps() []StopStep {
+	if len(s.StopSteps) > 0 {
+		return s.StopSteps
+	}
+	return []StopStep{{s.StopSignal, time.Duration(max(s.StopWaitSecs, 0)) * time.Second}, {SIGKILL, Forever}}
+}
+
+// Patience is how long a stop may take until SIGKILL, draining included. ends is false if that never comes: the time is then that of the steps before the last.
+func (s *Spec) Patience() (sum time.Duration, ends bool) {
+	if s.Drain.Wanted() {
+		sum = s.Drain.Timeout
+	}
+	for _, step := range s.Steps() {
+		sum += max(step.Wait, 0)
+		ends = step.Signal == SIGKILL && step.Wait == Forever
+	}
+	return sum, ends
+}
+
+// StopStepsText writes steps as a configuration file spells them.
+func StopStepsText(steps []StopStep) string {
+	words := make([]string, len(steps))
+	for i, s := range steps {
+		words[i] = strings.TrimPrefix(s.Signal.String(), "SIG")
+		switch {
+		case s.Wait != Forever:
+			words[i] += " " + s.Wait.String()
+		case s.Signal != SIGKILL:
+			words[i] += " forever"
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// TellSpec is how a process is told that something is wanted of it. At most one of Signal and Command is set; the zero value is Supervisor's way: it
+// is not told.
+type TellSpec struct {
+	Signal  Signal
+	Command string        // split with shlex
+	Timeout time.Duration // the most that it may take
+}
+
+// Wanted reports whether the process is told.
+func (t TellSpec) Wanted() bool { return t.Signal != 0 || t.Command != "" }
