@@ -273,6 +273,10 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.Set(reflect.ValueOf(process.Rate{Count: 1, Within: time.Second}))
 	case v.Type() == reflect.TypeFor[[]int]():
 		v.Set(reflect.ValueOf([]int{3}))
+	case v.Type() == reflect.TypeFor[[]process.StopStep]():
+		v.Set(reflect.ValueOf([]process.StopStep{{Signal: process.SIGTERM, Wait: process.Forever}}))
+	case v.Type() == reflect.TypeFor[[]string]():
+		v.Set(reflect.ValueOf([]string{"/x"}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():
 		v.Set(reflect.ValueOf([]process.Env{{Key: "A", Value: "b"}}))
 	default:
