@@ -351,7 +351,7 @@ func (k *Keeper) launch(as **generation, argv, env []string, files []uintptr) (*
 	defer k.born.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	pid, err := syscall.ForkExec(nameOf(k.binary, ""), argv, &syscall.ProcAttr{Dir: k.dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true}})
+	pid, err := syscall.ForkExec(nameOf(k.binary, ""), argv, &syscall.ProcAttr{Dir: enterable(k.dir), Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true}})
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,14 @@ func (l *Link) awaitDeath() syscall.Signal {
 	return 0
 }
 
+// enterable returns a directory if this process may go there, and "", which means to stay where it is, if not: somebody else may have started it there.
+func enterable(dir string) string {
+	if unix.Access(dir, unix.X_OK) != nil {
+		return ""
+	}
+	return dir
+}
+
 // watchable opens a process that is there.
 func watchable(pid int) (*Foreign, error) {
 	id, err := Identify(pid)
@@ -108,7 +116,7 @@ func (l *Link) renew() error {
 	}
 	env := append(append([]string(nil), l.environ...), keepEnv+"=3,"+strconv.Itoa(l.Generation)+","+strconv.Itoa(os.Getpid()))
 	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-		Dir: l.dir, Env: env, Files: []uintptr{0, 1, 2, uintptr(other)}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: enterable(l.dir), Env: env, Files: []uintptr{0, 1, 2, uintptr(other)}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	unix.Close(other) // that its death can be seen
 	if err != nil {
