@@ -27,6 +27,7 @@ var scriptedDaemons = map[string]func(l *Link){
 	"asks and dies":     asksAndDies,
 	"loses its keepers": losesItsKeepers,
 	"leaves alone":      leavesAlone,
+	"not seen":          notSeen,
 	"becomes":           becomes,
 	"told to end":       toldToEnd,
 	"sets up again":     setsUpAgain,
@@ -258,5 +259,56 @@ func setsUpAgain(l *Link) {
 func TestTiedToParent(t *testing.T) {
 	if out := runKeeper(t, "sets up again"); out != "terminated by SIGTERM\n" {
 		t.Errorf("it was %s", out)
+	}
+}
+
+// notSeen asks for a process, and its keeper dies. What the process seems to have written by then, and ended, is kept, and it is started once more.
+func notSeen(l *Link) {
+	if err := l.Setup(Setup{Umask: process.UnsetMask, UID: process.UnsetID}); err != nil {
+		panic(err)
+	}
+	l.Ready()
+	ended := make(chan Event, 9)
+	h, err := NewLocal(Options{Link: l, Events: func(e Event) {
+		if _, is := e.(Exited); is {
+			ended <- e
+		}
+	}})
+	if err != nil {
+		panic(err)
+	}
+	keeper, out := l.Keeper(), newSink()
+	if err := unix.Kill(keeper, unix.SIGSTOP); err != nil {
+		panic(err)
+	}
+	spec := &process.Spec{Name: "x", Command: "/bin/echo two", UID: process.UnsetID, Umask: process.UnsetMask}
+	h.Spawn(SpawnRequest{ID: 1, Incarnation: 1, Spec: spec, Environ: os.Environ(), Stdout: out})
+	var p *proc
+	for p == nil || p.sentTo.Load() == nil {
+		h.mu.Lock()
+		p = h.procs[1]
+		h.mu.Unlock()
+		runtime.Gosched()
+	}
+	w, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", p.pipes[0].fd), os.O_WRONLY, 0)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := w.WriteString("one\n"); err != nil {
+		panic(err)
+	}
+	_ = w.Close() // it is a pipe
+	if err := unix.Kill(keeper, unix.SIGKILL); err != nil {
+		panic(err)
+	}
+	<-ended
+	fmt.Print(out)
+	l.Leave(Leave{How: Over})
+}
+
+// TestNotSeen checks that nothing is lost of what a process has written that has come and gone between two keepers.
+func TestNotSeen(t *testing.T) {
+	if out := runKeeper(t, "not seen"); out != "one\ntwo\n" {
+		t.Errorf("its output: %q", out)
 	}
 }

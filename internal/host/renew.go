@@ -240,12 +240,7 @@ func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
 	pid := max(pids[inode(p.pipes[0].fd)], pids[inode(p.pipes[1].fd)])
 	if pid == 0 {
 		p.sentTo.Store(nil)
-		p.closePipes()
-		if p.socket != nil {
-			h.sockets.release(p.socket, func(string) {})
-			p.socket = nil
-		}
-		h.ready.push(p)
+		p.shard.post(command{unseen: p})
 		return
 	}
 	p.pidfd, p.startTime, p.place = openPidfd(pid), startTime(pid), placeOf(pid, p.req.Spec.Tree)

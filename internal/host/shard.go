@@ -39,6 +39,7 @@ const (
 // command asks a shard for something; exactly one field but status and at is set.
 type command struct {
 	started *proc              // watch its pipes
+	unseen  *proc              // there is nothing of it; it may have come and gone: empty its pipes, and begin anew
 	ended   *proc              // drain its pipes, report its exit
 	status  process.ExitStatus // with ended
 	at      time.Time          // with ended: when it was noticed
@@ -387,6 +388,8 @@ func (s *shard) obey() bool {
 				}
 			}
 			s.feed(c.started) // what was written before the fork
+		case c.unseen != nil:
+			s.again(c.unseen)
 		case c.stdin != nil:
 			s.feed(c.stdin)
 		case c.ended != nil:
@@ -530,6 +533,25 @@ func (s *shard) drain(f *finish) {
 	s.h.sockets.release(p.socket, func(closed string) {
 		s.h.emit(Exited{ID: p.req.ID, Incarnation: p.req.Incarnation, PID: p.pid, Status: f.status, At: f.at, Closed: closed})
 	})
+}
+
+// again begins anew with a process that nobody has seen. What it has written, if it has been there, is kept.
+func (s *shard) again(p *proc) {
+	for _, pipe := range p.pipes {
+		for left := pipeBytes; pipe.fd >= 0 && left > 0; {
+			n, err := pipe.out.Drain(pipe.fd, turnBytes)
+			if n == 0 || err != nil {
+				break
+			}
+			left -= n
+		}
+	}
+	p.closePipes()
+	if p.socket != nil {
+		s.h.sockets.release(p.socket, func(string) {})
+		p.socket = nil
+	}
+	s.h.ready.push(p)
 }
 
 // empty moves what the process left in a pipe: until the end, or until nothing is there, or as much as fits into a pipe when somebody
