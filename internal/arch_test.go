@@ -20,8 +20,8 @@ const module = "github.com/graced/graced/"
 // layers is the import table of ARCHITECTURE.md: what each package may import of this module. A package without a row fails the test.
 // Test files may import what they like.
 var layers = map[string][]string{
-	"cmd/graced": {"internal/childlog", "internal/client", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/host", "internal/machine",
-		"internal/pidproxy", "internal/process", "internal/report", "internal/store", "internal/takeover", "internal/web", "internal/xmlrpc"},
+	"cmd/graced": {"internal/childlog", "internal/client", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/health", "internal/host",
+		"internal/machine", "internal/pidproxy", "internal/process", "internal/report", "internal/store", "internal/takeover", "internal/web", "internal/xmlrpc"},
 	"cmd/gracectl":    {"internal/config", "internal/control", "internal/ctl", "internal/machine", "internal/report"},
 	"internal/demo":   {"internal/client", "internal/control", "internal/process"},
 	"internal/web":    {"internal/control", "internal/plan", "internal/process"},
@@ -29,12 +29,13 @@ var layers = map[string][]string{
 	"internal/ctl": {"internal/client", "internal/control", "internal/format", "internal/plan", "internal/process", "internal/rewrite", "internal/shlex",
 		"internal/xmlrpc"},
 	"internal/client": {"internal/control", "internal/process", "internal/xmlrpc"},
-	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/host", "internal/plan",
-		"internal/process", "internal/pytext", "internal/store"},
+	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/health", "internal/host",
+		"internal/plan", "internal/process", "internal/pytext", "internal/store"},
 	"internal/machine":  {"internal/config"},
 	"internal/report":   {"internal/config", "internal/rewrite"},
 	"internal/rewrite":  {},
 	"internal/host":     {"internal/process", "internal/shlex"},
+	"internal/health":   {"internal/process"},
 	"internal/takeover": {"internal/control", "internal/core", "internal/event", "internal/host", "internal/process"},
 	"internal/childlog": {"internal/process"},
 	"internal/store":    {"internal/plan", "internal/process"},

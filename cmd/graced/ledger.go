@@ -11,6 +11,7 @@ import (
 	"github.com/graced/graced/internal/childlog"
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
+	"github.com/graced/graced/internal/health"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/store"
 )
@@ -127,6 +128,19 @@ func (s *supervisor) findLeft(c *config.Config, logf logFunc) []daemon.FoundProc
 		return left.Find(func(text string) { logf(daemon.LevelWarn, "%s", text) })
 	}
 	return nil
+}
+
+// openNotify makes the socket on which processes tell of themselves, or goes on with that of a daemon before.
+func (s *supervisor) openNotify() (*health.Socket, error) {
+	const key = "notify"
+	if _, fds, ok := s.link.Take(key); ok && len(fds) == 1 {
+		return health.Resume(fds[0])
+	}
+	socket, err := health.Listen()
+	if err != nil {
+		return nil, err
+	}
+	return socket, socket.Hold(func(fd int) error { s.link.Keep(key, "", fd); return nil })
 }
 
 // openStages makes the stages of the output, or goes on with those that a daemon before has left.

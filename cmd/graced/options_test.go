@@ -75,11 +75,12 @@ var optionScripts = map[string]string{
 	// A process with a grandchild that has a session of its own and nobody's parent left: only a control group knows whose it is.
 	"escapes.sh": "(setsid sh \"$(dirname \"$0\")/away.sh\" \"$1\" &)\nread -r code; exit \"$code\"\n",
 	"away.sh":    "trap 'echo $$ >\"$1.asked\"; kill -KILL 0' TERM\necho $$ >>\"$1\"\nwhile :; do sleep 1000 & wait; done\n",
+	"tally.sh":   "echo >>\"$1\"\n",
 	"exit.sh":    "read -r code; exit \"$code\"\n",
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
 
-var optionCases = []optionCase{
+var optionCases = append(healthCases, []optionCase{
 	{
 		option: "process_name", head: "[program:NAME]\n" + sleeper + "numprocs=2\n", before: "process_name=a_%(process_num)d", after: "process_name=b_%(process_num)d",
 		class: process.Identity, rename: "a_0>b_0 a_1>b_1",
@@ -372,7 +373,7 @@ var optionCases = []optionCase{
 		option: "numprocs_start", head: "[program:NAME]\n" + sleeper + "process_name=p_%(process_num)d\nnumprocs=3\n", before: "numprocs_start=0", after: "numprocs_start=1",
 		class: process.Identity, start: "p_3", stop: "p_0",
 	},
-}
+}...)
 
 // logfileCase has a process write while its log moves: not a line is lost between the old and the new file.
 func logfileCase(channel string) optionCase {

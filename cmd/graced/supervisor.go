@@ -17,6 +17,7 @@ import (
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/daemon"
+	"github.com/graced/graced/internal/health"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/report"
@@ -35,7 +36,8 @@ type supervisor struct {
 	ledger    *store.Ledger
 	medium    *medium // of it
 	stages    []*childlog.Stage
-	left      *daemon.Left // what a daemon before has left; nil = this run begins with the files
+	notify    *health.Socket // where processes tell of themselves; nil: it cannot be made
+	left      *daemon.Left   // what a daemon before has left; nil = this run begins with the files
 	machine   config.Machine
 	path      string
 	overrides config.Overrides
@@ -103,6 +105,9 @@ func (s *supervisor) start() error {
 	s.left = left
 	if s.stages, err = s.openStages(); err != nil {
 		return err
+	}
+	if s.notify, err = s.openNotify(); err != nil {
+		s.trouble = append(s.trouble, err.Error())
 	}
 	if left != nil {
 		s.path = left.Config().Path
@@ -228,7 +233,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		CheckRestart: func(c *config.Config) error { return s.checkRestart(c, d, listeners) },
 		Logger:       logs.logger, MainLog: logs.file, Flush: logs.writer.Flush,
 		ServerURL: c.ServerURL(), Version: version, PID: s.link.Keeper, Environ: s.machine.Environ, EventSerial: s.serial, State: s.state,
-		Ledger: s.ledger, Left: s.left, Stages: s.stages, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
+		Ledger: s.ledger, Left: s.left, Stages: s.stages, Notify: s.notify, Found: found, Generation: s.link.Generation, Failed: s.link.Failed,
 		HandOver: func(binary string) {
 			s.after, s.successor = host.Replaced, binary
 			go s.handOver()

@@ -74,7 +74,8 @@ func TestService(t *testing.T) {
 	info := control.ProcessInfo{Name: "p", Group: "g", State: process.Exited, Start: at, Stop: at, Now: at, SpawnErr: "é <&>", ExitStatus: -1, StdoutLog: "/o",
 		StderrLog: "/e", PID: 0, Description: "Sep 09 01:46 AM"}
 	log := process.LogSpec{File: process.LogTarget{Kind: process.LogPath, Path: "/o"}, MaxBytes: 50 << 20, Backups: 10, CaptureMaxBytes: 5, EventsEnabled: true, Syslog: true}
-	untold := strings.Fields("umask stopasgroup stop_tree kill_tree cgroup memory_max cpu_max pids_max socket socket_backlog socket_mode socket_owner environment")
+	untold := strings.Fields("umask stopasgroup stop_tree kill_tree cgroup memory_max cpu_max pids_max ready ready_period ready_timeout ready_successes ready_failures ready_wait alive alive_period alive_timeout alive_failures " +
+		"alive_action roll_max_unavailable roll_canary roll_steady roll_on_failure socket socket_backlog socket_mode socket_owner environment")
 	config := control.ConfigInfo{Group: "g", GroupPriority: 5, InUse: true, Untold: untold, StdoutLog: "/o", StderrLog: "none", Spec: process.Spec{
 		Name: "p", Command: "/bin/cat", Directory: "/tmp", Umask: process.UnsetMask, UID: 0, Priority: 999, Autostart: true, Autorestart: process.RestartAlways,
 		StartSecs: 1, StartRetries: 3, StopSignal: 15, StopWaitSecs: 10, KillAsGroup: true, ExitCodes: []int{0, 2}, RedirectStderr: true, Stdout: log,

@@ -55,6 +55,7 @@ var Kinds = []Kind{
 	{"171", "an event listener that is not restarted"},
 	{"172", "a Python plugin or handler that is not built in"},
 	{"173", "an event listener with redirect_stderr"},
+	{"174", "an event listener with a check of readiness or liveness"},
 }
 
 // KindOf returns the kind of a code; the zero Kind if there is none.

@@ -30,6 +30,7 @@ func (l *loader) listenerGroup(sec *section) (process.GroupSpec, error) {
 		r.refuse(ListenerPipe, "redirect_stderr", fmt.Sprintf("[%s] section sets redirect_stderr=true but this is not allowed because it will interfere "+
 			"with the eventlistener protocol", sec.name), "remove redirect_stderr")
 	}
+	r.refuseChecks()
 	spec.CountBytes = read(r, "payload_length", false, choice("payload_length", "characters", "bytes"))
 	if r.err != nil {
 		return g, r.err

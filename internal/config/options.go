@@ -54,6 +54,8 @@ const (
 	typeEnv    = `KEY="value",KEY2="value"`
 	typeLog    = "path, AUTO, NONE (also off), or syslog"
 	typeSignal = "signal, by name (with or without SIG) or number, RTMIN+n or RTMAX-n"
+	typeSpan   = "duration, such as 500ms, 10s or 2m; a number without a unit counts seconds"
+	typeTimes  = "whole number, 1 or more"
 	typePython = "one of the built-in "
 )
 
@@ -71,6 +73,7 @@ var (
 	inServers  = []string{"unix_http_server", "inet_http_server"}
 	inCtl      = []string{"supervisorctl"}
 	inProgram  = []string{"program", "eventlistener", "fcgi-program"}
+	inChecked  = []string{"program", "fcgi-program"}
 	inListener = []string{"eventlistener"}
 	inFCGI     = []string{"fcgi-program"}
 	inGroup    = []string{"group"}
@@ -140,6 +143,21 @@ var Options = []Option{
 	{inProgram, "memory_max", typeBytes, "", process.Respawn, "", "How much memory a process and all that it starts may use; 0 is no limit."},
 	{inProgram, "cpu_max", "number of processors, such as 0.5", "", process.Respawn, "", "How much of the processors a process and all that it starts may use; 0 is no limit."},
 	{inProgram, "pids_max", typeInt, "", process.Respawn, "", "How many processes and threads a process may become with all that it starts; 0 is no limit."},
+	{inChecked, "ready", "tcp://host:port, http://host:port/path, exec:COMMAND, log:PATTERN or notify", "", process.Live, "", "How it is found out whether a process that is RUNNING is ready; without it every one is."},
+	{inChecked, "ready_period", typeSpan, "1s", process.Live, "", "The time from one try of ready to the next; until the process is ready for the first time they begin closer together."},
+	{inChecked, "ready_timeout", typeSpan, "5s", process.Live, "", "How long one try of ready may take."},
+	{inChecked, "ready_successes", typeTimes, "1", process.Live, "", "How many good tries in a row make a process ready."},
+	{inChecked, "ready_failures", typeTimes, "3", process.Live, "", "How many bad tries in a row make a process not ready any more."},
+	{inChecked, "ready_wait", typeSpan, "60s", process.Live, "", "How long a process that is RUNNING may take to become ready, where something waits for that."},
+	{inChecked, "alive", "tcp://host:port, http://host:port/path, exec:COMMAND or notify", "", process.Live, "", "How it is found out whether a process still does its work."},
+	{inChecked, "alive_period", typeSpan, "10s", process.Live, "", "The time from one try of alive to the next, and at least that passes before the first."},
+	{inChecked, "alive_timeout", typeSpan, "5s", process.Live, "", "How long one try of alive may take; with notify, the longest time between two signs of life."},
+	{inChecked, "alive_failures", typeTimes, "3", process.Live, "", "How many bad tries in a row it takes; with notify, one."},
+	{inChecked, "alive_action", "restart, stop or none", "restart", process.Live, "", "What happens to a process that is not alive; none only tells it."},
+	{inChecked, "roll_max_unavailable", "number of processes from 1, or a share such as 25%", "1", process.Live, "", "How many processes of a group may be out of work at a time while they are replaced."},
+	{inChecked, "roll_canary", typeInt, "0", process.Live, "", "How many processes are replaced first and have to prove themselves before the others follow."},
+	{inChecked, "roll_steady", typeSpan, "0s", process.Live, "", "How long a new process has to stay ready before the next is replaced."},
+	{inChecked, "roll_on_failure", "rollback, pause or stop", "rollback", process.Live, "", "What follows when a new process does not become ready, or does not stay so."},
 	{inProgram, "user", typeUser, "the daemon's", process.Respawn, "3.0", "The account that the processes run as; only root can change it."},
 	{inProgram, "umask", typeOctal, "the daemon's", process.Respawn, "3.0", "The umask of the processes."},
 	{inProgram, "directory", typeDir, "the daemon's", process.Respawn, "3.0", "The working directory of the processes."},

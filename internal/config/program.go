@@ -115,6 +115,9 @@ func (p *programReader) shared() process.Spec {
 	})
 
 	s.Tree = p.tree()
+	if !p.listener() {
+		s.Health, s.Roll = p.health(), p.roll()
+	}
 
 	p.nameFormat = "%(program_name)s"
 	if e, ok := p.raw("process_name"); ok {
@@ -137,6 +140,9 @@ func (p *programReader) shared() process.Spec {
 	}
 	return s
 }
+
+// listener reports whether it is the section of an event listener, which has no checks.
+func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "eventlistener:") }
 
 // tree reads the options about all that a process starts, which Supervisor does not know.
 func (p *programReader) tree() (t process.TreeSpec) {
@@ -174,6 +180,9 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 				"has also been set to a filename, the filename has been ignored", p.sec.name))
 		}
 		s.Stderr.File = process.LogTarget{Kind: process.LogNone}
+	}
+	if !p.listener() {
+		s.Health = p.checks(s.Health)
 	}
 	command, e, ok := p.text("command")
 	if ok {

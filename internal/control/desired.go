@@ -80,6 +80,12 @@ type GenerationChange struct {
 	New      string `json:"new,omitempty"`
 }
 
+// Readiness is what a check of a process has found.
+type Readiness struct {
+	Ready bool   `json:"ready"`          // it is RUNNING and was found ready
+	Text  string `json:"text,omitempty"` // why it is not
+}
+
 // Standing is where what runs is not what the files say.
 type Standing struct {
 	Schema    string     `json:"schema,omitempty"`
@@ -89,6 +95,8 @@ type Standing struct {
 	Newer     []string   `json:"newer"`              // files that have changed since they were read
 	NotKept   string     `json:"not_kept,omitempty"` // why what users have set is not on disk
 	Lacking   []Lacking  `json:"lacking,omitempty"`  // processes that lack what their options ask for
+	// Readiness tells of each process with a check of that, by "group:name".
+	Readiness map[string]Readiness `json:"readiness,omitempty"`
 	// Restarts tells of each process, by "group:name", how often the daemon has started it by itself since somebody or an update has; without a name: never.
 	Restarts map[string]int `json:"restarts"`
 }

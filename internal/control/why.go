@@ -18,25 +18,27 @@ const WhySchema = "graced.why/v1"
 
 // Why is the recent life of a process.
 type Why struct {
-	Schema    string    `json:"schema,omitempty"`
-	Name      string    `json:"name"` // "group:process"
-	State     string    `json:"state"`
-	Since     time.Time `json:"since"`
-	Starts    int       `json:"starts"` // in Timeline
-	PID       int       `json:"pid,omitempty"`
-	Command   string    `json:"command"`
-	Timeline  []Moment  `json:"timeline"` // the latest last; old ones are forgotten
-	Stdout    []string  `json:"stdout"`   // the last lines
-	Stderr    []string  `json:"stderr"`
-	LooksLike []string  `json:"looks_like"`       // what may be behind it, with a way out
-	Cgroup    string    `json:"cgroup,omitempty"` // the control group of its own
-	Lacks     string    `json:"lacks,omitempty"`  // as in Lacking
+	Schema    string     `json:"schema,omitempty"`
+	Name      string     `json:"name"` // "group:process"
+	State     string     `json:"state"`
+	Since     time.Time  `json:"since"`
+	Starts    int        `json:"starts"` // in Timeline
+	PID       int        `json:"pid,omitempty"`
+	Command   string     `json:"command"`
+	Timeline  []Moment   `json:"timeline"` // the latest last; old ones are forgotten
+	Stdout    []string   `json:"stdout"`   // the last lines
+	Stderr    []string   `json:"stderr"`
+	LooksLike []string   `json:"looks_like"`          // what may be behind it, with a way out
+	Readiness *Readiness `json:"readiness,omitempty"` // of a process with a check of that
+	Cgroup    string     `json:"cgroup,omitempty"`    // the control group of its own
+	Lacks     string     `json:"lacks,omitempty"`     // as in Lacking
 }
 
 // Moment is one thing that happened to a process.
 type Moment struct {
 	Time time.Time `json:"t"`
-	// asked (a client wants something), start, running, exit, failed (no process came of a start), stopping, kill, fatal, signal
+	// asked (a client wants something), start, running, ready, unready and unalive (a check has found so), exit, failed (no process came of a start),
+	// stopping, kill, fatal, signal
 	Type    string  `json:"type"`
 	Text    string  `json:"text,omitempty"` // in words, where there is more to say
 	PID     int     `json:"pid,omitempty"`

@@ -33,6 +33,8 @@ type processRecord struct {
 	RSS       *int64   `json:"rss_bytes,omitempty"` // only of a process of this machine
 	CPU       *float64 `json:"cpu_s,omitempty"`     // processor time used since its start; as above
 	CPUShare  *float64 `json:"cpu_pct,omitempty"`   // the same in percent of the time since then: 100 = one processor, all the time
+	Ready     *bool    `json:"ready"`               // whether a check has found it ready; null = nobody asks
+	Unready   string   `json:"unready,omitempty"`   // why it is not
 	Restarts  *int     `json:"restarts,omitempty"`  // starts by itself since somebody has started it; of a graced
 
 	state process.State
@@ -161,27 +163,31 @@ func (a *statusAnswer) exit(c *call) int {
 
 // Text is a table and a summary. What is known of no process has no column.
 func (a *statusAnswer) Text(style format.Style) string {
-	header := []string{"NAME", "STATE", "PID", "UPTIME", "CPU", "MEM", "RESTARTS", "NOTE"}
+	header := []string{"NAME", "STATE", "READY", "PID", "UPTIME", "CPU", "MEM", "RESTARTS", "NOTE"}
 	rows := make([][]format.Cell, len(a.Processes))
 	for i, p := range a.Processes {
-		row := []format.Cell{{Text: process.Namespec{Group: p.Group, Process: p.Proc}.String()}, {Text: p.State, Colour: stateColour(p.state)}, {}, {}, {}, {}, {}, {}}
+		row := []format.Cell{{Text: process.Namespec{Group: p.Group, Process: p.Proc}.String()}, {Text: p.State, Colour: stateColour(p.state)}, {}, {}, {}, {}, {}, {}, {}}
+		if p.Ready != nil {
+			row[2] = readyCell(*p.Ready)
+		}
 		if p.PID != nil {
-			row[2].Text = strconv.Itoa(*p.PID)
+			row[3].Text = strconv.Itoa(*p.PID)
 		}
 		if p.Uptime != nil {
-			row[3].Text = uptime(time.Duration(*p.Uptime * float64(time.Second)))
+			row[4].Text = uptime(time.Duration(*p.Uptime * float64(time.Second)))
 		}
 		if p.CPUShare != nil {
-			row[4].Text = strconv.FormatFloat(*p.CPUShare, 'f', 1, 64) + "%"
+			row[5].Text = strconv.FormatFloat(*p.CPUShare, 'f', 1, 64) + "%"
 		}
 		if p.RSS != nil {
-			row[5].Text = bytesText(*p.RSS)
+			row[6].Text = bytesText(*p.RSS)
 		}
 		if p.Restarts != nil {
-			row[6].Text = strconv.Itoa(*p.Restarts)
+			row[7].Text = strconv.Itoa(*p.Restarts)
 		}
+		row[8].Text = p.Unready
 		if p.state != process.Running {
-			row[7].Text = p.Note
+			row[8].Text = p.Note
 		}
 		rows[i] = row
 	}
@@ -190,6 +196,13 @@ func (a *statusAnswer) Text(style format.Style) string {
 		return text
 	}
 	return format.Table(style, header, rows) + text
+}
+
+func readyCell(ready bool) format.Cell {
+	if ready {
+		return format.Cell{Text: "yes", Colour: format.Green}
+	}
+	return format.Cell{Text: "no", Colour: format.Yellow}
 }
 
 // notes tell where what runs is not what the files say.
@@ -310,6 +323,9 @@ func (s *Session) answerStatus(ctx context.Context, server Proxy, c *call) (form
 		if a.Daemon.InStep != nil {
 			n := a.Daemon.standing.Restarts[r.ID]
 			r.Restarts = &n
+		}
+		if ready, ok := a.Daemon.standing.Readiness[r.ID]; ok {
+			r.Ready, r.Unready = &ready.Ready, ready.Text
 		}
 		a.Processes = append(a.Processes, r)
 		a.Summary.count(p.State)

@@ -66,6 +66,13 @@ func whyText(w control.Why) string {
 		fmt.Fprintf(&b, ", %s in %.0f s", count(w.Starts, "start"), last.Sub(first).Seconds())
 	}
 	fmt.Fprintf(&b, "\n  runs: %s\n", w.Command)
+	switch r := w.Readiness; {
+	case r == nil:
+	case r.Ready:
+		b.WriteString("  ready: yes\n")
+	default:
+		b.WriteString("  ready: " + strings.TrimSuffix("no, "+r.Text, ", ") + "\n")
+	}
 	if w.Cgroup != "" {
 		fmt.Fprintf(&b, "  control group: %s\n", w.Cgroup)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/health"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/store"
@@ -53,6 +54,8 @@ type Options struct {
 	Found []FoundProcess
 	// Stages make output that is looked at outlive the daemon: one for each goroutine of the host that moves output; nil: it does not.
 	Stages []*childlog.Stage
+	// Notify is the socket on which processes tell of themselves (sd_notify); nil: there is none.
+	Notify *health.Socket
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
 	HandOver func(binary string)
 	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.
@@ -183,6 +186,9 @@ func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
 	d.changing.Wait()
+	if d.loop.health != nil {
+		d.loop.health.Close()
+	}
 	d.files.close()
 	return d.host.Close()
 }
@@ -208,6 +214,7 @@ func (d *Daemon) environ(group string, spec *process.Spec) []string {
 	}
 	own = append(own, process.Env{Key: "SUPERVISOR_PROCESS_NAME", Value: spec.Name}, process.Env{Key: "SUPERVISOR_GROUP_NAME", Value: group})
 	own = append(own, spec.Environment...)
+	own = append(own, d.opts.Notify.Environ(spec.Health)...)
 
 	set := make(map[string]bool, len(own))
 	for _, e := range own {

@@ -114,6 +114,12 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	if !d.do(ctx, func(core.Now) {
 		c, read = d.loop.desired.config, d.loop.desired.read
 		for _, s := range d.loop.core.Statuses() {
+			if r, ok := readinessOf(s); ok {
+				if out.Readiness == nil {
+					out.Readiness = map[string]control.Readiness{}
+				}
+				out.Readiness[s.Group+":"+s.Name] = r
+			}
 			if s.Restarts > 0 {
 				out.Restarts[s.Group+":"+s.Name] = s.Restarts
 			}

@@ -143,6 +143,11 @@ func (h *fakeHost) Check(s *process.Spec) error {
 	return nil
 }
 
+// Run runs nothing: a command that is missing fails.
+func (h *fakeHost) Run(_ context.Context, _ *process.Spec, _ []string, command string) ([]byte, error) {
+	return []byte("output of " + command), h.Check(&process.Spec{Command: command})
+}
+
 func (h *fakeHost) Facts() host.Facts {
 	return host.Facts{Kernel: "6.1", Unknown: []string{"x"}, Features: []host.Feature{{Name: "splice", Disabled: true, Detail: "d", Use: "u", Instead: "i"}}}
 }

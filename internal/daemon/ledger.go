@@ -497,7 +497,11 @@ func (d *Daemon) goOn(pending []core.Effect) {
 		d.report(core.Quitting{Restart: restart})
 	}
 	d.logf(LevelInfo, "a daemon before this one has ended; going on with %d of %d processes, none is restarted", alive, len(statuses))
-	d.effects = slices.Concat(pending, []core.Effect{resumed{}}, d.effects)
+	var watched []core.Effect
+	for _, w := range d.loop.core.Watched() {
+		watched = append(watched, w)
+	}
+	d.effects = slices.Concat(pending, watched, []core.Effect{resumed{}}, d.effects)
 }
 
 // resumed is an effect of our own: nothing more is taken up.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/health"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
@@ -192,7 +193,8 @@ type loop struct {
 	places  map[process.ID]host.Placed
 	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
-	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
+	health  *health.Monitor // nil: no process has had checks so far
+	alarm   time.Duration   // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
 	restart bool
 }
@@ -398,6 +400,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Spawn:
 		logs := d.loop.logs[e.ID]
 		logs.spawned = true
+		d.lookForLine(e.ID, e.Group, e.Spec)
 		req := d.spawnRequest(e, logs)
 		d.files.put(func() { d.host.Spawn(req) })
 	case core.Signal:
@@ -406,6 +409,10 @@ func (d *Daemon) act(e core.Effect) {
 		})
 	case core.WriteStdin:
 		d.host.WriteStdin(host.StdinRequest{ID: e.ID, Incarnation: e.Incarnation, Data: e.Data, Token: host.Token(e.Token), Idle: e.Idle})
+	case core.Watch:
+		d.watch(e)
+	case core.Unwatch:
+		d.unwatch(e)
 	case core.OpenLogs:
 		d.loop.opened = append(d.loop.opened, e.ID)
 	case core.ChangeLogs:

@@ -23,6 +23,8 @@ type processLogs struct {
 	spawned        bool                            // at least once, or about to be
 	auto           struct{ stdout, stderr string } // the files that are ours; "" = it is none. The streams follow a little later
 	pace           host.Pace
+	pattern        string        // of the line that says that it is ready; "" = nobody looks for one
+	said           atomic.Uint64 // the last incarnation that has said so
 }
 
 // channel is one of them.
@@ -87,6 +89,14 @@ func (d *Daemon) logConfigs(logs *processLogs, of *process.Spec, listener bool) 
 			StripANSI: d.loop.desired.config.Supervisord.StripANSI, Auto: auto,
 		}
 		d.listen(&c, logs, spec, listener && channel == control.Stdout)
+		if seek, told := d.seek(logs, of, channel == control.Stderr), c.Log; seek != nil {
+			c.Log = func(data []byte) {
+				if told != nil {
+					told(data)
+				}
+				seek(data)
+			}
+		}
 		return c
 	}
 	return configure(of.Stdout, control.Stdout, false), configure(of.Stderr, control.Stderr, of.RedirectStderr)

@@ -7,6 +7,7 @@ import (
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/event"
+	"github.com/graced/graced/internal/process"
 	"github.com/graced/graced/internal/store"
 )
 
@@ -26,6 +27,15 @@ func (d *Daemon) report(e core.Event) {
 		d.reportEnd(e)
 	case core.StaysUp:
 		d.logf(LevelInfo, "success: %s entered RUNNING state, process has stayed up for > than %d seconds (startsecs)", e.Name, e.StartSecs)
+	case core.ReadyChanged:
+		if e.Ready {
+			d.logf(LevelInfo, "ready: %s", e.Name)
+		} else {
+			d.logf(LevelWarn, "not ready: %s (%s)", e.Name, e.Text)
+		}
+	case core.NotAlive:
+		then := map[process.AliveAction]string{process.AliveRestart: "; restarting it", process.AliveStop: "; stopping it"}
+		d.logf(LevelWarn, "not alive: %s (%s)%s", e.Name, e.Text, then[e.Action])
 	case core.GaveUp:
 		d.logf(LevelInfo, "gave up: %s entered FATAL state, too many start retries too quickly", e.Name)
 	case core.KillSent:

@@ -68,6 +68,14 @@ func (d *Daemon) note(e core.Event) {
 		case process.Running:
 			t.add(control.Moment{Time: now, Type: "running", PID: e.PID})
 		}
+	case core.ReadyChanged:
+		kind := "ready"
+		if !e.Ready {
+			kind = "unready"
+		}
+		named(e.Group, e.Name, control.Moment{Type: kind, PID: e.PID, Text: e.Text})
+	case core.NotAlive:
+		named(e.Group, e.Name, control.Moment{Type: "unalive", PID: e.PID, Text: e.Text})
 	case core.SpawnProblem:
 		named(e.Group, e.Name, control.Moment{Type: "failed", Text: e.Text})
 	case core.ProcessEnded:
@@ -153,6 +161,9 @@ func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
 	out := control.Why{
 		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), PID: m.PID, Command: plan.MaskURLs(m.Spec.Command),
 		Timeline: []control.Moment{}, LooksLike: []string{},
+	}
+	if r, ok := readinessOf(m.Status); ok {
+		out.Readiness = &r
 	}
 	ok := d.do(ctx, func(core.Now) {
 		if t := d.loop.times[m.ID]; t != nil {

@@ -5,6 +5,7 @@
 package host
 
 import (
+	"context"
 	"time"
 
 	"github.com/graced/graced/internal/process"
@@ -30,6 +31,8 @@ type Host interface {
 	Probe(program string, socket process.SocketSpec)
 	// Check resolves the command of spec as a spawn would, without starting anything. The error is a *CommandError.
 	Check(spec *process.Spec) error
+	// Run runs a command as the process of a spec would be run; see Local.Run.
+	Run(ctx context.Context, spec *process.Spec, environ []string, command string) (output []byte, err error)
 	// Facts looks at what the kernel and the place offer. It asks each time, and takes about a millisecond.
 	Facts() Facts
 	// Close stops the host's own goroutines and closes its descriptors. Children are left alone.

@@ -29,6 +29,15 @@ type Check struct {
 	Failures  int           // tries in a row that make it bad
 }
 
+// What holds for a check where nothing else is said; read only.
+var (
+	DefaultReady = Check{Period: time.Second, Timeout: 5 * time.Second, Successes: 1, Failures: 3}
+	DefaultAlive = Check{Period: 10 * time.Second, Timeout: 5 * time.Second, Successes: 1, Failures: 3}
+)
+
+// DefaultReadyWait is the value of Health.ReadyWait where nothing else is said.
+const DefaultReadyWait = time.Minute
+
 // String returns the check as a configuration file spells it.
 func (c Check) String() string {
 	switch c.Kind {
@@ -45,6 +54,17 @@ func (c Check) String() string {
 	default:
 		return ""
 	}
+}
+
+// Seconds returns a duration as a configuration file spells it: "500ms", "10s", "1m30s", "2h".
+func Seconds(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // AliveAction says what happens to a process that is found not to be alive.

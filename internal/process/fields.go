@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,6 +97,35 @@ func buildFields() []Field {
 	limit("memory_max", "Tree.MemoryMax", func(t TreeSpec) int64 { return t.MemoryMax })
 	add("cpu_max", "Tree.CPUMax", Respawn, func(s Spec) string { return strconv.FormatFloat(float64(s.Tree.CPUMax)/1000, 'f', -1, 64) })
 	limit("pids_max", "Tree.PidsMax", func(t TreeSpec) int64 { return int64(t.PidsMax) })
+	// Where nothing is asked, how it would be done does not differ from what holds when something is.
+	check := func(name, member string, plain Check, is func(Health) Check) {
+		get := func(h Health) Check {
+			if c := is(h); c != (Check{}) {
+				return c
+			}
+			return plain
+		}
+		add(name, member+".Target", Live, func(s Spec) string { return get(s.Health).String() })
+		add(name+"_period", member+".Period", Live, func(s Spec) string { return Seconds(get(s.Health).Period) })
+		add(name+"_timeout", member+".Timeout", Live, func(s Spec) string { return Seconds(get(s.Health).Timeout) })
+		if name == "ready" {
+			integer(name+"_successes", member+".Successes", func(s Spec) int { return get(s.Health).Successes })
+		}
+		integer(name+"_failures", member+".Failures", func(s Spec) int { return get(s.Health).Failures })
+	}
+	check("ready", "Health.Ready", DefaultReady, func(h Health) Check { return h.Ready })
+	add("ready_wait", "Health.ReadyWait", Live, func(s Spec) string { return Seconds(cmp.Or(s.Health.ReadyWait, DefaultReadyWait)) })
+	check("alive", "Health.Alive", DefaultAlive, func(h Health) Check { return h.Alive })
+	add("alive_action", "Health.AliveAction", Live, func(s Spec) string { return s.Health.AliveAction.String() })
+	add("roll_max_unavailable", "Roll.MaxUnavailable", Live, func(s Spec) string {
+		if s.Roll.MaxUnavailable.N < 1 {
+			return "1"
+		}
+		return s.Roll.MaxUnavailable.String()
+	})
+	integer("roll_canary", "Roll.Canary", func(s Spec) int { return s.Roll.Canary })
+	add("roll_steady", "Roll.Steady", Live, func(s Spec) string { return Seconds(s.Roll.Steady) })
+	add("roll_on_failure", "Roll.OnFailure", Live, func(s Spec) string { return s.Roll.OnFailure.String() })
 	boolean("redirect_stderr", "RedirectStderr", Respawn, func(s Spec) bool { return s.RedirectStderr })
 	for _, ch := range []struct {
 		prefix, member string
