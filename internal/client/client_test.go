@@ -165,6 +165,8 @@ func TestService(t *testing.T) {
 		{"Doctor", func(c *Client) (any, error) { return c.Doctor(background) }, control.Doctor{DaemonPID: 7, KeeperPID: 6, Features: []control.Feature{{Name: "splice"}}}, "Doctor()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
 		{"Upgrade", func(c *Client) (any, error) { return done(c.Upgrade(background, "")) }, nil, "Upgrade()"},
+		{"PauseOperation", func(c *Client) (any, error) { return done(c.PauseOperation(background, "op-1")) }, nil, "PauseOperation(op-1)"},
+		{"ResumeOperation", func(c *Client) (any, error) { return done(c.ResumeOperation(background, "op-1")) }, nil, "ResumeOperation(op-1)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}

@@ -208,6 +208,9 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		for _, s := range c.Groups[i].Processes {
 			placed[s.Program] = true
 		}
+		if err := strayed(active, c.Groups[i], programs); err != nil {
+			return plan.Update{}, nil, nil, err
+		}
 		sources[active.Name] = c
 		one := plan.Scale(active, c.Groups[i], programs, req.Lazy)
 		if one.Empty() {
