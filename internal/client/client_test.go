@@ -142,7 +142,7 @@ func TestService(t *testing.T) {
 		{"Plan", func(c *Client) (any, error) {
 			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}})
 		},
-			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File: Since:0})"},
+			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File: Since:0 To:0 Restart:[] Roll:<nil>})"},
 		{"Findings", func(c *Client) (any, error) { return c.Findings(background, "") }, control.Findings{Errors: 1, List: []byte("[]"), Text: "t"}, "Findings()"},
 		{"Preview", func(c *Client) (any, error) {
 			return c.Preview(background, control.PreviewRequest{Verb: "add", Name: "g"})

@@ -97,7 +97,7 @@ func TestCompleteAsksOnce(t *testing.T) {
 func TestVerbsAreComplete(t *testing.T) {
 	s := &Session{Face: Gracectl}
 	verbs := s.verbs()
-	if len(verbs) != 37 || !slices.IsSorted(verbs) {
+	if len(verbs) != 41 || !slices.IsSorted(verbs) {
 		t.Errorf("%d verbs: %q", len(verbs), verbs)
 	}
 	for _, v := range verbs {

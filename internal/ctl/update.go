@@ -153,7 +153,7 @@ func (r progressRecord) Line() string   { return r.line }
 
 // Name leaves out failures and what has only begun.
 func (r progressRecord) Name() string {
-	if r.Type == "begin" || r.Error != "" {
+	if r.Type != "end" || r.Error != "" {
 		return ""
 	}
 	return r.Process

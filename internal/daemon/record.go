@@ -26,7 +26,7 @@ func (o *operations) recall(kept *store.Store) {
 		for _, l := range kept.Lines(was.ID) {
 			about.Events = append(about.Events, control.ProgressLine{
 				Time: l.Time, Type: l.Type, Process: l.Process, From: l.From, Action: l.Action, OldPID: l.OldPID, PID: l.PID,
-				Error: l.Error, Skipped: l.Skipped, Undo: l.Undo, Text: l.Text, Output: l.Output, Channel: control.Channel(l.Channel), FaultCode: control.Code(l.FaultCode),
+				Error: l.Error, Skipped: l.Skipped, Undo: l.Undo, Text: l.Text, Output: lines(l.Output), Channel: control.Channel(l.Channel), FaultCode: control.Code(l.FaultCode),
 			})
 		}
 		op := &operation{number: uint64(was.ID), about: about, changed: make(chan struct{}), over: make(chan struct{})}
@@ -37,6 +37,13 @@ func (o *operations) recall(kept *store.Store) {
 		close(op.over)
 		o.list = append(o.list, op)
 	}
+}
+
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // goOnWith makes an operation one that is under way again, though an earlier daemon began it. nil: nothing was kept of it.
@@ -119,7 +126,7 @@ func (d *Daemon) keepOperation(op *operation, after int) (count int, changed <-c
 	for i, e := range about.Events {
 		lines[i] = store.Line{
 			Time: e.Time, Type: e.Type, Process: e.Process, From: e.From, Action: e.Action, OldPID: e.OldPID, PID: e.PID,
-			Error: e.Error, Skipped: e.Skipped, Undo: e.Undo, Text: e.Text, Output: e.Output, Channel: string(e.Channel), FaultCode: int(e.FaultCode),
+			Error: e.Error, Skipped: e.Skipped, Undo: e.Undo, Text: e.Text, Output: strings.Join(e.Output, "\n"), Channel: string(e.Channel), FaultCode: int(e.FaultCode),
 		}
 	}
 	d.state.write(func(s *store.Store) error { return s.SetOperation(o, lines...) })

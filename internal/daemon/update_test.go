@@ -217,7 +217,7 @@ func TestUpdateCancelled(t *testing.T) {
 		if err != nil || w.d.CancelOperation(ctx, op.ID) != nil {
 			t.Fatal(op, err)
 		}
-		if got := w.settle(ctx, op); got != "+replace web:web_0\n=replace web:web_0\n.replace web:web_1\n.replace web:web_2\ncancelled 2 of 3 processes were left as they were" {
+		if got := w.settle(ctx, op); got != "+replace web:web_0\n.replace web:web_1\n.replace web:web_2\n=replace web:web_0\ncancelled 2 of 3 processes were left as they were" {
 			t.Errorf("%s", got)
 		}
 		now := w.pids(ctx)

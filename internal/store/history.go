@@ -56,7 +56,7 @@ type Line struct {
 	Skipped bool      `json:"skipped,omitempty"`
 	Undo    bool      `json:"undo,omitempty"`
 	Text    string    `json:"text,omitempty"`
-	Output  []string  `json:"output,omitempty"`
+	Output  string    `json:"output,omitempty"`  // the last lines that it wrote
 	Channel string    `json:"channel,omitempty"` // of the output
 	// FaultCode is the number of the error in the control protocol; 0 = it has none.
 	FaultCode int `json:"fault_code,omitempty"`
