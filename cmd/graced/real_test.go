@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 	if socket := os.Getenv(soakEnv); socket != "" {
 		os.Exit(soakDaemon(socket))
 	}
+	if os.Getenv(workerEnv) != "" {
+		os.Exit(rollWorker())
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

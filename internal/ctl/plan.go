@@ -381,8 +381,10 @@ func groupSummary(g control.PlanGroup) string {
 	switch n := len(g.Replace); {
 	case n > 1 && g.Action == "replace":
 		parts = append(parts, count(n, "process")+" replaced, all at once")
+	case n > 1 && strategyLine(g) != "":
+		parts = append(parts, count(n, "process")+" replaced")
 	case n > 1:
-		parts = append(parts, count(n, "process")+" replaced, "+paceText(g.Strategy, n))
+		parts = append(parts, count(n, "process")+" replaced, one at a time")
 	case n == 1:
 		parts = append(parts, "1 process replaced")
 	}

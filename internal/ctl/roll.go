@@ -122,10 +122,10 @@ func (s *Session) answerPause(ctx context.Context, server Proxy, c *call) (forma
 	if err != nil {
 		return nil, err
 	}
-	a := &doneAnswer{Verb: c.verb, Done: "paused", text: id + ": paused; what has begun goes on to its end   resume: " + s.Program + " resume " + id}
+	a := &doneAnswer{Verb: c.verb, Done: "paused", text: id + ": paused; what has begun goes on to its end   resume: gracectl resume " + id}
 	do := server.PauseOperation
 	if c.verb == "resume" {
-		a.Done, a.text, do = "resumed", id+": goes on   watch: "+s.Program+" attach "+id, server.ResumeOperation
+		a.Done, a.text, do = "resumed", id+": goes on   watch: gracectl attach "+id, server.ResumeOperation
 	}
 	switch err := do(ctx, id); {
 	case fault(err) == control.BadName:

@@ -191,11 +191,11 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled || needless(r.Fault)
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
-		switch ended := d.endText(s); {
-		case there && r.Fault.Kind == core.SpawnError && s.SpawnErr != "":
-			line.Error = s.SpawnErr
-		case there && r.Fault.Kind == core.AbnormalTermination && ended != "":
-			line.Error = ended
+		switch ended := d.endText(s.ID, d.loop.trials[s.ID]); r.Fault.Kind {
+		case core.SpawnError:
+			line.Error = cmp.Or(s.SpawnErr, ended, line.Error) // one that goes back has begun another life by now
+		case core.AbnormalTermination:
+			line.Error = cmp.Or(ended, line.Error)
 		}
 	}
 	if kind == "end" && there {

@@ -208,12 +208,13 @@ type trial struct {
 	action         string
 	undo           bool
 	roll           *process.Roll // of its group, with a replacement; nil = not known
-	stdout, stderr int64         // how long the logs were when it was started
+	began          time.Time
+	stdout, stderr int64 // how long the logs were when it was started
 }
 
 // attend begins to look at a process that an operation has begun with.
 func (d *Daemon) attend(op *operation, s process.Status, r core.StepResult) {
-	t := &trial{op: op.number, action: stepWord(r, false), undo: r.Undo}
+	t := &trial{op: op.number, action: stepWord(r, false), undo: r.Undo, began: d.opts.Wall()}
 	if roll, ok := op.rolls[r.Group]; ok && r.Action == plan.ReplaceProcess {
 		t.roll = &roll
 	}
@@ -337,23 +338,24 @@ func (d *Daemon) lastWords(id process.ID, t *trial) ([]string, control.Channel) 
 	return nil, ""
 }
 
-// endText says how a process has ended by itself, "" if it has not.
-func (d *Daemon) endText(s process.Status) string {
-	t := d.loop.times[s.ID]
-	if t == nil || s.State != process.Exited {
+// endText says how a process has ended by itself since its step began, or why no process came of its start; "" where it has not.
+func (d *Daemon) endText(id process.ID, t *trial) string {
+	times := d.loop.times[id]
+	if times == nil || t == nil {
 		return ""
 	}
-	i := len(t.moments) - 1
-	for ; i >= 0 && t.moments[i].Type != "exit"; i-- {
+	for i := len(times.moments) - 1; i >= 0 && !times.moments[i].Time.Before(t.began); i-- {
+		switch m := times.moments[i]; {
+		case m.Type == "failed":
+			return m.Text
+		case m.Type != "exit" || m.Text == wasToStop:
+		case m.Signal != "":
+			return fmt.Sprintf("it ended by %s after %.1f s", m.Signal, m.Seconds)
+		default:
+			return fmt.Sprintf("it ended with code %d after %.1f s", *m.Exit, m.Seconds)
+		}
 	}
-	switch {
-	case i < 0:
-		return ""
-	case t.moments[i].Signal != "":
-		return fmt.Sprintf("it ended by %s after %.1f s", t.moments[i].Signal, t.moments[i].Seconds)
-	default:
-		return fmt.Sprintf("it ended with code %d after %.1f s", *t.moments[i].Exit, t.moments[i].Seconds)
-	}
+	return ""
 }
 
 // showStrategy tells how the processes of a plan are replaced; nil: none is.
