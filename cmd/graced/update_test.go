@@ -37,10 +37,11 @@ type world struct{ *rand.Rand }
 
 func (w world) pick(words ...string) string { return words[w.IntN(len(words))] }
 
-// program returns the lines of a program. Few values, so that most stay as they are from one configuration to the next.
+// program returns the lines of a program. Few values, so that most stay as they are from one configuration to the next. What fails leaves the rest of
+// its line as it is: what goes back is told by TestBadRelease, and in random rolls by package sim.
 func (w world) program(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[program:%s]\nstartsecs=0\nautorestart=false\n", name)
+	fmt.Fprintf(&b, "[program:%s]\nstartsecs=0\nautorestart=false\nroll_on_failure=stop\n", name)
 	line := func(text string) { b.WriteString(text + "\n") }
 	switch w.IntN(8) {
 	case 0:

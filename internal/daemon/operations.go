@@ -256,7 +256,7 @@ func stepWord(r core.StepResult, over bool) string {
 		if r.OldPID != 0 {
 			return "replace"
 		}
-		if r.Started {
+		if r.Started || !over { // what only takes settings has no beginning
 			return "start"
 		}
 	}
