@@ -245,7 +245,7 @@ func TestBadRelease(t *testing.T) {
 		before := r.full()
 		r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2",BROKEN="`+c.broken+`"`, 1))
 		id := fmt.Sprintf("op-%d", i+1)
-		out := r.gracectl(10, []string{"update"}, append([]string{"not replaced: ", c.why, "left as it was", "back, pid ", ", ready", id + "  rolled back in ", "1 went back to what they had, 3 were left as they were", "gracectl why api:api_"}, c.words...)...)
+		out := r.gracectl(10, []string{"update"}, append([]string{"not replaced: ", c.why, "left as it was", "back, pid ", ", ready", id + "  rolled back in ", "1 went back, 3 were left as they were", "gracectl why api:api_"}, c.words...)...)
 		if got := changed(before, r.full()); len(got) != 1 {
 			t.Errorf("%s: %v are others now\n%s", c.broken, got, out)
 		}

@@ -540,9 +540,9 @@ func conclusion(about control.Operation, reply core.Reply) (state control.Operat
 	case reply.Fault != nil:
 		return control.OperationFailed, faultText(reply.Fault)
 	case stuck > 0:
-		return control.OperationFailed, fmt.Sprintf("%s failed; %d went back to what they had, %d could not", cmp.Or(first, "one"), back, stuck)
+		return control.OperationFailed, fmt.Sprintf("%s failed; %d went back, %d could not", cmp.Or(first, "one"), back, stuck)
 	case back > 0:
-		text = fmt.Sprintf("%s failed; %d went back to what they had", cmp.Or(first, "one that was good before"), back)
+		text = fmt.Sprintf("%s failed; %d went back", cmp.Or(first, "one that was good before"), back)
 		if left := cancelled - lateOnes(reply.Updated); left > 0 {
 			text += fmt.Sprintf(", %d were left as they were", left)
 		}
