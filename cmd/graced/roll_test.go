@@ -416,6 +416,11 @@ func TestKilledRoll(t *testing.T) {
 	}
 	r.gracectl(0, []string{"wait", "op-1"})
 	op := r.operation("op-1")
+	for _, e := range op.Events {
+		if e.Type == "end" && e.Text != "ready, steady 300ms" {
+			t.Errorf("what was proven is lost: %+v", e)
+		}
+	}
 	most, ended := together(op)
 	if got := changed(before, r.full()); len(got) != 4 || op.State != control.OperationDone || most != 1 || ended != 4 {
 		t.Errorf("%v, %d at a time, %d in all: %+v", got, most, ended, op)

@@ -147,7 +147,7 @@ func New(opts Options) (*Daemon, error) {
 		}
 		d.booted.Do(func() {}) // by the daemon before
 		d.goOnWithOperations()
-		d.stillPaused()
+		d.resumeRolls()
 		d.loop.astray = perhapsAstray
 		pending := d.loop.core.Pending() // before the first step: what that asks for is new
 		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})

@@ -39,6 +39,7 @@ func (o *operations) recall(kept *store.Store) {
 	}
 }
 
+// lines are what a program wrote, as it is kept.
 func lines(text string) []string {
 	if text == "" {
 		return nil

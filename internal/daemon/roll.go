@@ -186,12 +186,18 @@ func fullName(name string) string {
 	return n.Group + ":" + n.Process
 }
 
-// stillPaused makes those operations paused that are so in the core, for a daemon that goes on.
-func (d *Daemon) stillPaused() {
-	for _, saved := range d.loop.core.Snapshot().Operations {
-		if op := d.operations.numbered(saved.ID); saved.ID != 0 && saved.Paused && op != nil {
+// resumeRolls makes a daemon that goes on know what it has to tell of the operations under way: which are paused, and what those processes are to prove
+// that they have begun with.
+func (d *Daemon) resumeRolls() {
+	saved := d.loop.core.Snapshot()
+	for _, o := range saved.Operations {
+		op := d.operations.numbered(o.ID)
+		if o.ID == 0 || op == nil {
+			continue
+		}
+		about, _ := d.operations.show(op, 0)
+		if o.Paused {
 			failed := ""
-			about, _ := d.operations.show(op, 0)
 			for _, e := range about.Events {
 				if e.Error != "" && !e.Skipped && !e.Undo {
 					failed = e.Process
@@ -200,7 +206,28 @@ func (d *Daemon) stillPaused() {
 			d.operations.change(op, func(about *control.Operation) { about.State, about.Failed = control.OperationPaused, failed })
 		}
 	}
+	for _, l := range saved.Lines {
+		op := d.operations.numbered(saved.Operations[l.Op-1].ID)
+		if op == nil {
+			continue
+		}
+		for _, ref := range l.Busy {
+			st := saved.Steps[ref-1]
+			id := saved.Processes[st.Process-1].ID
+			t := &trial{op: op.number, action: "replace", undo: st.Undo, roll: &l.Roll, began: d.opts.Wall(), stdout: notKnown, stderr: notKnown}
+			d.loop.trials[id] = t
+		}
+		for _, ref := range slices.Concat(l.Waiting, l.Busy) {
+			if op.rolls == nil {
+				op.rolls = map[string]process.Roll{}
+			}
+			op.rolls[saved.Steps[ref-1].Group] = l.Roll
+		}
+	}
 }
+
+// notKnown stands for the length of a log when a process was started under a daemon before: what it wrote then cannot be told from what it writes.
+const notKnown = -1
 
 // trial is a process that an operation has begun with, until its step is over. Only the loop touches it.
 type trial struct {
@@ -321,7 +348,7 @@ func (d *Daemon) lastWords(id process.ID, t *trial) ([]string, control.Channel) 
 			continue
 		}
 		data, end, _, err := childlog.Tail(from.path, 0, bytes)
-		if fresh := end - from.before; err == nil && fresh >= 0 && fresh < int64(len(data)) {
+		if fresh := end - from.before; err == nil && from.before != notKnown && fresh >= 0 && fresh < int64(len(data)) {
 			data = data[int64(len(data))-fresh:] // else it was rotated meanwhile
 		}
 		text := strings.TrimRight(strings.ToValidUTF8(string(data), "?"), "\n")
