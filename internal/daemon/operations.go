@@ -310,8 +310,11 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 		}
 		return d.begin(op, func(core.Now) (plan.Update, error) {
 			u, err := d.planUpdate(c, groups)
+			if err != nil {
+				return u, err
+			}
 			u = u.Overridden(o)
-			return u, errors.Join(err, d.staleness(u, err, req.Plan))
+			return u, d.staleness(u, req.Plan)
 		}, func() error {
 			d.adoptFiles(c, groups)
 			return nil
@@ -320,8 +323,8 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 }
 
 // staleness is the fault of a plan that is not the one that was asked for.
-func (d *Daemon) staleness(u plan.Update, err error, want string) error {
-	if err != nil || want == "" || u.ID() == want {
+func (d *Daemon) staleness(u plan.Update, want string) error {
+	if want == "" || u.ID() == want {
 		return nil
 	}
 	if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked { // it may be the present one again

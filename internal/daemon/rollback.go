@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -119,8 +118,11 @@ func (d *Daemon) rollback(ctx context.Context, req control.UpdateRequest, groups
 				return plan.Update{}, control.Fault(control.ShutdownState, "")
 			}
 			u, err := planBack(d.loop.core.Manifest(), to, groups)
+			if err != nil {
+				return u, err
+			}
 			u = u.Overridden(o)
-			return u, errors.Join(err, d.staleness(u, err, req.Plan))
+			return u, d.staleness(u, req.Plan)
 		}, func() error {
 			d.loop.astray = surelyAstray
 			numbers = d.numbersOf(to, groups)
