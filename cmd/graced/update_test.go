@@ -37,10 +37,11 @@ type world struct{ *rand.Rand }
 
 func (w world) pick(words ...string) string { return words[w.IntN(len(words))] }
 
-// program returns the lines of a program. Few values, so that most stay as they are from one configuration to the next.
+// program returns the lines of a program. Few values, so that most stay as they are from one configuration to the next. What fails leaves the rest of
+// its line as it is: what goes back is told by TestBadRelease, and in random rolls by package sim.
 func (w world) program(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[program:%s]\nstartsecs=0\nautorestart=false\n", name)
+	fmt.Fprintf(&b, "[program:%s]\nstartsecs=0\nautorestart=false\nroll_on_failure=stop\n", name)
 	line := func(text string) { b.WriteString(text + "\n") }
 	switch w.IntN(8) {
 	case 0:
@@ -637,7 +638,7 @@ func TestFaultsBeside(t *testing.T) {
 	if out, code := r.ctl("gracectl", "attach", "op-1", "-o", "json"); json.Unmarshal([]byte(out), &op) != nil || code != 1 || op.State != control.OperationFailed || op.Done != 5 {
 		t.Errorf("attach: exit %d\n%s", code, out)
 	}
-	// In a line of replacements the first failure saves the others.
+	// In a line of replacements the first failure saves the others, and goes back.
 	three := func(command string) string {
 		return "[program:three]\ncommand=" + command + "\nprocess_name=three_%(process_num)d\nnumprocs=3\nstartsecs=0\nstartretries=0\n"
 	}
@@ -645,7 +646,7 @@ func TestFaultsBeside(t *testing.T) {
 	r.gracectl(0, []string{"update"})
 	before := r.infos()
 	r.write(three("/no/such/program"))
-	r.gracectl(1, []string{"update"}, "✗ three:three_0", "· three:three_1", "· three:three_2", "left as it was, since three_0 failed")
+	r.gracectl(10, []string{"update"}, "✗ three:three_0", "· three:three_1", "· three:three_2", "left as it was, since three_0 failed", "↩ three:three_0")
 	for _, name := range []string{"three_1", "three_2"} {
 		if now := r.infos()[name]; now.PID != before[name].PID {
 			t.Errorf("%s had pid %d and is %s %d", name, before[name].PID, now.State, now.PID)
@@ -653,7 +654,7 @@ func TestFaultsBeside(t *testing.T) {
 	}
 	r.gracectl(2, []string{"plan", "--exit-code"})
 	r.write(three("/bin/sleep 1000"))
-	r.gracectl(0, []string{"update"}, "started, pid")
+	r.gracectl(0, []string{"update"}, "nothing to do")
 	if now := r.infos(); now["three_0"].State != process.Running || now["three_1"].PID != before["three_1"].PID {
 		t.Errorf("the file is whole again: %+v", now)
 	}

@@ -106,6 +106,16 @@ func (c *Client) CancelOperation(ctx context.Context, id string) error {
 	return c.ask(ctx, "POST", "operations/"+id+"/cancel", struct{}{}, &struct{}{})
 }
 
+// PauseOperation implements control.Change.
+func (c *Client) PauseOperation(ctx context.Context, id string) error {
+	return c.ask(ctx, "POST", "operations/"+id+"/pause", struct{}{}, &struct{}{})
+}
+
+// ResumeOperation implements control.Change.
+func (c *Client) ResumeOperation(ctx context.Context, id string) error {
+	return c.ask(ctx, "POST", "operations/"+id+"/resume", struct{}{}, &struct{}{})
+}
+
 // Why implements control.Explain.
 func (c *Client) Why(ctx context.Context, name string) (control.Why, error) {
 	var out control.Why

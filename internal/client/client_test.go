@@ -143,7 +143,7 @@ func TestService(t *testing.T) {
 		{"Plan", func(c *Client) (any, error) {
 			return c.Plan(background, control.PlanRequest{Groups: []string{"g"}})
 		},
-			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File: Since:0})"},
+			control.Plan{ID: "1", Files: []control.PlanFile{{Path: "/f"}}, Groups: []control.PlanGroup{}, Notes: []control.PlanNote{}}, "Plan({Groups:[g] File: Since:0 To:0 Restart:[] Roll:<nil>})"},
 		{"Findings", func(c *Client) (any, error) { return c.Findings(background, "") }, control.Findings{Errors: 1, List: []byte("[]"), Text: "t"}, "Findings()"},
 		{"Preview", func(c *Client) (any, error) {
 			return c.Preview(background, control.PreviewRequest{Verb: "add", Name: "g"})
@@ -169,6 +169,8 @@ func TestService(t *testing.T) {
 		{"Doctor", func(c *Client) (any, error) { return c.Doctor(background) }, control.Doctor{DaemonPID: 7, KeeperPID: 6, Features: []control.Feature{{Name: "splice"}}}, "Doctor()"},
 		{"Why", func(c *Client) (any, error) { return c.Why(background, "g:a&b") }, control.Why{Name: "g:a&b", Timeline: []control.Moment{}}, "Why(g:a&b)"},
 		{"Upgrade", func(c *Client) (any, error) { return done(c.Upgrade(background, "")) }, nil, "Upgrade()"},
+		{"PauseOperation", func(c *Client) (any, error) { return done(c.PauseOperation(background, "op-1")) }, nil, "PauseOperation(op-1)"},
+		{"ResumeOperation", func(c *Client) (any, error) { return done(c.ResumeOperation(background, "op-1")) }, nil, "ResumeOperation(op-1)"},
 		{"CancelOperation", func(c *Client) (any, error) { return done(c.CancelOperation(background, "op-1")) }, nil, "CancelOperation(op-1)"},
 		{"Log", func(c *Client) (any, error) { return done(c.Log(background, 30, "m")) }, nil, "Log(30, m)"},
 	}

@@ -15,6 +15,9 @@ func (c *Config) GroupPlace(group, option string) process.Origin {
 
 // Raw returns an option of a program as it is written, without expansion; "" where it is not set.
 func (c *Config) Raw(program, option string) string {
+	if c.loader == nil {
+		return ""
+	}
 	for _, kind := range []string{"program:", "eventlistener:", "fcgi-program:"} {
 		if sec, ok := c.loader.table.index[kind+program]; ok {
 			if e, ok := c.loader.table.get(sec, option); ok {
@@ -26,6 +29,9 @@ func (c *Config) Raw(program, option string) string {
 }
 
 func (c *Config) place(option string, sections ...string) process.Origin {
+	if c.loader == nil { // of no files
+		return process.Origin{}
+	}
 	for _, name := range sections {
 		sec, ok := c.loader.table.index[name]
 		if !ok {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -10,21 +11,23 @@ import (
 // one process the later waits for the earlier.
 type Change interface {
 	// Plan compares the files with what runs and changes nothing. CantReread if they are broken, BadName for a group that neither has and for a
-	// generation ("r7") that is not kept.
+	// generation ("r7") that is not kept. Of a rolling restart or of a way back to a generation it tells the same.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
 	// Findings checks the daemon's files, or with an absolute name another main file, for what is wrong with them.
 	Findings(ctx context.Context, file string) (Findings, error)
 	// Preview tells what another verb would do and changes nothing. The faults are those of the verb.
 	Preview(ctx context.Context, req PreviewRequest) (Preview, error)
 	// Update reads the files and carries out what Plan would say now. It answers as soon as the operation is known; Operation tells how it goes.
-	// CantReread, BadName; StalePlan when another plan was asked for than the present one.
+	// CantReread, BadName; StalePlan when another plan was asked for than the present one. With To it goes back to a generation: the files are neither
+	// read nor touched. BadName ("r7") when that is not kept.
 	Update(ctx context.Context, req UpdateRequest) (Operation, error)
 	// Scale gives programs other numbers of processes, whatever the files say, until Scale to ScaleToFile. Nothing else changes. The numbers
 	// survive a restart. Where it has to wait, it counts anew when its turn comes. BadName, IncorrectParameters; Failed for a program whose group
 	// is not active.
 	Scale(ctx context.Context, req ScaleRequest) (Scaling, error)
 	// Act starts, stops or restarts processes as an operation, with the answer of Update: all stops in descending order of priority, then the starts in
-	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters.
+	// ascending order. Start and Stop are the same without one. BadName for a name that names nothing, IncorrectParameters. A rolling restart replaces
+	// the processes that run, so many at a time, as an update would that brings them no other settings.
 	Act(ctx context.Context, req ActRequest) (Operation, error)
 	// Upgrade has another daemon go on where this one is, from a program or, with "", from the one that is there now under our name. It answers when
 	// that is about to begin: no process notices. The keeper follows when the other daemon is ready. Failed for a file that is none.
@@ -36,6 +39,10 @@ type Change interface {
 	Operation(ctx context.Context, id string, after int) (Operation, error)
 	// CancelOperation keeps an operation from beginning anything new. BadName when it is over or unknown.
 	CancelOperation(ctx context.Context, id string) error
+	// PauseOperation keeps an operation from going on until ResumeOperation. BadName when it is over or unknown, Failed when it has not begun; to
+	// resume one that is not paused is Failed as well.
+	PauseOperation(ctx context.Context, id string) error
+	ResumeOperation(ctx context.Context, id string) error
 }
 
 // StalePlan is the fault of a plan that is not the present one any more. Supervisor has no such number.
@@ -46,6 +53,11 @@ type PlanRequest struct {
 	Groups []string `json:"groups,omitempty"` // nil = all
 	File   string   `json:"file,omitempty"`   // another main file, absolute; "" = the daemon's own
 	Since  int      `json:"since,omitempty"`  // compare this generation with the files in place of what runs; 0 = what runs
+	// To plans the way back to this generation, in place of that to the files.
+	To int `json:"to,omitempty"`
+	// Restart plans a rolling restart of these, named as in an ActRequest.
+	Restart []string     `json:"restart,omitempty"`
+	Roll    *RollRequest `json:"roll,omitempty"`
 }
 
 // FindingsSchema is the schema of Findings.
@@ -61,9 +73,11 @@ type Findings struct {
 
 // UpdateRequest says what to update. With Plan, the identifier of a plan that the daemon has shown, exactly that is done or nothing.
 type UpdateRequest struct {
-	Plan   string   `json:"plan,omitempty"`
-	Groups []string `json:"groups,omitempty"` // nil = all
-	Who    string   `json:"-"`                // asked for it, in words
+	Plan   string       `json:"plan,omitempty"`
+	Groups []string     `json:"groups,omitempty"` // nil = all
+	To     int          `json:"to,omitempty"`     // the generation to go back to; 0 = what the files say
+	Roll   *RollRequest `json:"roll,omitempty"`   // not with Plan, which has its own
+	Who    string       `json:"-"`                // asked for it, in words
 }
 
 // The schemas of the answers below.
@@ -84,6 +98,9 @@ type Plan struct {
 
 	Overrides []Override `json:"overrides"`
 	Since     int        `json:"since,omitempty"` // as in the request
+	// Of is what it is a plan of: restart, rollback; "" = an update to the files. To is with rollback the generation.
+	Of string `json:"of,omitempty"`
+	To int    `json:"to,omitempty"`
 	// Failing are the processes of these groups that do not run although nobody stopped them, and that the update leaves as they are.
 	Failing []FailingProcess `json:"failing"`
 }
@@ -128,8 +145,10 @@ type PlanGroup struct {
 	Held      []string       `json:"held"` // of the untouched: those that would change if they were not held
 	// Reasons say why something happens to a process, or why nothing does to one that is held.
 	Reasons []PlanReason `json:"reasons"`
-	// Estimate is about how long it takes, in seconds: the sum of startsecs along the longest line of starts. How long a process takes to stop is
-	// not known; StopMost is the most that it is given.
+	// Strategy is how the processes are replaced one after the other; nil = none is.
+	Strategy *PlanStrategy `json:"strategy,omitempty"`
+	// Estimate is about how long it takes, in seconds: startsecs along the longest line of starts, and how long each has to stay ready. How long a process
+	// takes to stop, or to become ready, is not known; StopMost is the most that the stops are given.
 	Estimate float64 `json:"estimate_s"`
 	StopMost float64 `json:"stop_most_s"`
 }
@@ -191,11 +210,19 @@ const (
 	OperationCancelled OperationState = "cancelled" // some of it, or nothing
 	OperationStale     OperationState = "stale"     // nothing: the plan was not the present one any more
 
+	OperationPaused     OperationState = "paused"      // some of it: it waits for somebody to resume or cancel it
+	OperationRolledBack OperationState = "rolled_back" // nothing in the end: one failed, and those that were replaced got back what they had
+
 	OperationInterrupted OperationState = "interrupted" // some of it: the daemon ended
 )
 
 // Over reports whether nothing follows.
-func (s OperationState) Over() bool { return s != OperationWaiting && s != OperationRunning }
+func (s OperationState) Over() bool {
+	return s != OperationWaiting && s != OperationRunning && s != OperationPaused
+}
+
+// Words is the state for people.
+func (s OperationState) Words() string { return strings.ReplaceAll(string(s), "_", " ") }
 
 // ScaleRequest says how many processes programs shall have.
 type ScaleRequest struct {
@@ -258,7 +285,11 @@ type ActRequest struct {
 	Names  []string `json:"names"`
 	AtOnce int      `json:"at_once,omitempty"` // so many processes at a time; 0 = all
 	Now    bool     `json:"now,omitempty"`     // with stop and restart: SIGKILL at once, also to what is being stopped already
-	Who    string   `json:"-"`
+	// Rolling, with restart: those that run are replaced in a line, and the next has to wait until the one before it is ready. Where nothing else is
+	// said the operation pauses when one fails: there is nothing to go back to.
+	Rolling bool         `json:"rolling,omitempty"`
+	Roll    *RollRequest `json:"roll,omitempty"`
+	Who     string       `json:"-"`
 }
 
 // The verbs of an ActRequest.
@@ -306,12 +337,14 @@ type Problem struct {
 type Operation struct {
 	Schema string         `json:"schema,omitempty"`
 	ID     string         `json:"id"`   // "op-7"
-	Kind   string         `json:"kind"` // update, scale, start, stop, restart
+	Kind   string         `json:"kind"` // update, scale, start, stop, restart, roll, rollback
 	Who    string         `json:"who"`
 	Plan   string         `json:"plan"` // its identifier; "" while it waits
 	State  OperationState `json:"state"`
 	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
-	Text   string         `json:"text,omitempty"`   // with failed, stale, interrupted: why, or how far it came
+	Text   string         `json:"text,omitempty"`   // with failed, rolled_back, stale, interrupted: why, or how far it came
+	Failed string         `json:"failed,omitempty"` // with paused and rolled_back: the process because of which; "" with paused = somebody wanted it
+	To     int            `json:"to,omitempty"`     // with rollback: the generation
 	Began  time.Time      `json:"began"`
 	Ended  *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
 	Steps  int            `json:"steps"`           // one for each process that it touches; with restart two
@@ -329,7 +362,7 @@ type Operation struct {
 // ProgressLine is one thing that happened in an operation.
 type ProgressLine struct {
 	Time    time.Time `json:"t"`
-	Type    string    `json:"type"` // begin, end
+	Type    string    `json:"type"` // begin, end; news: what a process that has begun waits for
 	Process string    `json:"process"`
 	From    string    `json:"from,omitempty"` // its name before
 	Action  string    `json:"action"`         // start, add, stop (and remove, but in an operation that is a start, stop or restart), leave (once it ends), replace, rename, live
@@ -337,6 +370,11 @@ type ProgressLine struct {
 	PID     int       `json:"pid,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Skipped bool      `json:"skipped,omitempty"` // with Error: nothing was done to it
+	Undo    bool      `json:"undo,omitempty"`    // it gets back what it had before the operation
+	Text    string    `json:"text,omitempty"`    // more about it: "ready, steady 10s"
+	// Output are, of a process that has failed, the last lines that it wrote since its start, and Channel is where it wrote them.
+	Output  []string `json:"output,omitempty"`
+	Channel Channel  `json:"channel,omitempty"`
 	// FaultCode is the number of the error in the control protocol; 0 = it has none.
 	FaultCode Code `json:"faultCode,omitempty"`
 }

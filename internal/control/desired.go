@@ -93,6 +93,7 @@ type Standing struct {
 	Overrides []Override `json:"overrides"` // numbers of processes that differ from the files'
 	Marks     []Marked   `json:"marks"`
 	Newer     []string   `json:"newer"`              // files that have changed since they were read
+	Drift     []string   `json:"drift,omitempty"`    // groups that run something else than the files said when they were read
 	NotKept   string     `json:"not_kept,omitempty"` // why what users have set is not on disk
 	Lacking   []Lacking  `json:"lacking,omitempty"`  // processes that lack what their options ask for
 	// Readiness tells of each process with a check of that, by "group:name".

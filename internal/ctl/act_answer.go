@@ -329,10 +329,16 @@ func (s *Session) answerStop(ctx context.Context, server Proxy, c *call) (format
 
 // answerRestart stops everything first and starts it then, as Supervisor's client does.
 func (s *Session) answerRestart(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if !c.rolling && c.roll != nil {
+		return nil, c.misused("--max-unavailable, --canary, --steady and --on-failure go with --rolling")
+	}
 	if c.Form == format.Text && !c.dryRun {
 		if standing, err := server.Standing(ctx); err == nil && len(standing.Newer) > 0 { // Supervisor tells nothing
 			s.complain("note: " + strings.Join(standing.Newer, " ") + " changed since it was read: a restart does not read it; " + s.Program + " plan shows what update would do")
 		}
+	}
+	if c.rolling {
+		return s.rollingRestart(ctx, server, c)
 	}
 	return s.operate(ctx, server, c, actStop(), actStart())
 }

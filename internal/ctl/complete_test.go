@@ -97,7 +97,7 @@ func TestCompleteAsksOnce(t *testing.T) {
 func TestVerbsAreComplete(t *testing.T) {
 	s := &Session{Face: Gracectl}
 	verbs := s.verbs()
-	if len(verbs) != 38 || !slices.IsSorted(verbs) {
+	if len(verbs) != 42 || !slices.IsSorted(verbs) {
 		t.Errorf("%d verbs: %q", len(verbs), verbs)
 	}
 	for _, v := range verbs {

@@ -113,6 +113,8 @@ func optionValues(long, text string) []string {
 		return strings.Split(formNames(), ", ")
 	case "configuration", "history-file", "file":
 		return []string{FileCandidates}
+	case "on-failure":
+		return []string{"pause", "rollback", "stop"}
 	case "victim":
 		return []string{"highest", "newest", "oldest"}
 	case "state": // a list: the last of it is completed

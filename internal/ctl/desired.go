@@ -121,7 +121,7 @@ func (a *historyAnswer) Text(style format.Style) string {
 	var rows [][]format.Cell
 	for i := len(a.Generations) - 1; i >= 0; i-- {
 		g := a.Generations[i]
-		rows = append(rows, cells(g.Name(), g.When.Local().Format(time.DateTime), g.Who, g.Op, g.Result, g.Summary))
+		rows = append(rows, cells(g.Name(), g.When.Local().Format(time.DateTime), g.Who, g.Op, strings.ReplaceAll(g.Result, "_", " "), g.Summary))
 	}
 	return format.Table(style, []string{"REV", "WHEN", "WHO", "OP", "RESULT", "WHAT"}, rows)
 }

@@ -205,6 +205,14 @@ func (d *daemon) CancelOperation(_ context.Context, id string) error {
 	return d.changed("CancelOperation", id)
 }
 
+func (d *daemon) PauseOperation(_ context.Context, id string) error {
+	return d.changed("PauseOperation", id)
+}
+
+func (d *daemon) ResumeOperation(_ context.Context, id string) error {
+	return d.changed("ResumeOperation", id)
+}
+
 func (d *daemon) Doctor(context.Context) (control.Doctor, error) {
 	if err := d.changed("Doctor"); err != nil {
 		return control.Doctor{}, err

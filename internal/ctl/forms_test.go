@@ -39,6 +39,20 @@ func withChanges(f *fixture) {
 	}
 }
 
+// withRoll makes it one in which a process of a roll fails, and goes back.
+func withRoll(f *fixture) {
+	withChanges(f)
+	at := f.d.changes.op.Began
+	end := at.Add(9 * time.Second)
+	f.d.acting = &control.Operation{Schema: control.OperationSchema, ID: "op-1", Kind: control.KindRoll, Who: "anna", Plan: "8c1f", State: control.OperationRolledBack,
+		Text: "web:web_0 failed; 1 went back", Failed: "web:web_0", Began: at, Ended: &end, Steps: 2, Done: 1, Events: []control.ProgressLine{
+			{Time: at, Type: "begin", Process: "web:web_0", Action: "replace", OldPID: 7, PID: 7},
+			{Time: at, Type: "news", Process: "web:web_0", Action: "replace", PID: 8, Text: "waits for tcp://:80"},
+			{Time: at.Add(3 * time.Second), Type: "end", Process: "web:web_0", Action: "replace", OldPID: 7, PID: 8, Error: "it ended", Output: []string{"panic: no key"}, Channel: control.Stderr},
+			{Time: end, Type: "end", Process: "web:web_0", Action: "replace", OldPID: 8, PID: 9, Undo: true, Text: "ready"},
+		}}
+}
+
 // withPreview makes the daemon a graced that tells what verbs would do.
 func withPreview(f *fixture) {
 	withChanges(f)
@@ -56,9 +70,10 @@ func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
 		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
-		Reasons: []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
-		Rename:  []control.Renaming{{From: name + ":b", To: name + ":c"}},
-		Changes: []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
+		Reasons:  []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
+		Rename:   []control.Renaming{{From: name + ":b", To: name + ":c"}},
+		Strategy: &control.PlanStrategy{MaxUnavailable: 2, Canary: 1, Steady: 10, OnFailure: "pause", Batches: 3, Ready: "tcp://:80"},
+		Changes:  []control.OptionChange{{Option: "environment", Variable: "V", Old: "1", New: "2", Hidden: true, Class: "live", File: "/f", Line: 1, Processes: list}},
 	}
 }
 
@@ -128,6 +143,38 @@ func TestForms(t *testing.T) {
 			f.d.errs["Operation"] = bad(control.BadName, "op-9")
 		}},
 		{line: "cancel op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
+		{line: "pause op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
+		{line: "resume op-1", setup: withChanges, schema: "daemon", records: 1, record: "daemon"},
+		{line: "resume op-9", failed: "E314", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["ResumeOperation"] = bad(control.BadName, "op-9")
+		}},
+		{line: "pause", setup: withChanges, failed: "E312"},
+		{line: "restart web:* --rolling --canary 1 --steady 0", setup: withRoll, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "restart --rolling --state UNKNOWN", setup: withRoll, schema: "operation", records: 1, record: "operation_end"},
+		{line: "restart web:* --rolling --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "restart web:* --rolling --on-failure rollback", setup: withRoll, failed: "E312"},
+		{line: "restart web:* --rolling --parallel 2", setup: withRoll, failed: "E312"},
+		{line: "restart web:* --canary 1", setup: withRoll, failed: "E312"},
+		{line: "restart web:* --rolling", failed: "E306"},
+		{line: "update --max-unavailable 25% --steady 1m30s --on-failure pause -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "update --max-unavailable many", setup: withChanges, failed: "E312"},
+		{line: "update --canary -1", setup: withChanges, failed: "E312"},
+		{line: "update --steady soon", setup: withChanges, failed: "E312"},
+		{line: "plan --on-failure panic", setup: withChanges, failed: "E312"},
+		{line: "update --plan 8c1f --canary 1", setup: withChanges, failed: "E312"},
+		{line: "update --canary 1", failed: "E306"},
+		{line: "rollback r1", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "rollback r1 --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "rollback now", setup: withChanges, failed: "E312"},
+		{line: "rollback r9", failed: "E318", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Update"] = bad(control.BadName, "r9")
+		}},
+		{line: "undo", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "undo op-1 --dry-run", setup: withChanges, schema: "plan", records: 2, record: "plan_group", names: "web:*"},
+		{line: "undo op-5", setup: withChanges, failed: "E318"},
+		{line: "undo", failed: "E306"},
 		{line: "ops", setup: withChanges, schema: "operations", records: 1, record: "operation", names: "op-1"},
 		{line: "ops --all", setup: withChanges, schema: "operations", records: 2, record: "operation", names: "op-0 op-1"},
 		{line: "scale web=3", setup: withChanges, schema: "scaling", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},

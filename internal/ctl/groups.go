@@ -171,14 +171,19 @@ func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
 		return nil
 	}
 	op, err := server.Update(ctx, control.UpdateRequest{Groups: chosen})
-	for seen := 0; err == nil && !op.State.Over(); seen = op.Count {
+	stuck := func() bool { return op.State == control.OperationPaused && op.Failed != "" }
+	for seen := 0; err == nil && !op.State.Over() && !stuck(); seen = op.Count {
 		op, err = server.Operation(ctx, op.ID, seen)
 	}
 	if err != nil {
 		return err
 	}
-	if op.State == control.OperationFailed {
+	switch op.State {
+	case control.OperationFailed, control.OperationRolledBack:
 		s.output("ERROR: " + op.Text)
+		s.status = exitGeneric
+	case control.OperationPaused:
+		s.output("ERROR: " + op.Failed + " failed; " + op.ID + " is paused")
 		s.status = exitGeneric
 	}
 	for _, action := range []string{"remove", "change", "add"} {

@@ -43,7 +43,7 @@ func TestManPage(t *testing.T) {
 	p.Section("Exit status")
 	for _, s := range [][2]string{
 		{"0", "done, or nothing to do"}, {"1", "failed"}, {"2", "a wrong command line"}, {"3", "with --exit-code: a process is not running"},
-		{"4", "nobody answers, or we may not ask"}, {"10", "an operation failed"}, {"11", "refused"}, {"12", "--timeout has passed; what has begun goes on"},
+		{"4", "nobody answers, or we may not ask"}, {"10", "an operation was rolled back, or is paused since a process failed"}, {"11", "refused"}, {"12", "--timeout has passed; what has begun goes on"},
 		{"13", "the plan is stale"}, {"130", "interrupted; what has begun goes on"},
 	} {
 		p.Item(s[0], s[1])

@@ -22,6 +22,9 @@ var generalOptions = []optionInfo{
 	{short: "h", long: "help", brief: "this text"},
 }
 
+// rollVerbs are those that replace processes one after the other.
+var rollVerbs = []string{"plan", "update", "restart", "rollback", "undo"}
+
 // verbOptions stand before or behind the words of a verb; the first three also before the verb.
 var verbOptions = []optionInfo{
 	{short: "o", long: "output", arg: "FORM", brief: "json, jsonl, yaml or name; plain: exactly what supervisorctl prints"},
@@ -36,12 +39,17 @@ var verbOptions = []optionInfo{
 	{long: "diff", brief: "show the settings that change as a diff", verbs: []string{"plan"}},
 	{long: "watch", brief: "plan again whenever a file changes, until Ctrl-C", verbs: []string{"plan"}},
 	{long: "plan", arg: "ID", brief: "do what this plan showed, or nothing", verbs: []string{"update"}},
-	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale", "start", "stop", "restart", "signal", "clear", "hold", "disable", "enable",
+	{long: "dry-run", brief: "show what would be done", verbs: []string{"update", "scale", "rollback", "undo", "start", "stop", "restart", "signal", "clear", "hold", "disable", "enable",
 		"add", "remove", "grace_update", "reload", "shutdown", "check"}},
-	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale"}},
+	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale", "rollback", "undo"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
 	{long: "now", brief: "SIGKILL at once, also to what somebody else is stopping", verbs: []string{"stop", "restart"}},
+	{long: "rolling", brief: "replace those that run one after the other; each has to be ready before the next", verbs: []string{"restart"}},
+	{long: "max-unavailable", arg: "N|N%", brief: "so many may be out of work at a time (default: roll_max_unavailable)", verbs: rollVerbs},
+	{long: "canary", arg: "N", brief: "replace so many first, and wait until they are good", verbs: rollVerbs},
+	{long: "steady", arg: "DURATION", brief: "a new process has to stay ready for so long (10s, 1m30s)", verbs: rollVerbs},
+	{long: "on-failure", arg: "WHAT", brief: "when one does not become ready: rollback, pause or stop", verbs: rollVerbs},
 	{long: "note", arg: "TEXT", brief: "say why, for those who look at it later", verbs: []string{"hold", "disable", "enable"}},
 	{long: "all", brief: "also what was done before this daemon began", verbs: []string{"ops"}},
 	{long: "write", brief: "write the number into the file", verbs: []string{"scale"}},

@@ -145,7 +145,7 @@ func (s *Session) answerPlan(ctx context.Context, server Proxy, c *call) (format
 	if err != nil {
 		return nil, err
 	}
-	req := control.PlanRequest{Groups: c.targets(), File: file, Since: c.since}
+	req := control.PlanRequest{Groups: c.targets(), File: file, Since: c.since, Roll: c.roll}
 	p, err := server.Plan(ctx, req)
 	if rev := "r" + strconv.Itoa(c.since); c.since != 0 && fault(err) == control.BadName && detail(err) == rev {
 		return nil, s.noGeneration(rev)
@@ -242,9 +242,14 @@ func planText(p control.Plan, dir string, other bool) string {
 			files += fmt.Sprintf(" + %d included", n)
 		}
 	}
-	if p.Since != 0 {
+	switch {
+	case p.Since != 0:
 		fmt.Fprintf(&b, "changes from r%d to %s\n\n", p.Since, files)
-	} else {
+	case p.Of == control.PlanOfRestart:
+		b.WriteString("a rolling restart, with the settings in force\n\n")
+	case p.Of == control.PlanOfRollback:
+		fmt.Fprintf(&b, "plan %s   back to r%d; the files are not touched\n\n", p.ID, p.To)
+	default:
 		fmt.Fprintf(&b, "plan %s   %s\n\n", p.ID, files)
 	}
 	width := 8
@@ -257,6 +262,7 @@ func planText(p control.Plan, dir string, other bool) string {
 			sign = "r"
 		}
 		fmt.Fprintf(&b, "  %s %s  %s\n", sign, pad(g.Name, width), groupSummary(g))
+		b.WriteString(strategyLine(g))
 		optionTable(&b, g, dir)
 		reasonLines(&b, g, dir)
 	}
@@ -269,6 +275,14 @@ func planText(p control.Plan, dir string, other bool) string {
 		return b.String()
 	case p.Since != 0:
 		b.WriteString("  what an update from there would do; what one would do now: gracectl plan\n")
+		return b.String()
+	}
+	switch {
+	case p.Of == control.PlanOfRestart && p.Empty():
+		b.WriteString("  nothing to do: none of them runs\n")
+		return b.String()
+	case p.Of == control.PlanOfRollback && p.Empty():
+		fmt.Fprintf(&b, "  nothing to do: what runs is what r%d was\n", p.To)
 		return b.String()
 	}
 	if p.Empty() {
@@ -284,7 +298,10 @@ func planText(p control.Plan, dir string, other bool) string {
 	if n := len(p.Notes); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
-	if !other {
+	switch {
+	case p.Of == control.PlanOfRollback:
+		fmt.Fprintf(&b, "  do it:  gracectl rollback r%d\n", p.To)
+	case !other && p.Of == "":
 		fmt.Fprintf(&b, "  apply exactly this:  gracectl update --plan %s\n", p.ID)
 	}
 	return b.String()
@@ -364,6 +381,8 @@ func groupSummary(g control.PlanGroup) string {
 	switch n := len(g.Replace); {
 	case n > 1 && g.Action == "replace":
 		parts = append(parts, count(n, "process")+" replaced, all at once")
+	case n > 1 && strategyLine(g) != "":
+		parts = append(parts, count(n, "process")+" replaced")
 	case n > 1:
 		parts = append(parts, count(n, "process")+" replaced, one at a time")
 	case n == 1:
@@ -404,7 +423,11 @@ func groupSummary(g control.PlanGroup) string {
 		parts = append(parts, fmt.Sprintf("%d untouched", n))
 	}
 	if len(g.Replace) > 0 && g.Estimate > 0 {
-		parts = append(parts, "about "+seconds(g.Estimate)+" besides the stops")
+		besides := " besides the stops"
+		if g.Strategy != nil && g.Strategy.Ready != "" {
+			besides = " besides the stops and getting ready"
+		}
+		parts = append(parts, "about "+seconds(g.Estimate)+besides)
 	}
 	return strings.Join(parts, ", ")
 }

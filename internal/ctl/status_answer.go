@@ -93,6 +93,8 @@ type daemonRecord struct {
 	Revision   string `json:"revision,omitempty"` // of the configuration in force, of a graced
 	InStep     *bool  `json:"in_step,omitempty"`  // what runs is what the files say, of a graced
 	NotKept    string `json:"not_kept,omitempty"` // why what users have set is not on disk
+	// Drift are the groups that run something else than the files said when they were read: after a rollback, or an operation that has failed.
+	Drift []string `json:"drift,omitempty"`
 
 	Lacking []control.Lacking `json:"lacking,omitempty"` // processes that lack what their options ask for
 
@@ -224,6 +226,9 @@ func (d *daemonRecord) notes() string {
 	if n := len(d.standing.Newer); n > 0 {
 		fmt.Fprintf(&b, "changed since they were read: %s   (gracectl plan)\n", strings.Join(d.standing.Newer[:min(n, 3)], " "))
 	}
+	if n := len(d.standing.Drift); n > 0 {
+		fmt.Fprintf(&b, "not in step, by an operation: %s   (gracectl plan)\n", some(d.standing.Drift))
+	}
 	if d.NotKept != "" {
 		fmt.Fprintf(&b, "changes cannot be kept on disk: %s\n", d.NotKept)
 	}
@@ -236,9 +241,9 @@ func (d *daemonRecord) stand(ctx context.Context, server Proxy) {
 	if err != nil {
 		return // Supervisor has nothing to say, and a daemon that ends not either
 	}
-	inStep := len(standing.Overrides)+len(standing.Newer) == 0
+	inStep := len(standing.Overrides)+len(standing.Newer)+len(standing.Drift) == 0
 	d.Revision, d.InStep, d.NotKept, d.standing = "r"+strconv.Itoa(standing.Rev), &inStep, standing.NotKept, standing
-	d.Lacking = standing.Lacking
+	d.Lacking, d.Drift = standing.Lacking, standing.Drift
 }
 
 func stateColour(state process.State) format.Colour {

@@ -71,6 +71,22 @@ var ownCommands = []command{
 		brief: "keep an operation from beginning with more processes",
 	},
 	{
+		name: "pause", args: "<operation>",
+		brief: "keep an operation from going on, until resume",
+	},
+	{
+		name: "resume", args: "<operation>",
+		brief: "let an operation go on that is paused",
+	},
+	{
+		name: "undo", args: "[operation]",
+		brief: "go back to the configuration before an operation, or before the last that brought one",
+	},
+	{
+		name: "rollback", args: "<rN>",
+		brief: "make what runs what a generation of history was; the files are not touched",
+	},
+	{
 		name: "completion", args: "<bash|zsh|fish>",
 		brief: "print the script that makes a shell complete verbs, options and names",
 	},
@@ -79,12 +95,15 @@ var ownCommands = []command{
 // answerUpdate makes what runs what the files say, while as little as possible restarts. Of a daemon that is no graced it asks what Supervisor's
 // client does.
 func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
-	req := control.UpdateRequest{Plan: c.plan, Groups: c.targets()}
+	req := control.UpdateRequest{Plan: c.plan, Groups: c.targets(), Roll: c.roll}
+	if c.plan != "" && c.roll != nil {
+		return nil, c.misused("a plan says itself how processes are replaced: give " + s.Program + " plan the options, and update its identifier")
+	}
 	asks := s.Terminal && !c.yes && c.plan == "" && c.Form == format.Text
 	if c.dryRun || asks {
-		p, err := server.Plan(ctx, control.PlanRequest{Groups: req.Groups})
+		p, err := server.Plan(ctx, control.PlanRequest{Groups: req.Groups, Roll: c.roll})
 		switch {
-		case fault(err) == control.UnknownMethod && !c.dryRun:
+		case fault(err) == control.UnknownMethod && !c.dryRun && c.roll == nil:
 			return s.answerUpdateGroups(ctx, server, c)
 		case err != nil:
 			return nil, s.changeProblem(ctx, server, err)
@@ -103,7 +122,7 @@ func (s *Session) answerUpdate(ctx context.Context, server Proxy, c *call) (form
 	}
 	op, err := server.Update(ctx, req)
 	switch {
-	case fault(err) == control.UnknownMethod && req.Plan == "":
+	case fault(err) == control.UnknownMethod && req.Plan == "" && c.roll == nil:
 		return s.answerUpdateGroups(ctx, server, c)
 	case err != nil:
 		return nil, s.changeProblem(ctx, server, err)
@@ -138,7 +157,7 @@ func (r progressRecord) Line() string   { return r.line }
 
 // Name leaves out failures and what has only begun.
 func (r progressRecord) Name() string {
-	if r.Type == "begin" || r.Error != "" {
+	if r.Type != "end" || r.Error != "" {
 		return ""
 	}
 	return r.Process
@@ -186,21 +205,45 @@ func (a *operationAnswer) Text(format.Style) string {
 		return stillRunning(a.ID)
 	case a.State == control.OperationNothing && acts(a.Kind):
 		return a.ID + "  nothing to do\n"
+	case a.State == control.OperationNothing && a.Kind == control.KindRoll:
+		return "nothing to do: none of them runs\n"
+	case a.State == control.OperationNothing && a.Kind == control.KindRollback:
+		return fmt.Sprintf("nothing to do: what runs is what r%d was\n", a.To)
+	case a.State == control.OperationPaused:
+		return pausedText(a.Operation)
 	case a.State == control.OperationNothing:
 		return "nothing to do: what runs is what the files say\n"
 	}
-	text := fmt.Sprintf("%s  %s", a.ID, a.State)
+	text := fmt.Sprintf("%s  %s", a.ID, a.State.Words())
 	if a.Ended != nil {
 		text += fmt.Sprintf(" in %.1f s", a.Ended.Sub(a.Began).Seconds())
 	}
 	if a.Operation.Text != "" {
 		text += ": " + a.Operation.Text
 	}
-	left := a.State == control.OperationFailed || a.State == control.OperationCancelled || a.State == control.OperationInterrupted
-	if left && !acts(a.Kind) {
+	switch left := a.State == control.OperationFailed || a.State == control.OperationCancelled || a.State == control.OperationInterrupted; {
+	case a.Kind == control.KindRollback && a.State == control.OperationDone:
+		text += fmt.Sprintf("\n  what runs is r%d, the files may say otherwise: gracectl plan", a.To)
+	case a.State == control.OperationRolledBack:
+		text += "\n  what the files say: gracectl plan"
+		if a.Failed != "" {
+			text += "        why: gracectl why " + a.Failed
+		}
+	case left && a.Kind == control.KindRollback:
+		text += fmt.Sprintf("\n  what is left: gracectl rollback r%d --dry-run", a.To)
+	case left && !acts(a.Kind) && a.Kind != control.KindRoll:
 		text += "\n  what is left: gracectl plan"
 	}
 	return text + "\n"
+}
+
+// pausedText tells of an operation that waits for somebody's decision.
+func pausedText(op control.Operation) string {
+	text := fmt.Sprintf("%s  PAUSED after %d of %d", op.ID, op.Done, op.Steps)
+	if op.Failed != "" {
+		text += ": " + op.Failed + " failed"
+	}
+	return text + fmt.Sprintf("\n  resume: gracectl resume %s   stop here: gracectl cancel %[1]s\n", op.ID)
 }
 
 func stillRunning(op string) string {
@@ -222,6 +265,8 @@ func (a *operationAnswer) exit(*call) int {
 	switch a.State {
 	case control.OperationDone, control.OperationNothing:
 		return 0
+	case control.OperationRolledBack, control.OperationPaused:
+		return exitGate
 	case control.OperationStale:
 		return exitStale
 	}
@@ -244,11 +289,18 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 	v := progress{s: s, kind: op.Kind, moving: s.Terminal && c.Form == format.Text && c.verb != "wait"}
 	quiet := c.verb == "wait"
 	if c.Form == format.Text && !quiet {
-		s.output(op.ID + "  " + op.Kind + planWord(op) + "        Ctrl-C stops watching, not the work")
+		s.output(op.ID + "  " + kindWords(op) + "        Ctrl-C stops watching, not the work")
 	}
-	waiting := ""
+	waiting, paused := "", false
 	last, left, err := s.untilOver(ctx, server, op, func(op control.Operation) {
 		v.clear()
+		if now := op.State == control.OperationPaused; now != paused {
+			if paused = now; now && op.Failed == "" && c.Form == format.Text && !quiet {
+				s.output("  paused   resume: gracectl resume " + op.ID + "   stop here: gracectl cancel " + op.ID)
+			} else if !now && c.Form == format.Text && !quiet {
+				s.output("  goes on")
+			}
+		}
 		if op.Behind != waiting && c.Form == format.Text && !quiet {
 			if waiting = op.Behind; waiting != "" {
 				s.output("  waits for " + waiting)
@@ -276,14 +328,14 @@ const (
 	leftTimeout     = "timeout"
 )
 
-// untilOver hands an operation to show, as it is and whenever there is news of it, each time with the news alone, until it is over. Ctrl-C, or the end of
-// the time given, ends that earlier: left says so.
+// untilOver hands an operation to show, as it is and whenever there is news of it, each time with the news alone, until it is over, or has paused because
+// a process has failed. Ctrl-C, or the end of the time given, ends that earlier: left says so.
 func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operation, show func(control.Operation)) (last control.Operation, left string, err error) {
 	for seen := 0; ; {
 		op.Schema = ""
 		seen += len(op.Events)
 		show(op)
-		if op.State.Over() {
+		if op.State.Over() || op.State == control.OperationPaused && op.Failed != "" {
 			return op, "", nil
 		}
 		next, err := server.Operation(ctx, op.ID, seen)
@@ -301,11 +353,22 @@ func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operat
 	}
 }
 
-func planWord(op control.Operation) string {
-	if op.Plan == "" {
-		return ""
+// kindWords is what an operation is, in words.
+func kindWords(op control.Operation) string {
+	text := op.Kind
+	switch op.Kind {
+	case control.KindRoll:
+		if op.Steps == 0 { // it waits
+			return "rolling restart"
+		}
+		return "rolling restart of " + count(op.Steps, "process")
+	case control.KindRollback:
+		text = fmt.Sprintf("rollback to r%d", op.To)
 	}
-	return " by plan " + op.Plan
+	if op.Plan == "" {
+		return text
+	}
+	return text + " by plan " + op.Plan
 }
 
 // progress makes lines of what happens in an operation, and on a terminal shows below them what is under way.
@@ -325,6 +388,14 @@ func (v *progress) record(op string, e control.ProgressLine) progressRecord {
 		v.open = append(v.open, e)
 		return r
 	}
+	if e.Type == "news" {
+		for i, b := range v.open {
+			if b.Process == e.Process {
+				v.open[i].Text, v.open[i].PID = e.Text, e.PID
+			}
+		}
+		return r
+	}
 	began := e.Time
 	for i, b := range v.open {
 		if b.Process == e.Process {
@@ -341,6 +412,10 @@ func (v *progress) record(op string, e control.ProgressLine) progressRecord {
 func (v *progress) lineOf(e control.ProgressLine, took time.Duration) string {
 	sign, text := "✓", ""
 	switch {
+	case e.Undo && e.Error == "":
+		sign, text = "↩", backText(e)
+	case e.Undo:
+		sign, text = "✗", "does not go back: "+e.Error
 	case e.Skipped:
 		sign, text = "·", e.Error
 	case e.Error != "":
@@ -353,7 +428,24 @@ func (v *progress) lineOf(e control.ProgressLine, took time.Duration) string {
 	if took > 0 && !e.Skipped {
 		line = pad(line, 78) + fmt.Sprintf("  %.1f s", took.Seconds())
 	}
+	if len(e.Output) > 0 {
+		line += fmt.Sprintf("\n      the last lines of its %s:", e.Channel)
+		for _, words := range e.Output {
+			line += "\n        " + words
+		}
+	}
 	return line
+}
+
+// backText tells of a process that got back what it had.
+func backText(e control.ProgressLine) string {
+	switch {
+	case e.PID == 0:
+		return "back, it does not run"
+	case e.Text != "":
+		return fmt.Sprintf("back, pid %d, %s", e.PID, e.Text)
+	}
+	return fmt.Sprintf("back, pid %d", e.PID)
 }
 
 var failureWord = map[string]string{
@@ -363,7 +455,7 @@ var failureWord = map[string]string{
 func (v *progress) successText(e control.ProgressLine) string {
 	switch e.Action {
 	case "start":
-		return fmt.Sprintf("started, pid %d", e.PID)
+		return fmt.Sprintf("started, pid %d", e.PID) + behindComma(e.Text)
 	case "add":
 		return "added, not started"
 	case "stop":
@@ -380,7 +472,7 @@ func (v *progress) successText(e control.ProgressLine) string {
 		if e.PID == 0 {
 			return "stopped, with new settings"
 		}
-		return fmt.Sprintf("replaced, pid %d -> %d", e.OldPID, e.PID)
+		return fmt.Sprintf("replaced, pid %d -> %d", e.OldPID, e.PID) + behindComma(e.Text)
 	case "rename":
 		return fmt.Sprintf("renamed from %s, still pid %d", e.From, e.PID)
 	}
@@ -388,6 +480,13 @@ func (v *progress) successText(e control.ProgressLine) string {
 		return "new settings for the next start"
 	}
 	return fmt.Sprintf("new settings taken over, still pid %d", e.PID)
+}
+
+func behindComma(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ", " + text
 }
 
 // draw shows a bar and what is under way, to be drawn over later.
@@ -406,7 +505,14 @@ func (v *progress) draw(op control.Operation) {
 			fmt.Fprintf(&b, "\n    … and %d more", len(v.open)-most)
 			break
 		}
-		fmt.Fprintf(&b, "\n    %s  %s …", e.Process, map[string]string{"start": "starting", "stop": "stopping", "replace": "being replaced"}[e.Action])
+		what := map[string]string{"start": "starting", "stop": "stopping", "replace": "being replaced"}[e.Action]
+		switch {
+		case e.Text != "":
+			what = fmt.Sprintf("pid %d %s", e.PID, e.Text)
+		case e.Undo:
+			what = "going back"
+		}
+		fmt.Fprintf(&b, "\n    %s  %s …", e.Process, what)
 	}
 	v.s.write(v.s.Out, b.String())
 }
@@ -432,11 +538,26 @@ func (a *operationsAnswer) Text(style format.Style) string {
 		return "no operations yet\n"
 	}
 	var rows [][]format.Cell
+	paused := ""
 	for i := len(a.Operations) - 1; i >= 0; i-- {
 		op := a.Operations[i]
-		rows = append(rows, cells(op.ID, op.Began.Local().Format(time.DateTime), op.Who, op.Kind, string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text))
+		rows = append(rows, cells(op.ID, op.Began.Local().Format(time.DateTime), op.Who, op.Kind, stateWord(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text))
+		if op.State == control.OperationPaused {
+			if row := rows[len(rows)-1]; op.Failed != "" {
+				row[len(row)-1].Text = op.Failed + " failed"
+			}
+			paused += strings.SplitAfterN(pausedText(op.Operation), "\n", 2)[1]
+		}
 	}
-	return format.Table(style, []string{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}, rows)
+	return format.Table(style, []string{"ID", "BEGAN", "WHO", "KIND", "STATE", "DONE", ""}, rows) + paused
+}
+
+// stateWord is the state of an operation in a table: what waits for people is not to be overlooked.
+func stateWord(state control.OperationState) string {
+	if state == control.OperationPaused {
+		return "PAUSED"
+	}
+	return state.Words()
 }
 
 // cells is a row of a table without colours.

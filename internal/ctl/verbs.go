@@ -19,8 +19,9 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
-	exitStopped     = 3 // status --exit-code: something is not running
-	exitNoDaemon    = 4 // nobody answers, or we may not ask
+	exitStopped     = 3  // status --exit-code: something is not running
+	exitNoDaemon    = 4  // nobody answers, or we may not ask
+	exitGate        = 10 // an operation was rolled back, or is paused because a process has failed
 	exitGivenUp     = 12
 	exitInterrupted = 130
 )
@@ -48,6 +49,9 @@ type call struct {
 	note     string          // hold, disable, enable: why
 	now      bool            // stop, restart: do not wait
 	all      bool            // ops: also those of earlier daemons
+	rolling  bool            // restart: one after the other
+
+	roll *control.RollRequest // how processes are to be replaced; nil = as their options say
 
 	*format.Printer
 }
@@ -66,6 +70,7 @@ var answered = map[string]answering{
 	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
 	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
+	"pause": (*Session).answerPause, "resume": (*Session).answerPause, "undo": (*Session).answerUndo, "rollback": (*Session).answerRollback,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
 }
 
@@ -319,6 +324,10 @@ func (c *call) set(o option) error {
 		c.now = true
 	case "--write":
 		c.write = true
+	case "--rolling":
+		c.rolling = true
+	case "--max-unavailable", "--canary", "--steady", "--on-failure":
+		return c.setRoll(o)
 	}
 	return nil
 }

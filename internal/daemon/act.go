@@ -10,6 +10,12 @@ import (
 
 // Act implements control.Change.
 func (d *Daemon) Act(ctx context.Context, req control.ActRequest) (control.Operation, error) {
+	if req.Rolling {
+		return d.rollingRestart(ctx, req)
+	}
+	if req.Roll != nil {
+		return control.Operation{}, control.Fault(control.IncorrectParameters, "roll: only with rolling")
+	}
 	do, err := actOf(req)
 	if err != nil {
 		return control.Operation{}, err

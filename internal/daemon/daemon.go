@@ -136,6 +136,7 @@ func New(opts Options) (*Daemon, error) {
 		replies: map[core.Req]chan<- core.Reply{},
 		logs:    map[process.ID]*processLogs{},
 		times:   map[process.ID]*timeline{},
+		trials:  map[process.ID]*trial{},
 		source:  map[string]*config.Config{},
 		lives:   map[process.ID]SavedLife{},
 		places:  map[process.ID]host.Placed{},
@@ -150,6 +151,8 @@ func New(opts Options) (*Daemon, error) {
 		}
 		d.booted.Do(func() {}) // by the daemon before
 		d.goOnWithOperations()
+		d.resumeRolls()
+		d.loop.astray = perhapsAstray
 		pending := d.loop.core.Pending() // before the first step: what that asks for is new
 		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})
 		return d, nil

@@ -112,6 +112,7 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	var c *config.Config
 	var read time.Time
 	if !d.do(ctx, func(core.Now) {
+		out.Drift = d.drift()
 		c, read = d.loop.desired.config, d.loop.desired.read
 		for _, s := range d.loop.core.Statuses() {
 			if r, ok := readinessOf(s); ok {

@@ -194,7 +194,9 @@ type loop struct {
 	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
 	health  *health.Monitor // nil: no process has had checks so far
-	alarm   time.Duration   // what Run's timer is set to, since the origin; 0 = to nothing
+	trials  map[process.ID]*trial
+	astray  astray        // whether what runs may be something else than the files say
+	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
 	restart bool
 }
@@ -406,6 +408,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Spawn:
 		logs := d.loop.logs[e.ID]
 		logs.spawned = true
+		d.spawning(e.ID)
 		d.lookForLine(e.ID, e.Group, e.Spec)
 		req := d.spawnRequest(e, logs)
 		d.files.put(func() { d.host.Spawn(req) })
@@ -431,6 +434,7 @@ func (d *Daemon) act(e core.Effect) {
 		logs := d.loop.logs[e.ID]
 		delete(d.loop.logs, e.ID)
 		delete(d.loop.times, e.ID)
+		delete(d.loop.trials, e.ID)
 		delete(d.loop.lives, e.ID)
 		delete(d.loop.places, e.ID)
 		delete(d.loop.heard, stageKey(e.ID, false))

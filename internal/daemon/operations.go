@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +29,11 @@ type operations struct {
 // operation is one of them. Its description is guarded by the mutex of the set.
 type operation struct {
 	number  uint64
-	about   control.Operation // Events holds them all
-	acts    bool              // a start, stop or restart
-	changed chan struct{}     // closed at the next change
-	over    chan struct{}     // closed when nothing follows
+	about   control.Operation       // Events holds them all
+	acts    bool                    // a start, stop or restart
+	rolls   map[string]process.Roll // how it replaces, by group; only the loop touches it
+	changed chan struct{}           // closed at the next change
+	over    chan struct{}           // closed when nothing follows
 }
 
 // add makes a new operation.
@@ -155,7 +157,14 @@ func (d *Daemon) CancelOperation(ctx context.Context, id string) error {
 func (d *Daemon) conclude(op *operation, state control.OperationState, text string) bool {
 	return d.operations.change(op, func(about *control.Operation) {
 		now := d.opts.Wall()
-		about.State, about.Text, about.Behind, about.Ended = state, text, "", &now
+		about.State, about.Text, about.Behind, about.Ended, about.Failed = state, text, "", &now, ""
+		if state == control.OperationRolledBack {
+			for _, e := range about.Events {
+				if e.Error != "" && !e.Skipped && !e.Undo && about.Failed == "" {
+					about.Failed = e.Process
+				}
+			}
+		}
 		if state != control.OperationNothing {
 			about.NotKept = d.state.lag()
 		}
@@ -169,7 +178,11 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		return
 	}
 	line := control.ProgressLine{
-		Time: d.opts.Wall(), Type: kind, Process: r.Group + ":" + r.Name, Action: stepWord(r, kind == "end"), OldPID: r.OldPID, PID: r.PID,
+		Time: d.opts.Wall(), Type: kind, Process: r.Group + ":" + r.Name, Action: stepWord(r, kind == "end"), OldPID: r.OldPID, PID: r.PID, Undo: r.Undo,
+	}
+	s, there := d.loop.core.Find(r.Group, r.Name)
+	if there && kind == "begin" {
+		d.attend(op, s, r)
 	}
 	if r.From != "" {
 		line.From = r.Group + ":" + r.From
@@ -178,16 +191,29 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled || needless(r.Fault)
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
-		if s, ok := d.loop.core.Find(r.Group, r.Name); ok && r.Fault.Kind == core.SpawnError && s.SpawnErr != "" {
-			line.Error = s.SpawnErr
+		switch ended := d.endText(s.ID, d.loop.trials[s.ID]); r.Fault.Kind {
+		case core.SpawnError:
+			line.Error = cmp.Or(s.SpawnErr, ended, line.Error) // one that goes back has begun another life by now
+		case core.AbnormalTermination:
+			line.Error = cmp.Or(ended, line.Error)
 		}
 	}
-	if s, ok := d.loop.core.Find(r.Group, r.Name); ok && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
+	if kind == "end" && there {
+		t := d.loop.trials[s.ID]
+		delete(d.loop.trials, s.ID)
+		switch {
+		case r.Fault == nil && r.Started:
+			line.Text = t.proof(s)
+		case r.Fault != nil && !line.Skipped && t != nil && t.action != "stop":
+			line.Output, line.Channel = d.lastWords(s.ID, t)
+		}
+	}
+	if there && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
 		d.timelineOf(s.ID).add(control.Moment{Time: line.Time, Type: "asked", Text: askedText(op.about, line.Action), By: op.about.Who})
 	}
 	d.operations.change(op, func(about *control.Operation) {
 		about.Events = append(about.Events, line)
-		if kind == "end" {
+		if kind == "end" && !r.Undo {
 			about.Done++
 		}
 	})
@@ -198,6 +224,9 @@ func needless(f *core.Fault) bool { return f.Kind == core.AlreadyStarted || f.Ki
 
 // askedText says what somebody wanted of a process.
 func askedText(op control.Operation, action string) string {
+	if op.Kind == control.KindRoll {
+		return "rolling restart " + op.ID
+	}
 	if op.Kind == action {
 		return op.Kind + " " + op.ID
 	}
@@ -227,7 +256,7 @@ func stepWord(r core.StepResult, over bool) string {
 		if r.OldPID != 0 {
 			return "replace"
 		}
-		if r.Started {
+		if r.Started || !over { // what only takes settings has no beginning
 			return "start"
 		}
 	}
@@ -256,12 +285,22 @@ func faultText(f *core.Fault) string {
 // Update implements control.Change.
 func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control.Operation, error) {
 	groups := req.Groups
+	o, err := overrideOf(req.Roll)
+	switch {
+	case err != nil:
+		return control.Operation{}, err
+	case req.Plan != "" && req.Roll != nil:
+		return control.Operation{}, control.Fault(control.IncorrectParameters, "roll: a plan says itself how processes are replaced")
+	}
 	if req.Plan != "" {
-		known, ok := d.plans.groups(req.Plan)
-		if !ok || groups != nil && !slices.Equal(groups, known) {
+		known, ok := d.plans.find(req.Plan)
+		if !ok || groups != nil && !slices.Equal(groups, known.groups) || known.to != req.To {
 			return control.Operation{}, control.Fault(control.StalePlan, "plan "+req.Plan+" is not known")
 		}
-		groups = known
+		groups, o = known.groups, known.override
+	}
+	if req.To != 0 {
+		return d.rollback(ctx, req, groups, o)
 	}
 	op := d.operations.add("update", req.Who, d.opts.Wall())
 	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
@@ -271,17 +310,27 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 		}
 		return d.begin(op, func(core.Now) (plan.Update, error) {
 			u, err := d.planUpdate(c, groups)
-			if err == nil && req.Plan != "" && u.ID() != req.Plan {
-				if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); !blocked { // else it may be the present one again
-					err = control.Fault(control.StalePlan, "what plan "+req.Plan+" stands on has changed")
-				}
+			if err != nil {
+				return u, err
 			}
-			return u, err
+			u = u.Overridden(o)
+			return u, d.staleness(u, req.Plan)
 		}, func() error {
 			d.adoptFiles(c, groups)
 			return nil
 		})
 	})
+}
+
+// staleness is the fault of a plan that is not the one that was asked for.
+func (d *Daemon) staleness(u plan.Update, want string) error {
+	if want == "" || u.ID() == want {
+		return nil
+	}
+	if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked { // it may be the present one again
+		return nil
+	}
+	return control.Fault(control.StalePlan, "what plan "+want+" stands on has changed")
 }
 
 // launch sees an operation through in the background, and returns once it is known what it is: running, waiting, nothing or refused.
@@ -430,8 +479,10 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 			return
 		}
 		steps := 0
+		op.rolls = map[string]process.Roll{}
 		for _, p := range u.Plans {
 			steps += len(p.Changes)
+			op.rolls[p.Group] = p.Roll()
 		}
 		if err = d.beginSteps(op, u.ID(), steps); err != nil {
 			return
@@ -464,9 +515,14 @@ func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
 
 // conclusion says how an operation ended, by the answer of the core.
 func conclusion(about control.Operation, reply core.Reply) (state control.OperationState, text string) {
-	failed, cancelled, idles := 0, 0, 0
+	failed, cancelled, idles, back, stuck := 0, 0, 0, 0, 0
+	first := ""
 	for _, r := range reply.Updated {
 		switch {
+		case r.Undo && r.Fault == nil:
+			back++
+		case r.Undo:
+			stuck++
 		case r.Fault == nil:
 		case r.Fault.Kind == core.Cancelled:
 			cancelled++
@@ -474,6 +530,7 @@ func conclusion(about control.Operation, reply core.Reply) (state control.Operat
 			idles++
 		default:
 			failed++
+			first = cmp.Or(first, process.Namespec{Group: r.Group, Process: r.Name}.String())
 		}
 	}
 	things := "processes"
@@ -485,6 +542,14 @@ func conclusion(about control.Operation, reply core.Reply) (state control.Operat
 		return control.OperationStale, reply.Fault.Text
 	case reply.Fault != nil:
 		return control.OperationFailed, faultText(reply.Fault)
+	case stuck > 0:
+		return control.OperationFailed, fmt.Sprintf("%s failed; %d went back, %d could not", cmp.Or(first, "one"), back, stuck)
+	case back > 0:
+		text = fmt.Sprintf("%s failed; %d went back", cmp.Or(first, "one that was good before"), back)
+		if left := cancelled - lateOnes(reply.Updated); left > 0 {
+			text += fmt.Sprintf(", %d were left as they were", left)
+		}
+		return control.OperationRolledBack, text
 	case failed > 0:
 		text = fmt.Sprintf("%d of %d %s failed", failed, len(reply.Updated), things)
 		if cancelled > 0 {
@@ -499,6 +564,22 @@ func conclusion(about control.Operation, reply core.Reply) (state control.Operat
 	return control.OperationDone, ""
 }
 
+// lateOnes counts the replacements that were under way when their line turned round, and went back.
+func lateOnes(list []core.StepResult) (n int) {
+	back := map[string]bool{}
+	for _, r := range list {
+		if r.Undo {
+			back[r.Group+":"+r.Name] = true
+		}
+	}
+	for _, r := range list {
+		if !r.Undo && r.Fault != nil && r.Fault.Kind == core.Cancelled && back[r.Group+":"+r.Name] {
+			n++
+		}
+	}
+	return n
+}
+
 // concludeUpdate notes how an operation ended.
 func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	about, _ := d.operations.show(op, 0)
@@ -511,6 +592,9 @@ func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	// operation and History do.
 	d.noting.Lock()
 	defer d.noting.Unlock()
+	if state != control.OperationDone && state != control.OperationNothing {
+		d.do(d.life, func(core.Now) { d.loop.astray = surelyAstray })
+	}
 	enter := d.nextGeneration(op, state)
 	d.conclude(op, state, text)
 	enter()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/store"
 )
 
 // keptPlans is how many plans can be asked for by their identifier.
@@ -26,29 +28,31 @@ type plans struct {
 }
 
 type shownPlan struct {
-	id     string
-	groups []string // nil = all
+	id       string
+	groups   []string // nil = all
+	override plan.Override
+	to       int // the generation that it goes back to; 0 = what the files say
 }
 
-func (p *plans) remember(id string, groups []string) {
+func (p *plans) remember(next shownPlan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shown = slices.DeleteFunc(p.shown, func(s shownPlan) bool { return s.id == id })
-	p.shown = append(p.shown, shownPlan{id, groups})
+	p.shown = slices.DeleteFunc(p.shown, func(s shownPlan) bool { return s.id == next.id })
+	p.shown = append(p.shown, next)
 	if len(p.shown) > keptPlans {
 		p.shown = p.shown[len(p.shown)-keptPlans:]
 	}
 }
 
-func (p *plans) groups(id string) (groups []string, ok bool) {
+func (p *plans) find(id string) (shownPlan, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.shown {
 		if s.id == id {
-			return s.groups, true
+			return s, true
 		}
 	}
-	return nil, false
+	return shownPlan{}, false
 }
 
 // planUpdate plans the update of groups, nil being all, to what the files say. It runs in the loop.
@@ -95,6 +99,13 @@ func (d *Daemon) adoptFiles(c *config.Config, groups []string) {
 
 // Plan implements control.Change.
 func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
+	if req.Restart != nil || req.To != 0 {
+		return d.planOther(ctx, req)
+	}
+	o, err := overrideOf(req.Roll)
+	if err != nil {
+		return control.Plan{}, err
+	}
 	load := d.opts.Load
 	if req.File != "" {
 		load = func() (*config.Config, error) { return d.opts.LoadFile(req.File) }
@@ -120,6 +131,7 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if err != nil {
 		return control.Plan{}, err
 	}
+	u = u.Overridden(o)
 	out := showPlan(u, manifest, c)
 	out.Since = req.Since
 	if req.Since != 0 {
@@ -127,7 +139,7 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 		return out, nil
 	}
 	if req.File == "" { // an update reads the daemon's own files
-		d.plans.remember(u.ID(), req.Groups)
+		d.plans.remember(shownPlan{id: u.ID(), groups: req.Groups, override: o})
 	}
 	if req.File == "" {
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
@@ -141,8 +153,11 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 func (d *Daemon) manifestOf(rev int) (plan.Manifest, error) {
 	d.noteBoot()
 	g, err := d.state.read().Generation(rev)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrUnknown):
 		return plan.Manifest{}, control.Fault(control.BadName, "r"+strconv.Itoa(rev))
+	case err != nil: // another version wrote it, or it is damaged
+		return plan.Manifest{}, control.Fault(control.Failed, err.Error())
 	}
 	var m plan.Manifest
 	for _, spec := range g.Groups {
@@ -240,7 +255,8 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 		g.Changes = append(g.Changes, countChanges(active.GroupSpec, p.Desired, c)...)
 	}
 	var rows rows
-	var line, most float64
+	line, most := lineTimes(p)
+	g.Strategy = showStrategy(p)
 	for _, change := range p.Changes {
 		name := p.Group + ":" + change.Name
 		patience, _ := change.Spec.Patience()
@@ -282,9 +298,7 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 				g.Start = append(g.Start, name)
 			} else {
 				g.Replace = append(g.Replace, name)
-				most += stop
 			}
-			line += wait
 		case plan.RenameProcess:
 			g.Rename = append(g.Rename, control.Renaming{From: p.Group + ":" + change.From, To: name})
 		case plan.TuneProcess:

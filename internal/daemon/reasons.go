@@ -68,6 +68,9 @@ func (r reasoner) why(c plan.Change) (what string, at process.Origin, then strin
 		}
 		return "renamed from " + c.From, r.files.Place(c.Spec.Program, option), "goes on running"
 	}
+	if len(c.Fields) == 0 && c.Action == plan.ReplaceProcess {
+		return "restarted as it is", process.Origin{}, ""
+	}
 	least, class := process.Live, process.Live
 	for _, f := range c.Fields {
 		class = max(class, f.Class)

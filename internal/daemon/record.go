@@ -18,7 +18,7 @@ func (o *operations) recall(kept *store.Store) {
 	for _, was := range kept.Operations() {
 		about := control.Operation{
 			Schema: control.OperationSchema, ID: operationName(uint64(was.ID)), Kind: was.Kind, Who: was.Who, Plan: was.Plan, State: control.OperationState(was.Result),
-			Text: was.Text, Began: was.Began, Steps: was.Steps, Done: was.Done, Events: []control.ProgressLine{}, Earlier: was.Result != "",
+			Text: was.Text, Failed: was.Failed, To: was.To, Began: was.Began, Steps: was.Steps, Done: was.Done, Events: []control.ProgressLine{}, Earlier: was.Result != "",
 		}
 		if !was.Ended.IsZero() {
 			about.Ended = &was.Ended
@@ -26,7 +26,7 @@ func (o *operations) recall(kept *store.Store) {
 		for _, l := range kept.Lines(was.ID) {
 			about.Events = append(about.Events, control.ProgressLine{
 				Time: l.Time, Type: l.Type, Process: l.Process, From: l.From, Action: l.Action, OldPID: l.OldPID, PID: l.PID,
-				Error: l.Error, Skipped: l.Skipped, FaultCode: control.Code(l.FaultCode),
+				Error: l.Error, Skipped: l.Skipped, Undo: l.Undo, Text: l.Text, Output: lines(l.Output), Channel: control.Channel(l.Channel), FaultCode: control.Code(l.FaultCode),
 			})
 		}
 		op := &operation{number: uint64(was.ID), about: about, changed: make(chan struct{}), over: make(chan struct{})}
@@ -37,6 +37,14 @@ func (o *operations) recall(kept *store.Store) {
 		close(op.over)
 		o.list = append(o.list, op)
 	}
+}
+
+// lines are what a program wrote, as it is kept.
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // goOnWith makes an operation one that is under way again, though an earlier daemon began it. nil: nothing was kept of it.
@@ -107,6 +115,7 @@ func (d *Daemon) keepOperation(op *operation, after int) (count int, changed <-c
 	about, changed := d.operations.show(op, after)
 	o := store.Operation{
 		ID: int(op.number), Kind: about.Kind, Who: about.Who, Plan: about.Plan, Began: about.Began, Text: about.Text, Steps: about.Steps, Done: about.Done,
+		Failed: about.Failed, To: about.To,
 	}
 	if about.State.Over() {
 		o.Result = string(about.State)
@@ -118,7 +127,7 @@ func (d *Daemon) keepOperation(op *operation, after int) (count int, changed <-c
 	for i, e := range about.Events {
 		lines[i] = store.Line{
 			Time: e.Time, Type: e.Type, Process: e.Process, From: e.From, Action: e.Action, OldPID: e.OldPID, PID: e.PID,
-			Error: e.Error, Skipped: e.Skipped, FaultCode: int(e.FaultCode),
+			Error: e.Error, Skipped: e.Skipped, Undo: e.Undo, Text: e.Text, Output: strings.Join(e.Output, "\n"), Channel: string(e.Channel), FaultCode: int(e.FaultCode),
 		}
 	}
 	d.state.write(func(s *store.Store) error { return s.SetOperation(o, lines...) })

@@ -19,6 +19,7 @@ func (d *Daemon) report(e core.Event) {
 		return
 	}
 	d.note(e)
+	d.attended(e)
 	switch e := e.(type) {
 	case core.ProcessForked:
 		d.logf(LevelInfo, "spawned: '%s' with pid %d", e.Name, e.PID)
@@ -112,6 +113,8 @@ func (d *Daemon) report(e core.Event) {
 		d.progress(e.Op, "begin", e.Step)
 	case core.StepEnded:
 		d.progress(e.Op, "end", e.Step)
+	case core.UpdatePaused:
+		d.paused(e)
 	case core.MemberRenamed:
 		if len(d.state.read().Marks()) > 0 {
 			d.state.before(func(s *store.Store) error { return s.RenameProcess(e.Group, e.From, e.Name) })

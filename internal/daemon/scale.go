@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,6 +191,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 	}
 	var u plan.Update
 	sources := map[string]*config.Config{}
+	var astray error
 	placed := map[string]bool{} // programs with a place for their processes
 	for _, active := range d.loop.core.Manifest().Groups {
 		// New members get what the others of their group run with.
@@ -208,6 +210,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		for _, s := range c.Groups[i].Processes {
 			placed[s.Program] = true
 		}
+		astray = cmp.Or(astray, strayed(active, c.Groups[i], programs))
 		sources[active.Name] = c
 		one := plan.Scale(active, c.Groups[i], programs, req.Lazy)
 		if one.Empty() {
@@ -231,6 +234,9 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		if t.To != control.ScaleToFile && scaled[i].After > 0 && !placed[t.Program] {
 			return plan.Update{}, nil, nil, control.Fault(control.Failed, fmt.Sprintf("the group of %s is not active: gracectl update adds it", t.Program))
 		}
+	}
+	if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); astray != nil && !blocked { // else what is under way may set it right
+		return plan.Update{}, nil, nil, astray
 	}
 	return u, scaled, sources, nil
 }

@@ -19,6 +19,9 @@ import (
 // keptMoments is how many events of one process are remembered.
 const keptMoments = 40
 
+// wasToStop is said of an end that somebody has asked for.
+const wasToStop = "it was to stop"
+
 // timeline is what happened to one process. Only the loop touches it.
 type timeline struct {
 	moments []control.Moment // the latest last
@@ -95,7 +98,7 @@ func (d *Daemon) note(e core.Event) {
 		m.OutOfMemory = e.Status.OutOfMemory
 		switch {
 		case e.Stopped:
-			m.Text = "it was to stop"
+			m.Text = wasToStop
 		case e.TooQuick:
 			m.Text = fmt.Sprintf("too soon: startsecs=%d", s.Spec.StartSecs)
 		case !e.Expected:

@@ -87,6 +87,7 @@ type Plan struct {
 	Kept    []string          // under Minimal: members that nothing happens to
 	Held    []string          // under Minimal: those of them that would change if they were not held
 	Refusal *Refusal          // set: the plan does nothing
+	Asked   *process.Roll     // how processes are replaced, where somebody has said so; nil = as their options say
 }
 
 // Empty reports whether there is nothing to do.
@@ -94,8 +95,11 @@ func (p Plan) Empty() bool {
 	return p.Refusal == nil && len(p.Changes) == 0 && len(p.Fields) == 0 && p.Scope == ChangeGroup
 }
 
-// Roll says how the processes of the plan are replaced: as the most careful of those says that are.
+// Roll says how the processes of the plan are replaced: as somebody has asked, or as the most careful of those says that are.
 func (p Plan) Roll() process.Roll {
+	if p.Asked != nil {
+		return *p.Asked
+	}
 	var roll process.Roll
 	n := 0
 	for _, c := range p.Changes {

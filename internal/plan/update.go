@@ -24,7 +24,7 @@ func (u Update) Empty() bool {
 func (u Update) ID() string {
 	h := sha256.New()
 	for _, p := range u.Plans {
-		fmt.Fprintf(h, "%q %d %s %s\n", p.Group, p.Scope, p.Base, Group{GroupSpec: p.Desired}.Hash())
+		fmt.Fprintf(h, "%q %d %s %s%s\n", p.Group, p.Scope, p.Base, Group{GroupSpec: p.Desired}.Hash(), rollText(p.Asked))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:4])
 }

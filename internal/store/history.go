@@ -25,13 +25,15 @@ type Operation struct {
 	ID     int       `json:"id"`   // from 1
 	Kind   string    `json:"kind"` // what was asked for, e.g. "update"
 	Who    string    `json:"who"`
-	Plan   string    `json:"plan"`           // its identifier
-	Began  time.Time `json:"began"`          // set by the store where it is zero
-	Ended  time.Time `json:"ended,omitzero"` // zero: under way, or cut off by the end of an earlier daemon
-	Result string    `json:"result"`         // one word, e.g. "done"; "" until somebody knows how it ended
-	Text   string    `json:"text"`           // more about that
-	Steps  int       `json:"steps"`          // processes that it touches
-	Done   int       `json:"done"`           // of these are over
+	Plan   string    `json:"plan"`             // its identifier
+	Began  time.Time `json:"began"`            // set by the store where it is zero
+	Ended  time.Time `json:"ended,omitzero"`   // zero: under way, or cut off by the end of an earlier daemon
+	Result string    `json:"result"`           // one word, e.g. "done"; "" until somebody knows how it ended
+	Text   string    `json:"text"`             // more about that
+	Steps  int       `json:"steps"`            // processes that it touches
+	Done   int       `json:"done"`             // of these are over
+	Failed string    `json:"failed,omitempty"` // the process because of which it was taken back
+	To     int       `json:"to,omitempty"`     // the generation that it goes back to
 }
 
 func (o Operation) key() string {
@@ -52,6 +54,10 @@ type Line struct {
 	PID     int       `json:"pid,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Skipped bool      `json:"skipped,omitempty"`
+	Undo    bool      `json:"undo,omitempty"`
+	Text    string    `json:"text,omitempty"`
+	Output  string    `json:"output,omitempty"`  // the last lines that it wrote
+	Channel string    `json:"channel,omitempty"` // of the output
 	// FaultCode is the number of the error in the control protocol; 0 = it has none.
 	FaultCode int `json:"fault_code,omitempty"`
 }

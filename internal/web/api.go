@@ -123,6 +123,12 @@ var routes = []route{
 	{"POST", "operations/*/cancel", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
 		return struct{}{}, h.svc.CancelOperation(r.Context(), id)
 	}},
+	{"POST", "operations/*/pause", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
+		return struct{}{}, h.svc.PauseOperation(r.Context(), id)
+	}},
+	{"POST", "operations/*/resume", func(h *handler, _ http.ResponseWriter, r *http.Request, id string) (any, error) {
+		return struct{}{}, h.svc.ResumeOperation(r.Context(), id)
+	}},
 }
 
 // takes reports whether a route is the one for a path, and which operation that names.

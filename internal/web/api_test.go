@@ -54,6 +54,8 @@ func answers() map[string]struct {
 		"GET operations":           {[]control.Operation{op}, control.OperationsSchema},
 		"GET operations/*":         {op, control.OperationSchema},
 		"POST operations/*/cancel": {nil, ""},
+		"POST operations/*/pause":  {nil, ""},
+		"POST operations/*/resume": {nil, ""},
 		"POST upgrade":             {nil, ""},
 	}
 }

@@ -264,3 +264,15 @@ func (f *Fake) CancelOperation(_ context.Context, id string) error {
 	_, err := ask[struct{}](f, "CancelOperation", id)
 	return err
 }
+
+// PauseOperation implements control.Service.
+func (f *Fake) PauseOperation(_ context.Context, id string) error {
+	_, err := ask[struct{}](f, "PauseOperation", id)
+	return err
+}
+
+// ResumeOperation implements control.Service.
+func (f *Fake) ResumeOperation(_ context.Context, id string) error {
+	_, err := ask[struct{}](f, "ResumeOperation", id)
+	return err
+}

@@ -1,0 +1,549 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/process"
+)
+
+var rollRequests = flag.Int("roll.requests", 3000, "how many requests a web server gets at least during a roll")
+
+// workerEnv makes the test's own program a worker of a web server. Its value is where it listens, or "shared": at the listener that is its standard input.
+const workerEnv = "GRACED_TEST_WORKER"
+
+// rollWorker answers with its release. It leaves as a good worker does: at TERM it accepts no more, and ends what it has begun.
+func rollWorker() int {
+	_, err := os.Stat(os.Getenv("BREAKS"))
+	switch broken := err == nil || os.Getenv("BROKEN") == "exits"; {
+	case broken:
+		fmt.Fprintln(os.Stderr, "panic: open key.pem: permission denied")
+		return 3
+	case os.Getenv("BROKEN") == "hangs":
+		fmt.Println("warming up")
+		select {}
+	}
+	var l net.Listener
+	if at := os.Getenv(workerEnv); at == "shared" {
+		l, err = net.FileListener(os.Stdin)
+	} else {
+		l, err = net.Listen("tcp", at)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	release := os.Getenv("RELEASE")
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, release) // who asks may be gone
+	})}
+	var open sync.WaitGroup // connections
+	server.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Done()
+		}
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	fmt.Println("accepting")
+	go func() {
+		<-term
+		_ = l.Close() // the others accept in its place
+	}()
+	_ = server.Serve(l) // until then
+	// Not Shutdown: that closes connections which were accepted and of which the request has not been read yet.
+	server.SetKeepAlivesEnabled(false)
+	open.Wait()
+	return 0
+}
+
+// workers are four of them, each with a port of its own by which it is found ready.
+func workers(t *testing.T, options string) (conf string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("[program:api]\ncommand=%s\nprocess_name=api_%%(process_num)d\nnumprocs=4\nnumprocs_start=%d\nstartsecs=0\nstartretries=0\nready=tcp://127.0.0.1:%%(process_num)d\nready_period=50ms\n"+
+		"environment=%s=\"127.0.0.1:%%(process_num)d\",RELEASE=\"1\",BREAKS=\"%%(here)s/breaks\"\n%s\n[program:db]\ncommand=/bin/sleep 1000\nstartsecs=0\n",
+		self, freePorts(t, 4), workerEnv, options)
+}
+
+// freePorts returns the first of so many ports that nobody has.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for range 100 {
+		var all []net.Listener
+		first := 0
+		for i := range n {
+			at := "127.0.0.1:0"
+			if i > 0 {
+				at = fmt.Sprintf("127.0.0.1:%d", first+i)
+			}
+			l, err := net.Listen("tcp", at)
+			if err != nil {
+				break
+			}
+			if all = append(all, l); i == 0 {
+				first = l.Addr().(*net.TCPAddr).Port
+			}
+		}
+		for _, l := range all {
+			_ = l.Close()
+		}
+		if len(all) == n {
+			return first
+		}
+	}
+	t.Fatal("no ports")
+	return 0
+}
+
+// allReady waits until all processes with a check are ready.
+func (r *rig) allReady(n int) {
+	r.t.Helper()
+	r.until("all are ready", func() bool {
+		s, err := r.Standing(r.t.Context())
+		if err != nil { // the daemon may have been killed
+			return false
+		}
+		ready := 0
+		for _, is := range s.Readiness {
+			if is.Ready {
+				ready++
+			}
+		}
+		return ready == n
+	})
+}
+
+// changed compares pids: which processes are others now.
+func changed(before, after map[string]control.ProcessInfo) (names []string) {
+	for name, p := range after {
+		if before[name].PID != p.PID {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// operation asks for an operation.
+func (r *rig) operation(id string) control.Operation {
+	r.t.Helper()
+	op, err := r.Operation(r.t.Context(), id, -1)
+	r.must(err)
+	return op
+}
+
+// together returns how many processes an operation had at most begun with and not ended at a time, and how many ended at all, by its events.
+func together(op control.Operation) (most, ended int) {
+	open := 0
+	for _, e := range op.Events {
+		switch {
+		case e.Action != "replace":
+		case e.Type == "begin":
+			open++
+			most = max(most, open)
+		case e.Type == "end" && !e.Skipped:
+			open--
+			ended++
+		}
+	}
+	return most, ended
+}
+
+// TestRoll replaces four workers that are found ready by their ports: two at a time, the first by itself.
+func TestRoll(t *testing.T) {
+	t.Parallel()
+	conf := workers(t, "roll_max_unavailable=25%%\n")
+	r := newRig(t, conf)
+	r.allReady(4)
+	before := r.full()
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+
+	p := r.planned("api", "--max-unavailable", "50%", "--canary", "1", "--steady", "300ms")
+	if s := p.Groups[0].Strategy; s == nil || s.MaxUnavailable != 2 || s.Canary != 1 || s.Steady != 0.3 || s.OnFailure != "rollback" || s.Batches != 3 || !strings.HasPrefix(s.Ready, "tcp://127.0.0.1:") {
+		t.Errorf("the strategy is %+v", s)
+	}
+	if math := p.Groups[0].Estimate; math < 0.89 || math > 0.91 {
+		t.Errorf("estimated %v s", math)
+	}
+	if p.ID == r.planned("api").ID {
+		t.Error("another strategy has the same plan")
+	}
+	r.gracectl(0, []string{"plan", "--max-unavailable", "50%", "--canary", "1", "--steady", "300ms"}, "2 at a time, 1 first, ready by tcp://127.0.0.1:", ", steady 300ms; on failure all go back\n")
+	out := r.gracectl(0, []string{"update", "--plan", p.ID}, "ready, steady 300ms", "op-1  done")
+	if strings.Count(out, "replaced, pid") != 4 {
+		t.Error(out)
+	}
+	after := r.full()
+	if got := changed(before, after); len(got) != 4 || slices.Contains(got, "db:db") {
+		t.Errorf("replaced: %v", got)
+	}
+	op := r.operation("op-1")
+	if most, ended := together(op); most != 2 || ended != 4 {
+		t.Errorf("%d at a time, %d in all: %+v", most, ended, op.Events)
+	}
+	news := 0
+	for i, e := range op.Events {
+		if e.Type == "news" && strings.Contains(e.Text, "steady") || e.Type == "news" && strings.Contains(e.Text, "stay so for 300ms") {
+			news++
+		}
+		if i == 1 && e.Type != "news" {
+			t.Errorf("the second event is %+v: the canary is not alone", e)
+		}
+	}
+	if news != 4 {
+		t.Errorf("%d of 4 have told that they are ready: %+v", news, op.Events)
+	}
+	r.gracectl(0, []string{"update"}, "nothing to do")
+
+	// What nobody asks for is what the file says.
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="3"`, 1))
+	r.gracectl(0, []string{"update", "-o", "json"})
+	if most, ended := together(r.operation("op-2")); most != 1 || ended != 4 {
+		t.Errorf("by the file: %d at a time, %d in all", most, ended)
+	}
+	for _, bad := range [][]string{{"--max-unavailable", "x"}, {"--canary", "x"}, {"--steady", "x"}, {"--on-failure", "x"}} {
+		r.gracectl(2, append([]string{"update"}, bad...), "E312")
+	}
+}
+
+// TestBadRelease updates to releases that do not come up: what was replaced goes back, what was not keeps its pid, and everybody is told.
+func TestBadRelease(t *testing.T) {
+	t.Parallel()
+	conf := workers(t, "ready_wait=1s\n")
+	r := newRig(t, conf)
+	r.allReady(4)
+	for i, c := range []struct {
+		broken, why string
+		words       []string
+	}{
+		{"exits", "it ended with code 3", []string{"the last lines of its stderr:\n        panic: open key.pem: permission denied"}},
+		{"hangs", " is not ready after 1s: ", []string{"the last lines of its stdout:\n        warming up"}},
+	} {
+		before := r.full()
+		r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2",BROKEN="`+c.broken+`"`, 1))
+		id := fmt.Sprintf("op-%d", i+1)
+		out := r.gracectl(10, []string{"update"}, append([]string{"not replaced: ", c.why, "left as it was", "back, pid ", ", ready", id + "  rolled back in ", "1 went back, 3 were left as they were", "gracectl why api:api_"}, c.words...)...)
+		if got := changed(before, r.full()); len(got) != 1 {
+			t.Errorf("%s: %v are others now\n%s", c.broken, got, out)
+		}
+		r.allReady(4)
+		op := r.operation(id)
+		if op.State != control.OperationRolledBack || !strings.HasPrefix(op.Failed, "api:api_") || op.Done != op.Steps {
+			t.Errorf("%s: %+v", c.broken, op)
+		}
+		r.gracectl(10, []string{"attach", id}, "rolled back")
+		r.gracectl(10, []string{"wait", id})
+		r.gracectl(0, []string{"ops"}, "rolled back")
+		r.gracectl(0, []string{"status"}, "not in step, by an operation: api ")
+		if p := r.planned(); p.Totals.Replace != 4 {
+			t.Errorf("%s: left to do: %+v", c.broken, p.Totals)
+		}
+		out, code := r.ctl("gracectl", "attach", id, "-o", "jsonl")
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		var end struct {
+			State string
+			Exit  int
+		}
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil || code != 10 || end.State != "rolled_back" || end.Exit != 10 {
+			t.Errorf("%s: exit %d, %v\n%s", c.broken, code, err, out)
+		}
+	}
+	// A number that brings other processes than those that run is refused.
+	r.gracectl(1, []string{"scale", "api=5"}, "runs something else than the files say")
+	r.write(conf)
+	r.gracectl(0, []string{"update"}, "nothing to do")
+	if out, _ := r.ctl("gracectl", "status"); strings.Contains(out, "not in step") {
+		t.Error(out)
+	}
+	r.gracectl(0, []string{"scale", "api=3"}, "done")
+
+	// A roll may also stop where it is.
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2",BROKEN="exits"`, 1))
+	r.gracectl(1, []string{"update", "--on-failure", "stop"}, "failed in ", "1 of 3 processes failed, 2 were left as they were")
+}
+
+// TestRollingRestart restarts those that run one after the other; with one that fails the operation pauses, until somebody decides.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	conf := workers(t, "ready_wait=30s\nautorestart=false\n") // what has failed stays so until somebody starts it
+	r := newRig(t, conf)
+	r.allReady(4)
+	names := slices.DeleteFunc(slices.Sorted(func(yield func(string) bool) {
+		for name := range r.full() {
+			if !yield(name) {
+				return
+			}
+		}
+	}), func(name string) bool { return name == "db:db" })
+	before := r.full()
+	r.gracectl(0, []string{"restart", "--rolling", "api:*", "--dry-run"}, "a rolling restart", "4 processes replaced", "on failure it pauses", "restarted as it is", "nothing has been changed")
+	r.gracectl(0, []string{"restart", "--rolling", "api:*", "--max-unavailable", "2"}, "op-1  rolling restart of 4 processes", "op-1  done")
+	if got := changed(before, r.full()); !slices.Equal(got, names) {
+		t.Errorf("restarted: %v", got)
+	}
+	if most, ended := together(r.operation("op-1")); most != 2 || ended != 4 {
+		t.Errorf("%d at a time, %d in all", most, ended)
+	}
+	if list, err := r.History(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("a restart is no other configuration: %+v, %v", list, err)
+	}
+
+	// Single members; one that does not run is left out.
+	_, err := r.Stop(t.Context(), control.Target{Name: names[3]}, true)
+	r.must(err)
+	before = r.full()
+	r.gracectl(0, []string{"restart", "--rolling", names[0], names[3]}, "rolling restart of 1 process", "done")
+	if got := changed(before, r.full()); !slices.Equal(got, names[:1]) {
+		t.Errorf("restarted: %v", got)
+	}
+	r.gracectl(0, []string{"restart", "--rolling", names[3]}, "nothing to do: none of them runs")
+	r.gracectl(1, []string{"restart", "--rolling", "nobody"}, "E310")
+	_, err = r.Start(t.Context(), control.Target{Name: names[3]}, true)
+	r.must(err)
+	r.allReady(4)
+
+	// From now on none comes up.
+	before = r.full()
+	r.put("breaks", "")
+	r.gracectl(10, []string{"restart", "--rolling", "api:*"}, "it ended with code 3", "panic: open key.pem", "op-3  PAUSED after 1 of 4: "+names[0]+" failed", "resume: gracectl resume op-3   stop here: gracectl cancel op-3")
+	r.gracectl(0, []string{"ops"}, "PAUSED", names[0]+" failed", "resume: gracectl resume op-3")
+	r.gracectl(10, []string{"attach", "op-3"}, "PAUSED after 1 of 4")
+	r.gracectl(10, []string{"wait", "op-3"})
+	if got := changed(before, r.full()); !slices.Equal(got, names[:1]) {
+		t.Errorf("touched: %v", got)
+	}
+	r.killDaemon() // what is paused stays so
+	r.until("it is known to be paused", func() bool {
+		op, err := r.Operation(t.Context(), "op-3", -1)
+		return err == nil && op.State == control.OperationPaused && op.Failed == names[0]
+	})
+	r.gracectl(10, []string{"attach", "op-3"}, "PAUSED after 1 of 4")
+	r.gracectl(0, []string{"resume", "op-3"}, "op-3: goes on")
+	r.gracectl(10, []string{"attach", "op-3"}, "PAUSED after 2 of 4")
+	r.must(os.Remove(r.path("breaks")))
+	r.gracectl(0, []string{"resume", "op-3"})
+	r.gracectl(1, []string{"attach", "op-3"}, "op-3  failed", "2 of 4 processes failed")
+	if got := changed(before, r.full()); !slices.Equal(got, names) {
+		t.Errorf("touched: %v", got)
+	}
+	r.gracectl(1, []string{"resume", "op-3"}, "op-3", "is over")
+	r.gracectl(1, []string{"pause", "op-99"}, "E314")
+	r.gracectl(0, []string{"start", names[0], names[1]})
+	r.allReady(4)
+
+	// And one that is cancelled there.
+	before = r.full()
+	r.put("breaks", "")
+	r.gracectl(10, []string{"restart", "--rolling", "api:*"}, "PAUSED after 1 of 4")
+	r.gracectl(0, []string{"cancel", "op-5"})
+	r.gracectl(1, []string{"attach", "op-5"}, "1 of 4 processes failed, 3 were left as they were")
+	if got := changed(before, r.full()); !slices.Equal(got, names[:1]) {
+		t.Errorf("touched: %v", got)
+	}
+}
+
+// TestPause stops an update between two processes, and lets it go on.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	conf := workers(t, "roll_steady=500ms\n")
+	r := newRig(t, conf)
+	r.allReady(4)
+	before := r.full()
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	_, out, ended := r.background(nil, "gracectl", "update")
+	r.until("it has begun", func() bool { op, err := r.Operation(t.Context(), "op-1", -1); return err == nil && op.Count > 0 })
+	r.gracectl(1, []string{"resume", "op-1"}, "op-1 is not paused")
+	r.gracectl(0, []string{"pause", "op-1"}, "op-1: paused")
+	r.gracectl(0, []string{"pause", "op-1"}, "op-1: paused")
+	r.until("what has begun is over", func() bool { return r.operation("op-1").Done > 0 })
+	r.killDaemon()
+	r.until("it is known to be paused", func() bool {
+		op, err := r.Operation(t.Context(), "op-1", -1)
+		return err == nil && op.State == control.OperationPaused && op.Failed == ""
+	})
+	if got := changed(before, r.full()); len(got) != 1 {
+		t.Errorf("while it is paused: %v", got)
+	}
+	_, second, secondEnded := r.background(nil, "gracectl", "attach", "op-1")
+	r.until("somebody watches", func() bool { return strings.Contains(second.String(), "  paused   resume: gracectl resume op-1") })
+	r.gracectl(0, []string{"resume", "op-1"}, "op-1: goes on")
+	r.ends(secondEnded, second, 0, "  goes on", "op-1  done")
+	<-ended
+	if got := changed(before, r.full()); len(got) != 4 {
+		t.Errorf("in the end: %v\n%s", got, out.String())
+	}
+}
+
+// TestKilledRoll kills the daemon in the middle of a roll: it goes on, each process is replaced once.
+func TestKilledRoll(t *testing.T) {
+	t.Parallel()
+	conf := workers(t, "roll_steady=300ms\n")
+	r := newRig(t, conf)
+	r.allReady(4)
+	before := r.full()
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	_, err := r.Update(t.Context(), control.UpdateRequest{})
+	r.must(err)
+	for done := range 3 {
+		r.until("one more is over", func() bool {
+			op, err := r.Operation(t.Context(), "op-1", -1)
+			return err == nil && op.Done > done
+		})
+		r.killDaemon()
+	}
+	r.gracectl(0, []string{"wait", "op-1"})
+	op := r.operation("op-1")
+	for _, e := range op.Events {
+		if e.Type == "end" && e.Text != "ready, steady 300ms" {
+			t.Errorf("what was proven is lost: %+v", e)
+		}
+	}
+	most, ended := together(op)
+	if got := changed(before, r.full()); len(got) != 4 || op.State != control.OperationDone || most != 1 || ended != 4 {
+		t.Errorf("%v, %d at a time, %d in all: %+v", got, most, ended, op)
+	}
+}
+
+// load is a client that never stops asking, over new connections and over kept ones.
+type load struct {
+	asked, failed atomic.Int64
+	releases      sync.Map
+	first         atomic.Pointer[string] // what went wrong first
+	stop          context.CancelFunc
+	all           sync.WaitGroup
+}
+
+func newLoad(t *testing.T, socket string) *load {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &load{stop: cancel}
+	for i := range 4 {
+		tr := &http.Transport{DisableKeepAlives: i%2 == 0, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		}}
+		l.all.Go(func() {
+			defer tr.CloseIdleConnections()
+			for ctx.Err() == nil {
+				l.ask(tr)
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); l.all.Wait() })
+	return l
+}
+
+func (l *load) ask(tr *http.Transport) {
+	bad := func(text string) { l.failed.Add(1); l.first.CompareAndSwap(nil, &text) }
+	defer l.asked.Add(1)
+	resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Get("http://web/")
+	if err != nil {
+		bad(err.Error())
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		bad(fmt.Sprintf("status %d, %v", resp.StatusCode, err))
+		return
+	}
+	l.releases.Store(string(body), true)
+}
+
+// seen lists the releases that have answered since the last call.
+func (l *load) seen() (list []string) {
+	l.releases.Range(func(k, _ any) bool { list = append(list, k.(string)); return true })
+	l.releases.Clear()
+	slices.Sort(list)
+	return list
+}
+
+// TestNoRequestLost rolls a web server of four workers behind one socket while it is asked all the time: a good release, a broken one that goes back,
+// and a restart. No request fails.
+func TestNoRequestLost(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := func(more string) string {
+		return fmt.Sprintf("[fcgi-program:web]\ncommand=%s\nsocket=unix://%%(here)s/web.sock\nsocket_backlog=1024\nprocess_name=web_%%(process_num)d\nnumprocs=4\nstartsecs=0\nstartretries=0\nready=log:^accepting$\nready_wait=2s\n"+
+			"roll_max_unavailable=50%%%%\nroll_canary=1\nroll_steady=100ms\nenvironment=%s=\"shared\",%s\n", self, workerEnv, more)
+	}
+	r := newRig(t, conf(`RELEASE="1"`))
+	r.allReady(4)
+	l := newLoad(t, filepath.Join(r.dir, "web.sock"))
+	l.until(t, 100)
+	share := int64(*rollRequests) / 4
+	for _, c := range []struct {
+		name, more string
+		args       []string
+		code       int
+		last       string // release, in the end
+	}{
+		{"a good release", `RELEASE="2"`, []string{"update"}, 0, "2"},
+		{"one that exits", `RELEASE="3",BROKEN="exits"`, []string{"update"}, 10, "2"},
+		{"one that hangs", `RELEASE="3",BROKEN="hangs"`, []string{"update", "--canary", "2"}, 10, "2"},
+		{"a restart", `RELEASE="2"`, []string{"restart", "--rolling", "web:*", "--max-unavailable", "2"}, 0, "2"},
+	} {
+		before, asked := r.full(), l.asked.Load()
+		r.write(conf(c.more))
+		out := r.gracectl(c.code, c.args)
+		during := l.asked.Load() - asked
+		l.until(t, asked+share)
+		l.seen()
+		l.until(t, l.asked.Load()+50)
+		if failed := l.failed.Load(); failed > 0 {
+			t.Fatalf("%s: %d of %d requests failed: %s\n%s", c.name, failed, l.asked.Load(), *l.first.Load(), out)
+		}
+		if got := l.seen(); !slices.Equal(got, []string{c.last}) {
+			t.Errorf("%s: in the end releases %v answer", c.name, got)
+		}
+		for name, p := range r.full() {
+			if p.State != process.Running {
+				t.Errorf("%s: %s is %s", c.name, name, p.State)
+			}
+		}
+		t.Logf("%s: %d requests during it, %d so far, %d processes are others", c.name, during, l.asked.Load(), len(changed(before, r.full())))
+		r.allReady(4)
+	}
+	l.until(t, int64(*rollRequests))
+	if failed := l.failed.Load(); failed > 0 {
+		t.Errorf("%d of %d requests failed: %s", failed, l.asked.Load(), *l.first.Load())
+	}
+}
+
+// until waits for so many requests.
+func (l *load) until(t *testing.T, n int64) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(5 * time.Minute); l.asked.Load() < n; {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%d requests, wanted %d", l.asked.Load(), n)
+		}
+	}
+}

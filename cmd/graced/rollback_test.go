@@ -1,0 +1,63 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRollback goes back and forth between generations: the files are not touched, what differs is told, and only what has to is replaced.
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	conf := func(value, more string) string {
+		return "[program:web]\ncommand=/bin/sleep 1000\nprocess_name=web_%(process_num)d\nnumprocs=2\nstartsecs=0\nenvironment=A=\"" + value + "\"\n[program:db]\ncommand=/bin/sleep 1000\nstartsecs=0\n" + more
+	}
+	r := newRig(t, conf("1", ""))
+	r.gracectl(1, []string{"undo"}, "E318", "no generation is kept from before r1") // no generation is older than the first
+	r.write(conf("2", "[program:new]\ncommand=/bin/sleep 1000\nstartsecs=0\n"))
+	r.gracectl(0, []string{"update"}, "op-1  done")
+	file := r.read("s.conf")
+	before := r.full()
+
+	r.gracectl(0, []string{"undo", "--dry-run"}, "back to r1; the files are not touched", "2 processes replaced, one at a time", "environment A   2 -> 1", "- new", "do it:  gracectl rollback r1")
+	r.gracectl(0, []string{"undo"}, "op-2  rollback to r1", "op-2  done", "what runs is r1, the files may say otherwise")
+	after := r.full()
+	if got := strings.Join(changed(before, after), " "); got != "web:web_0 web:web_1" || len(after) != 3 {
+		t.Errorf("%v are others, %d processes", got, len(after))
+	}
+	if r.read("s.conf") != file {
+		t.Error("the file is another one")
+	}
+	r.gracectl(0, []string{"status"}, "not in step, by an operation: new web ")
+	r.gracectl(0, []string{"history"}, "r3 ", "op-2", "web ~1, new removed")
+	if p := r.planned(); p.Totals.Replace != 2 || p.Totals.Start != 1 {
+		t.Errorf("an update would do %+v", p.Totals)
+	}
+	r.killDaemon()
+	r.gracectl(0, []string{"status"}, "not in step, by an operation: web ")
+	r.gracectl(1, []string{"scale", "web=3"}, "runs something else than the files say")
+	r.gracectl(0, []string{"rollback", "r1"}, "nothing to do: what runs is what r1 was")
+
+	// What was undone is redone by undoing that, or by an update.
+	r.gracectl(0, []string{"undo"}, "rollback to r2", "done")
+	r.gracectl(0, []string{"update"}, "nothing to do")
+	if out, _ := r.ctl("gracectl", "status"); strings.Contains(out, "not in step") {
+		t.Error(out)
+	}
+	r.gracectl(1, []string{"rollback", "r9"}, "E318", "r9 is not kept")
+	r.gracectl(1, []string{"undo", "op-77"}, "E318")
+	r.gracectl(2, []string{"rollback", "web"}, "E312")
+
+	// A number that somebody has set goes back as well.
+	r.gracectl(0, []string{"scale", "web=4"}, "done")
+	r.gracectl(0, []string{"undo"}, "done")
+	if n := len(r.full()); n != 4 {
+		t.Errorf("%d processes", n)
+	}
+	r.gracectl(0, []string{"update"}, "nothing to do")
+
+	// Of what goes back each that fails goes forward again.
+	r.write(conf("3", ""))
+	r.gracectl(0, []string{"update"}, "done")
+	r.gracectl(0, []string{"undo", "op-1", "--dry-run"}, "back to r1")
+	r.gracectl(0, []string{"rollback", "r1", "-o", "json"}, `"kind": "rollback"`, `"to": 1`)
+}

@@ -1,0 +1,115 @@
+package ctl
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/format"
+)
+
+// TestStrategyLine says how processes of a group are replaced.
+func TestStrategyLine(t *testing.T) {
+	three := []string{"web:a", "web:b", "web:c"}
+	for _, c := range []struct {
+		replace  []string
+		strategy *control.PlanStrategy
+		line     string
+		summary  string
+	}{
+		{three, nil, "", "3 processes replaced, one at a time"},
+		{three, &control.PlanStrategy{MaxUnavailable: 1, OnFailure: "rollback"}, "", "3 processes replaced, one at a time"},
+		{three, &control.PlanStrategy{MaxUnavailable: 2, Canary: 1, Steady: 10, OnFailure: "rollback"}, "      2 at a time, 1 first, steady 10s; on failure all go back\n", "3 processes replaced"},
+		{three, &control.PlanStrategy{MaxUnavailable: 9, OnFailure: "pause"}, "      all at once; on failure it pauses\n", "3 processes replaced"},
+		{three, &control.PlanStrategy{MaxUnavailable: 9, Canary: 1, OnFailure: "stop"}, "      3 at a time, 1 first; on failure the rest is left\n", "3 processes replaced"},
+		{three, &control.PlanStrategy{MaxUnavailable: 1, OnFailure: "rollback", Ready: "tcp://:80"}, "      one at a time, ready by tcp://:80; on failure all go back\n", "3 processes replaced"},
+		{three[:1], &control.PlanStrategy{MaxUnavailable: 1, Canary: 1, Steady: 0.5, OnFailure: "rollback"}, "      steady 500ms; on failure all go back\n", "1 process replaced"},
+		{three[:1], &control.PlanStrategy{MaxUnavailable: 1, OnFailure: "pause"}, "      on failure it pauses\n", "1 process replaced"},
+	} {
+		g := control.PlanGroup{Name: "web", Action: "change", Replace: c.replace, Strategy: c.strategy}
+		if line := strategyLine(g); line != c.line {
+			t.Errorf("%+v: %q, want %q", c.strategy, line, c.line)
+		}
+		if text := groupSummary(g); text != c.summary {
+			t.Errorf("%+v: %q, want %q", c.strategy, text, c.summary)
+		}
+	}
+}
+
+// TestRollTexts tells of operations that were rolled back or are paused, and of what goes back.
+func TestRollTexts(t *testing.T) {
+	end := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	op := control.Operation{ID: "op-1", Kind: "update", Began: end.Add(-2 * time.Second), Ended: &end, State: control.OperationRolledBack, Text: "web:a failed; 1 went back", Failed: "web:a", Steps: 3, Done: 1}
+	paused, rollback := op, op
+	paused.State, paused.Ended = control.OperationPaused, nil
+	asked := paused
+	asked.Failed = ""
+	rollback.Kind, rollback.State, rollback.To, rollback.Text = control.KindRollback, control.OperationDone, 3, ""
+	for _, c := range []struct {
+		op   control.Operation
+		want string
+		exit int
+	}{
+		{op, "op-1  rolled back in 2.0 s: web:a failed; 1 went back\n  what the files say: gracectl plan        why: gracectl why web:a\n", 10},
+		{paused, "op-1  PAUSED after 1 of 3: web:a failed\n  resume: gracectl resume op-1   stop here: gracectl cancel op-1\n", 10},
+		{asked, "op-1  PAUSED after 1 of 3\n  resume: gracectl resume op-1   stop here: gracectl cancel op-1\n", 10},
+		{rollback, "op-1  done in 2.0 s\n  what runs is r3, the files may say otherwise: gracectl plan\n", 0},
+	} {
+		a := &operationAnswer{Operation: c.op}
+		if got := a.Text(format.Style{}); got != c.want || a.exit(nil) != c.exit {
+			t.Errorf("exit %d\n%s\nwant\n%s", a.exit(nil), got, c.want)
+		}
+	}
+	list := &operationsAnswer{Operations: []*operationAnswer{{Operation: op}, {Operation: paused}}}
+	for _, want := range []string{"  rolled back  ", "  PAUSED  ", "web:a failed", "\n  resume: gracectl resume op-1   stop here: gracectl cancel op-1\n"} {
+		if text := list.Text(format.Style{}); !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	v := progress{kind: "update"}
+	at := func(s float64) time.Time { return end.Add(time.Duration(s * float64(time.Second))) }
+	for _, e := range []control.ProgressLine{
+		{Time: at(0), Type: "begin", Process: "web:a", Action: "replace", PID: 7},
+		{Time: at(1), Type: "news", Process: "web:a", Action: "replace", PID: 8, Text: "ready, has to stay so for 10s"},
+	} {
+		if r := v.record("op-1", e); r.Line() != "" || r.Name() != "" {
+			t.Errorf("%+v has the line %q", e, r.Line())
+		}
+	}
+	if len(v.open) != 1 || v.open[0].Text == "" || v.open[0].PID != 8 {
+		t.Errorf("under way: %+v", v.open)
+	}
+	for _, c := range []struct {
+		e    control.ProgressLine
+		want string
+	}{
+		{control.ProgressLine{Time: at(2.5), Action: "replace", Error: "it ended with code 3", Output: []string{"panic: no key", "exit"}, Channel: control.Stderr},
+			"✗ web:a                     not replaced: it ended with code 3                2.5 s\n      the last lines of its stderr:\n        panic: no key\n        exit"},
+		{control.ProgressLine{Action: "replace", OldPID: 8, PID: 9, Undo: true, Text: "ready"}, "↩ web:a                     back, pid 9, ready"},
+		{control.ProgressLine{Action: "live", Undo: true}, "↩ web:a                     back, it does not run"},
+		{control.ProgressLine{Action: "replace", Undo: true, Error: "no"}, "✗ web:a                     does not go back: no"},
+		{control.ProgressLine{Action: "replace", OldPID: 8, PID: 9, Text: "ready, steady 10s"}, "✓ web:a                     replaced, pid 8 -> 9, ready, steady 10s"},
+		{control.ProgressLine{Action: "start", PID: 9, Text: "ready"}, "✓ web:a                     started, pid 9, ready"},
+	} {
+		c.e.Type, c.e.Process = "end", "web:a"
+		if got := v.record("op-1", c.e).Line(); got != "  "+c.want {
+			t.Errorf("%+v\n%q, want\n%q", c.e, got, "  "+c.want)
+		}
+	}
+}
+
+// TestPausedIsSeen ends the watching of an operation that waits because a process has failed, with 10, in attach and in silence.
+func TestPausedIsSeen(t *testing.T) {
+	for _, line := range []string{"attach op-1", "wait op-1", "restart --rolling web:*"} {
+		f := newFixture(t, Gracectl)
+		withRoll(f)
+		f.d.acting.State, f.d.acting.Ended, f.d.acting.Events = control.OperationPaused, nil, nil
+		f.d.changes.op = *f.d.acting
+		exit := f.Run(context.Background(), strings.Fields(line))
+		if text := f.out.String(); exit != 10 || strings.Contains(text, "PAUSED after 1 of 2: web:web_0 failed\n  resume: gracectl resume op-1") == strings.HasPrefix(line, "wait") {
+			t.Errorf("%s: exit %d\n%s%s", line, exit, text, f.err.String())
+		}
+	}
+}
