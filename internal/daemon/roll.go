@@ -110,6 +110,8 @@ func (d *Daemon) rollingRestart(ctx context.Context, req control.ActRequest) (co
 		return control.Operation{}, err
 	case req.Verb != control.ActRestart:
 		return control.Operation{}, control.Fault(control.IncorrectParameters, "rolling: only a restart can be")
+	case req.Now:
+		return control.Operation{}, control.Fault(control.IncorrectParameters, "now: a rolling restart takes its time")
 	case req.AtOnce != 0:
 		return control.Operation{}, control.Fault(control.IncorrectParameters, "at_once: with rolling max_unavailable says it")
 	}

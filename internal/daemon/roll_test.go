@@ -74,6 +74,7 @@ func TestRollingRestartRequests(t *testing.T) {
 		names := []string{"web:*"}
 		for want, req := range map[string]control.ActRequest{
 			"rolling":               {Verb: "stop", Names: names, Rolling: true},
+			"now:":                  {Verb: "restart", Names: names, Rolling: true, Now: true},
 			"at_once":               {Verb: "restart", Names: names, Rolling: true, AtOnce: 2},
 			"roll: only":            {Verb: "restart", Names: names, Roll: &control.RollRequest{OnFailure: "pause"}},
 			"nothing to go back to": {Verb: "restart", Names: names, Rolling: true, Roll: &control.RollRequest{OnFailure: "rollback"}},
