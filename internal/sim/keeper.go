@@ -113,8 +113,12 @@ func (k *keeper) ask(t task, do func()) {
 	}
 	at, again := k.asked[t]
 	if !again {
-		at = max(k.last, w.now+k.chance(t, whenDone).later())
-		k.asked[t], k.last = at, at
+		at = w.now + k.chance(t, whenDone).later()
+		if t.id != anEndHook { // which nothing has to wait for
+			at = max(at, k.last)
+			k.last = at
+		}
+		k.asked[t] = at
 	}
 	daemon := k.daemons
 	now := func() {
