@@ -154,6 +154,10 @@ func (s *stage) play(ctx context.Context, show func(Row)) []Row {
 		{"scale web=file", s.scaleBack},
 		{"a plan, then the file changes, update --plan", s.stale},
 		{"the file is broken, grace_update web", s.broken},
+		{"another binary, upgrade", s.upgrade},
+		{"kill -9 of the daemon", s.killDaemon},
+		{"api: a new release for 4 workers", s.release},
+		{"api: a release that does not work", s.badRelease},
 		{"every line the workers wrote", s.countLines},
 	}
 	var rows []Row
@@ -389,7 +393,7 @@ func (s *stage) graceUpdate(ctx context.Context, numprocs, priority int, extra s
 	return s.client.GraceUpdate(ctx, "web")
 }
 
-// infos asks for all processes, by name.
+// infos asks for the processes of web, by name.
 func (s *stage) infos(ctx context.Context) (map[string]control.ProcessInfo, error) {
 	list, err := s.client.Processes(ctx)
 	if err != nil {
@@ -397,7 +401,9 @@ func (s *stage) infos(ctx context.Context) (map[string]control.ProcessInfo, erro
 	}
 	out := map[string]control.ProcessInfo{}
 	for _, p := range list {
-		out[p.Name] = p
+		if p.Group == "web" {
+			out[p.Name] = p
+		}
 	}
 	return out, nil
 }

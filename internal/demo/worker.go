@@ -3,6 +3,7 @@ package demo
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,15 +16,15 @@ import (
 )
 
 // Worker is a child of the demo: it answers each connection on a unix socket with its pid and writes numbered lines to its standard output,
-// until TERM. Its last line says how many there were.
+// until TERM. Its last line says how many there were. The socket "-" is its standard input, which it shares with others. A broken RELEASE ends at once.
 func Worker(socket string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	name, pid := os.Getenv("SUPERVISOR_PROCESS_NAME"), os.Getpid()
-	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("cannot remove an old socket: %w", err)
+	if os.Getenv("RELEASE") == brokenRelease {
+		return errors.New("this release does not work")
 	}
-	l, err := net.Listen("unix", socket)
+	l, err := listen(socket)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
@@ -35,7 +36,9 @@ func Worker(socket string) error {
 		fmt.Printf("%s pid %d line %d%s\n", name, pid, line, suffix)
 	}
 	say("")
+	answered := make(chan struct{})
 	go func() {
+		defer close(answered)
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -50,10 +53,22 @@ func Worker(socket string) error {
 		case <-tick.C:
 			say("")
 		case <-ctx.Done():
+			<-answered // whoever was let in has his answer
 			say(" of " + strconv.Itoa(line+1))
 			return nil
 		}
 	}
+}
+
+// listen opens the socket of a worker.
+func listen(socket string) (net.Listener, error) {
+	if socket == "-" {
+		return net.FileListener(os.Stdin)
+	}
+	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("cannot remove an old socket: %w", err)
+	}
+	return net.Listen("unix", socket)
 }
 
 // askWorker connects to a worker's socket and returns the pid that it answers with.
@@ -128,6 +143,13 @@ func (a *asker) summary() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return fmt.Sprintf("%d requests, %d failed, slowest %.0f ms", a.asked, a.failed, float64(a.slowest)/1e6)
+}
+
+// short tells how many requests failed.
+func (a *asker) short() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fmt.Sprintf("%d of %d failed", a.failed, a.asked)
 }
 
 // verdict is an error if a request failed or none was made.
