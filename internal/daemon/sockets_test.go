@@ -58,6 +58,13 @@ func (k *fakeSockets) open(url string) bool {
 	return false
 }
 
+// Listen notes what is to be open, and what else may stay.
+func (h *fakeHost) Listen(open []process.NamedSocket, keep []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sockets.listens = append(h.sockets.listens, fmt.Sprint(open, keep))
+}
+
 // Probe reports from another goroutine than the loop's, as the real one does.
 func (h *fakeHost) Probe(program string, s process.SocketSpec) {
 	h.mu.Lock()
