@@ -430,6 +430,17 @@ var optionCases = append(healthCases, []optionCase{
 		},
 	},
 	{
+		option: "sockets", head: "[socket:NAMEs]\nlisten=unix://HERE/NAME.sock\n[program:NAME]\n" + sleeper + pair, after: "sockets=NAMEs", class: process.Respawn,
+		check: func(k *optionRun) {
+			for member, p := range k.after {
+				k.proc("NAME"+strings.TrimPrefix(member, k.group), "environ", k.named(fmt.Sprintf("LISTEN_FDS=1\x00LISTEN_FDNAMES=NAMEs\x00LISTEN_PID=%d\x00", p.PID)))
+			}
+			conn, err := net.Dial("unix", k.path(k.group+".sock"))
+			k.must(err)
+			k.must(conn.Close())
+		},
+	},
+	{
 		option: "environment", head: "[program:NAME]\n" + sleeper + pair, before: "environment=KEPT=\"1\",GONE=\"2\"", after: "environment=KEPT=\"1\",COME=\"a b\"", class: process.Respawn,
 		also: "environment",
 		check: func(k *optionRun) {

@@ -47,6 +47,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(speakerEnv) != "" {
 		os.Exit(speak())
 	}
+	if os.Getenv(servantEnv) != "" {
+		os.Exit(serve())
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

@@ -54,18 +54,18 @@ func (k *sockets) closeNamed(wanted func(url string) bool) {
 }
 
 func namedSocket(s process.NamedSocket) want {
-	return want{SocketSpec: s.SocketSpec, owner: "socket:" + s.Name, named: true, there: -1}
+	return want{SocketSpec: s.SocketSpec, owner: "socket:" + s.Name, named: true}
 }
 
 func namedText(s process.NamedSocket, err error) string {
 	return "cannot open socket " + s.Name + ": " + err.Error()
 }
 
-// named returns the named sockets of a process. Those that it has already, if pidfd is not -1, may be the only ones that are left.
-func (h *Local) named(spec *process.Spec, pidfd int) (out []*sharedSocket, text string) {
-	for i, n := range spec.Sockets {
+// named returns the named sockets of a process. Those that it has already, if it is there, may be the only ones that are left.
+func (h *Local) named(spec *process.Spec, there *record) (out []*sharedSocket, text string) {
+	for _, n := range spec.Sockets {
 		w := namedSocket(n)
-		w.there, w.fd = pidfd, firstPassed+i
+		w.there = there
 		s, err := h.sockets.acquire(w)
 		if err != nil {
 			return nil, namedText(n, err)
@@ -96,9 +96,6 @@ func sweepSocket(path string) error {
 	}
 	return unix.Unlink(path)
 }
-
-// firstPassed is the first descriptor that a process gets besides the standard ones.
-const firstPassed = 3
 
 // withSockets says in an environment which sockets a process gets. What it says already is about this process.
 func withSockets(environ []string, spec *process.Spec) []string {

@@ -97,12 +97,9 @@ func (h *Local) prepareAll() {
 // Supervisor's spawnerr.
 func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
-	spec, pidfd := p.req.Spec, -1
-	if there != nil {
-		pidfd = there.pidfd
-	}
+	spec := p.req.Spec
 	if spec.Socket.URL != "" {
-		socket, err := h.sockets.acquire(fcgiSocket(spec.Program, spec.Socket, pidfd))
+		socket, err := h.sockets.acquire(fcgiSocket(spec.Program, spec.Socket, there))
 		switch {
 		case err != nil && there != nil:
 			h.emit(Trouble{Text: socketText(spec.Socket, err)})
@@ -111,7 +108,7 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 		}
 		p.socket = socket
 	}
-	passed, text := h.named(spec, pidfd)
+	passed, text := h.named(spec, there)
 	if there != nil {
 		if text != "" {
 			h.emit(Trouble{Text: text})

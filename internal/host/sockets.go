@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,8 +57,7 @@ type want struct {
 	process.SocketSpec
 	owner string // see sharedSocket
 	named bool
-	there int // the pidfd of a process that may have it already, as its descriptor fd; -1 = none
-	fd    int
+	there *record // of a process that may have it already; nil = none
 }
 
 // acquire returns the socket for one more process, which must release it unless it is a named one.
@@ -72,7 +73,7 @@ func (k *sockets) acquire(spec want) (*sharedSocket, error) {
 	}
 	fd := k.parent.inherit(SocketKey(spec.URL))
 	if fd < 0 && err == nil {
-		if fd = socketOf(spec.there, spec.fd, address); fd >= 0 {
+		if fd = socketOf(spec.there, address); fd >= 0 {
 			k.parent.keep(SocketKey(spec.URL), fd)
 		}
 	}
@@ -162,7 +163,7 @@ func (k *sockets) close() {
 
 // Probe opens the socket and closes it again, unless it is open.
 func (h *Local) Probe(program string, spec process.SocketSpec) {
-	s, err := h.sockets.acquire(fcgiSocket(program, spec, -1))
+	s, err := h.sockets.acquire(fcgiSocket(program, spec, nil))
 	if err != nil {
 		h.emit(SocketFailed{URL: spec.URL, Text: socketText(spec, err)})
 		return
@@ -175,7 +176,7 @@ func (h *Local) Probe(program string, spec process.SocketSpec) {
 }
 
 // fcgiSocket is the socket of a FastCGI program: its processes share it wherever they are, while two programs do not.
-func fcgiSocket(program string, spec process.SocketSpec, there int) want {
+func fcgiSocket(program string, spec process.SocketSpec, there *record) want {
 	return want{SocketSpec: spec, owner: "fcgi-program:" + program, there: there}
 }
 
@@ -224,22 +225,31 @@ func (k *sockets) address(url string) (unix.Sockaddr, error) {
 	return &unix.SockaddrInet6{Port: port, Addr: ip.As16()}, nil
 }
 
-// socketOf returns a descriptor of a process if it is a socket that listens at the address, else -1. There is none with pidfd -1.
-func socketOf(pidfd, number int, address unix.Sockaddr) int {
-	if pidfd < 0 {
+// socketOf returns the socket of a process that listens at the address, -1 if it has none. Whatever number it had at first, the process may have given it
+// another.
+func socketOf(r *record, address unix.Sockaddr) int {
+	if r == nil || r.pidfd < 0 {
 		return -1
 	}
-	fd, err := TakeFD(pidfd, number)
-	if err != nil {
-		return -1 // it is another user's, or the kernel is too old: the process goes on with a socket of its own
-	}
-	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err == nil && listens == 1 {
-		if at, err := unix.Getsockname(fd); err == nil && sameAddress(at, address) {
-			return fd
+	dir := fmt.Sprintf("/proc/%d/fd", r.pid)
+	entries, _ := os.ReadDir(dir) // if it is another user's, the process goes on with a socket of its own
+	for _, e := range entries {
+		number, err := strconv.Atoi(e.Name())
+		if to, _ := os.Readlink(filepath.Join(dir, e.Name())); err != nil || !strings.HasPrefix(to, "socket:") {
+			continue
 		}
+		fd, err := TakeFD(r.pidfd, number)
+		if err != nil {
+			continue // it has closed it, or the kernel is too old
+		}
+		listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		if err == nil && listens == 1 {
+			if at, err := unix.Getsockname(fd); err == nil && sameAddress(at, address) {
+				return fd
+			}
+		}
+		unix.Close(fd)
 	}
-	unix.Close(fd)
 	return -1
 }
 

@@ -20,7 +20,7 @@ import (
 func serveOne(name string) string {
 	fd := 0
 	if os.Getenv("LISTEN_FDS") != "" {
-		fd = firstPassed
+		fd = 3
 	}
 	fd, _, err := unix.Accept(fd)
 	if err != nil {
