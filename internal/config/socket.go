@@ -75,7 +75,9 @@ func (r *reader) parseListen(text string, s *process.SocketSpec) error {
 	if !isTCP || !ok || !strings.HasPrefix(rest, "//") || strings.HasPrefix(address, "*") {
 		return &valueError{"not an address to listen at: " + repr(text), hint}
 	}
-	s.URL = "tcp://" + address
+	i := strings.LastIndexByte(address, ':')
+	port, _ := parsePort(address[i+1:]) // it is one
+	s.URL = fmt.Sprintf("tcp://%s:%d", address[:i], port)
 	return nil
 }
 
@@ -89,10 +91,10 @@ func (p *programReader) socketsNamed(text string) ([]process.NamedSocket, error)
 			if near := nearest(name, slices.Sorted(maps.Keys(p.sockets))); near != "" && name != "" {
 				hint = "did you mean " + near + "?"
 			}
-			return nil, &valueError{"unknown socket " + repr(name), hint}
+			return nil, &valueError{"unknown socket " + name, hint}
 		}
 		if slices.Contains(out, s) {
-			return nil, &valueError{"socket " + name + " is named twice", "remove one of the two"}
+			return nil, &valueError{"two times the socket " + name, "remove one of the two"}
 		}
 		out = append(out, s)
 	}

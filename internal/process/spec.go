@@ -99,7 +99,10 @@ func (s NamedSocket) String() string {
 		text += fmt.Sprintf(" mode=%#o", s.Mode)
 	}
 	if s.UID != UnsetID {
-		text += fmt.Sprintf(" owner=%d:%d", s.UID, s.GID)
+		text += " owner=" + strconv.Itoa(s.UID)
+	}
+	if s.GID != UnsetID {
+		text += ":" + strconv.Itoa(s.GID)
 	}
 	return text
 }
