@@ -226,3 +226,23 @@ func TestListenIPv6(t *testing.T) {
 	}
 	x.exited()
 }
+
+// TestPassedByOldKeeper: a keeper of an older version would start the process without its sockets, so it is not asked before it has become another.
+func TestPassedByOldKeeper(t *testing.T) {
+	l := &Link{version: passingVersion - 1}
+	c := &keptChildren{l: l}
+	if err := c.hand(&forkJob{}); err != nil {
+		t.Errorf("without sockets: %v", err)
+	}
+	passes := func() bool { return c.hand(&forkJob{passed: []int{-1}}) == nil }
+	if passes() {
+		t.Error("an old keeper is asked")
+	}
+	l.hear(&became{program: "/old", failed: "it could not"}, nil, nil)
+	if passes() {
+		t.Error("an old keeper is asked that did not become another")
+	}
+	if l.hear(&became{program: "/new"}, nil, nil); !passes() {
+		t.Error("a new keeper is not asked")
+	}
+}
