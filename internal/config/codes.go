@@ -42,6 +42,8 @@ var Kinds = []Kind{
 	{"143", "members that start in another order than under Supervisor"},
 	{"144", "a FastCGI program in a group, without a socket"},
 	{"145", "two sockets with one address"},
+	{"146", "a pids_max that is too little for a process with sockets"},
+	{"147", "a socket that no program names"},
 	{"150", "a server that other machines can reach without a password"},
 	{"151", "a password that every user can read"},
 	{"152", "the mode of a socket: no octal number, or open to every user"},

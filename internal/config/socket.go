@@ -12,6 +12,9 @@ import (
 // socketsMost bounds how many sockets a process can name: they travel to it with the descriptors of others.
 const socketsMost = 16
 
+// passingPids is how many threads a process with sockets may have for a moment, before it is its program.
+const passingPids = 10
+
 // namedSockets reads the [socket:x] sections, which Supervisor does not know, before the programs that name them.
 func (l *loader) namedSockets() error {
 	l.sockets = map[string]process.NamedSocket{}
@@ -102,4 +105,26 @@ func (p *programReader) socketsNamed(text string) ([]process.NamedSocket, error)
 		return nil, &valueError{fmt.Sprintf("%d sockets are too many", len(out)), fmt.Sprintf("at most %d", socketsMost)}
 	}
 	return out, nil
+}
+
+// lookSockets looks for sockets that no program names. A list with an error may name any.
+func (c *checker) lookSockets() {
+	named := map[string]bool{}
+	for _, g := range c.config.Groups {
+		for _, p := range g.Processes {
+			for _, s := range p.Sockets {
+				named[s.Name] = true
+			}
+		}
+	}
+	for _, e := range c.errors {
+		if e.Key == "sockets" {
+			return
+		}
+	}
+	for _, sec := range c.table.sections {
+		if title, ok := strings.CutPrefix(sec.name, "socket:"); ok && !named[strip(title)] {
+			c.warnAt(WarnUnusedSocket, sec, nil, c.header(sec.file, sec.line, false), "no program names ["+sec.name+"]: it is not opened", "add sockets="+strip(title)+" to a program, or remove it")
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,6 +47,31 @@ func TestNamedSockets(t *testing.T) {
 	} {
 		if e := loadError(t, map[string]string{"/etc/s.conf": head + section + "\n"}); e.Key != want {
 			t.Errorf("%q: %q, want one about %q", section, e, want)
+		}
+	}
+}
+
+// TestSocketWarnings: a socket that nobody names, and a limit that is in the way.
+func TestSocketWarnings(t *testing.T) {
+	const files = "[socket:a]\nlisten=tcp://h:1\n[socket:b]\nlisten=tcp://h:2\n[program:p]\ncommand=/bin/cat\npids_max=9\nsockets="
+	for names, want := range map[string][]string{
+		"a":    {"W147 [socket:b]", "W146 pids_max=9"},
+		"b, a": {"W146 pids_max=9"},
+		"":     {"W147 [socket:a]", "W147 [socket:b]"},
+		"none": {"E114 none"},
+	} {
+		m := fakeMachine(map[string]string{"/etc/s.conf": head + files + names + "\n"})
+		var got []string
+		for _, f := range findings(m) {
+			for _, w := range []string{"W146 pids_max=9", "W147 [socket:a]", "W147 [socket:b]", "E114 none"} {
+				code, word, _ := strings.Cut(w, " ")
+				if strings.HasPrefix(f, code) && strings.Contains(f, word) {
+					got = append(got, w)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("sockets=%s: %q, want %q; all: %q", names, got, want, findings(m))
 		}
 	}
 }
