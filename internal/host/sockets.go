@@ -20,9 +20,9 @@ import (
 // resolvePatience bounds the search for the address of a host's name: other spawns wait behind it.
 const resolvePatience = 5 * time.Second
 
-// sockets holds the listening sockets that FastCGI programs share (contract: process, "FastCGI sockets"). Each is opened for the first
+// sockets holds the listening sockets that processes share. One of a FastCGI program (contract: process, "FastCGI sockets") is opened for the first
 // process that needs it and closed with the last one, so it outlives the restarts of single processes while others run: connections that
-// wait in it are not lost.
+// wait in it are not lost. A named one is there for as long as the configuration names it: see Local.Listen.
 type sockets struct {
 	emit   func(Event)
 	parent parent          // holds them for the daemons to come
