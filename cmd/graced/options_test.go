@@ -430,6 +430,20 @@ var optionCases = append(healthCases, []optionCase{
 		},
 	},
 	{
+		option: "sockets", head: "[socket:NAMEs]\nlisten=unix://HERE/NAME.sock\n[program:NAME]\n" + sleeper + pair, after: "sockets=NAMEs", class: process.Respawn,
+		check: func(k *optionRun) {
+			for member, p := range k.after {
+				environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
+				if !strings.HasSuffix(string(environ), fmt.Sprintf("LISTEN_FDS=1\x00LISTEN_FDNAMES=%ss\x00LISTEN_PID=%d\x00", k.group, p.PID)) {
+					k.t.Errorf("environ of %s is %q, %v", member, environ, err)
+				}
+			}
+			conn, err := net.Dial("unix", k.path(k.group+".sock"))
+			k.must(err)
+			k.must(conn.Close())
+		},
+	},
+	{
 		option: "environment", head: "[program:NAME]\n" + sleeper + pair, before: "environment=KEPT=\"1\",GONE=\"2\"", after: "environment=KEPT=\"1\",COME=\"a b\"", class: process.Respawn,
 		also: "environment",
 		check: func(k *optionRun) {

@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(rollWorker())
 	}
+	if os.Getenv(servantEnv) != "" {
+		os.Exit(serve())
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

@@ -170,6 +170,7 @@ func (c *checker) load() {
 	}
 	c.config.RPCInterfaces, _ = c.plugins("rpcinterface:", rpcFactoryKey, rpcFactories)
 	c.config.Graced, _ = c.graced()
+	_ = c.namedSockets()
 	c.config.Groups, _ = c.groups(c.config.Graced.Quirks.BootConfigOrder)
 	c.config.Servers, _ = c.servers()
 	if ok {

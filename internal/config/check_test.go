@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 // allCodes is every code that Check can give.
 var allCodes = []Code{
 	NoFile, NoDaemon, NotALine, NotUTF8, BadChoice, BadValue, NameTemplate, Missing, UnknownMember, BadExpansion, NoAccount, BadUmask, BadQuoting, BadName,
-	KeyFirst, BadDirectory, BadLogPath, BadMode, HalfLogin, KillAsGroup, UnknownEvent, NotBuiltIn, ListenerPipe,
+	KeyFirst, BadDirectory, BadLogPath, BadMode, HalfLogin, AddressTwice, KillAsGroup, UnknownEvent, NotBuiltIn, ListenerPipe,
 	"W115", "W172",
 	UnknownKey, UnknownSection, NoIncludeMatch, UnreadInclude, CutQuote, LegacyEnviron, SkippedToken, EnvironDiffers, OddSignal, SyslogLogfile, AutoNoRollover,
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,

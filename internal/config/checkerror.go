@@ -27,7 +27,7 @@ func (c *checker) fromError(e *Error) Finding {
 		if e.Hint == "" {
 			f.Label = "wanted: " + c.typeOf(e)
 		}
-		if e.Key == "socket" {
+		if e.Key == "socket" || e.Key == "listen" {
 			break // more than its form can be wrong with it
 		}
 		if value, ok := parseable(en.value); ok && !en.secret() {

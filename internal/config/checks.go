@@ -25,6 +25,8 @@ const (
 	WarnEnvironFile   Code = "W136" // an environment file that is not there
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
+	WarnFewPids       Code = "W146" // a pids_max that a process with sockets does not get through
+	WarnUnusedSocket  Code = "W147" // a socket that no program names
 	WarnOpenServer    Code = "W150" // other machines may control every program
 	WarnReadable      Code = "W151" // everybody can read a password
 	WarnSocketMode    Code = "W152" // every user may control every program
@@ -50,6 +52,7 @@ func (c *checker) lookFurther() {
 		c.lookServer(s)
 	}
 	c.lookProcesses()
+	c.lookSockets()
 }
 
 // warnAt adds a warning at a place of a section, or of an option.
@@ -288,6 +291,10 @@ func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
 	}
 	if e, ok := c.table.get(sec, "autorestart"); ok && listener && p.Autorestart == process.RestartNever {
 		c.warnAt(WarnDeafListener, sec, e, c.value(e), "a listener that ended is not started again, and its events are lost", "remove autorestart, or set it to true")
+	}
+	if e, ok := c.table.get(sec, "pids_max"); ok && len(p.Sockets) > 0 && p.Tree.PidsMax > 0 && p.Tree.PidsMax < passingPids {
+		c.warnAt(WarnFewPids, sec, e, c.value(e), fmt.Sprintf("pids_max=%d may be too little for a process on its way to its sockets", p.Tree.PidsMax),
+			fmt.Sprintf("write %d or more", passingPids))
 	}
 	e, ok := c.table.get(sec, "directory")
 	if !ok || p.Directory == "" {

@@ -88,7 +88,7 @@ const (
 	BadValue      Code = "E111" // no number, size, boolean, signal, address
 	NameTemplate  Code = "E112" // several processes would have one name
 	Missing       Code = "E113" // a required option is missing
-	UnknownMember Code = "E114" // a group names a program that is not there
+	UnknownMember Code = "E114" // a group names a program that is not there, or a program a socket
 	BadExpansion  Code = "E115" // %(name)s cannot be replaced
 	NoAccount     Code = "E116" // no such user or group
 	BadUmask      Code = "E117" // no octal number
@@ -99,6 +99,7 @@ const (
 	BadLogPath    Code = "E132" // the directory of a file does not exist
 	BadMode       Code = "E152" // no octal number
 	HalfLogin     Code = "E153" // user name without password, or the other way round
+	AddressTwice  Code = "E145" // two sockets with one address
 	KillAsGroup   Code = "E162" // stopasgroup without killasgroup
 	ToldTwice     Code = "E169" // a signal and a command for the same
 	UnknownEvent  Code = "E170" // no such event
@@ -112,7 +113,7 @@ var valueCodes = map[string]Code{
 	"autorestart": BadChoice, "alive_action": BadChoice, "roll_on_failure": BadChoice, "loglevel": BadChoice, "stop_order": BadChoice, "sigpipe": BadChoice, "quirks": BadChoice, "payload_length": BadChoice,
 	"user": NoAccount, "chown": NoAccount, "socket_owner": NoAccount, "umask": BadUmask, "chmod": BadMode, "socket_mode": BadMode, "environment": BadQuoting,
 	"directory": BadDirectory, "childlogdir": BadDirectory, "logfile": BadLogPath, "pidfile": BadLogPath, "stdout_logfile": BadLogPath,
-	"stderr_logfile": BadLogPath, "process_name": BadName,
+	"stderr_logfile": BadLogPath, "process_name": BadName, "owner": NoAccount, "mode": BadMode, "sockets": UnknownMember,
 }
 
 // The kinds of warnings.

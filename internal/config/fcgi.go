@@ -52,26 +52,7 @@ func (r *reader) socket(program string) process.SocketSpec {
 	if user.UID != r.m.UID {
 		s.UID, s.GID = user.UID, user.GID
 	}
-	s.Backlog = read(r, "socket_backlog", 0, func(text string) (int, error) {
-		n, err := ParseInt(text)
-		if err == nil && (n < 1 || n > 65535) {
-			err = &valueError{fmt.Sprintf("Invalid socket_backlog value %d", n), "write a number from 1 to 65535"}
-		}
-		return n, err
-	})
-	if text, e, ok := r.text("socket_owner"); ok {
-		var err error
-		if s.UID, s.GID, err = r.m.lookupOwner(text); err != nil {
-			r.fail(e.fail(r.sec, &valueError{"Invalid socket_owner value " + text, "write user or user:group, of this machine"}))
-		}
-	}
-	s.Mode = read(r, "socket_mode", 0o700, func(text string) (int, error) {
-		mode, err := ParseOctal(text)
-		if err != nil {
-			err = &valueError{"Invalid socket_mode value " + text, "write an octal number such as 0700"}
-		}
-		return mode, err
-	})
+	r.socketFile("socket_", &s)
 
 	names := newScope(r.scope)
 	names.names["program_name"] = textValue(program)
@@ -93,23 +74,37 @@ func (r *reader) socket(program string) process.SocketSpec {
 	return s
 }
 
+// socketFile reads what there is to a socket besides its address. The names of the options begin with prefix.
+func (r *reader) socketFile(prefix string, s *process.SocketSpec) {
+	s.Backlog = read(r, prefix+"backlog", 0, func(text string) (int, error) {
+		n, err := ParseInt(text)
+		if err == nil && (n < 1 || n > 65535) {
+			err = &valueError{fmt.Sprintf("Invalid %sbacklog value %d", prefix, n), "write a number from 1 to 65535"}
+		}
+		return n, err
+	})
+	if text, e, ok := r.text(prefix + "owner"); ok {
+		var err error
+		if s.UID, s.GID, err = r.m.lookupOwner(text); err != nil {
+			r.fail(e.fail(r.sec, &valueError{"Invalid " + prefix + "owner value " + text, "write user or user:group, of this machine"}))
+		}
+	}
+	s.Mode = read(r, prefix+"mode", 0o700, func(text string) (int, error) {
+		mode, err := ParseOctal(text)
+		if err != nil {
+			err = &valueError{"Invalid " + prefix + "mode value " + text, "write an octal number such as 0700"}
+		}
+		return mode, err
+	})
+}
+
 // parseSocket reads an address: unix:///path or tcp://host:port. Where the reference shows a bad one as the inside of a Python exception,
 // we show a sentence (quirk A9).
 func (r *reader) parseSocket(text string, s *process.SocketSpec) error {
 	const hint = "write tcp://host:port or unix:///path"
-	if path, ok := strings.CutPrefix(text, "unix://"); ok {
-		if !strings.HasPrefix(path, "/") {
-			return &valueError{"Unix socket path " + path + " is not an absolute path", hint}
-		}
-		s.URL = "unix://" + r.m.normalize(path)
-		return nil
+	if isUnix, err := r.unixSocket("socket_", text, hint, s); isUnix || err != nil {
+		return err
 	}
-	_, owner := r.raw("socket_owner")
-	_, mode := r.raw("socket_mode")
-	if owner || mode {
-		return &valueError{"socket_owner and socket_mode params should only be used with a Unix domain socket", "remove them"}
-	}
-	s.Mode, s.UID, s.GID = 0, process.UnsetID, process.UnsetID
 	bad := &valueError{"Bad socket format " + text, hint}
 	address, ok := strings.CutPrefix(text, "tcp://")
 	host, digits, found := strings.Cut(address, ":")
@@ -123,6 +118,24 @@ func (r *reader) parseSocket(text string, s *process.SocketSpec) error {
 	}
 	s.URL = fmt.Sprintf("tcp://%s:%d", lower(host), port)
 	return nil
+}
+
+// unixSocket reads an address that is a path, and says whether it is one: only then there are an owner and a mode.
+func (r *reader) unixSocket(prefix, text, hint string, s *process.SocketSpec) (bool, error) {
+	if path, ok := strings.CutPrefix(text, "unix://"); ok {
+		if !strings.HasPrefix(path, "/") {
+			return true, &valueError{"Unix socket path " + path + " is not an absolute path", hint}
+		}
+		s.URL = "unix://" + r.m.normalize(path)
+		return true, nil
+	}
+	_, owner := r.raw(prefix + "owner")
+	_, mode := r.raw(prefix + "mode")
+	if owner || mode {
+		return false, &valueError{prefix + "owner and " + prefix + "mode params should only be used with a Unix domain socket", "remove them"}
+	}
+	s.Mode, s.UID, s.GID = 0, process.UnsetID, process.UnsetID
+	return false, nil
 }
 
 func isNoDigit(c rune) bool { return digit(c) < 0 }

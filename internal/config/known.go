@@ -30,7 +30,7 @@ func buildKnownSections() []sectionKind {
 	for _, kind := range SectionKinds {
 		k := sectionKind{name: kind, keys: optionNames(kind)}
 		switch kind {
-		case "program", "eventlistener", "fcgi-program", "group":
+		case "program", "eventlistener", "fcgi-program", "group", "socket":
 			k.name, k.prefix = kind+":", true
 		case "rpcinterface", "ctlplugin":
 			k.name, k.prefix, k.open = kind+":", true, true

@@ -44,6 +44,7 @@ type loader struct {
 	sums        map[string]string
 	warnings    []Warning
 	warned      map[Warning]bool
+	sockets     map[string]process.NamedSocket
 	scaled      map[string][]int // process_num of each process, by program, instead of numprocs
 
 	// collect takes every error, and reading goes on behind it with the default of the option. nil: the first one ends the reading.
@@ -75,6 +76,9 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 		return nil, err
 	}
 	if c.Graced, err = l.graced(); err != nil {
+		return nil, err
+	}
+	if err = l.namedSockets(); err != nil {
 		return nil, err
 	}
 	if c.Groups, err = l.groups(c.Graced.Quirks.BootConfigOrder); err != nil {

@@ -62,7 +62,7 @@ const (
 // SectionKinds are the kinds of sections that are read, in the order of the documentation. Kinds whose sections carry a name of their own,
 // [program:x], come without it.
 var SectionKinds = []string{"supervisord", "graced", "include", "unix_http_server", "inet_http_server", "supervisorctl", "program", "eventlistener",
-	"fcgi-program", "group", "rpcinterface", "ctlplugin"}
+	"fcgi-program", "group", "socket", "rpcinterface", "ctlplugin"}
 
 var (
 	inDaemon   = []string{"supervisord"}
@@ -77,6 +77,7 @@ var (
 	inListener = []string{"eventlistener"}
 	inFCGI     = []string{"fcgi-program"}
 	inGroup    = []string{"group"}
+	inSocket   = []string{"socket"}
 )
 
 // Options is the option table, in the order of SectionKinds.
@@ -175,6 +176,7 @@ var Options = []Option{
 	{inListener, "redirect_stderr", "false", "false", process.Respawn, "3.0", "Not for event listeners: their standard output speaks to the daemon."},
 	{inProgram, "environment", typeEnv, "", process.Respawn, "3.0", "Variables that the processes get besides those of the daemon."},
 	{inProgram, "environment_file", "paths with commas between, each with - before it if it may be missing", "", process.Respawn, "", "Files with lines KEY=VALUE that are read at each start; what environment sets wins."},
+	{inPlain, "sockets", "names of [socket:x] sections with commas between", "", process.Respawn, "", "The sockets that each process gets as its descriptors 3, 4 and so on; all that name one share it."},
 	{inProgram, "serverurl", "AUTO or a URL", "AUTO", process.Respawn, "3.0", "What the processes find in SUPERVISOR_SERVER_URL; AUTO is the daemon's own address."},
 	{inProgram, "stdout_logfile", typeLog, "AUTO", process.Live, "3.0", "Where standard output is logged."},
 	{inProgram, "stdout_logfile_maxbytes", typeBytes, "50MB", process.Live, "3.0", "The size at which the log of standard output is rotated; 0 never rotates it."},
@@ -201,6 +203,11 @@ var Options = []Option{
 
 	{inGroup, "programs", "names of programs with commas between", "", process.Identity, "3.0", "The members of the group; they form no group of their own then."},
 	{inGroup, "priority", typeInt, "999", process.Live, "3.0", "Lower starts earlier and stops later."},
+
+	{inSocket, "listen", "tcp://host:port or unix:///path", "required", process.Respawn, "", "Where the socket listens."},
+	{inSocket, "backlog", typeInt + " from 1 to 65535", "what the system takes", process.Respawn, "", "How many connections may wait in the socket."},
+	{inSocket, "owner", typeOwner, "the daemon's", process.Respawn, "", "The owner of a unix socket."},
+	{inSocket, "mode", typeOctal, "0700", process.Respawn, "", "The mode of a unix socket."},
 
 	{[]string{"rpcinterface"}, rpcFactoryKey, typePython + strings.Join(rpcFactories, ", "), "required", process.DaemonClass, "3.0", "Which methods clients find under the name of the section."},
 	{[]string{"ctlplugin"}, ctlFactoryKey, typePython + strings.Join(ctlFactories, ", "), "required", process.Live, "3.0", "Which verbs the client has besides its own."},

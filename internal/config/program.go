@@ -219,6 +219,9 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 	}
 	s.Directory = p.string("directory", "")
 	s.EnvironmentFiles = read(p.reader, "environment_file", nil, p.environFiles)
+	if !p.listener() {
+		s.Sockets = read(p.reader, "sockets", nil, p.socketsNamed)
+	}
 	stdout := p.log(&s.Stdout, "stdout")
 	stderr := p.log(&s.Stderr, "stderr")
 	s.Stdout.File = stdout

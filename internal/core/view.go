@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
@@ -47,6 +49,21 @@ func (s *Supervisor) Find(group, name string) (process.Status, bool) {
 		return process.Status{}, false
 	}
 	return g.byName[name].status(s.index(g)), true
+}
+
+// Sockets returns the named sockets that processes ask for, each address once.
+func (s *Supervisor) Sockets() []process.NamedSocket {
+	var out []process.NamedSocket
+	for _, g := range s.groups {
+		for _, p := range g.members {
+			for _, n := range p.spec.Sockets {
+				if !slices.ContainsFunc(out, func(o process.NamedSocket) bool { return o.URL == n.URL }) {
+					out = append(out, n)
+				}
+			}
+		}
+	}
+	return out
 }
 
 func (s *Supervisor) index(g *group) int {

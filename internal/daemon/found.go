@@ -114,10 +114,10 @@ func (d *Daemon) bootWith(c *config.Config) {
 			}
 			d.adopt(now, f)
 		}
+		d.effects = append(d.effects, resumed{}) // before a soft restart there may have been sockets that nobody names any more
 		if len(found) == 0 {
 			return
 		}
-		d.effects = append(d.effects, resumed{})
 		d.logf(LevelInfo, "%d processes were there already and go on", alive)
 		if groups := slices.Sorted(maps.Keys(names)); !plan.Minimal(d.loop.core.Manifest(), c.Groups, groups).Empty() {
 			d.changing.Go(func() { d.catchUp(groups) })

@@ -193,6 +193,7 @@ type loop struct {
 	places  map[process.ID]host.Placed
 	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
+	sockets listening
 	health  *health.Monitor // nil: no process has had checks so far
 	trials  map[process.ID]*trial
 	astray  astray        // whether what runs may be something else than the files say
@@ -291,6 +292,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 	d.commit()
 	d.revision.Store(d.loop.core.Revision())
 	d.wanted.Store(uint32(d.loop.core.Wanted()))
+	d.openSockets()
 	for i := 0; i < len(d.effects); i++ {
 		d.act(d.effects[i])
 	}

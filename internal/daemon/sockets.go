@@ -30,6 +30,43 @@ func (d *Daemon) probe(groups []process.GroupSpec, held ...string) {
 	}
 }
 
+// openSockets tells the host which named sockets there are to be, when that has changed: those of all processes, started or not, so that clients can queue
+// meanwhile. One that the files name stays open until its processes are there again.
+func (d *Daemon) openSockets() {
+	rev := d.loop.core.Revision()
+	if rev == d.loop.sockets.seen {
+		return
+	}
+	d.loop.sockets.seen = rev
+	open := d.loop.core.Sockets()
+	if len(open) == 0 && len(d.loop.sockets.open) == 0 {
+		return
+	}
+	var keep []string
+	for _, g := range d.loop.desired.groups {
+		for _, p := range g.Processes {
+			for _, s := range p.Sockets {
+				if !slices.Contains(keep, s.URL) {
+					keep = append(keep, s.URL)
+				}
+			}
+		}
+	}
+	if slices.Equal(open, d.loop.sockets.open) && slices.Equal(keep, d.loop.sockets.keep) {
+		return
+	}
+	d.loop.sockets.open, d.loop.sockets.keep = open, keep
+	// Spawns go the same way: those of this turn come after.
+	d.files.put(func() { d.host.Listen(open, keep) })
+}
+
+// listening is what the host was told of named sockets last.
+type listening struct {
+	open []process.NamedSocket
+	keep []string
+	seen uint64 // the core's revision
+}
+
 // note is an effect of our own: a line of the main log that keeps its place among what the core says.
 type note struct {
 	core.Effect

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +15,10 @@ import (
 
 // fakeSockets are the shared sockets of a fakeHost, which guards them.
 type fakeSockets struct {
-	probes []string
-	busy   string // the URL that somebody else has
-	users  map[process.ID]string
+	probes  []string
+	listens []string
+	busy    string // the URL that somebody else has
+	users   map[process.ID]string
 }
 
 // enter counts a process that is spawned; it returns the news that comes before it, or instead of it.
@@ -56,6 +58,13 @@ func (k *fakeSockets) open(url string) bool {
 		}
 	}
 	return false
+}
+
+// Listen notes what is to be open, and what else may stay.
+func (h *fakeHost) Listen(open []process.NamedSocket, keep []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sockets.listens = append(h.sockets.listens, fmt.Sprint(open, keep))
 }
 
 // Probe reports from another goroutine than the loop's, as the real one does.
@@ -168,6 +177,48 @@ func TestSocketProbes(t *testing.T) {
 		if got, want := w.probed(), []string{"new unix:///new"}; !slices.Equal(got, want) {
 			t.Errorf("probes of a new group %q, want %q", got, want)
 		}
+	})
+}
+
+// TestNamedSockets: the host is told of the sockets of all processes, started or not; one that is in the files stays while its group is not there.
+func TestNamedSockets(t *testing.T) {
+	sockets := "[socket:a]\nlisten=tcp://127.0.0.1:1\n[socket:b]\nlisten=unix:///b\n"
+	uses := func(name, socket string) string { return program(name, 2, "autostart=false\nsockets="+socket) }
+	inWorld(t, sockets+uses("p", "a"), func(ctx context.Context, w *world) {
+		pass(time.Second)
+		told := func(want ...string) {
+			t.Helper()
+			pass(time.Second)
+			w.host.mu.Lock()
+			defer w.host.mu.Unlock()
+			if !slices.Equal(w.host.sockets.listens, want) {
+				t.Errorf("told %q, want %q", w.host.sockets.listens, want)
+			}
+			w.host.sockets.listens = nil
+		}
+		const a, b = "a tcp://127.0.0.1:1", "b unix:///b mode=0700"
+		told("[" + a + "] [tcp://127.0.0.1:1]")
+		if _, err := w.d.Start(ctx, control.Target{Name: "p:*"}, true); err != nil {
+			t.Error(err)
+		}
+		told()
+		w.write(sockets + uses("p", "b, a"))
+		if _, err := w.d.Reread(ctx); err != nil {
+			t.Error(err)
+		}
+		told()
+		if _, err := w.d.Stop(ctx, control.Target{Name: "p:*"}, true); err != nil {
+			t.Error(err)
+		}
+		if err := w.d.RemoveGroup(ctx, "p"); err != nil {
+			t.Error(err)
+		}
+		pass(time.Second)
+		if err := w.d.AddGroup(ctx, "p"); err != nil {
+			t.Error(err)
+		}
+		keep := "[unix:///b tcp://127.0.0.1:1]"
+		told("["+a+"] "+keep, "[] "+keep, "["+b+" "+a+"] "+keep)
 	})
 }
 

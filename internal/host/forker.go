@@ -33,6 +33,8 @@ type forkJob struct {
 	cred      *syscall.Credential
 	userError string // the user cannot be become: why
 	child     [3]int // the child's stdin, stdout, stderr; -1 = none (stderr shares stdout)
+	passed    []int  // what it gets from 3 on
+	expects   int    // how many of these are under way
 	cgroup    string // the directory of the control group that it begins in; "" = that of its parent
 	cgroupFD  int    // while it is forked right into that: a descriptor of it; 0 = none
 	lacks     error  // why it did not come into its control group
@@ -52,6 +54,8 @@ func (j *forkJob) closeChild() {
 			j.child[i] = -1
 		}
 	}
+	closeAll(j.passed)
+	j.passed = nil
 }
 
 // forkResult is what became of a job.
@@ -159,11 +163,14 @@ func (f *forker) send(j *forkJob) error {
 	if j.child[2] >= 0 {
 		fds = append(fds, j.child[2])
 	}
+	j.expects = len(j.passed)
+	fds = append(fds, j.passed...)
 	if err := unix.Sendmsg(f.sock[0], []byte{0}, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL); err != nil {
 		return err
 	}
+	n := len(fds) - j.expects
 	j.closeChild()
-	for i := range fds {
+	for i := range n {
 		j.child[i] = pending
 	}
 	return nil
@@ -178,7 +185,7 @@ func (f *forker) receive(j *forkJob) error {
 		return nil
 	}
 	var data [1]byte
-	oob := make([]byte, unix.CmsgSpace(3*4))
+	oob := make([]byte, unix.CmsgSpace((3+j.expects)*4))
 	for {
 		_, n, _, _, err := unix.Recvmsg(f.sock[1], data[:], oob, unix.MSG_CMSG_CLOEXEC)
 		if err == unix.EINTR {
@@ -205,6 +212,9 @@ func (f *forker) receive(j *forkJob) error {
 				}
 				j.child[i], fds = fds[0], fds[1:]
 			}
+		}
+		if j.passed = fds; len(fds) < j.expects {
+			return unix.EMFILE
 		}
 		return nil
 	}
@@ -282,7 +292,11 @@ func (f *forker) fork(j *forkJob) (int, error) {
 	if j.umask != process.UnsetMask {
 		defer unix.Umask(unix.Umask(j.umask))
 	}
-	pid, err := f.exec(j, j.file, j.argv, j.cred, j.dir)
+	file, argv := j.file, j.argv
+	if len(j.passed) > 0 {
+		file, argv = "/proc/self/exe", passingArgv(file, argv)
+	}
+	pid, err := f.exec(j, file, argv, j.cred, j.dir)
 	if err == nil {
 		return pid, nil
 	}
@@ -299,10 +313,14 @@ func (f *forker) exec(j *forkJob, file string, argv []string, cred *syscall.Cred
 	if stderr < 0 {
 		stderr = j.child[1]
 	}
+	files := []uintptr{uintptr(j.child[0]), uintptr(j.child[1]), uintptr(stderr)}
+	for _, fd := range j.passed {
+		files = append(files, uintptr(fd))
+	}
 	return syscall.ForkExec(file, argv, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   j.env,
-		Files: []uintptr{uintptr(j.child[0]), uintptr(j.child[1]), uintptr(stderr)},
+		Files: files,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: cred, UseCgroupFD: j.cgroupFD != 0, CgroupFD: j.cgroupFD},
 	})
 }

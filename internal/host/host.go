@@ -29,6 +29,9 @@ type Host interface {
 	// Probe opens the socket that the processes of a FastCGI program will share and closes it again, to find out early whether it can be
 	// opened. The outcome is a SocketOpening event, followed by SocketClosed or SocketFailed. A socket that is open is left alone.
 	Probe(program string, socket process.SocketSpec)
+	// Listen says which named sockets are to be open, whether a process has them or not, and which others (their URLs) stay if they are. What is
+	// neither is closed. The outcome are SocketOpening, SocketFailed and SocketClosed events. It has its place among the spawns.
+	Listen(open []process.NamedSocket, keep []string)
 	// Check resolves the command of spec as a spawn would, without starting anything. The error is a *CommandError.
 	Check(spec *process.Spec) error
 	// Run runs a command as the process of a spec would be run; see Local.Run.
@@ -171,10 +174,10 @@ type Trouble struct{ Text string }
 // of the first of them.
 type SocketOpening struct{ URL string }
 
-// SocketFailed reports that a Probe could not open the socket. Text is Supervisor's.
+// SocketFailed reports that a Probe or Listen could not open the socket. Text is Supervisor's, if it knows the kind.
 type SocketFailed struct{ URL, Text string }
 
-// SocketClosed reports that a Probe closed the socket.
+// SocketClosed reports that a Probe or Listen closed the socket.
 type SocketClosed struct{ URL string }
 
 func (Spawned) hostEvent()       {}

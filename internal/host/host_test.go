@@ -107,7 +107,7 @@ func helperChild(script string) {
 			signal.Notify(c, unix.Signal(number()))
 			fmt.Println("trapping")
 			fmt.Println("got", <-c)
-		case "serve": // answers each connection to standard input with its name and the line that came; "exit" ends it
+		case "serve": // answers each connection to its socket with its name and the line that came; "exit" ends it
 			name := next()
 			fmt.Println("serving")
 			for serveOne(name) != "exit" {

@@ -14,11 +14,12 @@ import (
 
 // spawn forks a child, unless that was done before.
 func (k *Keeper) spawn(m *spawnChild, fds []int) {
-	at := m.ends.split(fds)
+	own := len(fds) - min(max(m.passed, 0), len(fds))
+	at := m.ends.split(fds[:own])
 	c := &child{life: m.life, pidfd: -1, fds: [3]int{at[3], at[4], at[5]}}
 	j := &forkJob{
 		life: m.life, name: m.name, uid: m.uid, file: m.file, argv: m.argv, env: m.env, dir: m.dir, umask: m.umask,
-		userError: m.userError, child: [3]int{at[0], at[1], at[2]},
+		userError: m.userError, child: [3]int{at[0], at[1], at[2]}, passed: fds[own:],
 	}
 	if m.cred {
 		j.cred = &syscall.Credential{Uid: uint32(m.asUID), Gid: uint32(m.asGID)}

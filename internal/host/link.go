@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -30,6 +31,7 @@ type Link struct {
 	mu         sync.Mutex
 	w          *wire
 	keeper     int // its pid
+	version    int // what it speaks
 	state      KeeperState
 	keeperIs   *Foreign      // nil = it cannot be watched
 	renewing   bool          // w is that of a keeper that has not been told everything yet
@@ -314,12 +316,15 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 			l.keeperIs.Close()
 		}
 		l.keeperIs = is
-		l.keeper, l.Generation, l.Failed = m.pid, m.generation, m.failed
+		l.keeper, l.version, l.Generation, l.Failed = m.pid, m.version, m.generation, m.failed
 		l.state = KeeperState{Program: m.program, Changing: m.becomes}
 		l.mu.Unlock()
 	case *became:
 		l.mu.Lock()
 		l.state = KeeperState{Program: m.program, Failed: m.failed}
+		if l.state.Failed == "" {
+			l.version = protocolVersion // it runs our program
+		}
 		l.mu.Unlock()
 	case *kept:
 		l.remember(m, fds)
@@ -443,7 +448,14 @@ func newKeptChildren(h *Local, l *Link) *keptChildren {
 
 func (c *keptChildren) outlives() bool { return true }
 
-func (c *keptChildren) hand(*forkJob) error { return nil }
+func (c *keptChildren) hand(j *forkJob) error {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if len(j.passed) > 0 && c.l.version < passingVersion {
+		return errOldKeeper
+	}
+	return nil
+}
 
 // fork sends the jobs in one piece.
 func (c *keptChildren) fork(jobs []*forkJob) {
@@ -461,8 +473,9 @@ func (c *keptChildren) fork(jobs []*forkJob) {
 			}
 			m.group, m.tree = j.p.req.Group, j.p.req.Spec.Tree
 			m.ends, fds = join([6]int{j.child[0], j.child[1], j.child[2], j.p.stdin.fd, j.p.pipes[0].fd, j.p.pipes[1].fd})
+			m.passed, fds = len(j.passed), append(fds, j.passed...)
 		}
-		for _, fd := range j.child {
+		for _, fd := range slices.Concat(j.child[:], j.passed) {
 			if j.failure == "" && fd >= 0 {
 				p.give = append(p.give, fd)
 			}
@@ -533,6 +546,12 @@ func (c *keptChildren) inherit(key string) int {
 
 func (c *keptChildren) keep(key string, fd int) { c.l.Keep(key, "", fd) }
 func (c *keptChildren) drop(key string)         { c.l.Drop(key) }
+
+func (c *keptChildren) leave(key string, fd int) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.l.held[key] = holding{fds: []int{fd}}
+}
 
 // Resume goes on with a process that a daemon before has started. It is like Spawn, but for one thing: what is known already, that the process is
 // there (pid not 0), is not told again. If the keeper knows nothing of it, and there is nil, its end is told: nobody can say how. there becomes the

@@ -31,6 +31,8 @@ type parent interface {
 	inherit(key string) int
 	keep(key string, fd int)
 	drop(key string)
+	// leave is for one that is kept: whoever inherits next in this process gets the descriptor.
+	leave(key string, fd int)
 	// end ends it, after the last fork.
 	end()
 }
@@ -97,6 +99,7 @@ func (c *ownChildren) dropRest()              {}
 func (c *ownChildren) inherit(string) int     { return -1 }
 func (c *ownChildren) keep(string, int)       {}
 func (c *ownChildren) drop(string)            {}
+func (c *ownChildren) leave(_ string, fd int) { unix.Close(fd) }
 
 func (c *ownChildren) end() {
 	c.reaper.stop()

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -66,6 +67,10 @@ func (h *Local) prepareAll() {
 				h.parent.dropRest()
 				continue
 			}
+			if p.listen != nil {
+				h.listen(p.listen)
+				continue
+			}
 			r := h.parent.take(p.life())
 			if r == nil && p.known != 0 {
 				h.untold(p)
@@ -94,11 +99,7 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	p.pipes = [2]outPipe{{fd: -1}, {fd: -1}}
 	spec := p.req.Spec
 	if spec.Socket.URL != "" {
-		pidfd := -1
-		if there != nil {
-			pidfd = there.pidfd
-		}
-		socket, err := h.sockets.acquire(spec.Program, spec.Socket, pidfd)
+		socket, err := h.sockets.acquire(fcgiSocket(spec.Program, spec.Socket, there))
 		switch {
 		case err != nil && there != nil:
 			h.emit(Trouble{Text: socketText(spec.Socket, err)})
@@ -107,13 +108,21 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 		}
 		p.socket = socket
 	}
+	passed, text := h.named(spec, there)
 	if there != nil {
+		if text != "" {
+			h.emit(Trouble{Text: text})
+		}
 		return nil, ""
+	}
+	if text != "" {
+		return nil, text
 	}
 	environ, text := withFiles(p.req.Environ, spec)
 	if text != "" {
 		return nil, text
 	}
+	environ = withSockets(environ, spec)
 	file, argv, cerr := resolve(spec.Command, environPath(environ))
 	if cerr != nil {
 		return nil, cerr.Text
@@ -126,6 +135,14 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 		job.setUser(spec.UID, &h.users)
 	}
 	err := h.makePipes(p, job)
+	for _, s := range passed {
+		if err == nil {
+			var fd int
+			if fd, err = s.duplicate(); err == nil {
+				job.passed = append(job.passed, fd)
+			}
+		}
+	}
 	if err == nil {
 		err = h.parent.hand(job)
 	}
@@ -134,6 +151,9 @@ func (h *Local) prepare(p *proc, there *record) (*forkJob, string) {
 	}
 	job.closeChild()
 	p.closePipes()
+	if errors.Is(err, errOldKeeper) {
+		return nil, err.Error()
+	}
 	if errnoName(err) == "EMFILE" {
 		return nil, fmt.Sprintf("too many open files to spawn '%s'", spec.Name)
 	}

@@ -32,6 +32,7 @@ type proc struct {
 	opened  [2]bool       // outputs that have been opened
 	watches []*watch      // the shard's
 
+	listen   *listening           // it is none: see Local.Listen
 	last     bool                 // it is none: no more are to be resumed
 	known    int                  // its pid, where a daemon before has told it; 0 = it is new
 	sentTo   atomic.Pointer[wire] // of the keeper that was asked for it and has not answered; nil = none

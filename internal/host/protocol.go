@@ -7,7 +7,10 @@ import (
 )
 
 // protocolVersion is what this program speaks. A keeper serves daemons of any version: what it does not know it passes over.
-const protocolVersion = 1
+const protocolVersion = 2
+
+// passingVersion is the first in which a child can get more descriptors than three.
+const passingVersion = 2
 
 // What a daemon says to its keeper.
 type (
@@ -15,7 +18,7 @@ type (
 	setup struct {
 		Setup
 	}
-	// spawnChild asks for a process. Descriptors: those of Ends that are there, in their order. It is answered by forked or failed, and if the
+	// spawnChild asks for a process. Descriptors: those of ends that are there, in their order, then those that the child gets from 3 on. It is answered by forked or failed, and if the
 	// life is known already by what is known.
 	spawnChild struct {
 		life
@@ -34,6 +37,7 @@ type (
 		ends      ends
 		group     string
 		tree      process.TreeSpec
+		passed    int // so many from 3 on
 	}
 	// signalChild asks for a signal. A token that was served before is answered without another.
 	signalChild struct {
@@ -230,6 +234,7 @@ func (m *spawnChild) code(c *coder) {
 	integer(c, &m.tree.MemoryMax)
 	integer(c, &m.tree.CPUMax)
 	integer(c, &m.tree.PidsMax)
+	integer(c, &m.passed)
 }
 
 func (m *signalChild) code(c *coder) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,9 +20,9 @@ import (
 // resolvePatience bounds the search for the address of a host's name: other spawns wait behind it.
 const resolvePatience = 5 * time.Second
 
-// sockets holds the listening sockets that FastCGI programs share (contract: process, "FastCGI sockets"). Each is opened for the first
+// sockets holds the listening sockets that processes share. One of a FastCGI program (contract: process, "FastCGI sockets") is opened for the first
 // process that needs it and closed with the last one, so it outlives the restarts of single processes while others run: connections that
-// wait in it are not lost.
+// wait in it are not lost. A named one is there for as long as the configuration names it: see Local.Listen.
 type sockets struct {
 	emit   func(Event)
 	parent parent          // holds them for the daemons to come
@@ -33,10 +35,12 @@ type sockets struct {
 
 // sharedSocket is an open socket.
 type sharedSocket struct {
-	url     string
-	program string
-	fd      int
-	users   int // processes, prepared or running
+	url   string
+	owner string // the section that says so; its processes share it
+	fd    int
+	users int                // processes, prepared or running
+	named bool               // it is there whether there are any or not
+	how   process.SocketSpec // of a named one: what holds for it
 }
 
 // SocketKey is the key under which a keeper holds such a socket.
@@ -48,23 +52,35 @@ func newSockets(emit func(Event)) *sockets {
 	return k
 }
 
-// acquire returns the socket of a program for one more process, which must release it. The program is the section that named the socket:
-// its processes share it wherever they are, while two programs do not. there is the pidfd of the process if it has the socket already, else -1.
-func (k *sockets) acquire(program string, spec process.SocketSpec, there int) (*sharedSocket, error) {
-	if s, err := k.join(program, spec.URL); s != nil || err != nil {
+// want is a socket that is asked for.
+type want struct {
+	process.SocketSpec
+	owner string // see sharedSocket
+	named bool
+	there *record // of a process that may have it already; nil = none
+}
+
+// acquire returns the socket for one more process, which must release it unless it is a named one.
+func (k *sockets) acquire(spec want) (*sharedSocket, error) {
+	if s, err := k.join(spec); s != nil || err != nil {
 		return s, err
 	}
 	address, err := k.address(spec.URL) // may ask a name server, so not under the lock
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s, err := k.joinLocked(program, spec.URL); s != nil || err != nil {
+	if s, err := k.joinLocked(spec); s != nil || err != nil {
 		return s, err
 	}
 	fd := k.parent.inherit(SocketKey(spec.URL))
 	if fd < 0 && err == nil {
-		if fd = socketOf(there, address); fd >= 0 {
+		if fd = socketOf(spec.there, address); fd >= 0 {
 			k.parent.keep(SocketKey(spec.URL), fd)
 		}
+	}
+	if fd >= 0 && spec.named && err == nil && adjust(fd, address, spec.SocketSpec) != nil {
+		unix.Close(fd) // its file is gone, perhaps: nobody could find it
+		k.parent.drop(SocketKey(spec.URL))
+		fd = -1
 	}
 	if fd < 0 {
 		k.emit(SocketOpening{URL: spec.URL})
@@ -76,25 +92,35 @@ func (k *sockets) acquire(program string, spec process.SocketSpec, there int) (*
 		}
 		k.parent.keep(SocketKey(spec.URL), fd)
 	}
-	s := &sharedSocket{url: spec.URL, program: program, fd: fd, users: 1}
+	s := &sharedSocket{url: spec.URL, owner: spec.owner, fd: fd, users: 1, named: spec.named, how: spec.SocketSpec}
 	k.open[spec.URL] = s
 	return s, nil
 }
 
 // join returns the socket if it is open.
-func (k *sockets) join(program, url string) (*sharedSocket, error) {
+func (k *sockets) join(spec want) (*sharedSocket, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.joinLocked(program, url)
+	return k.joinLocked(spec)
 }
 
-func (k *sockets) joinLocked(program, url string) (*sharedSocket, error) {
-	s := k.open[url]
+func (k *sockets) joinLocked(spec want) (*sharedSocket, error) {
+	s := k.open[spec.URL]
 	if s == nil {
 		return nil, nil
 	}
-	if s.program != program {
-		return nil, fmt.Errorf("it is in use by [fcgi-program:%s]", s.program)
+	if s.named != spec.named || !s.named && s.owner != spec.owner {
+		return nil, fmt.Errorf("it is in use by [%s]", s.owner)
+	}
+	if s.named && s.how != spec.SocketSpec {
+		address, err := unix.Getsockname(s.fd)
+		if err == nil {
+			err = adjust(s.fd, address, spec.SocketSpec)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.how = spec.SocketSpec
 	}
 	s.users++
 	return s, nil
@@ -126,6 +152,10 @@ func (k *sockets) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.open {
+		if s.named {
+			k.parent.leave(SocketKey(s.url), s.fd)
+			continue
+		}
 		unix.Close(s.fd)
 	}
 	clear(k.open)
@@ -133,7 +163,7 @@ func (k *sockets) close() {
 
 // Probe opens the socket and closes it again, unless it is open.
 func (h *Local) Probe(program string, spec process.SocketSpec) {
-	s, err := h.sockets.acquire(program, spec, -1)
+	s, err := h.sockets.acquire(fcgiSocket(program, spec, nil))
 	if err != nil {
 		h.emit(SocketFailed{URL: spec.URL, Text: socketText(spec, err)})
 		return
@@ -143,6 +173,11 @@ func (h *Local) Probe(program string, spec process.SocketSpec) {
 			h.emit(SocketClosed{URL: closed})
 		}
 	})
+}
+
+// fcgiSocket is the socket of a FastCGI program: its processes share it wherever they are, while two programs do not.
+func fcgiSocket(program string, spec process.SocketSpec, there *record) want {
+	return want{SocketSpec: spec, owner: "fcgi-program:" + program, there: there}
 }
 
 // socketText is Supervisor's text about a socket that cannot be opened.
@@ -181,29 +216,40 @@ func (k *sockets) address(url string) (unix.Sockaddr, error) {
 		}
 		ip = found[0]
 	}
-	ip = ip.Unmap()
-	if !ip.Is4() {
-		return nil, fmt.Errorf("%s is no IPv4 address", ip)
+	if ip = ip.Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Port: port, Addr: ip.As4()}, nil
 	}
-	return &unix.SockaddrInet4{Port: port, Addr: ip.As4()}, nil
+	if ip.Zone() != "" {
+		return nil, fmt.Errorf("%s has a zone", ip)
+	}
+	return &unix.SockaddrInet6{Port: port, Addr: ip.As16()}, nil
 }
 
-// socketOf returns the standard input of a process if it is a socket that listens at the address, else -1. There is none with pidfd -1.
-func socketOf(pidfd int, address unix.Sockaddr) int {
-	if pidfd < 0 {
+// socketOf returns the socket of a process that listens at the address, -1 if it has none. Whatever number it had at first, the process may have given it
+// another.
+func socketOf(r *record, address unix.Sockaddr) int {
+	if r == nil || r.pidfd < 0 {
 		return -1
 	}
-	fd, err := TakeFD(pidfd, 0)
-	if err != nil {
-		return -1 // it is another user's, or the kernel is too old: the process goes on with a socket of its own
-	}
-	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err == nil && listens == 1 {
-		if at, err := unix.Getsockname(fd); err == nil && sameAddress(at, address) {
-			return fd
+	dir := fmt.Sprintf("/proc/%d/fd", r.pid)
+	entries, _ := os.ReadDir(dir) // if it is another user's, the process goes on with a socket of its own
+	for _, e := range entries {
+		number, err := strconv.Atoi(e.Name())
+		if to, _ := os.Readlink(filepath.Join(dir, e.Name())); err != nil || !strings.HasPrefix(to, "socket:") {
+			continue
 		}
+		fd, err := TakeFD(r.pidfd, number)
+		if err != nil {
+			continue // it has closed it, or the kernel is too old
+		}
+		listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		if err == nil && listens == 1 {
+			if at, err := unix.Getsockname(fd); err == nil && sameAddress(at, address) {
+				return fd
+			}
+		}
+		unix.Close(fd)
 	}
-	unix.Close(fd)
 	return -1
 }
 
@@ -215,17 +261,27 @@ func sameAddress(a, b unix.Sockaddr) bool {
 	case *unix.SockaddrInet4:
 		b, ok := b.(*unix.SockaddrInet4)
 		return ok && a.Port == b.Port && a.Addr == b.Addr
+	case *unix.SockaddrInet6:
+		b, ok := b.(*unix.SockaddrInet6)
+		return ok && a.Port == b.Port && a.Addr == b.Addr
 	}
 	return false
 }
 
 // listen makes the socket. It is a blocking one, as children expect.
-func listen(address unix.Sockaddr, spec process.SocketSpec) (fd int, err error) {
+func listen(address unix.Sockaddr, spec want) (fd int, err error) {
 	file, isFile := address.(*unix.SockaddrUnix)
 	domain := unix.AF_INET
+	if _, six := address.(*unix.SockaddrInet6); six {
+		domain = unix.AF_INET6
+	}
 	if isFile {
 		domain = unix.AF_UNIX
-		if err := makeRoom(file.Name); err != nil {
+		room := makeRoom
+		if spec.named {
+			room = sweepSocket
+		}
+		if err := room(file.Name); err != nil {
 			return -1, err
 		}
 	}
@@ -252,20 +308,24 @@ func listen(address unix.Sockaddr, spec process.SocketSpec) (fd int, err error) 
 		return -1, err
 	}
 	bound = true
-	if isFile {
-		// Nobody can connect before listen.
+	if err := adjust(fd, address, spec.SocketSpec); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// adjust gives a socket that is bound its owner, mode and backlog, and has it listen if it does not yet: nobody can connect before.
+func adjust(fd int, address unix.Sockaddr, spec process.SocketSpec) error {
+	if file, isFile := address.(*unix.SockaddrUnix); isFile {
 		if err := give(file.Name, spec); err != nil {
-			return -1, err
+			return err
 		}
 	}
 	backlog := spec.Backlog
 	if backlog == 0 {
 		backlog = maxBacklog
 	}
-	if err := unix.Listen(fd, backlog); err != nil {
-		return -1, err
-	}
-	return fd, nil
+	return unix.Listen(fd, backlog)
 }
 
 // maxBacklog is more than any system takes: the kernel lowers it to net.core.somaxconn.

@@ -16,9 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serveOne answers one connection to standard input and returns the line that came.
+// serveOne answers one connection to standard input, or the first named socket, and returns the line that came.
 func serveOne(name string) string {
-	fd, _, err := unix.Accept(0)
+	fd := 0
+	if os.Getenv("LISTEN_FDS") != "" {
+		fd = 3
+	}
+	fd, _, err := unix.Accept(fd)
 	if err != nil {
 		panic(err)
 	}

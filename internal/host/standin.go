@@ -9,12 +9,15 @@ import (
 const standInName = "graced: process that could not be started"
 
 // Init must be the first call of main, and of TestMain in packages whose tests start processes: it turns this program into a stand-in when
-// it was started as one, and answers a keeper that asks whether it could become this program. Otherwise it only takes note of how this program began.
+// it was started as one, or into a program that gets sockets, and answers a keeper that asks whether it could become this program. Otherwise it only takes note of how this program began.
 //
 // A stand-in takes the place of a child that failed after the fork. Supervisor's forked child tells the failure on its standard error and
 // exits with 127 (contract: process, "Spawn"); Go cannot run code of its own between fork and exec.
 func Init() {
 	readBegun()
+	if len(os.Args) > 3 && os.Args[0] == passingName {
+		os.Exit(pass(os.Args[1], os.Args[2], os.Args[3:]))
+	}
 	if len(os.Args) != 2 {
 		return
 	}
@@ -25,8 +28,13 @@ func Init() {
 		os.Exit(standTrial(os.Args[1]))
 	case standInName:
 	}
-	_, _ = syscall.Write(2, []byte("supervisor: "+os.Args[1]+"supervisor: child process was not spawned\n"))
-	os.Exit(127)
+	os.Exit(notSpawned(os.Args[1]))
+}
+
+// notSpawned tells a failure as Supervisor's forked child does, and returns its exit status.
+func notSpawned(text string) int {
+	_, _ = syscall.Write(2, []byte("supervisor: "+text+"supervisor: child process was not spawned\n"))
+	return 127
 }
 
 // standIn starts this program as a stand-in for the job.

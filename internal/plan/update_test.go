@@ -277,6 +277,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.Set(reflect.ValueOf([]process.StopStep{{Signal: process.SIGTERM, Wait: process.Forever}}))
 	case v.Type() == reflect.TypeFor[[]string]():
 		v.Set(reflect.ValueOf([]string{"/x"}))
+	case v.Type() == reflect.TypeFor[[]process.NamedSocket]():
+		v.Set(reflect.ValueOf([]process.NamedSocket{{Name: "s", SocketSpec: process.SocketSpec{URL: "tcp://127.0.0.1:1"}}}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():
 		v.Set(reflect.ValueOf([]process.Env{{Key: "A", Value: "b"}}))
 	default:

@@ -173,6 +173,13 @@ func buildFields() []Field {
 	unseen("socket_mode", "Socket.Mode", func(s SocketSpec) int { return s.Mode }, 8)
 	unseen("socket_owner", "Socket.UID", func(s SocketSpec) int { return s.UID }, 10)
 	unseen("socket_owner", "Socket.GID", func(s SocketSpec) int { return s.GID }, 10)
+	add("sockets", "Sockets", Respawn, func(s Spec) string {
+		words := make([]string, len(s.Sockets))
+		for i, n := range s.Sockets {
+			words[i] = n.String()
+		}
+		return strings.Join(words, ", ")
+	})
 	add("environment", "Environment", Respawn, func(s Spec) string {
 		words := make([]string, len(s.Environment))
 		for i, e := range s.Environment {

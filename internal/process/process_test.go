@@ -85,6 +85,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf([]StopStep{{SIGTERM, Forever}}))
 	case []string:
 		v.Set(reflect.ValueOf([]string{"/x"}))
+	case []NamedSocket:
+		v.Set(reflect.ValueOf([]NamedSocket{{"s", SocketSpec{URL: "tcp://h:1", UID: UnsetID}}}))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:

@@ -1,5 +1,11 @@
 package process
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // ID is the stable handle of a process inside one daemon. It is given when the process is added, never reused, and survives
 // restarts of the process.
 type ID uint64
@@ -77,6 +83,30 @@ type SocketSpec struct {
 	UID, GID int    // unix: owner of the file; UnsetID = the daemon's own
 }
 
+// NamedSocket is a listening socket of a [socket:x] section, which all processes that name it share. Supervisor has nothing like it.
+type NamedSocket struct {
+	Name string
+	SocketSpec
+}
+
+// String returns all that makes the socket what it is.
+func (s NamedSocket) String() string {
+	text := s.Name + " " + s.URL
+	if s.Backlog > 0 {
+		text += " backlog=" + strconv.Itoa(s.Backlog)
+	}
+	if strings.HasPrefix(s.URL, "unix:") {
+		text += fmt.Sprintf(" mode=%#o", s.Mode)
+	}
+	if s.UID != UnsetID {
+		text += " owner=" + strconv.Itoa(s.UID)
+	}
+	if s.GID != UnsetID {
+		text += ":" + strconv.Itoa(s.GID)
+	}
+	return text
+}
+
 // CgroupUse says when a process has a control group of its own.
 type CgroupUse int
 
@@ -150,7 +180,8 @@ type Spec struct {
 
 	RedirectStderr bool
 	Stdout, Stderr LogSpec
-	Socket         SocketSpec // the zero value = standard input is a pipe
+	Socket         SocketSpec    // the zero value = standard input is a pipe
+	Sockets        []NamedSocket // descriptors 3, 4 and so on; nil = none
 
 	Environment []Env // merged: [supervisord] under [program:x]; sorted by key, keys unique
 	// Files whose lines KEY=VALUE are read at each start, absolute; a "-" before a name: it may be missing. What Environment sets wins.
