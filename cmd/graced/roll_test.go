@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -88,33 +89,26 @@ func workers(t *testing.T, options string) (conf string) {
 		self, freePorts(t, 4), workerEnv, options)
 }
 
-// freePorts returns the first of so many ports that nobody has.
+// freePorts returns the first of so many ports that nobody has, below those that the kernel gives to connections: one of these might get it meanwhile.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 	for range 100 {
-		var all []net.Listener
-		first := 0
+		first, all := 10_000+rand.IntN(20_000), []net.Listener{}
 		for i := range n {
-			at := "127.0.0.1:0"
-			if i > 0 {
-				at = fmt.Sprintf("127.0.0.1:%d", first+i)
-			}
-			l, err := net.Listen("tcp", at)
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
 			if err != nil {
 				break
 			}
-			if all = append(all, l); i == 0 {
-				first = l.Addr().(*net.TCPAddr).Port
-			}
+			all = append(all, l)
 		}
 		for _, l := range all {
-			_ = l.Close()
+			_ = l.Close() // it only shows that the port is free
 		}
 		if len(all) == n {
 			return first
 		}
 	}
-	t.Fatal("no ports")
+	t.Fatal("no free ports")
 	return 0
 }
 

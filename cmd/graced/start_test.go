@@ -74,15 +74,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
+func freePort(t *testing.T) int { return freePorts(t, 1) }
 
 // TestStale has a dead daemon's socket in the place of ours.
 func TestStale(t *testing.T) {
