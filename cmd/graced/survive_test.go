@@ -700,3 +700,43 @@ func TestUpgradeAndTerm(t *testing.T) {
 		})
 	}
 }
+
+// TestUpgradeToNothing upgrades to what no kernel executes, and to what never becomes ready: the daemon of before goes on, and a signal that came
+// meanwhile is obeyed.
+func TestUpgradeToNothing(t *testing.T) {
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
+	pid, keeper := r.infos()["a"].PID, r.keeperPID()
+	for name, text := range map[string]string{"junk": "junk\n", "false": "#!/bin/false\n"} {
+		program := filepath.Join(r.dir, name)
+		if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if out, code := r.ctl("gracectl", "upgrade", program); code == 0 || !strings.Contains(out, name) {
+			t.Errorf("upgrade to %s: exit %d, %s", name, code, out)
+		}
+		if now := r.infos()["a"]; now.PID != pid || r.keeperPID() != keeper {
+			t.Errorf("after %s: a has pid %d, the keeper %d", name, now.PID, r.keeperPID())
+		}
+	}
+	slow := filepath.Join(r.dir, "slow")
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\n>"+r.dir+"/tried\nexec sleep 2\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Upgrade(t.Context(), slow); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := os.Stat(r.dir + "/tried"); err != nil; _, err = os.Stat(r.dir + "/tried") {
+		<-time.After(time.Millisecond)
+	}
+	if err := syscall.Kill(keeper, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.exited; err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	r.exited <- nil
+	if syscall.Kill(pid, 0) == nil {
+		t.Error("the process lives")
+	}
+}

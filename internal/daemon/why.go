@@ -87,7 +87,7 @@ func (d *Daemon) note(e core.Event) {
 			return
 		}
 		t := d.timelineOf(s.ID)
-		m := control.Moment{Time: now, Type: "exit", PID: e.PID, Seconds: now.Sub(t.began).Seconds(), Expected: e.Expected || e.Stopped}
+		m := control.Moment{Time: now, Type: "exit", PID: e.PID, Seconds: now.Sub(orElse(t.began, s.Started)).Seconds(), Expected: e.Expected || e.Stopped}
 		switch {
 		case e.Status.Signal != 0:
 			m.Signal = e.Status.Signal.String()
@@ -268,4 +268,12 @@ func (d *Daemon) guess(m member, w control.Why) []string {
 		}
 	}
 	return guesses
+}
+
+// orElse returns t, or other where t is not known: a daemon before this one has seen it.
+func orElse(t, other time.Time) time.Time {
+	if t.IsZero() {
+		return other
+	}
+	return t
 }

@@ -167,6 +167,9 @@ func (k *Keeper) exec(w *wire) error {
 // tellAsked tells the daemon of the signals that nobody was told of. The mutex is held.
 func (k *Keeper) tellAsked() {
 	for _, s := range k.asked {
+		if k.wire == nil {
+			return
+		}
 		k.tell(&gotSignal{s})
 	}
 	k.asked = nil

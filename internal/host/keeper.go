@@ -178,6 +178,11 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 		}
 		if err != nil {
 			k.o.Trouble(fmt.Sprintf("cannot start the daemon: %v", err))
+			if previous != nil {
+				k.fail(fmt.Sprintf("cannot start %s: %v", k.binary.Name(), err))
+				k.goBack(&previous)
+				continue
+			}
 			if k.generationNumber() == 1 {
 				return 1, Over
 			}
@@ -214,7 +219,7 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 				}
 			case previous != nil: // the new one does not come up
 				k.fail(fmt.Sprintf("%s was not ready (%s)", k.binary.Name(), exitStatus(status)))
-				k.binary, previous = previous, nil
+				k.goBack(&previous)
 				continue
 			}
 		}
@@ -223,6 +228,12 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 			return 1, Over
 		}
 	}
+}
+
+// goBack has daemons started from the program of before.
+func (k *Keeper) goBack(previous **os.File) {
+	_ = k.binary.Close() // only read
+	k.binary, *previous = *previous, nil
 }
 
 func (k *Keeper) generationNumber() int {
@@ -375,7 +386,6 @@ func (k *Keeper) greet(w *wire) {
 	}
 	w.send(&complete{})
 	k.wire = w
-	k.tellAsked()
 }
 
 // welcome is the first word to a daemon. The mutex is held.
@@ -440,6 +450,9 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 		select {
 		case <-isReady:
 			ready, isReady, late = true, nil, nil
+			k.mu.Lock()
+			k.tellAsked()
+			k.mu.Unlock()
 			if k.stale() && d.foreign == nil {
 				trial, cancel = context.WithTimeout(trial, k.o.Patience)
 				tried = k.try(trial)
@@ -463,11 +476,10 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 				continue
 			}
 			k.mu.Lock()
-			if sig := int(s.(syscall.Signal)); k.wire != nil && d.left == nil {
-				k.tell(&gotSignal{sig})
-			} else {
-				k.asked = append(k.asked, sig)
-			}
+			k.asked = append(k.asked, int(s.(syscall.Signal)))
+			if d.left == nil && (ready || k.generation == 1) {
+				k.tellAsked()
+			} // else it may never be ready, or is about to end, and what it was told would be lost
 			k.mu.Unlock()
 		case status = <-d.ended:
 			<-d.served // its last words count, and the next one is told what became of them
