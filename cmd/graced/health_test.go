@@ -298,3 +298,16 @@ func TestReadyWithoutAnyDaemon(t *testing.T) {
 		}
 	}
 }
+
+// TestAliveLimit: restarts of a process that is not alive count like those of one that ends by itself.
+func TestAliveLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "[program:sick]\ncommand=/bin/sleep 1000\nstartsecs=0\nalive=exec:/bin/false\nalive_period=100ms\nalive_failures=1\nbackoff=100ms\nrestart_limit=2/60s\n")
+	info := r.runs("sick", process.Fatal)
+	if !strings.Contains(info.SpawnErr, "2 restarts in ") {
+		t.Errorf("spawnerr %q", info.SpawnErr)
+	}
+	if got := strings.Count(r.read("s.log"), "spawned: 'sick'"); got != 3 {
+		t.Errorf("it was started %d times, not 3", got)
+	}
+}

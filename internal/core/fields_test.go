@@ -33,7 +33,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched sick
 			listener holds deaf due report waiters step unsent reason draining stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {

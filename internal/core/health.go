@@ -109,8 +109,25 @@ func (s *Supervisor) notAlive(p *proc, text string) {
 	if action == process.AliveNone {
 		return
 	}
-	p.again = action == process.AliveRestart && p.fate == stays
+	p.sick = action == process.AliveRestart && p.fate == stays
+	p.again = p.sick
 	s.halt(p, ReasonRestart)
+}
+
+// recover takes a process that was ended because it was not alive to its next life: like one that has ended by itself, as often and as soon as such a
+// one may begin again.
+func (s *Supervisor) recover(p *proc, end ProcessEnded) {
+	p.again, p.tries = false, 0
+	s.enter(p, process.Exited, false)
+	p.pid = 0
+	s.publish(end)
+	s.lost(p)
+	s.releaseAs(p, SpawnError, forForked)
+	s.release(p, nil, forSignalled|forStopped)
+	s.endedBadly(p)
+	if p.state == process.Exited { // nobody who waited for this has started it
+		s.restart(p)
+	}
 }
 
 // unready lets go whoever waits for a process to be at work, or to stay so, which has come to an end with a fault of that kind.

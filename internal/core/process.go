@@ -51,6 +51,7 @@ type proc struct {
 	fit          bool   // its check has found it ready; of this life, as are the next
 	unfit        string // what the check has found else
 	watched      bool   // its checks are made
+	sick         bool   // it is being ended because it was not alive, and is to start again
 
 	listener *event.Listener // what it says, with a process of a listener group; of this life
 	holds    *queued         // the event that it works on
@@ -123,7 +124,7 @@ func (s *Supervisor) spawn(p *proc) {
 	p.incarnation++
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
-	p.fit, p.unfit = false, ""
+	p.fit, p.unfit, p.sick = false, "", false
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	if p.group.pool != nil {
@@ -293,8 +294,13 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 		s.finish(p, end)
 	case process.Stopping, process.Unknown:
 		// UNKNOWN: the reference dies here. The process was to be stopped or not; it is gone, and nobody asked for another.
-		end.Stopped = true
 		p.exit, p.hasExit = status, true
+		if p.sick && p.again && !s.quitting() {
+			end.Expected = false
+			s.recover(p, end)
+			return
+		}
+		end.Stopped = true
 		s.stopped(p, end)
 	default:
 		s.unforeseen(p, "Exited")

@@ -178,7 +178,7 @@ func (r *reader) proc(i int) {
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
 		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
-		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
+		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, sick: from.Sick, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}
 	r.deadline(&p.due, from.Due, actState, p)
 	r.deadline(&p.report, from.Report, actReport, p)

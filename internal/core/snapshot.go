@@ -136,7 +136,7 @@ type (
 		Exit                   process.ExitStatus
 		HasExit                bool
 		SpawnErr               string
-		Fit, Watched           bool
+		Fit, Watched, Sick     bool
 		Unfit                  string
 		Listener               *event.SavedListener
 		Holds                  Ref
@@ -355,7 +355,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
-		Fit: p.fit, Unfit: p.unfit, Watched: p.watched,
+		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
 	if p.listener != nil {

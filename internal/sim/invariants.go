@@ -82,13 +82,14 @@ type watched struct {
 }
 
 // edges is the state table: where a process may go from each state (contract: process, Transitions), with the edges of our own: from a
-// pending restart to STOPPED, from EXITED to FATAL with restart_limit, and out of UNKNOWN.
+// pending restart to STOPPED, from EXITED to FATAL with restart_limit, from STOPPING to EXITED of one that was not
+// alive, and out of UNKNOWN.
 var edges = map[process.State][]process.State{
 	process.Stopped:  {process.Starting},
 	process.Starting: {process.Running, process.Backoff, process.Stopping, process.Unknown},
 	process.Running:  {process.Exited, process.Stopping, process.Unknown},
 	process.Backoff:  {process.Starting, process.Fatal, process.Stopped},
-	process.Stopping: {process.Stopped, process.Unknown},
+	process.Stopping: {process.Stopped, process.Unknown, process.Exited},
 	process.Exited:   {process.Starting, process.Stopped, process.Fatal},
 	process.Fatal:    {process.Starting},
 	process.Unknown:  {process.Stopped},
@@ -402,6 +403,9 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 	}
 	if e.From == process.Starting {
 		c.probeEnded(c.world.Now(), p, e.To == process.Backoff)
+	}
+	if e.From == process.Stopping && e.To == process.Exited {
+		p.wanted = false // it is as if it had ended by itself
 	}
 	p.before = e.From
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil && (p.step == nil || !p.step.undo)
