@@ -43,7 +43,11 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 		var err error
 		switch life, ok := l.lives[s.ID]; {
 		case asked[s.ID]:
-			there, err = host.FindStarted(s.Group, s.Name, s.Started, s.Spec.RedirectStderr)
+			url := s.Spec.ServerURL
+			if url == process.ServerURLAuto {
+				url = l.Config().ServerURL()
+			}
+			there, err = host.FindStarted(s.Group, s.Name, url, s.Started, s.Spec.RedirectStderr)
 		case ok && s.PID == life.PID && s.Incarnation == life.Incarnation:
 			there, err = host.Find(life.PID, life.Traits)
 		default:

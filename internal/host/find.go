@@ -137,14 +137,16 @@ func holders() map[uint64]int {
 }
 
 // FindStarted looks for a process that was started as a member of a group, not before a moment, and whose pid nobody has learnt: keeper and daemon were
-// killed before. Its environment tells who it is, and it has become the child of an ancestor of this process. redirected: its standard error is its
-// standard output. The error is ErrGone when there is none.
-func FindStarted(group, name string, since time.Time, redirected bool) (*There, error) {
+// killed before. Its environment tells who it is, and whose: url is the daemon's address there, "" = it has none. It has become the child of an ancestor
+// of this process. redirected: its standard error is its standard output. The error is ErrGone when there is none.
+func FindStarted(group, name, url string, since time.Time, redirected bool) (*There, error) {
 	const slack = time.Second // of a clock that was set a little, and of the tick that a start is rounded to
 	is := func(pid int) bool {
 		environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 		words := strings.Split(string(environ), "\x00")
-		return err == nil && slices.Contains(words, "SUPERVISOR_PROCESS_NAME="+name) && slices.Contains(words, "SUPERVISOR_GROUP_NAME="+group)
+		ours := !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, serverVariable) && w != serverVariable+url }) &&
+			(url == "" || slices.Contains(words, serverVariable+url))
+		return err == nil && ours && slices.Contains(words, "SUPERVISOR_PROCESS_NAME="+name) && slices.Contains(words, "SUPERVISOR_GROUP_NAME="+group)
 	}
 	for _, stat := range orphans(since.Add(-slack)) {
 		pid := stat.PID
@@ -165,6 +167,9 @@ func FindStarted(group, name string, since time.Time, redirected bool) (*There, 
 	}
 	return nil, ErrGone
 }
+
+// serverVariable is what tells a process the address of its daemon.
+const serverVariable = "SUPERVISOR_SERVER_URL="
 
 // AwaitForks waits, for a moment at most, until nothing is left that keepers have forked since a moment and that is no other program yet: it would not
 // be known by FindStarted.

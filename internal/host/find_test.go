@@ -31,7 +31,7 @@ func TestFindStarted(t *testing.T) {
 	// The shell that is asked ends at once; the one in the middle is the process, and has a child of its own.
 	cmd := exec.Command("/bin/sh", "-c", `sh -c 'echo hello; read word; sleep 1000; :' <&3 >&4 2>&5 3<&- 4>&- 5>&- & echo $!`)
 	name := "p" + strconv.Itoa(os.Getpid())
-	cmd.Env = append(os.Environ(), "SUPERVISOR_PROCESS_NAME="+name, "SUPERVISOR_GROUP_NAME=g")
+	cmd.Env = append(os.Environ(), "SUPERVISOR_PROCESS_NAME="+name, "SUPERVISOR_GROUP_NAME=g", "SUPERVISOR_SERVER_URL=unix:///mine")
 	cmd.ExtraFiles = its
 	out, err := cmd.Output()
 	if err != nil {
@@ -55,17 +55,20 @@ func TestFindStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		group, name string
-		since       time.Time
-	}{{"g", "other", began}, {"other", name, began}, {"g", name, time.Now().Add(time.Hour)}} {
-		if there, err := FindStarted(c.group, c.name, c.since, false); !errors.Is(err, ErrGone) {
+		group, name, url string
+		since            time.Time
+	}{
+		{"g", "other", "unix:///mine", began}, {"other", name, "unix:///mine", began}, {"g", name, "unix:///mine", time.Now().Add(time.Hour)},
+		{"g", name, "unix:///other", began}, {"g", name, "", began},
+	} {
+		if there, err := FindStarted(c.group, c.name, c.url, c.since, false); !errors.Is(err, ErrGone) {
 			t.Errorf("%+v is found: %+v, %v", c, there, err)
 		}
 	}
 	if _, err := mine[0].WriteString("go on\n"); err != nil {
 		t.Fatal(err)
 	}
-	there, err := FindStarted("g", name, began, false)
+	there, err := FindStarted("g", name, "unix:///mine", began, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func TestFindStarted(t *testing.T) {
 			t.Errorf("descriptor %d is no end of its pipe", i)
 		}
 	}
-	redirected, err := FindStarted("g", name, began, true)
+	redirected, err := FindStarted("g", name, "unix:///mine", began, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +136,7 @@ func TestAwaitForks(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-waited
-	there, err := FindStarted("g", name, began, true)
+	there, err := FindStarted("g", name, "", began, true)
 	if err != nil || there.PID != pid {
 		t.Fatalf("%+v, %v; want pid %d", there, err, pid)
 	}

@@ -538,7 +538,7 @@ func (w *World) check(e core.Watch) {
 			return
 		}
 		in.ID, in.Incarnation = c.id, c.incarnation
-		w.at(max(c.born+microseconds(after), c.known, w.now)+time.Duration(c.id), func() { // no two at one moment
+		w.at(max(c.born+microseconds(after)+time.Duration(c.id), c.known, w.now), func() { // no two at one moment
 			if !c.dead && c.watches == watch {
 				c.told[what] = true
 				w.Input(in)
