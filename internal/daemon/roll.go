@@ -31,8 +31,8 @@ func overrideOf(req *control.RollRequest) (o plan.Override, err error) {
 	}
 	if text := req.MaxUnavailable; text != "" {
 		share, ok := process.ParseShare(text)
-		if !ok {
-			return o, bad("max_unavailable", strconv.Quote(text), "a number of processes, or a share such as 25%")
+		if !ok || share.N == 0 {
+			return o, bad("max_unavailable", strconv.Quote(text), "a number of processes, 1 or more, or a share such as 25%")
 		}
 		o.MaxUnavailable = &share
 	}
