@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -536,5 +537,5 @@ func count(n int, what string) string {
 }
 
 func seconds(s float64) string {
-	return strconv.FormatFloat(s, 'f', -1, 64) + " s"
+	return strconv.FormatFloat(math.Round(s*1000)/1000, 'f', -1, 64) + " s"
 }
