@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -87,8 +88,16 @@ func TestUsage(t *testing.T) {
 	if !ok || use.rss < 1<<20 || use.cpu < 0 {
 		t.Errorf("%+v, %v", use, ok)
 	}
-	if _, ok := usageOf(pid, parent+1, began); ok {
+	if _, ok := usageOf(pid, 1, began); ok {
 		t.Error("the child of another")
+	}
+	young := exec.Command("sleep", "1000")
+	if err := young.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = young.Process.Kill(); _ = young.Wait() }() // it is killed
+	if _, ok := usageOf(pid, young.Process.Pid, began); !ok {
+		t.Error("a process that is older than its daemon, as when that has taken it over, is not believed")
 	}
 	if _, ok := usageOf(pid, parent, began.Add(-3e9)); ok {
 		t.Error("a process that began at another time")

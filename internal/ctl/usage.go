@@ -21,32 +21,46 @@ func isLocal(serverURL string) bool {
 	return scheme == "unix" || host == "localhost" || host == "127.0.0.1"
 }
 
-// usageOf reads what a process uses. A daemon in a container tells pids that mean other processes here, so only a child of that daemon which
-// started when it says is believed; anything else is reported as not known.
+// usageOf reads what a process uses. A daemon in a container tells pids that mean other processes here, so only a child of that daemon, or one that is
+// older, as after the death of its keeper, and which started when the daemon says is believed; anything else is reported as not known.
 func usageOf(pid, daemon int, start time.Time) (procUsage, bool) {
-	// The layout is that of proc(5); the name in parentheses may hold anything.
-	text, err := readProc("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
+	p, ok := readStat(pid)
+	if !ok {
 		return procUsage{}, false
 	}
-	behind := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	const ppid, utime, stime, starttime, rss = 1, 11, 12, 19, 21 // fields 4, 14, 15, 22, 24
-	if len(behind) <= rss {
-		return procUsage{}, false
-	}
-	var n [rss + 1]int64
-	for _, i := range []int{ppid, utime, stime, starttime, rss} {
-		if n[i], err = strconv.ParseInt(behind[i], 10, 64); err != nil {
+	if p.ppid != int64(daemon) {
+		if d, ok := readStat(daemon); !ok || d.start < p.start {
 			return procUsage{}, false
 		}
 	}
-	began, ok := bootTime()
 	const ticks = 100 // per second, in every /proc that user space sees
-	began = began.Add(time.Duration(n[starttime]) * time.Second / ticks)
-	if !ok || n[ppid] != int64(daemon) || began.Sub(start).Abs() > 2*time.Second {
+	began, ok := bootTime()
+	began = began.Add(time.Duration(p.start) * time.Second / ticks)
+	if !ok || began.Sub(start).Abs() > 2*time.Second {
 		return procUsage{}, false
 	}
-	return procUsage{rss: n[rss] * int64(os.Getpagesize()), cpu: float64(n[utime]+n[stime]) / ticks}, true
+	return procUsage{rss: p.rss * int64(os.Getpagesize()), cpu: float64(p.utime+p.stime) / ticks}, true
+}
+
+// procStat is what /proc tells of a process: times in ticks, memory in pages.
+type procStat struct{ ppid, utime, stime, start, rss int64 }
+
+// readStat reads it. The layout is that of proc(5); the name in parentheses may hold anything.
+func readStat(pid int) (p procStat, ok bool) {
+	text, err := readProc("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return p, false
+	}
+	behind := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	for field, to := range map[int]*int64{1: &p.ppid, 11: &p.utime, 12: &p.stime, 19: &p.start, 21: &p.rss} { // fields 4, 14, 15, 22, 24
+		if field >= len(behind) {
+			return p, false
+		}
+		if *to, err = strconv.ParseInt(behind[field], 10, 64); err != nil {
+			return p, false
+		}
+	}
+	return p, true
 }
 
 // bootTime is when this machine was started. It is read once: the file is long on a machine of many processors.
