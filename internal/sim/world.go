@@ -79,9 +79,10 @@ type child struct {
 	dead        bool
 	killed      bool
 	born        time.Duration
-	watches     int             // how often somebody has begun to watch it
-	told        map[string]bool // what checks have found, and the machine knows
-	known       time.Duration   // when the machine knows of it
+	watches     int                      // how often somebody has begun to watch it
+	told        map[string]bool          // what checks have found, and the machine knows
+	when        map[string]time.Duration // when each of that is found
+	known       time.Duration            // when the machine knows of it
 }
 
 // NewWorld makes a world around a new machine. With late, the outcomes of effects arrive after random delays.
@@ -498,7 +499,7 @@ func (w *World) spawn(e core.Spawn) {
 func (w *World) child(name process.Namespec, spec process.Spec, life Life) *child {
 	w.lastPID++
 	w.spawns[name]++
-	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0, born: w.now, told: map[string]bool{}}
+	c := &child{pid: w.lastPID, name: name, life: life, number: w.spawns[name], stopSignal: spec.StopSignal, patient: spec.StopWaitSecs > 0, born: w.now, told: map[string]bool{}, when: map[string]time.Duration{}}
 	w.children[c.pid] = c
 	return c
 }
@@ -538,7 +539,12 @@ func (w *World) check(e core.Watch) {
 			return
 		}
 		in.ID, in.Incarnation = c.id, c.incarnation
-		w.at(max(c.born+microseconds(after)+time.Duration(c.id), c.known, w.now), func() { // no two at one moment
+		at, planned := c.when[what]
+		if !planned { // no two at one moment, and at none that anything else has
+			at = max(c.born+microseconds(after), c.known, w.now) + time.Duration(10*c.id) + time.Duration(len(c.when))
+			c.when[what] = at
+		}
+		w.at(at, func() {
 			if !c.dead && c.watches == watch {
 				c.told[what] = true
 				w.Input(in)
