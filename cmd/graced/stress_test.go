@@ -83,6 +83,9 @@ var refusals = map[int]bool{0: true, 1: true, 11: true}
 // troubles are gracectl's errors that these exit codes must not stand for.
 var troubles = regexp.MustCompile(`error\[E(30\d|312|999)\]|panic|goroutine`)
 
+// gone is what they say of a name that somebody has removed, before they began or while they waited.
+var gone = regexp.MustCompile(`error\[E300\]: (op-\d+ failed: )?BAD_NAME`)
+
 // act does one random thing.
 func (s *script) act() {
 	group := []string{"a", "b", "c"}[s.IntN(3)]
@@ -126,7 +129,7 @@ func (s *script) act() {
 		}
 		complain(out)
 	case ours:
-		if !refusals[code] || troubles.MatchString(strings.ReplaceAll(out, "error[E300]: BAD_NAME", "")) {
+		if !refusals[code] || troubles.MatchString(gone.ReplaceAllString(out, "")) {
 			complain(out)
 		}
 	default:

@@ -226,6 +226,10 @@ func TestFrozenDaemon(t *testing.T) {
 	if err := syscall.Kill(daemon, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	r.until("it is stopped", func() bool { // the kernel wakes nobody who is only about to be
+		stat, err := host.ReadStat(daemon)
+		return err == nil && stat.State == 'T'
+	})
 	r.killKeeper() // SIGCONT follows the SIGHUP
 	if now := r.infos()["a"]; now.PID != pid || now.State != process.Running {
 		t.Errorf("it is %v with pid %d, and had %d", now.State, now.PID, pid)
