@@ -361,6 +361,7 @@ type chaosLog struct {
 	read    map[uint64]int64 // bytes, by the inode
 	part    string           // of a line
 	last    map[string]int   // the number of the last line of each life, by its words
+	loss    int              // the last scene in which something was lost, or may have been
 	torn    bool             // the next line may be the rest of one that was lost in part
 	gap     map[string]bool  // of these lives something was lost, or may have been, and nothing is seen yet of what came after
 	place   int              // of the life that writes, in the journal
@@ -389,7 +390,7 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 	j := c.readJournal() // it knows every life that has written by now
 	gaps := c.lossy || c.forgetful && (c.strip || program(name) == "told" || program(name) == "comm")
 	if gaps {
-		l.torn = true
+		l.torn, l.loss = true, c.number
 		for key := range l.last {
 			l.gap[key] = true
 		}
@@ -411,7 +412,9 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 		}
 		n, _ := strconv.Atoi(words[2])
 		key := words[0] + " " + words[1]
-		if was := l.last[key]; n != was+1 && (!gaps && !l.gap[key] || n <= was) {
+		was := l.last[key]
+		begun := was == 0 && l.loss > 0 && c.number <= l.loss+1 // it may have begun, and nothing of it be there
+		if n != was+1 && (!gaps && !l.gap[key] && !begun || n <= was) {
 			c.t.Errorf("%s: line %d after %d", key, n, was)
 		}
 		if !gaps {
