@@ -288,10 +288,13 @@ func (e *environment) pulse() {
 	})
 }
 
-// killSession kills the daemon and everything it has started: all of it is in the session that start opened for it.
+// killSession kills the daemon and everything it has started: all of it is in the session that start opened for it. All are stopped first: keeper and
+// daemon would start one another again.
 func killSession(session int) {
-	for _, m := range members(session) {
-		_ = syscall.Kill(m.pid, syscall.SIGKILL) // it may have ended by itself
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, m := range members(session) {
+			_ = syscall.Kill(m.pid, sig) // it may have ended by itself
+		}
 	}
 }
 
