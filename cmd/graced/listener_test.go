@@ -21,8 +21,8 @@ const listener = `#!/bin/sh
 echo noise >&2
 while echo READY && read -r head; do
 	payload=$(dd bs=1 count="${head##*len:}" 2>/dev/null)
-	echo "$head $payload" | tr '\n' '|' >>"$1"
-	echo >>"$1"
+	line=$(echo "$head $payload" | tr '\n' '|')
+	echo "$line" >>"$1"
 	printf 'RESULT 2\nOK'
 done
 `
