@@ -62,7 +62,7 @@ func TestScaleTime(t *testing.T) {
 		}
 		return fork, time.Since(began)
 	}
-	const tries, most = 8, 20 * time.Millisecond
+	const tries, most = 40, 20 * time.Millisecond
 	up, down := time.Hour, time.Hour
 	for range tries {
 		forks, _ := bare()
