@@ -29,6 +29,17 @@ command=/bin/sleep 1000
 startsecs=0
 `
 
+// draining has a process that is being stopped, and drained for that until there is a file "go".
+func draining(t *testing.T) *rig {
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("drain.sh", slowDrain)
+	r.launch(nil, drainConf)
+	r.runs("a", process.Running)
+	_, err := r.Stop(t.Context(), control.Target{Name: "a"}, false)
+	r.must(err)
+	return r
+}
+
 // TestDrainSurvives: a drain_command runs once, however often the daemon is killed meanwhile, and the keeper too; the stop goes on when it ends, and
 // nobody else waits for it. What it says arrives.
 func TestDrainSurvives(t *testing.T) {
@@ -39,12 +50,7 @@ func TestDrainSurvives(t *testing.T) {
 	}{{"daemon", (*rig).killDaemon}, {"keeper", (*rig).killKeeper}} {
 		t.Run(kill.name, func(t *testing.T) {
 			t.Parallel()
-			r := &rig{t: t, dir: t.TempDir()}
-			r.put("drain.sh", slowDrain)
-			r.launch(nil, drainConf)
-			r.runs("a", process.Running)
-			_, err := r.Stop(t.Context(), control.Target{Name: "a"}, false)
-			r.must(err)
+			r := draining(t)
 			began := func() []string { return strings.Split(r.read("drains"), "\n") }
 			r.until("it is drained", func() bool { return len(began()) == 2 })
 			for range 2 {
@@ -72,12 +78,7 @@ func TestDrainSurvives(t *testing.T) {
 // TestDrainHurried: stop --now does not wait for a drain_command of somebody else's stop, and ends it; why tells of it.
 func TestDrainHurried(t *testing.T) {
 	t.Parallel()
-	r := &rig{t: t, dir: t.TempDir()}
-	r.put("drain.sh", slowDrain)
-	r.launch(nil, drainConf)
-	r.runs("a", process.Running)
-	_, err := r.Stop(t.Context(), control.Target{Name: "a"}, false)
-	r.must(err)
+	r := draining(t)
 	var words []string
 	r.until("it is drained", func() bool { words = strings.Fields(r.read("drains")); return len(words) == 3 })
 	pid, err := strconv.Atoi(words[1])

@@ -166,14 +166,21 @@ func together(op control.Operation) (most, ended int) {
 	return most, ended
 }
 
+// released has four workers with these options that are ready, and writes their next release into the file. It returns the file of the first release and
+// who runs it.
+func released(t *testing.T, options string) (r *rig, conf string, before map[string]control.ProcessInfo) {
+	conf = workers(t, options)
+	r = newRig(t, conf)
+	r.allReady(4)
+	before = r.full()
+	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	return r, conf, before
+}
+
 // TestRoll replaces four workers that are found ready by their ports: two at a time, the first by itself.
 func TestRoll(t *testing.T) {
 	t.Parallel()
-	conf := workers(t, "roll_max_unavailable=25%%\n")
-	r := newRig(t, conf)
-	r.allReady(4)
-	before := r.full()
-	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	r, conf, before := released(t, "roll_max_unavailable=25%%\n")
 
 	p := r.planned("api", "--max-unavailable", "50%", "--canary", "1", "--steady", "300ms")
 	if s := p.Groups[0].Strategy; s == nil || s.MaxUnavailable != 2 || s.Canary != 1 || s.Steady != 0.3 || s.OnFailure != "rollback" || s.Batches != 3 || !strings.HasPrefix(s.Ready, "tcp://127.0.0.1:") {
@@ -362,11 +369,7 @@ func TestRollingRestart(t *testing.T) {
 // TestPause stops an update between two processes, and lets it go on.
 func TestPause(t *testing.T) {
 	t.Parallel()
-	conf := workers(t, "roll_steady=500ms\n")
-	r := newRig(t, conf)
-	r.allReady(4)
-	before := r.full()
-	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	r, _, before := released(t, "roll_steady=500ms\n")
 	_, out, ended := r.background(nil, "gracectl", "update")
 	r.until("it has begun", func() bool { op, err := r.Operation(t.Context(), "op-1", -1); return err == nil && op.Count > 0 })
 	r.gracectl(1, []string{"resume", "op-1"}, "op-1 is not paused")
@@ -394,11 +397,7 @@ func TestPause(t *testing.T) {
 // TestKilledRoll kills the daemon in the middle of a roll: it goes on, each process is replaced once.
 func TestKilledRoll(t *testing.T) {
 	t.Parallel()
-	conf := workers(t, "roll_steady=300ms\n")
-	r := newRig(t, conf)
-	r.allReady(4)
-	before := r.full()
-	r.write(strings.Replace(conf, `RELEASE="1"`, `RELEASE="2"`, 1))
+	r, _, before := released(t, "roll_steady=300ms\n")
 	_, err := r.Update(t.Context(), control.UpdateRequest{})
 	r.must(err)
 	for done := range 3 {

@@ -66,14 +66,12 @@ func (s *Supervisor) hookEnded(in HookEnded) {
 
 // hookOver goes on with whatever waits for a command. A problem is only told.
 func (s *Supervisor) hookOver(t Token, what sending, problem string) {
+	var f *Fault
 	if e := what.effect.(RunHook); problem != "" {
 		s.publish(HookProblem{Group: e.Group, Name: e.Name, Option: e.Option, Text: problem})
+		f = &Fault{Kind: Failed, Text: e.Option + " of " + process.Namespec{Group: e.Group, Process: e.Name}.String() + ": " + problem}
 	}
 	if r := what.request; r != nil {
-		var f *Fault
-		if e := what.effect.(RunHook); problem != "" {
-			f = &Fault{Kind: Failed, Text: e.Option + " of " + what.proc.namespec().String() + ": " + problem}
-		}
 		s.done(r, what.proc, f)
 		s.lessOne(r)
 	}
@@ -84,20 +82,17 @@ func (s *Supervisor) hookOver(t Token, what sending, problem string) {
 
 // refresh carries out a Refresh. Of several processes those are touched that run and can be told.
 func (s *Supervisor) refresh(id Req, do Refresh) {
-	list, single, f := s.find(do.Target)
-	if f != nil {
-		s.answer(id, f)
+	list, r := s.openFor(id, do.Target, sortAscending)
+	if r == nil {
 		return
 	}
-	sortAscending(list)
-	r := s.open(id, single)
 	for _, p := range list {
 		tell := p.spec.Reload
 		runs := p.pid != 0 && (p.state == process.Starting || p.state == process.Running)
 		switch {
-		case single && !runs:
+		case r.single && !runs:
 			s.done(r, p, &Fault{Kind: NotRunning, Text: do.Target.Text})
-		case single && !tell.Wanted():
+		case r.single && !tell.Wanted():
 			s.done(r, p, &Fault{Kind: Failed, Text: do.Target.Text + " has neither reload_signal nor reload_command"})
 		case !runs || !tell.Wanted():
 		case tell.Signal != 0:

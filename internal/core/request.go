@@ -46,6 +46,18 @@ func (s *Supervisor) open(id Req, single bool) *request {
 	return r
 }
 
+// openFor begins a command about a target, whose processes it returns in their order. When there is no such target that is answered, and the request
+// is nil.
+func (s *Supervisor) openFor(id Req, t Target, order func([]*proc)) ([]*proc, *request) {
+	list, single, f := s.find(t)
+	if f != nil {
+		s.answer(id, f)
+		return nil, nil
+	}
+	order(list)
+	return list, s.open(id, single)
+}
+
 // shut ends the beginning of a command: from now on it is answered once nothing is missing.
 func (s *Supervisor) shut(r *request) { s.lessOne(r) }
 

@@ -64,23 +64,20 @@ func (s *Supervisor) send(p *proc, what sending, sig Signal) {
 
 // sendSignal carries out a SendSignal. Of several processes those that can be signalled are touched.
 func (s *Supervisor) sendSignal(id Req, do SendSignal) {
-	list, single, f := s.find(do.Target)
-	if f != nil {
-		s.answer(id, f)
+	list, r := s.openFor(id, do.Target, sortAscending)
+	if r == nil {
 		return
 	}
-	sortAscending(list)
-	r := s.open(id, single)
 	for _, p := range list {
 		wish := signalWish{request: r, signal: do.Signal, text: do.Target.Text}
-		if !single {
+		if !r.single {
 			wish.text = p.namespec().String()
 		}
 		switch {
-		case do.Refused != nil && (single || p.state.IsSignallable()):
+		case do.Refused != nil && (r.single || p.state.IsSignallable()):
 			s.done(r, p, do.Refused)
 		case !p.state.IsSignallable():
-			if single {
+			if r.single {
 				s.done(r, p, &Fault{Kind: NotRunning, Text: wish.text})
 			}
 		case p.pid == 0:

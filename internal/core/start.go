@@ -56,16 +56,13 @@ func descending(a, b *proc) int { return inOrder(a, b, -1) }
 
 // start carries out a Start. Of several processes those that do not count as running are touched.
 func (s *Supervisor) start(id Req, do Start) {
-	list, single, f := s.find(do.Target)
-	if f != nil {
-		s.answer(id, f)
+	list, r := s.openFor(id, do.Target, sortAscending)
+	if r == nil {
 		return
 	}
-	sortAscending(list)
-	r := s.open(id, single)
 	for _, p := range list {
 		text := do.Target.Text
-		if !single {
+		if !r.single {
 			if p.state.IsRunning() || p.fate != stays {
 				continue
 			}

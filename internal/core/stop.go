@@ -8,20 +8,17 @@ import (
 
 // stop carries out a Stop. Of several processes those that count as running are touched.
 func (s *Supervisor) stop(id Req, do Stop) {
-	list, single, f := s.find(do.Target)
-	if f != nil {
-		s.answer(id, f)
+	order := sortDescending
+	if s.opts.StopAscending { // compat: quirk C5
+		order = sortAscending
+	}
+	list, r := s.openFor(id, do.Target, order)
+	if r == nil {
 		return
 	}
-	if s.opts.StopAscending { // compat: quirk C5
-		sortAscending(list)
-	} else {
-		sortDescending(list)
-	}
-	r := s.open(id, single)
 	for _, p := range list {
 		text := do.Target.Text
-		if !single {
+		if !r.single {
 			if !p.state.IsRunning() && !p.restarting() {
 				continue
 			}

@@ -77,7 +77,7 @@ func strategyLine(g control.PlanGroup) string {
 		parts = append(parts, "ready by "+s.Ready)
 	}
 	if s.Steady > 0 {
-		parts = append(parts, "steady "+process.Seconds(time.Duration(s.Steady*float64(time.Second))))
+		parts = append(parts, "steady "+process.Span(time.Duration(s.Steady*float64(time.Second))))
 	}
 	text := strings.Join(parts, ", ")
 	if text != "" {

@@ -266,7 +266,7 @@ func (t *trial) proof(s process.Status) string {
 		parts = append(parts, "ready")
 	}
 	if steady := t.steady(); steady > 0 {
-		parts = append(parts, "steady "+process.Seconds(steady))
+		parts = append(parts, "steady "+process.Span(steady))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -287,9 +287,9 @@ func (d *Daemon) attended(e core.Event) {
 		case check.Kind != process.CheckNone && !ready:
 			text = "waits for " + plan.MaskURLs(check.String())
 		case t.steady() > 0:
-			text = "has to stay up for " + process.Seconds(t.steady())
+			text = "has to stay up for " + process.Span(t.steady())
 			if check.Kind != process.CheckNone {
-				text = "ready, has to stay so for " + process.Seconds(t.steady())
+				text = "ready, has to stay so for " + process.Span(t.steady())
 			}
 		default:
 			return

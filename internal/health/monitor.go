@@ -239,7 +239,7 @@ func (m *Monitor) begin() time.Duration {
 		heap.Pop(&m.due)
 		switch {
 		case t.check.Kind == process.CheckNotify:
-			m.judge(t, "no WATCHDOG=1 within "+process.Seconds(t.check.Timeout))
+			m.judge(t, "no WATCHDOG=1 within "+process.Span(t.check.Timeout))
 		case m.trying < mostTries:
 			m.trying++
 			m.closed.Go(func() { m.work(t) })

@@ -101,7 +101,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-func noAnswer(c process.Check) string { return "no answer within " + process.Seconds(c.Timeout) }
+func noAnswer(c process.Check) string { return "no answer within " + process.Span(c.Timeout) }
 
 // cause returns the system's word for an error where there is one.
 func cause(err error) string {

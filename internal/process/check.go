@@ -56,15 +56,17 @@ func (c Check) String() string {
 	}
 }
 
-// Seconds returns a duration as a configuration file spells it: "500ms", "10s", "1m30s", "2h".
-func Seconds(d time.Duration) string {
-	text := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, zero) {
-			text = text[:len(text)-2]
+// Span returns a duration as a configuration file spells it, in the largest unit in which it is a whole number: "500ms", "10s", "90s", "2h".
+func Span(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if d >= unit.size && d%unit.size == 0 {
+			return strconv.FormatInt(int64(d/unit.size), 10) + unit.name
 		}
 	}
-	return text
+	return d.String()
 }
 
 // AliveAction says what happens to a process that is found not to be alive.

@@ -122,15 +122,15 @@ func buildFields() []Field {
 			return plain
 		}
 		add(name, member+".Target", Live, func(s Spec) string { return get(s.Health).String() })
-		add(name+"_period", member+".Period", Live, func(s Spec) string { return Seconds(get(s.Health).Period) })
-		add(name+"_timeout", member+".Timeout", Live, func(s Spec) string { return Seconds(get(s.Health).Timeout) })
+		add(name+"_period", member+".Period", Live, func(s Spec) string { return Span(get(s.Health).Period) })
+		add(name+"_timeout", member+".Timeout", Live, func(s Spec) string { return Span(get(s.Health).Timeout) })
 		if name == "ready" {
 			integer(name+"_successes", member+".Successes", func(s Spec) int { return get(s.Health).Successes })
 		}
 		integer(name+"_failures", member+".Failures", func(s Spec) int { return get(s.Health).Failures })
 	}
 	check("ready", "Health.Ready", DefaultReady, func(h Health) Check { return h.Ready })
-	add("ready_wait", "Health.ReadyWait", Live, func(s Spec) string { return Seconds(cmp.Or(s.Health.ReadyWait, DefaultReadyWait)) })
+	add("ready_wait", "Health.ReadyWait", Live, func(s Spec) string { return Span(cmp.Or(s.Health.ReadyWait, DefaultReadyWait)) })
 	check("alive", "Health.Alive", DefaultAlive, func(h Health) Check { return h.Alive })
 	add("alive_action", "Health.AliveAction", Live, func(s Spec) string { return s.Health.AliveAction.String() })
 	add("roll_max_unavailable", "Roll.MaxUnavailable", Live, func(s Spec) string {
@@ -140,7 +140,7 @@ func buildFields() []Field {
 		return s.Roll.MaxUnavailable.String()
 	})
 	integer("roll_canary", "Roll.Canary", func(s Spec) int { return s.Roll.Canary })
-	add("roll_steady", "Roll.Steady", Live, func(s Spec) string { return Seconds(s.Roll.Steady) })
+	add("roll_steady", "Roll.Steady", Live, func(s Spec) string { return Span(s.Roll.Steady) })
 	add("roll_on_failure", "Roll.OnFailure", Live, func(s Spec) string { return s.Roll.OnFailure.String() })
 	boolean("redirect_stderr", "RedirectStderr", Respawn, func(s Spec) bool { return s.RedirectStderr })
 	for _, ch := range []struct {

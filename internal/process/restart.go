@@ -31,9 +31,9 @@ func (b BackoffSpec) String() string {
 	if !b.Set() {
 		return ""
 	}
-	text := spell(b.First)
+	text := Span(b.First)
 	if b.Most > b.First {
-		text += ".." + spell(b.Most) + " x" + thousandths(b.Factor)
+		text += ".." + Span(b.Most) + " x" + thousandths(b.Factor)
 	}
 	if b.Jitter > 0 {
 		text += " jitter=" + thousandths(b.Jitter)
@@ -66,7 +66,7 @@ func (r Rate) String() string {
 	if r.Count <= 0 {
 		return ""
 	}
-	return strconv.Itoa(r.Count) + "/" + spell(r.Within)
+	return strconv.Itoa(r.Count) + "/" + Span(r.Within)
 }
 
 // Of says it in words, with the name of one event: "5 restarts in 1m".
@@ -74,20 +74,7 @@ func (r Rate) Of(what string) string {
 	if r.Count != 1 {
 		what += "s"
 	}
-	return strconv.Itoa(r.Count) + " " + what + " in " + spell(r.Within)
+	return strconv.Itoa(r.Count) + " " + what + " in " + Span(r.Within)
 }
 
 func thousandths(n int) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }
-
-// spell returns a duration in the largest unit in which it is a whole number.
-func spell(d time.Duration) string {
-	for _, unit := range []struct {
-		name string
-		size time.Duration
-	}{{"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
-		if d >= unit.size && d%unit.size == 0 {
-			return strconv.FormatInt(int64(d/unit.size), 10) + unit.name
-		}
-	}
-	return d.String()
-}
