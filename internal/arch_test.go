@@ -35,7 +35,7 @@ var layers = map[string][]string{
 	"internal/report":   {"internal/config", "internal/rewrite"},
 	"internal/rewrite":  {},
 	"internal/host":     {"internal/process", "internal/shlex"},
-	"internal/health":   {"internal/process"},
+	"internal/health":   {"internal/host", "internal/process"},
 	"internal/takeover": {"internal/control", "internal/core", "internal/event", "internal/host", "internal/process"},
 	"internal/childlog": {"internal/process"},
 	"internal/store":    {"internal/plan", "internal/process"},

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -171,19 +172,14 @@ func kin(pid int) (out []int) {
 	group := 0
 	for p := pid; p > 1 && len(out) < most && !slices.Contains(out, p); {
 		out = append(out, p)
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
+		stat, err := host.ReadStat(p)
 		if err != nil {
 			break
 		}
-		// PID (NAME) STATE PPID PGRP, where NAME may have anything in it.
-		fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
-		if len(fields) < 3 {
-			break
-		}
 		if p == pid {
-			group, _ = strconv.Atoi(fields[2])
+			group = stat.Group
 		}
-		p, _ = strconv.Atoi(fields[1])
+		p = stat.Parent
 	}
 	if group > 1 {
 		out = append(out, group)
