@@ -82,17 +82,17 @@ func (r *rig) survives(again func()) {
 // TestOrdinaryUser has a user without any rights run it in a directory of his own: all is as ever, but for control groups, and nothing is written anywhere
 // else.
 func TestOrdinaryUser(t *testing.T) {
-	began := time.Now().Add(-time.Second) // what a test that was killed left there is older
 	if os.Getuid() != 0 {
 		t.Skip("hidden: graced as another user, because only root can become one")
 	}
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir()}
 	r.must(errors.Join(os.Chmod(filepath.Dir(r.dir), 0o755), os.Chmod(r.dir, 0o755)))
-	const uid = 54321 // nobody has it: whatever is this user's was made here
-	become := []string{"setpriv", "--reuid", strconv.Itoa(uid), "--regid", strconv.Itoa(uid), "--clear-groups", "--"}
+	began := time.Now().Add(-time.Second)      // what a test that was killed left there is older
+	uid := uint32(1_000_000_000 + os.Getpid()) // nobody has it, nor does this test elsewhere on the machine: whatever is this user's was made here
+	become := []string{"setpriv", "--reuid", strconv.Itoa(int(uid)), "--regid", strconv.Itoa(int(uid)), "--clear-groups", "--"}
 	start := func() {
-		r.launch(append([]string{"/bin/sh", "-c", `chown -R "$0" "$1" && shift && exec "$@"`, strconv.Itoa(uid), r.dir}, become...), placeConf)
+		r.launch(append([]string{"/bin/sh", "-c", `chown -R "$0" "$1" && shift && exec "$@"`, strconv.Itoa(int(uid)), r.dir}, become...), placeConf)
 	}
 	start()
 	r.runs("limited", process.Running)

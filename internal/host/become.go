@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // A keeper becomes another program by executing it: the process stays, with its pid, its children and its descriptors, and what the keeper knows is in
@@ -101,10 +99,10 @@ func (k *Keeper) become(d *generation) error {
 	k.trees.Wait()
 	k.stopReaping()
 	hearAgain := hearNothing()
-	signal.Stop(k.quit) // what a handler has taken by now is in it
+	signal.Stop(k.quit) // what a handler has taken by now is in it; one that is at work still ends this process
 	err := k.exec(w)
 	hearAgain()
-	k.hearSignals()
+	k.hearDeadly()
 	k.startReaping()
 	if !errors.Is(err, errAlone) {
 		w.proceed()
@@ -115,17 +113,20 @@ func (k *Keeper) become(d *generation) error {
 
 // hearNothing prepares for the time until the next program takes signals; what it returns undoes that. They cannot wait for it: a Go program unblocks what
 // is blocked before it has set its handlers. One that is to end the keeper does so, by the kernel's hand, and the daemon, which sees how the keeper has
-// ended, obeys it. The others would end it as well, and are not worth that.
+// ended, obeys it. The others would end it as well, and are not worth that. Go's runtime is not asked: while it turns from one to the other, a signal whose
+// handler is at work ends the process.
 func hearNothing() (undo func()) {
-	deadly := []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT}
-	signal.Ignore(unix.SIGHUP, unix.SIGUSR2)
-	was := make([]action, len(deadly))
-	for i, s := range deadly {
-		was[i] = swapAction(s, action{})
+	was := make([]action, len(passedOn))
+	for i, s := range passedOn {
+		to := ignoring
+		if deadly(s) {
+			to = action{}
+		}
+		was[i] = swapAction(s.(syscall.Signal), to)
 	}
 	return func() {
-		for i, s := range deadly {
-			swapAction(s, was[i])
+		for i, s := range passedOn {
+			swapAction(s.(syscall.Signal), was[i])
 		}
 	}
 }
@@ -137,8 +138,10 @@ func (k *Keeper) exec(w *wire) error {
 	if k.wire != w { // its other end was closed
 		return errAlone
 	}
-	for len(k.quit) > 0 {
-		k.asked = append(k.asked, int((<-k.quit).(syscall.Signal)))
+	for _, c := range []chan os.Signal{k.quit, k.hup, k.usr2} {
+		for len(c) > 0 {
+			k.asked = append(k.asked, int((<-c).(syscall.Signal)))
+		}
 	}
 	own, err := os.Open("/proc/self/exe")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -331,6 +332,27 @@ func TestManifest(t *testing.T) {
 		}
 		if f := next.children[life{2, 1}]; f == nil || !f.foreign || !slices.Equal(next.held["key"].fds, []int{9, 10}) || !slices.Equal(next.asked, k.asked) {
 			t.Errorf("%s: %+v, %v, %v", tt.name, f, next.held, next.asked)
+		}
+	}
+}
+
+// TestFloodOfSignals checks that one signal that comes many times drops no other.
+func TestFloodOfSignals(t *testing.T) {
+	l := &Link{signals: make(chan syscall.Signal, 16)}
+	for range 100 {
+		l.signalled(unix.SIGHUP)
+	}
+	l.signalled(unix.SIGTERM)
+	for range 100 {
+		l.signalled(unix.SIGUSR2)
+	}
+	got := map[syscall.Signal]bool{}
+	for len(l.signals) > 0 {
+		got[<-l.signals] = true
+	}
+	for _, s := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM, unix.SIGUSR2} {
+		if !got[s] {
+			t.Errorf("%v is lost", s)
 		}
 	}
 }

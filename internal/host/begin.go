@@ -80,6 +80,12 @@ func nameOf(program *os.File, argv0 string) string {
 // action is what the kernel does at a signal, as rt_sigaction(2) has it. The zero value is the default.
 type action [64]byte
 
+// ignoring is SIG_IGN, for whatever handler comes first in the kernel's sigaction: everywhere but on mips.
+var ignoring = func() (a action) {
+	*(*uintptr)(unsafe.Pointer(&a)) = 1
+	return a
+}()
+
 // swapAction sets an action behind the back of Go's runtime, and returns what it was.
 func swapAction(sig syscall.Signal, to action) (was action) {
 	// No error is possible with a valid signal number.

@@ -309,3 +309,34 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 }
+
+// TestEndAfterEnd checks that a keeper that is told late to end a daemon ends nobody else, where the number of its descriptor is another process's by now.
+func TestEndAfterEnd(t *testing.T) {
+	const number = 900 // that no other test comes to
+	daemon, _ := stepchild(t, "exec sleep 1000")
+	other, _ := stepchild(t, "exec sleep 1000")
+	fd, err := unix.FcntlInt(uintptr(daemon.Pidfd), unix.F_DUPFD_CLOEXEC, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, d := emptyKeeper(KeeperOptions{}), newGeneration(daemon.PID)
+	if err := k.follow(d, &Foreign{Identity: daemon.Identity, Pidfd: fd}); err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Signal(process.SIGTERM, false); err != nil {
+		t.Fatal(err)
+	}
+	<-d.ended
+	if again, err := unix.FcntlInt(uintptr(other.Pidfd), unix.F_DUPFD_CLOEXEC, number); err != nil || again != fd {
+		t.Fatalf("the number is %d, not %d: %v", again, fd, err)
+	}
+	defer unix.Close(fd)
+	k.end(d)
+	if err := other.Signal(process.SIGTERM, false); err != nil {
+		t.Fatal(err)
+	}
+	awaitEvents(t, other, unix.EPOLLIN)
+	if status, how := other.Ended(); status.Signal == process.SIGKILL {
+		t.Errorf("another process was killed: %v, %v", status, how)
+	}
+}

@@ -43,8 +43,10 @@ type KeeperOptions struct {
 type Keeper struct {
 	o      KeeperOptions
 	dir    string
-	binary *os.File // what daemons are started from
-	quit   chan os.Signal
+	binary *os.File       // what daemons are started from
+	quit   chan os.Signal // what ends it; the others have channels of their own, so that no flood of one kind drops another
+	hup    chan os.Signal
+	usr2   chan os.Signal
 
 	cgroups   *cgroups
 	daemonPID atomic.Int64 // 0 = none yet
@@ -102,7 +104,7 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
-	gone    bool // it is reaped
+	gone    bool // it is reaped, or its descriptor is closed
 	serving sync.WaitGroup
 	served  chan struct{} // closed when everything that it has said is done
 	ready   chan struct{} // closed when it has said so
@@ -137,7 +139,10 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 }
 
 func emptyKeeper(o KeeperOptions) *Keeper {
-	k := &Keeper{o: o, quit: make(chan os.Signal, 16), children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{}}
+	k := &Keeper{
+		o: o, quit: make(chan os.Signal, 16), hup: make(chan os.Signal, 1), usr2: make(chan os.Signal, 1),
+		children: map[life]*child{}, byPID: map[int]*child{}, held: map[string]holding{},
+	}
 	k.cgroups = newCgroups(func() []int { return kinOf(os.Getpid(), int(k.daemonPID.Load())) })
 	return k
 }
@@ -145,8 +150,17 @@ func emptyKeeper(o KeeperOptions) *Keeper {
 // passedOn are the signals that a keeper passes on to its daemon.
 var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR2}
 
+// deadly reports whether a signal that is passed on tells the daemon to end.
+func deadly(s os.Signal) bool { return s != unix.SIGHUP && s != unix.SIGUSR2 }
+
 func (k *Keeper) hearSignals() {
-	signal.Notify(k.quit, append([]os.Signal{unix.SIGABRT}, passedOn...)...)
+	signal.Notify(k.hup, unix.SIGHUP)
+	signal.Notify(k.usr2, unix.SIGUSR2)
+	k.hearDeadly()
+}
+
+func (k *Keeper) hearDeadly() {
+	signal.Notify(k.quit, unix.SIGABRT, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
 }
 
 // startReaping begins to learn of the ends of children; stopReaping waits until all that was begun about one is done.
@@ -282,12 +296,10 @@ func (k *Keeper) rest(failures int) (over bool) {
 		select {
 		case <-timer.C:
 			return false
+		case <-k.hup: // nobody is there to obey
+		case <-k.usr2:
 		case s := <-k.quit:
-			switch s {
-			case unix.SIGHUP, unix.SIGUSR2:
-				continue // nobody is there to obey
-			case unix.SIGABRT:
-			default:
+			if s != unix.SIGABRT {
 				k.endChildren()
 			}
 			return true
@@ -469,18 +481,17 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			}
 		case <-late:
 			k.end(d)
+		case s := <-k.hup:
+			k.passOn(s, d, ready)
+		case s := <-k.usr2:
+			k.passOn(s, d, ready)
 		case s := <-k.quit:
 			if s == unix.SIGABRT { // of a watchdog, say: what lives is taken back by the next start
 				k.aborted = true
 				k.end(d)
 				continue
 			}
-			k.mu.Lock()
-			k.asked = append(k.asked, int(s.(syscall.Signal)))
-			if d.left == nil && (ready || k.generation == 1) {
-				k.tellAsked()
-			} // else it may never be ready, or is about to end, and what it was told would be lost
-			k.mu.Unlock()
+			k.passOn(s, d, ready)
 		case status = <-d.ended:
 			<-d.served // its last words count, and the next one is told what became of them
 			if cancel(); tried != nil {
@@ -493,6 +504,18 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			}
 			return ready, status
 		}
+	}
+}
+
+// passOn tells a daemon of a signal, or notes it for later: one that may never be ready, or is about to end, would lose what it was told.
+func (k *Keeper) passOn(s os.Signal, d *generation, ready bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if asked := int(s.(syscall.Signal)); !slices.Contains(k.asked, asked) { // a second one says nothing new, as to the kernel
+		k.asked = append(k.asked, asked)
+	}
+	if d.left == nil && (ready || k.generation == 1) {
+		k.tellAsked()
 	}
 }
 
@@ -517,13 +540,13 @@ func (k *Keeper) serve(w *wire, d *generation) {
 
 // end kills a daemon.
 func (k *Keeper) end(d *generation) {
-	if d.foreign != nil {
-		_ = d.foreign.Signal(process.SIGKILL, false) // it may have ended
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !d.gone {
+	switch {
+	case d.gone: // its pid, and the number of its descriptor, may be another's
+	case d.foreign != nil:
+		_ = d.foreign.Signal(process.SIGKILL, false) // it may have ended
+	default:
 		_ = unix.Kill(d.pid, unix.SIGKILL)
 	}
 }

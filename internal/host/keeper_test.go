@@ -67,7 +67,8 @@ func runKeeper(t *testing.T, script string, programs ...string) string {
 	}
 	cmd := exec.Command(programs[0])
 	cmd.Env = append(os.Environ(), keeperEnv+"="+script, nextEnv+"="+strings.Join(programs[1:], ","))
-	out, _ := cmd.CombinedOutput() // the first keeper may have been killed
+	out, err := cmd.CombinedOutput()
+	t.Logf("the first keeper: %v", err) // it may have been killed
 	return string(out)
 }
 

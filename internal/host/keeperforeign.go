@@ -84,8 +84,8 @@ func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
 	go func() {
 		defer func() { _ = file.Close() }() // likewise
 		status := process.ExitStatus{Unknown: true}
-		_ = raw.Read(func(uintptr) bool { // if it cannot be waited for nobody can tell how it ends
-			s, how := f.Ended()
+		_ = raw.Read(func(fd uintptr) bool { // if it cannot be waited for nobody can tell how it ends
+			s, how := (&Foreign{Identity: f.Identity, Pidfd: int(fd)}).Ended() // f's own may be closed
 			if how == Ended {
 				status = s
 			}

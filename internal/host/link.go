@@ -361,11 +361,26 @@ func (l *Link) hear(m message, fds []int, greeted chan struct{}) {
 	closeAll(fds)
 }
 
-// signalled takes a signal that the keeper got.
+// signalled takes a signal that the keeper got. Where too many wait, one of each kind is kept, as the kernel does it.
 func (l *Link) signalled(sig syscall.Signal) {
-	select {
-	case l.signals <- sig:
-	default: // so many of them cannot all matter
+	for waiting := []syscall.Signal{sig}; ; {
+		select {
+		case l.signals <- waiting[0]:
+			if waiting = waiting[1:]; len(waiting) == 0 {
+				return
+			}
+			continue
+		default:
+		}
+		for len(l.signals) > 0 {
+			select {
+			case s := <-l.signals:
+				if !slices.Contains(waiting, s) {
+					waiting = append(waiting, s)
+				}
+			default: // read meanwhile
+			}
+		}
 	}
 }
 

@@ -306,19 +306,26 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 		own.Close()
 		return nil, ErrGone
 	}
-	d.foreign = own
 	k.mu.Lock()
 	k.generation = number
 	k.daemonPID.Store(int64(pid))
 	k.mu.Unlock()
-	err = awaitEnd(own, func(process.ExitStatus) {
-		own.Close()
-		d.ended <- 0
-	})
-	if err != nil {
+	if err := k.follow(d, own); err != nil {
 		return nil, err
 	}
 	k.greet(w)
 	d.serving.Go(func() { k.serve(w, d) })
 	return d, nil
+}
+
+// follow waits for the end of a daemon that this keeper has not started.
+func (k *Keeper) follow(d *generation, own *Foreign) error {
+	d.foreign = own
+	return awaitEnd(own, func(process.ExitStatus) {
+		k.mu.Lock()
+		d.gone = true
+		own.Close()
+		k.mu.Unlock()
+		d.ended <- 0
+	})
 }
