@@ -123,7 +123,7 @@ func (s *supervisor) seize(c *config.Config) (*prey, error) {
 		if err == nil {
 			return p, nil
 		}
-		if ctx.Err() != nil && before.error != nil { // it says that there is no time left
+		if deadline, _ := ctx.Deadline(); before.error != nil && !time.Now().Before(deadline) { // it says that there is no time left
 			return nil, before.error
 		}
 		if !errors.As(err, &before) {
