@@ -64,7 +64,7 @@ func (c *chaos) commands(n int) []*chaosCommand {
 // ask is a command line of a client, which is killed now and then. done is called when it said that all is done.
 func (c *chaos) ask(kind string, done func(), args ...string) *chaosCommand {
 	name := []string{"gracectl", "gracectl", "supervisorctl"}[c.IntN(3)]
-	if args[0] == "upgrade" {
+	if args[0] == "upgrade" || slices.Contains(args, "-y") {
 		name = "gracectl"
 	}
 	fate, dies := time.Duration(c.IntN(200))*time.Millisecond, c.IntN(5) == 0
@@ -135,7 +135,10 @@ func (c *chaos) stop(program string) *chaosCommand {
 // change changes the files and has the daemon follow.
 func (c *chaos) change(string) *chaosCommand {
 	next := c.files
-	switch c.IntN(4) {
+	if c.IntN(4) == 0 {
+		return c.breakGate()
+	}
+	switch c.IntN(6) {
 	case 0:
 		next.generation++
 		c.may("flip", "another command")
@@ -144,21 +147,67 @@ func (c *chaos) change(string) *chaosCommand {
 		c.may("flip", "another number")
 	case 3:
 		next.patience = c.IntN(3)
+	case 4, 5:
+		next.release++
+		c.may("gate", "another release")
+		c.tally["releases"]++
 	}
 	cmd := c.ask(changeKind, func() {}, "update")
 	if strings.HasPrefix(cmd.text, "supervisorctl") { // which restarts whatever has changed
 		c.may("flip", "an update of the old kind")
+		c.may("gate", "an update of the old kind")
 		c.may("lines", "an update of the old kind")
 		c.may("told", "an update of the old kind")
 	}
+	return c.with(next, cmd)
+}
+
+// with has the files say something before a command.
+func (c *chaos) with(next files, cmd *chaosCommand) *chaosCommand {
 	do := cmd.do
 	cmd.do = func() string {
-		c.files = next
-		c.write(c.conf())
+		c.rewrite(func(f *files) { *f = next })
 		return do()
 	}
 	return cmd
 }
+
+func (c *chaos) rewrite(change func(*files)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.files
+	if change(&c.files); c.files != was {
+		c.write(c.conf())
+	}
+}
+
+// breakGate rolls out a release that ends at once, or never becomes ready: all get back what they had.
+func (c *chaos) breakGate() *chaosCommand {
+	c.broken++
+	next := c.files
+	next.broken = c.broken
+	c.may("gate", "a broken release")
+	cmd := c.ask(changeKind, func() { c.t.Error("a broken release was rolled out") }, "update", "-y")
+	check := cmd.check
+	cmd.check = func() {
+		check()
+		if c.forgetful { // nobody knows of the roll any more
+			return
+		}
+		if strings.HasPrefix(cmd.result, "exit 10:") {
+			c.tally["broken releases taken back"]++
+		}
+		for _, s := range c.scan() {
+			if s.name != "" && program(s.name) == "gate" && strings.HasPrefix(s.generation, "broken") {
+				c.t.Errorf("%s is of a broken release", s.name)
+			}
+		}
+	}
+	return c.with(next, cmd)
+}
+
+// mend has the files say what was good.
+func (c *chaos) mend() { c.rewrite(func(f *files) { f.broken = 0 }) }
 
 // input writes numbered lines to the standard input of a process.
 func (c *chaos) input(string) *chaosCommand {
@@ -308,6 +357,7 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 // again starts graced as at first.
 func (c *chaos) again() {
 	<-c.exited
+	c.mend() // what is started does what the files say
 	c.cmd = exec.Command(c.cmd.Path, c.cmd.Args[1:]...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	if err := c.cmd.Start(); err != nil {

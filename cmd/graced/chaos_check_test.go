@@ -140,6 +140,7 @@ func (c *chaos) settle() {
 // restore makes everything run that the files name.
 func (c *chaos) restore() {
 	c.t.Helper()
+	c.mend()
 	out := ""
 	c.until("what runs is what the files say", func() bool {
 		out, _ = c.ctl("gracectl", "update")
@@ -214,6 +215,8 @@ func (c *chaos) checkProcesses() {
 				c.t.Errorf("%s is %v with pid %d, and there is pid %d", name, info.State, info.PID, s.pid)
 			case p.name == "flip" && s.generation != fmt.Sprintf("g%d", c.files.generation):
 				c.t.Errorf("%s is of generation %s, not %d", name, s.generation, c.files.generation)
+			case p.name == "gate" && s.generation != c.files.gate():
+				c.t.Errorf("%s is of release %s, not %s", name, s.generation, c.files.gate())
 			}
 			delete(seen, name)
 			was := c.before[name]
@@ -388,7 +391,7 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 	c.t.Helper()
 	text := l.part + l.readOn(c, filepath.Join(c.dir, "logs", name+".log"))
 	j := c.readJournal() // it knows every life that has written by now
-	gaps := c.lossy || c.forgetful && (c.strip || program(name) == "told" || program(name) == "comm")
+	gaps := c.lossy || c.forgetful && (c.strip || slices.Contains([]string{"told", "comm", "gate"}, program(name)))
 	if gaps {
 		l.torn, l.loss = true, c.number
 		for key := range l.last {

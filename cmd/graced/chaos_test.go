@@ -97,6 +97,7 @@ var chaosPrograms = []chaosProgram{
 	{"program", "once", "reads", 3, noLines + "autorestart=false\n"},
 	{"program", "reads", "reads", 2, noLines},
 	{"program", "flip", "lines", 3, keptLines},
+	{"program", "gate", "gate", 3, keptLines + "ready=log: 3(\\x1b.*)?$\nready_wait=3s\nroll_canary=1\n"},
 	{"fcgi-program", "fcgi", "fcgi", 2, noLines + "socket=unix://%(here)s/fcgi.sock\n"},
 	{"eventlistener", "ears", "ears", 2, noLines + "events=PROCESS_STATE,PROCESS_LOG,PROCESS_COMMUNICATION,REMOTE_COMMUNICATION\nbuffer_size=1000\n"},
 }
@@ -106,6 +107,16 @@ type files struct {
 	flips      int // processes of flip more or less than usual
 	generation int // of flip, which only a restart can change
 	patience   int // of those whose lines are told, which changes while they run
+	release    int // of gate, which is rolled out
+	broken     int // the number of a release of gate that does not become ready; 0 = none
+}
+
+// gate names the release of gate.
+func (f files) gate() string {
+	if f.broken != 0 {
+		return fmt.Sprintf("broken%d", f.broken)
+	}
+	return fmt.Sprintf("g%d", f.release)
 }
 
 func (c *chaos) conf() string {
@@ -114,15 +125,17 @@ func (c *chaos) conf() string {
 		b.WriteString("[supervisord]\nstrip_ansi=true\n")
 	}
 	for _, p := range chaosPrograms {
-		generation := 0
+		generation := "g0"
 		switch p.name {
 		case "flip":
 			p.numprocs += c.files.flips
-			generation = c.files.generation
+			generation = fmt.Sprintf("g%d", c.files.generation)
+		case "gate":
+			generation = c.files.gate()
 		case "lines", "told":
 			p.options += fmt.Sprintf("stopwaitsecs=%d\n", 10+c.files.patience)
 		}
-		fmt.Fprintf(&b, "[%s:%s]\ncommand=%s %s %%(program_name)s_%%(process_num)d %s g%d\nprocess_name=%%(program_name)s_%%(process_num)d\n"+
+		fmt.Fprintf(&b, "[%s:%s]\ncommand=%s %s %%(program_name)s_%%(process_num)d %s %s\nprocess_name=%%(program_name)s_%%(process_num)d\n"+
 			"numprocs=%d\nstartsecs=0\nstderr_logfile=NONE\n%s", p.section, p.name, c.child, p.kind, c.dir, generation, p.numprocs, p.options)
 	}
 	return b.String()
@@ -136,6 +149,7 @@ type chaos struct {
 	child string // the program of the children
 	files files
 	tally tally
+	broken int // releases of gate that were broken so far
 
 	number   int               // of the scene
 	began    time.Time         // the scene

@@ -100,11 +100,14 @@ func (k *Keeper) become(d *generation) error {
 	k.stopReaping()
 	hearAgain := hearNothing()
 	signal.Stop(k.quit) // what a handler has taken by now is in it; one that is at work still ends this process
-	err := k.exec(w)
+	err := k.exec(w, d)
 	hearAgain()
 	k.hearDeadly()
 	k.startReaping()
-	if !errors.Is(err, errAlone) {
+	k.mu.Lock()
+	served := k.wire != w
+	k.mu.Unlock()
+	if !served {
 		w.proceed()
 		d.serving.Go(func() { k.serve(w, d) })
 	}
@@ -132,10 +135,10 @@ func hearNothing() (undo func()) {
 }
 
 // exec does it when all is at rest.
-func (k *Keeper) exec(w *wire) error {
+func (k *Keeper) exec(w *wire, d *generation) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.wire != w { // its other end was closed
+	if k.wire != w || d.gone { // its other end was closed, or the daemon is reaped: the next program would wait for that for ever
 		return errAlone
 	}
 	for _, c := range []chan os.Signal{k.quit, k.hup, k.usr2} {

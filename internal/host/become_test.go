@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -354,5 +355,29 @@ func TestFloodOfSignals(t *testing.T) {
 		if !got[s] {
 			t.Errorf("%v is lost", s)
 		}
+	}
+}
+
+// TestNoDaemonToBecomeWith checks that a keeper becomes no other program when its daemon has ended just before: the end is known to this program alone.
+func TestNoDaemonToBecomeWith(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "no program"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w, other, err := pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(other)
+	defer w.close()
+	k, d := emptyKeeper(KeeperOptions{Argv: []string{file.Name()}}), newGeneration(1)
+	k.binary, k.wire = file, w
+	if err := k.exec(w, d); err == nil || errors.Is(err, errAlone) {
+		t.Fatalf("with a daemon: %v", err)
+	}
+	d.gone = true
+	if err := k.exec(w, d); !errors.Is(err, errAlone) {
+		t.Errorf("without one: %v", err)
 	}
 }

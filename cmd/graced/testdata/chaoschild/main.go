@@ -45,6 +45,17 @@ var kinds = map[string]func(c *child){
 		}
 		c.writeLines(plain, forever)
 	},
+	"gate": func(c *child) { // it is ready by its third line
+		release := os.Args[4]
+		if !strings.HasPrefix(release, "broken") {
+			c.writeLines(plain, forever)
+		}
+		c.writeLines(plain, 1)
+		if n := release[len(release)-1]; n%2 == 0 {
+			c.exit(3)
+		}
+		time.Sleep(time.Hour)
+	},
 	"grand": func(c *child) {
 		parent := os.Getppid()
 		for i := 1; os.Getppid() == parent; i++ {
