@@ -356,7 +356,11 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 
 // again starts graced as at first.
 func (c *chaos) again() {
-	<-c.exited
+	select {
+	case <-c.exited:
+	case <-time.After(time.Minute):
+		c.t.Fatalf("who was killed does not end: %v", mates(c.dir))
+	}
 	c.mend() // what is started does what the files say
 	c.cmd = exec.Command(c.cmd.Path, c.cmd.Args[1:]...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output

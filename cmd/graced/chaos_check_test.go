@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -76,12 +77,19 @@ func (c *chaos) whole() {
 			c.forgetful = true
 			c.again()
 		}
-		info, err := c.Daemon(c.t.Context())
+		ctx, cancel := c.patience()
+		defer cancel()
+		info, err := c.Daemon(ctx)
 		if len(all) == 2 && slices.Contains(all, keeper) && err == nil && info.PID == keeper {
 			return ""
 		}
 		return fmt.Sprintf("the pid file says %d, the daemon %d (%v), there are %v", keeper, info.PID, err, all)
 	})
+}
+
+// patience is for one question: whoever does not answer within it hangs.
+func (c *chaos) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.t.Context(), 20*time.Second)
 }
 
 // await waits until trouble reports none.
@@ -101,7 +109,9 @@ func (c *chaos) settle() {
 	c.t.Helper()
 	c.whole()
 	c.await("all is at rest", func() string {
-		list, err := c.Processes(c.t.Context())
+		ctx, cancel := c.patience()
+		defer cancel()
+		list, err := c.Processes(ctx)
 		if err != nil {
 			return err.Error()
 		}
@@ -114,7 +124,7 @@ func (c *chaos) settle() {
 				return fmt.Sprintf("%s is %v", p.Name, p.State)
 			}
 		}
-		ops, err := c.Operations(c.t.Context())
+		ops, err := c.Operations(ctx)
 		if err != nil {
 			return err.Error()
 		}

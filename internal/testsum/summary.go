@@ -31,7 +31,7 @@ type skip struct{ pkg, test, reason string }
 type summary struct {
 	passed, failed int // tests, subtests included
 	skips          []skip
-	packages       int // finished, with tests
+	packages       map[string]bool // finished, with tests; one may come twice
 	failedPackages []string
 	unfinished     []string // packages that started and never ended: the stream was cut off
 }
@@ -39,7 +39,7 @@ type summary struct {
 // read consumes the stream and prints packages and failures to out as they end. A line that is not JSON (a tool's own complaint) is
 // passed on unchanged.
 func read(in io.Reader, out io.Writer) (*summary, error) {
-	sum := &summary{}
+	sum := &summary{packages: map[string]bool{}}
 	output := map[string]map[string]*strings.Builder{} // by package and test; the package's own under ""
 	running := map[string]bool{}
 	builds := map[string]*strings.Builder{}
@@ -123,7 +123,7 @@ func (s *summary) pkg(e event, text, build string, out io.Writer) {
 	took := time.Duration(e.Elapsed * float64(time.Second)).Round(100 * time.Millisecond)
 	switch e.Action {
 	case "pass":
-		s.packages++
+		s.packages[e.Package] = true
 		fmt.Fprintf(out, "ok    %-50s %s\n", e.Package, took)
 	case "fail":
 		s.failedPackages = append(s.failedPackages, e.Package)
@@ -159,7 +159,7 @@ func (s *summary) report(out io.Writer, absent []absence, strict bool) bool {
 			loud = append(loud, k)
 		}
 	}
-	fmt.Fprintf(out, "\n%d tests passed in %d packages, %d failed, %d skipped\n", s.passed, s.packages, s.failed, len(s.skips))
+	fmt.Fprintf(out, "\n%d tests passed in %d packages, %d failed, %d skipped\n", s.passed, len(s.packages), s.failed, len(s.skips))
 	for _, what := range slices.Sorted(maps.Keys(expected)) {
 		fmt.Fprintf(out, "  %d skipped because this machine lacks %s:\n", len(expected[what]), what)
 		for _, k := range expected[what] {
