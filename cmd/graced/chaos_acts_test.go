@@ -385,10 +385,17 @@ func (c *chaos) hit(pid int, sig syscall.Signal) {
 	if err != nil || sig != syscall.SIGKILL {
 		return
 	}
-	c.until("who was killed is dead", func() bool {
-		now, err := host.ReadStat(pid)
-		return err != nil || now.StartTime != before.StartTime || now.State == 'Z' || now.State == 'X'
-	})
+	late := time.After(time.Minute)
+	for tick := time.Tick(time.Millisecond); ; {
+		if now, err := host.ReadStat(pid); err != nil || now.StartTime != before.StartTime || now.State == 'Z' || now.State == 'X' {
+			return
+		}
+		select {
+		case <-tick:
+		case <-late:
+			c.t.Fatalf("%d was killed and does not die", pid)
+		}
+	}
 }
 
 // theDaemon is the pid of the daemon that is at work.

@@ -145,10 +145,10 @@ func (c *chaos) conf() string {
 type chaos struct {
 	*rig
 	*rand.Rand
-	strip bool
-	child string // the program of the children
-	files files
-	tally tally
+	strip  bool
+	child  string // the program of the children
+	files  files
+	tally  tally
 	broken int // releases of gate that were broken so far
 
 	number   int               // of the scene

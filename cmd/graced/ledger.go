@@ -111,10 +111,11 @@ func (s *supervisor) readLeft(frames []store.Frame) (*daemon.Left, error) {
 	})
 }
 
-// findLeft looks, at a first start, for the processes of a daemon that was killed together with its keeper. Nobody else may have the pid file.
+// findLeft looks for the processes of a daemon that was killed together with its keeper: at a first start, or when the first daemon has died before it had
+// written down anything. Nobody else may have the pid file.
 func (s *supervisor) findLeft(c *config.Config, logf logFunc) []daemon.FoundProcess {
 	path := ledgerPath(c)
-	if path == "" || pidfileHolder(c.Supervisord.Pidfile) != nil {
+	if path == "" || s.pidfileTaken(c) != nil {
 		return nil
 	}
 	s.medium.path = path

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
 )
 
@@ -66,6 +67,14 @@ func pidIn(file io.ReaderAt) int {
 		return 0
 	}
 	return pid
+}
+
+// pidfileTaken returns an error if another daemon holds the pid file: our keeper may, for a daemon before this one.
+func (s *supervisor) pidfileTaken(c *config.Config) *pidfileTaken {
+	if s.link.Holds(heldPidfile) {
+		return nil
+	}
+	return pidfileHolder(c.Supervisord.Pidfile)
 }
 
 // createPidfile writes the pid file and keeps it locked. The error is a *pidfileTaken when another daemon holds it.

@@ -165,7 +165,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 			return false, err
 		}
 	}
-	if taken := pidfileHolder(c.Supervisord.Pidfile); taken != nil && first && s.strict && s.left == nil {
+	if taken := s.pidfileTaken(c); taken != nil && first && s.strict {
 		return false, &usageError{taken.Error()}
 	}
 	logs, err := openMainLog(c.Supervisord)
@@ -215,7 +215,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	// Before the host starts: children inherit directory and umask from it.
 	reportBackground := func(logFunc) {}
-	if first && (isBackground() || s.left != nil && !c.Supervisord.Nodaemon) {
+	if first && (isBackground() || s.link.Generation > 1 && !c.Supervisord.Nodaemon) {
 		reportBackground = settle(c.Supervisord)
 		if err := detach(); err != nil {
 			return false, err
@@ -370,7 +370,7 @@ func logServers(c *config.Config, logf logFunc) {
 
 // ownPidfile writes the pid file. Where we are strict, a first start does not go on beside another daemon.
 func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile, error) {
-	if _, fds, ok := s.link.Take(heldPidfile); ok && len(fds) == 1 && s.left != nil {
+	if _, fds, ok := s.link.Take(heldPidfile); ok && len(fds) == 1 {
 		return resumePidfile(path, s.link.Keeper(), fds[0]), nil
 	}
 	if taken := pidfileHolder(path); taken != nil && first && s.strict {

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -742,5 +745,49 @@ func TestUpgradeToNothing(t *testing.T) {
 	r.exited <- nil
 	if syscall.Kill(pid, 0) == nil {
 		t.Error("the process lives")
+	}
+}
+
+// TestKilledAtFirst kills the first daemon in the moment in which it is there, and with its keeper in the moment after, again and again: the next goes on
+// with what runs, also where the first has not written down anything yet.
+func TestKilledAtFirst(t *testing.T) {
+	t.Parallel()
+	const rounds, processes = 10, 5
+	r := newRig(t, fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", processes))
+	pids := func() map[string]int {
+		out := map[string]int{}
+		r.until("all run", func() bool {
+			list, err := r.Processes(t.Context())
+			for _, p := range list {
+				if p.State == process.Running {
+					out[p.Name] = p.PID
+				}
+			}
+			return err == nil && len(out) == processes
+		})
+		return out
+	}
+	before := pids()
+	for range rounds {
+		killMates(r.dir)
+		<-r.exited
+		r.cmd = exec.Command(r.cmd.Path, r.cmd.Args[1:]...)
+		r.must(r.cmd.Start())
+		cmd, exited := r.cmd, make(chan error, 1)
+		r.exited = exited
+		go func() { exited <- cmd.Wait() }()
+		for answered := false; !answered; runtime.Gosched() {
+			select {
+			case err := <-exited:
+				t.Fatalf("it does not start again: %v", err)
+			default:
+			}
+			_, err := r.Daemon(t.Context())
+			answered = err == nil
+		}
+		r.killDaemon()
+		if now := pids(); !maps.Equal(now, before) {
+			t.Errorf("other processes run: %v, not %v", now, before)
+		}
 	}
 }

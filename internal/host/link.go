@@ -266,6 +266,14 @@ func (l *Link) Sync() {
 	<-l.synced
 }
 
+// Holds reports whether a daemon before has left something under a key that nobody has taken yet.
+func (l *Link) Holds(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.held[key]
+	return ok
+}
+
 // Take hands out what a daemon before has left under a key. The descriptors are the caller's; the keeper goes on to hold its own.
 func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	l.mu.Lock()
