@@ -748,27 +748,16 @@ func TestUpgradeToNothing(t *testing.T) {
 	}
 }
 
-// TestKilledAtFirst kills the first daemon in the moment in which it is there, and with its keeper in the moment after, again and again: the next goes on
-// with what runs, also where the first has not written down anything yet.
+// TestKilledAtFirst kills the first daemon of a keeper in the moments in which it comes up, and both in between: either the start has failed, or another
+// daemon goes on, also where the first has not written down anything yet. What ran all the time runs on.
 func TestKilledAtFirst(t *testing.T) {
 	t.Parallel()
-	const rounds, processes = 10, 5
-	r := newRig(t, fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", processes))
-	pids := func() map[string]int {
-		out := map[string]int{}
-		r.until("all run", func() bool {
-			list, err := r.Processes(t.Context())
-			for _, p := range list {
-				if p.State == process.Running {
-					out[p.Name] = p.PID
-				}
-			}
-			return err == nil && len(out) == processes
-		})
-		return out
-	}
-	before := pids()
-	for range rounds {
+	const rounds, processes = 25, 5
+	conf := fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", processes)
+	r := newRig(t, conf)
+	before := r.allRun(processes)
+	failed := 0
+	for round := range rounds {
 		killMates(r.dir)
 		<-r.exited
 		r.cmd = exec.Command(r.cmd.Path, r.cmd.Args[1:]...)
@@ -776,18 +765,66 @@ func TestKilledAtFirst(t *testing.T) {
 		cmd, exited := r.cmd, make(chan error, 1)
 		r.exited = exited
 		go func() { exited <- cmd.Wait() }()
-		for answered := false; !answered; runtime.Gosched() {
+		for r.keeperPID() != cmd.Process.Pid {
+			runtime.Gosched()
+		}
+		for end := time.Now().Add(time.Duration(round) * 100 * time.Microsecond); time.Now().Before(end); {
+			runtime.Gosched()
+		}
+		r.must(syscall.Kill(r.youngest(cmd.Process.Pid), syscall.SIGKILL))
+		for up := false; !up; runtime.Gosched() {
 			select {
 			case err := <-exited:
-				t.Fatalf("it does not start again: %v", err)
+				exited <- err
+				if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGKILL) {
+					t.Fatalf("the start has failed with %d: %v", code, err)
+				}
+				failed++
+				up = true
 			default:
+				_, err := r.Daemon(t.Context())
+				up = err == nil
 			}
-			_, err := r.Daemon(t.Context())
-			answered = err == nil
-		}
-		r.killDaemon()
-		if now := pids(); !maps.Equal(now, before) {
-			t.Errorf("other processes run: %v, not %v", now, before)
 		}
 	}
+	killMates(r.dir)
+	<-r.exited
+	r.launch(nil, conf)
+	if now := r.allRun(processes); !maps.Equal(now, before) {
+		t.Errorf("other processes run: %v, not %v", now, before)
+	}
+	t.Logf("%d of %d starts have failed", failed, rounds)
+}
+
+// youngest returns the child that a process has made last, by whichever of its threads.
+func (r *rig) youngest(pid int) (youngest int) {
+	r.t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	r.must(err)
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		r.must(err)
+		for _, word := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(word)
+			r.must(err)
+			youngest = max(youngest, child)
+		}
+	}
+	return youngest
+}
+
+// allRun waits until as many processes run, and returns their pids.
+func (r *rig) allRun(many int) map[string]int {
+	r.t.Helper()
+	out := map[string]int{}
+	r.until("all run", func() bool {
+		clear(out)
+		for name, p := range r.infos() {
+			if p.State == process.Running {
+				out[name] = p.PID
+			}
+		}
+		return len(out) == many
+	})
+	return out
 }
