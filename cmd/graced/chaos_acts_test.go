@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -176,8 +177,14 @@ func (c *chaos) rewrite(change func(*files)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.files
-	if change(&c.files); c.files != was {
-		c.write(c.conf())
+	if change(&c.files); c.files == was {
+		return
+	}
+	aside := *c.rig
+	aside.dir = c.path("aside") // somebody may be about to read the files
+	aside.write(c.conf())
+	if err := os.Rename(filepath.Join(aside.dir, "s.conf"), c.path("s.conf")); err != nil {
+		c.t.Error(err)
 	}
 }
 

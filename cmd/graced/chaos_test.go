@@ -190,7 +190,7 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 		rig: &rig{t: t, dir: t.TempDir()}, Rand: r, strip: strip, child: child, tally: tally{},
 		logs: map[string]*chaosLog{}, inputs: map[string]*chaosInput{}, rest: map[string]int{},
 	}
-	for _, dir := range []string{"logs", "locks", "counts"} {
+	for _, dir := range []string{"logs", "locks", "counts", "aside"} {
 		if err := os.Mkdir(filepath.Join(c.dir, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
