@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/graced/graced/internal/process"
 )
 
 // chatServer has clients whose connections last, as servers of websockets have: after an HTTP Upgrade each line gets an answer. At USR1 or TERM it accepts no
@@ -45,6 +43,7 @@ func chatServer() int {
 	}()
 	go func() {
 		for sig := range signals {
+			desk.say("told %s", unix.SignalName(sig.(syscall.Signal)))
 			mu.Lock()
 			if !leaving {
 				leaving = true
@@ -54,9 +53,9 @@ func chatServer() int {
 				}
 			}
 			mu.Unlock()
-			desk.say("told %s", unix.SignalName(sig.(syscall.Signal)))
 		}
 	}()
+	fmt.Println("accepting")
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -203,11 +202,8 @@ func TestLastingConnections(t *testing.T) {
 			r := &rig{t: t, dir: t.TempDir()}
 			room := &chatRoom{got: map[string]int{}, told: map[int][]string{}}
 			openDesk(t, r.path("desk"), room.listen)
-			r.launch(nil, "[socket:front]\nlisten=unix://%(here)s/front\n"+use(t, "chat", "chat", r.path("desk"), "sockets=front\nnumprocs=3\n"+c.options)+bystander)
-			names := []string{"chat_0", "chat_1", "chat_2"}
-			for _, name := range names {
-				r.runs(name, process.Running)
-			}
+			r.launch(nil, "[socket:front]\nlisten=unix://%(here)s/front\n"+use(t, "chat", "chat", r.path("desk"), "sockets=front\nnumprocs=3\nready=log:^accepting$\n"+c.options)+bystander)
+			r.allReady(3)
 			before := r.running()
 
 			ctx, end := context.WithCancel(t.Context())
@@ -255,13 +251,12 @@ func TestLastingConnections(t *testing.T) {
 			})
 			r.answersOthers()
 			r.killDaemon()
-			<-ended // it may have ended with the daemon
 			if !lives(last) {
-				t.Errorf("the process with a client has ended\n%s", out)
+				t.Error("the process with a client has ended")
 			}
 			r.answersOthers()
 			close(clients[0].stays)
-			r.gracectl(0, []string{"wait", r.lastOperation()})
+			r.ends(ended, out, 0, "done in")
 			for name, pid := range r.running() {
 				if name != "other" && before[name] == pid {
 					t.Errorf("%s was not replaced", name)
