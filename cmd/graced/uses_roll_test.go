@@ -39,6 +39,21 @@ var rollsUnderLoad = []underLoad{
 	{"a broken release, the daemon killed", "exits late", []string{"update"}, true},
 }
 
+// state and code are how it has to end.
+func (c underLoad) state() control.OperationState {
+	if c.broken != "" {
+		return control.OperationRolledBack
+	}
+	return control.OperationDone
+}
+
+func (c underLoad) code() int {
+	if c.broken != "" {
+		return 10
+	}
+	return 0
+}
+
 // webUnderLoad is a web server of four workers at one socket.
 type webUnderLoad struct {
 	*rig
@@ -84,13 +99,20 @@ func TestNoRequestLost(t *testing.T) {
 			w.load = newLoad(t, "unix", filepath.Join(w.dir, "web.sock"))
 			w.more(100)
 			var table strings.Builder
-			fmt.Fprint(&table, "| round | roll | requests meanwhile | outcome |\n|---|---|---|---|\n")
+			fmt.Fprint(&table, "| round | requests, failed |")
+			for _, c := range rollsUnderLoad {
+				fmt.Fprintf(&table, " %s: %s, exit %d |", c.name, c.state(), c.code())
+			}
+			fmt.Fprint(&table, "\n|", strings.Repeat("---|", len(rollsUnderLoad)+2), "\n")
 			for round := range *rollRounds {
+				before, row := w.count(), ""
 				for _, c := range rollsUnderLoad {
-					row := w.roll(c, *rollRequests/len(rollsUnderLoad)+1)
-					t.Logf("round %d: %s", round+1, row)
-					fmt.Fprintf(&table, "| %d %s\n", round+1, row)
+					row += fmt.Sprintf(" %s |", w.roll(c, *rollRequests/len(rollsUnderLoad)+1))
 				}
+				now := w.count()
+				row = fmt.Sprintf("| %d | %d, %d |%s", round+1, now.Asked-before.Asked, now.Failed-before.Failed, row)
+				t.Log(row)
+				fmt.Fprintln(&table, row)
 			}
 			c := w.count()
 			sum := fmt.Sprintf("%d of %d requests failed.", c.Failed, c.Asked)
@@ -102,26 +124,24 @@ func TestNoRequestLost(t *testing.T) {
 	}
 }
 
-// roll goes through one roll with so many requests, and returns its row of the table.
+// roll goes through one roll with so many requests, and returns how many came during it.
 func (w *webUnderLoad) roll(c underLoad, requests int) string {
 	t := w.rig.t
 	t.Helper()
-	next, code, state := w.release, 0, control.OperationDone
+	next := w.release
 	if c.args[0] == "update" {
 		next++
 	}
 	w.write(w.conf(next, c.broken))
-	if c.broken != "" {
-		code, state = 10, control.OperationRolledBack
-	} else {
+	if c.broken == "" {
 		w.release = next
 	}
 	before, asked := w.full(), w.count().Asked
 	out, event := "", ""
 	if c.kill {
-		out, event = w.killedRoll(c, code)
+		out, event = w.killedRoll(c)
 	} else {
-		out = w.gracectl(code, c.args)
+		out = w.gracectl(c.code(), c.args)
 	}
 	during := w.count().Asked - asked
 	op := w.operation(w.lastOperation())
@@ -140,19 +160,19 @@ func (w *webUnderLoad) roll(c underLoad, requests int) string {
 			t.Errorf("%s: %s is %s", c.name, name, p.State)
 		}
 	}
-	if op.State != state {
-		t.Errorf("%s: the operation is %s, not %s\n%s", c.name, op.State, state, out)
+	if op.State != c.state() {
+		t.Errorf("%s: the operation is %s, not %s\n%s", c.name, op.State, c.state(), out)
 	}
 	others := len(changed(before, w.full()))
 	if c.broken == "" && others != 4 {
 		t.Errorf("%s: %d of 4 processes are others\n%s", c.name, others, out)
 	}
 	w.allReady(4)
-	return fmt.Sprintf("| %s%s | %d | %s, exit %d |", c.name, event, during, op.State, code)
+	return fmt.Sprintf("%d%s", during, event)
 }
 
 // killedRoll kills the daemon in the middle of a roll, after one of its first events.
-func (w *webUnderLoad) killedRoll(c underLoad, code int) (out, event string) {
+func (w *webUnderLoad) killedRoll(c underLoad) (out, event string) {
 	t := w.rig.t
 	t.Helper()
 	last := w.lastOperation()
@@ -162,10 +182,10 @@ func (w *webUnderLoad) killedRoll(c underLoad, code int) (out, event string) {
 	w.rig.until(fmt.Sprintf("event %d", after), func() bool { return w.operation(id).Count >= after })
 	killed := time.Now()
 	w.killDaemon()
-	w.ends(ended, text, code)
-	w.gracectl(code, []string{"wait", id})
+	w.ends(ended, text, c.code())
+	w.gracectl(c.code(), []string{"wait", id})
 	if op := w.operation(id); op.Ended == nil || op.Ended.Before(killed) {
 		t.Errorf("%s: the daemon was killed when it was over: %+v", c.name, op)
 	}
-	return text.String(), fmt.Sprintf(" after event %d", after)
+	return text.String(), fmt.Sprintf(" (event %d)", after)
 }
