@@ -123,7 +123,7 @@ func (s *times) of(name string) []time.Time {
 	return slices.Clone(s.at[name])
 }
 
-// TestHangingProbes: probes of all kinds that hang delay neither others nor commands, also when there are more of them than may be under way at a time.
+// TestHangingProbes: probes of all kinds that hang delay neither others nor commands.
 func TestHangingProbes(t *testing.T) {
 	t.Parallel()
 	asked := &times{at: map[string][]time.Time{}}
