@@ -73,7 +73,7 @@ bench: build ## measure against Supervisor side by side and rewrite docs/benchma
 soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 processes; rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
 
-roll: ## ten rounds of rolls of a web server under load, 100,000 requests each (minutes); rewrites its table in docs/benchmarks.md
+roll: ## ten rounds of rolls of a web server under load, 300,000 requests each (minutes); rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestNoRequestLost$$/^socket$$' -count=1 -v -timeout 2h -roll.rounds 10 -roll.requests 100000 -roll.doc $(CURDIR)/docs/benchmarks.md
 
 chaos: ## an hour in which daemon, keeper, both and their processes are killed at random (CHAOS=1h); rewrites its table in docs/benchmarks.md

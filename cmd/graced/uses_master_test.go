@@ -154,7 +154,7 @@ func TestMaster(t *testing.T) {
 	r.gracectl(0, []string{"restart", "web:*"})
 	before := workers
 	master = r.infos()["web_0"].PID
-	workers = served("after a restart", "4")
+	served("after a restart", "4")
 	for _, pid := range before {
 		if lives(pid) {
 			t.Errorf("worker %d outlives its master", pid)

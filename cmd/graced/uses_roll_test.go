@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	rollRequests = flag.Int("roll.requests", 3000, "how many requests a web server gets at least in each round of rolls")
+	rollRequests = flag.Int("roll.requests", 3000, "how many requests a web server gets at least from the beginning of each roll to a good release on, and a fourth of it with others")
 	rollRounds   = flag.Int("roll.rounds", 1, "how often it goes through all kinds of rolls")
 	rollSeed     = flag.Uint64("roll.seed", 0, "seed of the moments at which the daemon is killed; 0: a random one")
 	rollDoc      = flag.String("roll.doc", "", "the `document` whose table of rolls is rewritten")
@@ -52,6 +52,14 @@ func (c underLoad) code() int {
 		return 10
 	}
 	return 0
+}
+
+// requests is how many it gets at least, from its beginning on.
+func (c underLoad) requests() int {
+	if c.broken == "" && c.args[0] == "update" {
+		return *rollRequests
+	}
+	return *rollRequests / 4
 }
 
 // webUnderLoad is a web server of four workers at one socket.
@@ -107,7 +115,7 @@ func TestNoRequestLost(t *testing.T) {
 			for round := range *rollRounds {
 				before, row := w.count(), ""
 				for _, c := range rollsUnderLoad {
-					row += fmt.Sprintf(" %s |", w.roll(c, *rollRequests/len(rollsUnderLoad)+1))
+					row += fmt.Sprintf(" %s |", w.roll(c, c.requests()))
 				}
 				now := w.count()
 				row = fmt.Sprintf("| %d | %d, %d |%s", round+1, now.Asked-before.Asked, now.Failed-before.Failed, row)

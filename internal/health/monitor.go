@@ -247,15 +247,15 @@ func (m *Monitor) begin() time.Duration {
 	for len(m.due) > 0 && !m.due[0].at.After(now) {
 		t := m.due[0]
 		heap.Pop(&m.due)
-		switch {
-		case t.check.Kind == process.CheckNotify:
+		if t.check.Kind == process.CheckNotify {
 			m.judge(t, "no WATCHDOG=1 within "+process.Span(t.check.Timeout))
-		default:
-			if l := m.laneOf(t); l.begins(t) {
-				m.closed.Go(func() { m.work(t) })
-			} else if l.strain() {
-				m.o.Trouble(fmt.Sprintf("%d %s are under way, as many as may be at a time: others begin late", mostTries, l.words))
-			}
+			continue
+		}
+		switch l := m.laneOf(t); {
+		case l.begins(t):
+			m.closed.Go(func() { m.work(t) })
+		case l.strain():
+			m.o.Trouble(fmt.Sprintf("%d %s are under way, as many as may be at a time: others begin late", mostTries, l.words))
 		}
 	}
 	if len(m.due) == 0 {
