@@ -56,7 +56,7 @@ func answerRequests(l net.Listener, release string) int {
 	var leaving atomic.Bool
 	server := http.Server{IdleTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/slow" {
-			time.Sleep(50 * time.Millisecond)
+			<-time.After(50 * time.Millisecond)
 		}
 		if leaving.Load() {
 			w.Header().Set("Connection", "close")

@@ -46,7 +46,7 @@ func queueWorker() int {
 				return 0
 			}
 			if span, err := time.ParseDuration(w[2]); err == nil {
-				time.Sleep(span)
+				<-time.After(span) // the job
 			} else if <-lines == nil { // it takes until the test says so
 				return 1
 			}
