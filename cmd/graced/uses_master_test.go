@@ -102,6 +102,12 @@ func TestMaster(t *testing.T) {
 	r.launch(nil, conf)
 	r.allReady(1)
 	master := r.infos()["web_0"].PID
+	listens := func() string {
+		to, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/3", master))
+		r.must(err)
+		return to
+	}
+	socket := listens()
 	l := newLoad(t, "unix", filepath.Join(r.dir, "front"))
 	served := func(when, release string) (workers []int) {
 		t.Helper()
@@ -117,6 +123,9 @@ func TestMaster(t *testing.T) {
 		}
 		if p := r.infos()["web_0"]; p.PID != master || p.State != process.Running {
 			t.Errorf("%s: the master had pid %d and has %d, %s", when, master, p.PID, p.State)
+		}
+		if now := listens(); now != socket {
+			t.Errorf("%s: it listened at %s and listens at %s", when, socket, now)
 		}
 		if workers = childrenOf(master); len(workers) != 2 {
 			t.Errorf("%s: workers %v", when, workers)

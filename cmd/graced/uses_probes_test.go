@@ -69,15 +69,14 @@ func TestProbesOfMany(t *testing.T) {
 			share := float64(a.processorTime()-a.before) / float64(time.Since(began))
 			n := a.probes.Load() - a.seen
 			t.Logf("%s: %d probes in %v, %.2f %% of a processor", a.kind, n, time.Since(began).Round(time.Millisecond), 100*share)
-			if least := int64(many * window / (10 * time.Second) * 9 / 10); n < least {
-				t.Errorf("%s: %d probes, at least %d are right", a.kind, n, least)
+			if n >= int64(many*window/(10*time.Second)*9/10) { // else the machine was too busy for them
+				a.best = min(a.best, share)
 			}
-			a.best = min(a.best, share)
 		}
 	}
 	for _, a := range all {
 		if a.best >= most {
-			t.Errorf("%s: daemon and keeper take %.2f %% of a processor", a.kind, 100*a.best)
+			t.Errorf("%s: daemon and keeper take %.2f %% of a processor, or ask too seldom", a.kind, 100*a.best)
 		}
 	}
 }
