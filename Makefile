@@ -74,7 +74,7 @@ soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 p
 	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
 
 roll: ## ten rounds of rolls of a web server under load, 300,000 requests each (minutes); rewrites its table in docs/benchmarks.md
-	$(GO) test ./cmd/graced -run 'TestNoRequestLost$$/^socket$$' -count=1 -v -timeout 2h -roll.rounds 10 -roll.requests 100000 -roll.doc $(CURDIR)/docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestNoRequestLost$$/^socket$$' -count=1 -v -timeout 2h -roll.rounds 10 -roll.requests 100000 -load.pause 0 -roll.doc $(CURDIR)/docs/benchmarks.md
 
 chaos: ## an hour in which daemon, keeper, both and their processes are killed at random (CHAOS=1h); rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestChaos$$' -count=1 -v -timeout 3h -chaos $(CHAOS) -chaos.doc $(CURDIR)/docs/benchmarks.md

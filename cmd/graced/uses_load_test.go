@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,9 @@ type load struct {
 	out *json.Decoder
 }
 
+// loadPause leaves some of a machine of two processors to the web server that is being rolled.
+var loadPause = flag.Duration("load.pause", time.Millisecond, "how long each connection of the load rests between two requests")
+
 // loadCount is what it has counted.
 type loadCount struct {
 	Asked, Failed int
@@ -39,7 +43,7 @@ func newLoad(t *testing.T, network, address string) *load {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), useEnv+"=load", deskEnv+"="+network+" "+address)
+	cmd.Env = append(os.Environ(), useEnv+"=load", deskEnv+"="+network+" "+address, "PAUSE="+loadPause.String())
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -103,6 +107,7 @@ func (l *load) until(n int) {
 // asker is the account of the process.
 type asker struct {
 	network, address string
+	pause            time.Duration // between two requests of a connection
 
 	mu       sync.Mutex
 	count    loadCount
@@ -113,6 +118,7 @@ type asker struct {
 func loadGenerator() int {
 	a := &asker{releases: map[string]bool{}}
 	a.network, a.address, _ = strings.Cut(os.Getenv(deskEnv), " ")
+	a.pause, _ = time.ParseDuration(os.Getenv("PAUSE")) // the test's own
 	for i := range 4 {
 		go a.ask(i%2 == 0)
 	}
@@ -164,6 +170,9 @@ func (a *asker) ask(keep bool) {
 			a.count.First = fmt.Sprintf("%s: %v", path, err)
 		}
 		a.mu.Unlock()
+		if a.pause > 0 {
+			<-time.After(a.pause)
+		}
 	}
 }
 

@@ -236,7 +236,7 @@ func TestManyHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
 		defer d.Close()
-		const many, good = 1000, 2000 // good is the one that does not hang
+		const many, good = 600, 2000 // good is the one that does not hang
 		slow := asked
 		slow.Period, slow.Failures = 10*time.Second, 1
 		for id := process.ID(1); id <= many; id++ {
@@ -260,16 +260,17 @@ func TestManyHang(t *testing.T) {
 				t.Errorf("try %d came after %v", i+3, gap)
 			}
 		}
+		d.pass(2 * time.Minute)
+		d.Close()
 		if d.most > 2*mostTries {
 			t.Errorf("%d tries at a time", d.most)
 		}
 		if want := []string{"256 checks of processes are under way, as many as may be at a time: others begin late",
-			"256 checks that had no answer in their time before are under way, as many as may be at a time: others begin late"}; !slices.Equal(d.trouble, want) {
+			"256 checks that had no answer in their time before are under way, as many as may be at a time: others begin late"}; !slices.Equal(slices.Compact(d.trouble), want) {
 			t.Errorf("trouble: %q", d.trouble)
 		}
-		d.pass(5 * time.Minute)
 		for id := process.ID(1); id <= many; id++ {
-			if n := len(d.triesOf(id)); n < 20 {
+			if n := len(d.triesOf(id)); n < 10 {
 				t.Fatalf("%d was asked %d times", id, n)
 			}
 		}
