@@ -20,7 +20,7 @@ GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle crash fuzz bench soak chaos takeover lint cover man cross clean
+.PHONY: help build test contract check oracle crash fuzz bench soak roll chaos takeover lint cover man cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench: build ## measure against Supervisor side by side and rewrite docs/benchma
 
 soak: ## an hour of starts, stops, crashes, changes, tails and events with 200 processes; rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestSoak$$' -count=1 -v -timeout 2h -soak $(SOAK) -soak.doc $(CURDIR)/docs/benchmarks.md
+
+roll: ## ten rounds of rolls of a web server under load, 300,000 requests each (minutes); rewrites its table in docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestNoRequestLost$$/^socket$$' -count=1 -v -timeout 2h -roll.rounds 10 -roll.requests 100000 -load.pause 0 -roll.doc $(CURDIR)/docs/benchmarks.md
 
 chaos: ## an hour in which daemon, keeper, both and their processes are killed at random (CHAOS=1h); rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestChaos$$' -count=1 -v -timeout 3h -chaos $(CHAOS) -chaos.doc $(CURDIR)/docs/benchmarks.md

@@ -53,6 +53,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(servantEnv) != "" {
 		os.Exit(serve())
 	}
+	if use := uses[os.Getenv(useEnv)]; use != nil {
+		os.Exit(use())
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir) // what is left in the temporary directory harms nobody

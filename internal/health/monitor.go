@@ -47,7 +47,7 @@ type Options struct {
 }
 
 const (
-	// mostTries is how many tries are under way at a time: each is a connection or a process, and may hang until its time is over.
+	// mostTries is how many tries are under way at a time in each lane: each is a connection or a process, and may hang until its time is over.
 	mostTries = 256
 	// firstPause is the pause before the first try of readiness; each further one is twice as long, up to the period.
 	firstPause = 20 * time.Millisecond
@@ -63,10 +63,9 @@ type Monitor struct {
 	mu       sync.Mutex
 	watches  map[process.ID]*watch
 	due      schedule
-	late     []*task // due, and no try may begin
-	trying   int
+	prompt   lane
+	hung     lane
 	reports  int            // so far
-	strained bool           // it was told that tries are late
 	speakers map[int]*watch // those that tell of themselves, by pid
 	early    []sign
 
@@ -74,6 +73,14 @@ type Monitor struct {
 	life   context.Context
 	end    context.CancelFunc
 	closed sync.WaitGroup
+}
+
+// lane bounds how many tries are under way. There are two, so that checks that hung when they were tried last are not in the way of others.
+type lane struct {
+	words    string // of whom
+	trying   int
+	late     []*task // due, and no try may begin
+	strained bool    // it was told that tries are late
 }
 
 // watch is a target with its checks.
@@ -91,7 +98,8 @@ type task struct {
 	check  process.Check
 	known  bool // whether it is good is known
 	good   bool
-	streak int // good tries in a row, or, below zero, bad ones
+	streak int  // good tries in a row, or, below zero, bad ones
+	hung   bool // its last try took all of its time
 
 	at    time.Time // of the next try; with notify and alive, when the next sign is overdue
 	place int       // in the schedule; -1 = not there
@@ -101,6 +109,8 @@ type task struct {
 // New returns a Monitor at work.
 func New(o Options) *Monitor {
 	m := &Monitor{o: o, try: try, watches: map[process.ID]*watch{}, speakers: map[int]*watch{}, wake: make(chan struct{}, 1)}
+	m.prompt = lane{words: "checks of processes"}
+	m.hung = lane{words: "checks that had no answer in their time before"}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.closed.Go(m.run)
 	if o.Socket != nil {
@@ -237,15 +247,15 @@ func (m *Monitor) begin() time.Duration {
 	for len(m.due) > 0 && !m.due[0].at.After(now) {
 		t := m.due[0]
 		heap.Pop(&m.due)
-		switch {
-		case t.check.Kind == process.CheckNotify:
+		if t.check.Kind == process.CheckNotify {
 			m.judge(t, "no WATCHDOG=1 within "+process.Span(t.check.Timeout))
-		case m.trying < mostTries:
-			m.trying++
+			continue
+		}
+		switch l := m.laneOf(t); {
+		case l.begins(t):
 			m.closed.Go(func() { m.work(t) })
-		default:
-			m.late = append(m.late, t)
-			m.strain()
+		case l.strain():
+			m.o.Trouble(fmt.Sprintf("%d %s are under way, as many as may be at a time: others begin late", mostTries, l.words))
 		}
 	}
 	if len(m.due) == 0 {
@@ -254,12 +264,42 @@ func (m *Monitor) begin() time.Duration {
 	return m.due[0].at.Sub(now)
 }
 
-// strain tells once that tries are late.
-func (m *Monitor) strain() {
-	if !m.strained {
-		m.strained = true
-		m.o.Trouble(fmt.Sprintf("%d checks of processes are under way, as many as may be at a time: others begin late", mostTries))
+func (m *Monitor) laneOf(t *task) *lane {
+	if t.hung {
+		return &m.hung
 	}
+	return &m.prompt
+}
+
+// begins enters a try that may begin, or has it wait.
+func (l *lane) begins(t *task) bool {
+	if l.trying >= mostTries {
+		l.late = append(l.late, t)
+		return false
+	}
+	l.trying++
+	return true
+}
+
+// strain reports whether it has to be told that tries are late: once.
+func (l *lane) strain() bool {
+	told := l.strained
+	l.strained = true
+	return !told
+}
+
+// ends takes a try out, and enters and returns the next one that is late.
+func (l *lane) ends() *task {
+	for len(l.late) > 0 {
+		next := l.late[0]
+		if l.late = l.late[1:]; next.w.life.Err() == nil {
+			return next
+		}
+	}
+	if l.trying--; l.trying < mostTries/2 {
+		l.strained = false
+	}
+	return nil
 }
 
 // work makes a try, and those that had to wait for it.
@@ -267,32 +307,26 @@ func (m *Monitor) work(t *task) {
 	for t != nil {
 		ctx, cancel := context.WithTimeout(t.w.life, t.check.Timeout)
 		why := m.try(ctx, &t.w.Target, t.check)
-		if why != "" && ctx.Err() == context.DeadlineExceeded {
+		hung := why != "" && ctx.Err() == context.DeadlineExceeded
+		if hung {
 			why = noAnswer(t.check)
 		}
 		cancel()
-		t = m.tried(t, why)
+		t = m.tried(t, why, hung)
 	}
 }
 
 // tried takes the outcome of a try, and returns the next one that is late.
-func (m *Monitor) tried(t *task, why string) (next *task) {
+func (m *Monitor) tried(t *task, why string, hung bool) (next *task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	next = m.laneOf(t).ends()
+	t.hung = hung
 	if t.w.life.Err() == nil {
 		m.judge(t, why)
 		m.plan(t, t.next(time.Now()))
 	}
-	for len(m.late) > 0 {
-		next, m.late = m.late[0], m.late[1:]
-		if next.w.life.Err() == nil {
-			return next
-		}
-	}
-	if m.trying--; m.trying < mostTries/2 {
-		m.strained = false
-	}
-	return nil
+	return next
 }
 
 // next returns when the next try is due: soon at first, then in each period.

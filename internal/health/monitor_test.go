@@ -231,6 +231,55 @@ func TestTooMany(t *testing.T) {
 	})
 }
 
+// TestManyHang: checks that hang, more of them than may be under way, are in nobody's way once that is known of them, and are asked on.
+func TestManyHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		defer d.Close()
+		const many, good = 600, 2000 // good is the one that does not hang
+		slow := asked
+		slow.Period, slow.Failures = 10*time.Second, 1
+		for id := process.ID(1); id <= many; id++ {
+			d.answers[id] = func(n int) (string, time.Duration) {
+				if n > 3 {
+					return "", 0
+				}
+				return "", time.Hour
+			}
+			d.Watch(ready(id, slow))
+		}
+		d.pass(30 * time.Second)
+		d.Watch(ready(good, asked))
+		told := d.pass(30 * time.Second)
+		if !slices.ContainsFunc(told, func(s string) bool { return strings.HasPrefix(s, "30.06s 2000.1 ready=true") }) {
+			t.Errorf("told: %q", told)
+		}
+		at := d.triesOf(good)
+		for i, next := range at[3:] {
+			if gap := next - at[i+2]; gap != asked.Period {
+				t.Errorf("try %d came after %v", i+3, gap)
+			}
+		}
+		d.pass(2 * time.Minute)
+		d.Close()
+		if d.most > 2*mostTries {
+			t.Errorf("%d tries at a time", d.most)
+		}
+		if want := []string{"256 checks of processes are under way, as many as may be at a time: others begin late",
+			"256 checks that had no answer in their time before are under way, as many as may be at a time: others begin late"}; !slices.Equal(slices.Compact(d.trouble), want) {
+			t.Errorf("trouble: %q", d.trouble)
+		}
+		for id := process.ID(1); id <= many; id++ {
+			if n := len(d.triesOf(id)); n < 10 {
+				t.Fatalf("%d was asked %d times", id, n)
+			}
+		}
+		if len(d.hung.late) > 0 || d.hung.trying > 0 || d.prompt.trying > 0 {
+			t.Errorf("in the end: %+v, %+v", d.prompt, d.hung)
+		}
+	})
+}
+
 // TestSpread: the tries of many processes do not come together.
 func TestSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

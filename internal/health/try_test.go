@@ -25,7 +25,7 @@ func ask(t *testing.T, c process.Check, timeout time.Duration, run func(context.
 	c.Timeout, c.Successes, c.Failures = timeout, 1, 1
 	m.o.Report = func(r Result) { got = r.Text }
 	w := &watch{Target: Target{Run: run}, life: m.life}
-	m.trying = 1
+	m.prompt.trying = 1
 	m.work(&task{w: w, check: c, place: -1})
 	return got
 }
