@@ -48,10 +48,13 @@ func (c *chaos) commands(n int) []*chaosCommand {
 		make := []func(program string) *chaosCommand{c.restart, c.restart, c.stop, c.input, c.exitOnce, c.change, c.change, c.watch, c.remote, c.reopen, c.upgrade}[c.IntN(11)]
 		p := chaosPrograms[c.IntN(len(chaosPrograms))].name
 		switch cmd := make(p); {
-		case cmd == nil || taken[cmd.kind] || taken[p] || cmd.kind == changeKind && taken["flip"]:
+		case cmd == nil || taken[cmd.kind] || taken[p] || cmd.kind == changeKind && (taken["flip"] || taken["gate"]):
 		default:
 			taken[cmd.kind] = cmd.kind == changeKind || cmd.kind == inputKind
-			taken[p], taken["flip"] = true, taken["flip"] || cmd.kind == changeKind
+			taken[p] = true
+			if cmd.kind == changeKind {
+				taken["flip"], taken["gate"] = true, true
+			}
 			cmd.delay = c.soon()
 			if cmd.check == nil {
 				cmd.check = func() {}
