@@ -22,7 +22,7 @@ const (
 	WarnExecutable    Code = "W130" // a command that cannot be started
 	WarnDirectory     Code = "W131" // a program's directory that is not there
 	WarnLog           Code = "W132" // a log that cannot be written, or that two outputs rotate
-	WarnEnvironFile   Code = "W136" // an environment file that is not there
+	WarnEnvironFile   Code = "W136" // an environment file, or that of a secret, that is not there
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
 	WarnFewPids       Code = "W146" // a pids_max that a process with sockets does not get through
@@ -235,8 +235,15 @@ func (c *checker) lookProcesses() {
 	logs.shared()
 }
 
-// lookEnviron looks whether the environment files of a process are there.
+// lookEnviron looks whether the environment files of a process are there, and the files of its secrets.
 func (c *checker) lookEnviron(sec *section, p process.Spec) {
+	for _, s := range p.Secrets {
+		if _, err := c.stat(s.Path); errors.Is(err, fs.ErrNotExist) {
+			if e, ok := c.table.get(sec, "secret_files"); ok {
+				c.warnAt(WarnEnvironFile, sec, e, c.value(e), "there is no file "+s.Path+": a start fails", "create it before the program starts")
+			}
+		}
+	}
 	for _, name := range p.EnvironmentFiles {
 		if strings.HasPrefix(name, "-") {
 			continue

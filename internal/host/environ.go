@@ -88,7 +88,7 @@ func parseEnviron(data []byte, vars map[string]string) (line int, why string) {
 			continue
 		}
 		key, value, ok := strings.Cut(strings.TrimPrefix(text, "export "), "=")
-		if !ok || !isVariable(key) {
+		if !ok || !process.IsVariable(key) {
 			return line, "this is no KEY=VALUE"
 		}
 		if value, why = unquote(strings.TrimSpace(value)); why != "" {
@@ -97,17 +97,6 @@ func parseEnviron(data []byte, vars map[string]string) (line int, why string) {
 		vars[key] = value
 	}
 	return line, ""
-}
-
-// isVariable reports whether a word can be the name of a variable.
-func isVariable(s string) bool {
-	for i, c := range s {
-		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // unquote reads a value: as it stands, or in quotes. Between double ones a backslash is itself unless \, ", $, ` or n follows, which is a new line.
