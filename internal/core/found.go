@@ -49,6 +49,7 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 	since := s.now.Mono - max(f.Since, 0)
 	switch f.State {
 	case process.Starting:
+		p.fresh = true
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
 		if first := p.spec.Steps()[0]; first.Wait != process.Forever || first.Signal == process.SIGKILL {

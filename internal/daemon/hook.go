@@ -23,7 +23,7 @@ const hookBit process.ID = 1 << 63
 func (d *Daemon) runHook(e core.RunHook) {
 	spec := &process.Spec{
 		Name: e.Name, Command: e.Command, Directory: e.Spec.Directory, Umask: e.Spec.Umask, UID: e.Spec.UID, ServerURL: e.Spec.ServerURL, RedirectStderr: true,
-		EnvironmentFiles: e.Spec.EnvironmentFiles,
+		EnvironmentFiles: e.Spec.EnvironmentFiles, Secrets: e.Spec.Secrets,
 		Environment: append(slices.Clone(e.Spec.Environment), []process.Env{
 			{Key: "GRACED_PID", Value: strconv.Itoa(e.PID)}, {Key: "GRACED_NAME", Value: e.Name}, {Key: "GRACED_GROUP", Value: e.Group},
 			{Key: "GRACED_REASON", Value: string(e.Reason)},
