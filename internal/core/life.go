@@ -34,11 +34,21 @@ func (s *Supervisor) cutHook(p *proc) {
 func (s *Supervisor) prepare(p *proc) {
 	switch h := p.spec.Hooks.PreStart; {
 	case p.hook != 0:
-	case h.Wanted():
+	case h.Wanted() && !s.quitting():
 		p.hook = s.beginHook(p, h, RunHook{Option: preStart, Reason: p.reason})
 	default:
-		s.fork(p)
+		s.prepared(p)
 	}
+}
+
+// prepared goes on after that. Nothing new begins while everything is being stopped.
+func (s *Supervisor) prepared(p *proc) {
+	if s.quitting() {
+		p.reason = ReasonShutdown
+		s.unspawn(p)
+		return
+	}
+	s.fork(p)
 }
 
 // unforked reports whether a process that is STARTING or STOPPING has neither been forked nor is about to be: only a command is waited for.
@@ -151,7 +161,7 @@ func (s *Supervisor) hookDone(p *proc, what sending, problem string) {
 	case e.Option == preStart && problem != "" && e.failsStart():
 		s.spawnFailed(p, preStart+": "+problem)
 	case e.Option == preStart:
-		s.fork(p)
+		s.prepared(p)
 	case e.Option == postReady:
 	case p.state == process.Starting && p.unforked():
 		s.prepare(p)
