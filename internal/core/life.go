@@ -34,21 +34,25 @@ func (s *Supervisor) cutHook(p *proc) {
 func (s *Supervisor) prepare(p *proc) {
 	switch h := p.spec.Hooks.PreStart; {
 	case p.hook != 0:
-	case h.Wanted() && !s.quitting():
+	case h.Wanted() && p.fate == stays && !s.quitting():
 		p.hook = s.beginHook(p, h, RunHook{Option: preStart, Reason: p.reason})
 	default:
 		s.prepared(p)
 	}
 }
 
-// prepared goes on after that. Nothing new begins while everything is being stopped.
+// prepared goes on after that. What is not wanted any more, or while everything is being stopped, is not forked.
 func (s *Supervisor) prepared(p *proc) {
-	if s.quitting() {
+	switch {
+	case s.quitting():
 		p.reason = ReasonShutdown
 		s.unspawn(p)
-		return
+	case p.fate != stays:
+		p.reason = p.surplus()
+		s.unspawn(p)
+	default:
+		s.fork(p)
 	}
-	s.fork(p)
 }
 
 // unforked reports whether a process that is STARTING or STOPPING has neither been forked nor is about to be: only a command is waited for.
@@ -191,10 +195,15 @@ func (s *Supervisor) rest(p *proc, pid int) {
 	s.stopped(p, nil)
 }
 
-// untidy ends a stop of which only commands are left.
+// untidy ends what runs when only commands are left of a stop: post_stop follows what was to come before the end.
 func (s *Supervisor) untidy(p *proc) {
-	pid := max(s.sent[p.draining].pidOf(p), s.sent[p.hook].pidOf(p))
-	s.undrain(p)
+	if p.draining != 0 {
+		e := s.hookOf(p.draining)
+		s.undrain(p)
+		s.stopHookOver(p, e)
+		return
+	}
+	pid := s.sent[p.hook].pidOf(p)
 	s.cutHook(p)
 	s.rest(p, pid)
 }
