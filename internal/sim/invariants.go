@@ -154,6 +154,8 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 		case core.CloseLogs:
 			if p := c.procs[e.ID]; p == nil || !p.state.IsStopped() || p.spawning || p.pid != 0 && p.state != process.Unknown {
 				c.broken("process %d removed: %+v", e.ID, p)
+			} else if p.life.running != 0 && !removes(in) {
+				c.broken("%v removed while %s runs", p.name, p.life.option)
 			}
 			delete(c.procs, e.ID)
 		case core.Spawn:

@@ -58,7 +58,7 @@ func (sc *UpdateScenario) live(gently bool) {
 //   - none is given more time than it may take;
 //   - nothing is forked before its pre_start has ended, well or ignored, nor before the post_stop of the life before has;
 //   - post_ready belongs to a process that is ready, pre_stop to one that is STOPPING, post_stop to one that has ended, and each is told its pid;
-//   - each end of a process whose settings have a post_stop has one.
+//   - each end of a process whose settings have a post_stop has one, and what is removed waits for it, unless somebody removes what has ended.
 type watchedLife struct {
 	running core.Token // one at a time
 	option  string
@@ -139,6 +139,16 @@ func (c *Checker) forks(p *watched, e core.Spawn) {
 	case e.Spec.Hooks.PreStart.Wanted() && l.done == 0:
 		c.broken("spawn of %v without its pre_start", p.name)
 	}
+}
+
+// removes reports whether an input is a command that removes processes at once, as soon as they have ended.
+func removes(in core.Input) bool {
+	command, _ := in.(core.Command)
+	switch command.Do.(type) {
+	case core.RemoveProcess, core.RemoveGroup:
+		return true
+	}
+	return false
 }
 
 // hooksAfter looks, after a step, at commands that have had their time, and at ends that have no post_stop.
