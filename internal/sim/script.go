@@ -416,7 +416,9 @@ func programOf(args []string) (Program, error) {
 			})
 			err = nil
 		case "pre_start", "post_ready", "pre_stop", "post_stop":
-			p.gently(func(s *process.Spec) { *hookOf(&s.Hooks, name) = process.HookSpec{Command: value, Timeout: 5 * time.Second} })
+			p.gently(func(s *process.Spec) {
+				*hookOf(&s.Hooks, name) = process.HookSpec{Command: value, Timeout: 5 * time.Second}
+			})
 			err = nil
 		case "pre_start_on_failure":
 			p.gently(func(s *process.Spec) { s.Hooks.OnPreStart = process.HookIgnored })
