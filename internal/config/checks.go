@@ -219,7 +219,8 @@ func (c *checker) lookProcesses() {
 			if sec == nil {
 				continue
 			}
-			c.lookCommand(sec, p)
+			c.lookCommand(sec, p, "command", p.Command)
+			c.lookHooks(sec, p)
 			c.lookEnviron(sec, p)
 			logs.look(sec, p, g.Name)
 			if seen[sec] {
@@ -233,6 +234,16 @@ func (c *checker) lookProcesses() {
 		}
 	}
 	logs.shared()
+}
+
+// lookHooks looks whether the commands of a process's life can be run.
+func (c *checker) lookHooks(sec *section, p process.Spec) {
+	h := p.Hooks
+	for key, hook := range map[string]process.HookSpec{"pre_start": h.PreStart, "post_ready": h.PostReady, "pre_stop": h.PreStop, "post_stop": h.PostStop} {
+		if hook.Wanted() {
+			c.lookCommand(sec, p, key, hook.Command)
+		}
+	}
 }
 
 // lookEnviron looks whether the environment files of a process are there, and the files of its secrets.
@@ -321,12 +332,12 @@ func (c *checker) dirExists(path string) bool {
 }
 
 // lookCommand looks for the file that a command names, where the daemon would.
-func (c *checker) lookCommand(sec *section, p process.Spec) {
-	e, ok := c.table.get(sec, "command")
-	if !ok || p.Command == "" && e.value != "" {
+func (c *checker) lookCommand(sec *section, p process.Spec, key, command string) {
+	e, ok := c.table.get(sec, key)
+	if !ok || command == "" && e.value != "" {
 		return // it has an error already
 	}
-	words, err := shlex.Split(p.Command)
+	words, err := shlex.Split(command)
 	switch {
 	case err != nil && e.raw == "":
 		c.warnOnce(WarnQuoting, sec, e, c.value(e), "a quote in the command never closes", "every start fails")
@@ -375,13 +386,21 @@ func (c *checker) aboutExecutable(sec *section, e *entry, at Place, path string,
 				notes = append(notes, "close: "+join(dirname(path), near))
 			}
 		}
-		c.warnOnce(WarnExecutable, sec, e, at, path+": no such file", "every start fails until it is there", notes...)
+		c.warnOnce(WarnExecutable, sec, e, at, path+": no such file", fails(e)+" until it is there", notes...)
 	case err != nil: // what we may not see, the daemon may
 	case info.Dir:
-		c.warnOnce(WarnExecutable, sec, e, at, path+" is a directory", "every start fails")
+		c.warnOnce(WarnExecutable, sec, e, at, path+" is a directory", fails(e))
 	case info.Mode&0o111 == 0:
 		c.warnOnce(WarnExecutable, sec, e, at, path+" is not executable", fmt.Sprintf("its mode is %04o", info.Mode))
 	}
+}
+
+// fails says what follows when the command of an option cannot be run.
+func fails(e *entry) string {
+	if e.key == "command" || e.key == "pre_start" {
+		return "every start fails"
+	}
+	return "it fails every time"
 }
 
 // warnOnce is warnAt for what is looked at for each process of a section.

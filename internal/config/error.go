@@ -47,7 +47,7 @@ func (e *Error) Detail() string {
 	var extra []string
 	switch {
 	case e.Key == "" || e.Value == "" && e.Col == 0: // no option, or one that is missing
-	case strings.Contains(e.Key, "password"):
+	case soundsSecret(e.Key):
 		extra = append(extra, e.Key+"=(hidden)")
 	default:
 		extra = append(extra, e.Key+"="+strings.ReplaceAll(e.Value, "\n", " "))
