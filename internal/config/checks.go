@@ -274,10 +274,15 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 	if needs <= limit && ends {
 		return
 	}
+	plain := p
+	plain.Drain, plain.Hooks = process.TellSpec{}, process.Hooks{}
+	alone, _ := plain.Patience()
 	key, what, needed := "stopwaitsecs", fmt.Sprintf("stopwaitsecs=%d is longer", p.StopWaitSecs), strconv.Itoa(needs+10)
 	switch {
 	case !ends:
 		key, what, needed = "stop_steps", "stop_steps without KILL may take longer", "infinity"
+	case int(alone/time.Second) <= limit:
+		key, what = "", fmt.Sprintf("a stop with what comes before and after it may take %d s, which is longer", needs)
 	case len(p.StopSteps) > 0:
 		key, what = "stop_steps", fmt.Sprintf("stop_steps take %d s, which is longer", needs)
 	}

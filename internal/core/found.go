@@ -52,6 +52,7 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 		p.fresh = true
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
+		p.reason = ReasonStop // as far as anybody knows
 		if first := p.spec.Steps()[0]; first.Wait != process.Forever || first.Signal == process.SIGKILL {
 			s.goOn(p, since+first.Wait)
 		}

@@ -163,7 +163,7 @@ func (s *Supervisor) hookDone(p *proc, what sending, problem string) {
 	e, _ := what.effect.(RunHook)
 	switch {
 	case e.Option == preStart && problem != "" && e.failsStart():
-		s.spawnFailed(p, preStart+": "+problem)
+		s.startFailed(p, preStart+": "+problem)
 	case e.Option == preStart:
 		s.prepared(p)
 	case e.Option == postReady:

@@ -158,7 +158,7 @@ func (s *Supervisor) respawn(p *proc) {
 
 // spawned takes the news that the process exists.
 func (s *Supervisor) spawned(p *proc, pid int) {
-	if p.pid != 0 {
+	if p.pid != 0 || p.spawning == 0 {
 		s.unforeseen(p, "Spawned")
 		return
 	}
@@ -205,10 +205,15 @@ func (s *Supervisor) stayedUp(p *proc) {
 
 // spawnFailed takes the news that there is no process.
 func (s *Supervisor) spawnFailed(p *proc, text string) {
-	if p.pid != 0 {
+	if p.pid != 0 || p.spawning == 0 {
 		s.unforeseen(p, "SpawnFailed")
 		return
 	}
+	s.startFailed(p, text)
+}
+
+// startFailed goes on after a start from which no process has come.
+func (s *Supervisor) startFailed(p *proc, text string) {
 	switch p.state {
 	case process.Starting:
 		s.spawnKnown(p)

@@ -16,12 +16,12 @@ func (r *dice) lifeHooks(gently bool) (h process.Hooks) {
 	if r.one(2) {
 		return h
 	}
-	one := func(odds int) (h process.HookSpec) {
+	one := func() (h process.HookSpec) {
 		h.Timeout = time.Duration(r.between(0, 1900)) * time.Millisecond
 		if gently {
 			h.Timeout = longestHook
 		}
-		if !r.one(odds) {
+		if r.one(2) {
 			h.Command = pick(r, "0s", "300ms", "1s/3", "1500ms", "never", "none")
 			if gently {
 				h.Command = pick(r, "0s", "300ms", "900ms")
@@ -29,7 +29,7 @@ func (r *dice) lifeHooks(gently bool) (h process.Hooks) {
 		}
 		return h
 	}
-	h.PreStart, h.PostReady, h.PreStop, h.PostStop = one(2), one(2), one(2), one(2)
+	h.PreStart, h.PostReady, h.PreStop, h.PostStop = one(), one(), one(), one()
 	h.OnPreStart = pick(r, process.HookFails, process.HookIgnored, process.HookIgnored)
 	return h
 }
