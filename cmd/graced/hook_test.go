@@ -143,6 +143,61 @@ func TestShutdownWaitsForHooks(t *testing.T) {
 	}
 }
 
+// TestUpdateRunsHooks: processes that an update replaces have the commands of their old settings at their end and those of the new before their start, one
+// process after the other; a new pre_start that fails turns the update round.
+func TestUpdateRunsHooks(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("hook.sh", "echo \"$1 $GRACED_NAME $GRACED_REASON\" >>ran\nexit \"${2:-0}\"\n")
+	conf := func(release, preStart string) string {
+		var hooks strings.Builder
+		for _, option := range []string{"pre_start", "post_ready", "pre_stop", "post_stop"} {
+			fmt.Fprintf(&hooks, "%s=/bin/sh hook.sh %s-%[1]s\n", option, release)
+		}
+		text := strings.Replace(hooks.String(), "pre_start\n", "pre_start"+preStart+"\n", 1)
+		return "[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstartretries=0\ndirectory=%(here)s\nnumprocs=2\nprocess_name=web%(process_num)d\n" +
+			"environment=RELEASE=\"" + release + "\"\n" + text
+	}
+	r.launch(nil, conf("one", ""))
+	told := func(n int) []string {
+		t.Helper()
+		r.until(fmt.Sprintf("%d commands have run", n), func() bool { return len(r.ran()) == n })
+		return r.ran()
+	}
+	told(4)
+	r.write(conf("two", ""))
+	r.gracectl(0, []string{"update"}, "web:web0", "web:web1", "replaced")
+	var want []string
+	for _, name := range []string{"web0", "web1"} {
+		for _, what := range []string{"one-pre_stop", "one-post_stop", "two-pre_start", "two-post_ready"} {
+			want = append(want, what+" "+name+" update")
+		}
+	}
+	got := told(12)[4:]
+	for _, name := range []string{" web0 ", " web1 "} { // nobody waits for post_ready
+		of := func(list []string) []string {
+			return slices.DeleteFunc(slices.Clone(list), func(line string) bool { return !strings.Contains(line, name) })
+		}
+		if !slices.Equal(of(got), of(want)) {
+			t.Errorf("the commands of%swere %q, want %q", name, of(got), of(want))
+		}
+	}
+	if slices.Index(got, want[4]) < slices.Index(got, want[2]) {
+		t.Errorf("web1 is stopped before web0 starts: %q", got)
+	}
+	r.write(conf("three", " 7"))
+	r.gracectl(10, []string{"update"}, "not replaced: pre_start: exit status 7")
+	for _, name := range []string{"web0", "web1"} {
+		p := r.runs(name, process.Running)
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID)); err != nil || !strings.Contains(string(text), "RELEASE=two\x00") {
+			t.Errorf("%s has %q, %v", name, text, err)
+		}
+	}
+	if text := r.read("ran"); strings.Contains(text, "three-post_ready") || strings.Contains(text, "three-pre_start web1") {
+		t.Errorf("the commands were\n%s", text)
+	}
+}
+
 // TestSecretsAreNowhere: what stands in the files of secret_files and environment_file reaches the process and its commands, and is shown nowhere, also
 // where something goes wrong: no answer, log or file of the daemon has it.
 func TestSecretsAreNowhere(t *testing.T) {
