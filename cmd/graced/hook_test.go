@@ -212,8 +212,15 @@ func TestSecretsAreNowhere(t *testing.T) {
 	const plain = "command=/bin/sleep 1000\nstartsecs=0\nstartretries=0\ndirectory=%(here)s\n"
 	conf := "[program:a]\n" + plain + "secret_files=PLAIN=%(here)s/password\nenvironment_file=%(here)s/env\npre_start=/bin/sh hook.sh\npost_stop=/bin/sh hook.sh\n" +
 		"[program:bad]\n" + plain + "environment_file=%(here)s/bad.env\n[program:nul]\n" + plain + "secret_files=PLAIN=%(here)s/nul\n"
+	root := os.Getuid() == 0
+	if root { // who reads the file is graced, not the user that the process becomes
+		conf += "[program:other]\ncommand=/bin/sleep 1000\nstartsecs=0\nuser=nobody\ndirectory=/\nsecret_files=PLAIN=%(here)s/password\n"
+	}
 	r.launch(nil, conf)
 	pid := r.runs("a", process.Running).PID
+	if root {
+		r.runs("other", process.Running)
+	}
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if r.must(err); !strings.Contains(string(environ), "PLAIN="+secrets[0]+"\x00") || !strings.Contains(string(environ), "TOKEN="+secrets[1]+"\x00") {
 		t.Errorf("its environment is %q", environ)
