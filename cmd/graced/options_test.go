@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -43,6 +44,7 @@ type optionCase struct {
 	rename string             // "from>to"
 	only   string             // the members that it concerns; "" = all
 	also   string             // options that cannot but change with it
+	early  func(k *optionRun) // before the daemon starts
 	setUp  func(k *optionRun) // before the change
 	skip   func() string      // why it cannot be tested here
 	check  func(k *optionRun) // the effect, after the update
@@ -85,7 +87,7 @@ var optionScripts = map[string]string{
 	"may.sh":     "[ -e \"$1\" ] && exit 1\nexec sleep 1000\n",
 }
 
-var optionCases = append(healthCases, []optionCase{
+var optionCases = append(append(healthCases, hookCases...), []optionCase{
 	{
 		option: "process_name", head: "[program:NAME]\n" + sleeper + "numprocs=2\n", before: "process_name=a_%(process_num)d", after: "process_name=b_%(process_num)d",
 		class: process.Identity, rename: "a_0>b_0 a_1>b_1",
@@ -1113,7 +1115,9 @@ func TestOptions(t *testing.T) {
 	r.must(os.Chmod(filepath.Dir(r.dir), 0o755))
 	r.must(os.Chmod(r.dir, 0o755))
 	r.must(os.Mkdir(r.path("conf.d"), 0o755))
-	for name, text := range optionScripts {
+	scripts := maps.Clone(optionScripts)
+	maps.Copy(scripts, hookScripts)
+	for name, text := range scripts {
 		r.put(name, text)
 		r.must(os.Chmod(r.path(name), 0o644))
 	}
@@ -1121,6 +1125,9 @@ func TestOptions(t *testing.T) {
 		if k.skip == nil || k.skip() == "" {
 			k.rig = r
 			r.put(k.conf(), k.text(k.optionCase.before))
+			if k.early != nil {
+				k.early(k)
+			}
 		}
 	}
 	var wrap []string

@@ -17,7 +17,7 @@ import (
 func checkMachine(t testing.TB) Machine {
 	t.Helper()
 	files := map[string]string{
-		"/bin/sleep": "#!", "/bin/bash": "#!", "/bin/data": "", "/var/log/locked/": "", "/run/": "",
+		"/bin/sleep": "#!", "/bin/bash": "#!", "/bin/data": "", "/var/log/locked/": "", "/run/": "", "/etc/there": "",
 		"/etc/systemd/system/graced.service": "[Service]\nExecStart=/usr/bin/graced\nTimeoutStopSec=1min 30s\n",
 	}
 	names, err := filepath.Glob("testdata/check/*.conf")
@@ -136,7 +136,7 @@ var allCodes = []Code{
 	UnknownKey, UnknownSection, NoIncludeMatch, UnreadInclude, CutQuote, LegacyEnviron, SkippedToken, EnvironDiffers, OddSignal, SyslogLogfile, AutoNoRollover,
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
-	WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener,
+	WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
 }
 
 // findings checks the files of a machine and returns what was found as "code line:col title".

@@ -22,7 +22,7 @@ const (
 	WarnExecutable    Code = "W130" // a command that cannot be started
 	WarnDirectory     Code = "W131" // a program's directory that is not there
 	WarnLog           Code = "W132" // a log that cannot be written, or that two outputs rotate
-	WarnEnvironFile   Code = "W136" // an environment file that is not there
+	WarnEnvironFile   Code = "W136" // an environment file, or that of a secret, that is not there
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
 	WarnFewPids       Code = "W146" // a pids_max that a process with sockets does not get through
@@ -219,7 +219,8 @@ func (c *checker) lookProcesses() {
 			if sec == nil {
 				continue
 			}
-			c.lookCommand(sec, p)
+			c.lookCommand(sec, p, "command", p.Command)
+			c.lookHooks(sec, p)
 			c.lookEnviron(sec, p)
 			logs.look(sec, p, g.Name)
 			if seen[sec] {
@@ -235,8 +236,25 @@ func (c *checker) lookProcesses() {
 	logs.shared()
 }
 
-// lookEnviron looks whether the environment files of a process are there.
+// lookHooks looks whether the commands of a process's life can be run.
+func (c *checker) lookHooks(sec *section, p process.Spec) {
+	h := p.Hooks
+	for key, hook := range map[string]process.HookSpec{"pre_start": h.PreStart, "post_ready": h.PostReady, "pre_stop": h.PreStop, "post_stop": h.PostStop} {
+		if hook.Wanted() {
+			c.lookCommand(sec, p, key, hook.Command)
+		}
+	}
+}
+
+// lookEnviron looks whether the environment files of a process are there, and the files of its secrets.
 func (c *checker) lookEnviron(sec *section, p process.Spec) {
+	for _, s := range p.Secrets {
+		if _, err := c.stat(s.Path); errors.Is(err, fs.ErrNotExist) {
+			if e, ok := c.table.get(sec, "secret_files"); ok {
+				c.warnAt(WarnEnvironFile, sec, e, c.value(e), "there is no file "+s.Path+": a start fails", "create it before the program starts")
+			}
+		}
+	}
 	for _, name := range p.EnvironmentFiles {
 		if strings.HasPrefix(name, "-") {
 			continue
@@ -256,10 +274,15 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 	if needs <= limit && ends {
 		return
 	}
+	plain := p
+	plain.Drain, plain.Hooks = process.TellSpec{}, process.Hooks{}
+	alone, _ := plain.Patience()
 	key, what, needed := "stopwaitsecs", fmt.Sprintf("stopwaitsecs=%d is longer", p.StopWaitSecs), strconv.Itoa(needs+10)
 	switch {
 	case !ends:
 		key, what, needed = "stop_steps", "stop_steps without KILL may take longer", "infinity"
+	case int(alone/time.Second) <= limit:
+		key, what = "", fmt.Sprintf("a stop with what comes before and after it may take %d s, which is longer", needs)
 	case len(p.StopSteps) > 0:
 		key, what = "stop_steps", fmt.Sprintf("stop_steps take %d s, which is longer", needs)
 	}
@@ -314,12 +337,12 @@ func (c *checker) dirExists(path string) bool {
 }
 
 // lookCommand looks for the file that a command names, where the daemon would.
-func (c *checker) lookCommand(sec *section, p process.Spec) {
-	e, ok := c.table.get(sec, "command")
-	if !ok || p.Command == "" && e.value != "" {
+func (c *checker) lookCommand(sec *section, p process.Spec, key, command string) {
+	e, ok := c.table.get(sec, key)
+	if !ok || command == "" && e.value != "" {
 		return // it has an error already
 	}
-	words, err := shlex.Split(p.Command)
+	words, err := shlex.Split(command)
 	switch {
 	case err != nil && e.raw == "":
 		c.warnOnce(WarnQuoting, sec, e, c.value(e), "a quote in the command never closes", "every start fails")
@@ -368,13 +391,21 @@ func (c *checker) aboutExecutable(sec *section, e *entry, at Place, path string,
 				notes = append(notes, "close: "+join(dirname(path), near))
 			}
 		}
-		c.warnOnce(WarnExecutable, sec, e, at, path+": no such file", "every start fails until it is there", notes...)
+		c.warnOnce(WarnExecutable, sec, e, at, path+": no such file", fails(e)+" until it is there", notes...)
 	case err != nil: // what we may not see, the daemon may
 	case info.Dir:
-		c.warnOnce(WarnExecutable, sec, e, at, path+" is a directory", "every start fails")
+		c.warnOnce(WarnExecutable, sec, e, at, path+" is a directory", fails(e))
 	case info.Mode&0o111 == 0:
 		c.warnOnce(WarnExecutable, sec, e, at, path+" is not executable", fmt.Sprintf("its mode is %04o", info.Mode))
 	}
+}
+
+// fails says what follows when the command of an option cannot be run.
+func fails(e *entry) string {
+	if e.key == "command" || e.key == "pre_start" {
+		return "every start fails"
+	}
+	return "it fails every time"
 }
 
 // warnOnce is warnAt for what is looked at for each process of a section.

@@ -35,7 +35,7 @@ var Kinds = []Kind{
 	{"132", "a log that cannot be written, or that two outputs rotate"},
 	{"133", "an include pattern that matches nothing"},
 	{"134", "an included file that cannot be read"},
-	{"136", "an environment file that is not there"},
+	{"136", "a file of environment_file or secret_files that is not there"},
 	{"140", "a section that is defined more than once"},
 	{"141", "an option that is set twice"},
 	{"142", "two groups of one name"},

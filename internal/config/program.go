@@ -93,6 +93,7 @@ func (p *programReader) shared() process.Spec {
 	if !p.listener() {
 		p.tell("drain", &s.Drain)
 		p.tell("reload", &s.Reload)
+		s.Hooks = p.hooks()
 	}
 	s.StopAsGroup = p.bool("stopasgroup", false)
 	s.KillAsGroup = p.bool("killasgroup", s.StopAsGroup)
@@ -181,15 +182,20 @@ func (p *programReader) tell(what string, t *process.TellSpec) {
 
 // tellCommand reads the command.
 func (p *programReader) tellCommand(what string, t *process.TellSpec) {
-	key := what + "_command"
+	t.Command = p.commandOf(what + "_command")
+}
+
+// commandOf reads a command besides that of the process; "" is none.
+func (p *programReader) commandOf(key string) string {
 	command, e, ok := p.text(key)
 	if !ok {
-		return
+		return ""
 	}
 	p.checkCut(e)
-	if t.Command = command; openQuote(command) {
+	if openQuote(command) {
 		p.refuse(BadQuoting, key, "a quote of "+key+" never closes: "+repr(command), "close it")
 	}
+	return command
 }
 
 // tree reads the options about all that a process starts, which Supervisor does not know.
@@ -219,6 +225,7 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 	}
 	s.Directory = p.string("directory", "")
 	s.EnvironmentFiles = read(p.reader, "environment_file", nil, p.environFiles)
+	s.Secrets = read(p.reader, "secret_files", nil, p.secretFiles)
 	if !p.listener() {
 		s.Sockets = read(p.reader, "sockets", nil, p.socketsNamed)
 	}
@@ -246,6 +253,7 @@ func (p *programReader) single(s process.Spec, num int) process.Spec {
 	if !p.listener() {
 		p.tellCommand("drain", &s.Drain)
 		p.tellCommand("reload", &s.Reload)
+		p.hookCommands(&s.Hooks)
 	}
 	if s.Name = p.processName(); s.Name == "" && p.failed {
 		s.Name = fmt.Sprintf("%s#%d", p.sec.name, num) // no process is called so

@@ -23,7 +23,7 @@ type Why struct {
 	State     string     `json:"state"`
 	Since     time.Time  `json:"since"`
 	Starts    int        `json:"starts"`          // in Timeline
-	Waits     string     `json:"waits,omitempty"` // what holds back its start by itself
+	Waits     string     `json:"waits,omitempty"` // what holds back its start by itself, or the command that is waited for
 	PID       int        `json:"pid,omitempty"`
 	Command   string     `json:"command"`
 	Timeline  []Moment   `json:"timeline"` // the latest last; old ones are forgotten
@@ -39,7 +39,7 @@ type Why struct {
 type Moment struct {
 	Time time.Time `json:"t"`
 	// asked (a client wants something), start, running, ready, unready and unalive (a check has found so), exit, failed (no process came of a start),
-	// stopping, kill, fatal, signal, held (its start by itself waits)
+	// draining, stopping, kill, fatal, signal, held (its start by itself waits), hook (a command of its life runs), problem (such a command has failed)
 	Type    string  `json:"type"`
 	Text    string  `json:"text,omitempty"` // in words, where there is more to say
 	PID     int     `json:"pid,omitempty"`

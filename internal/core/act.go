@@ -12,6 +12,7 @@ type acting struct {
 	busy    int  // begun and not over
 	stops   int  // not over: before they are, nothing starts
 	now     bool // stops begin with SIGKILL
+	again   bool // its starts follow its stops
 	refused map[process.ID]*Fault
 }
 
@@ -69,7 +70,7 @@ func (s *Supervisor) act(id Req, do Act) {
 		s.answer(id, f)
 		return
 	}
-	a := &acting{most: do.AtOnce, stops: len(stops), now: do.Now, refused: do.Refused}
+	a := &acting{most: do.AtOnce, stops: len(stops), now: do.Now, again: do.Stop && do.Start, refused: do.Refused}
 	op := &operation{id: do.Op, request: s.open(id, false), acting: a}
 	op.request.op, op.request.reply.Updated = op, []StepResult{}
 	if op.id != 0 {
@@ -175,6 +176,11 @@ func (s *Supervisor) startAsked(st *step, refused *Fault) {
 		return
 	}
 	s.begun(st)
-	s.spawnAsked(p)
+	s.forgive(p)
+	why := ReasonStart
+	if st.op.acting.again {
+		why = ReasonRestart
+	}
+	s.spawnFor(p, why)
 	s.awaitStart(st)
 }

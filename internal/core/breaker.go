@@ -135,9 +135,11 @@ func (s *Supervisor) checkBreaker(g *group) {
 	}
 }
 
-// waits says what a process that is held back waits for, "" for any other.
-func (p *proc) waits() string {
+// waits says what a process waits for that is held back, or whose state lasts until a command has ended; "" for any other.
+func (s *Supervisor) waits(p *proc) string {
 	switch b := &p.group.breaker; {
+	case p.state == process.Starting && p.unforked(), p.state == process.Stopping:
+		return s.waitsForHook(p)
 	case !p.held:
 		return ""
 	case b.probe != nil:

@@ -34,7 +34,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	},
 	reflect.TypeFor[proc](): {
 		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched sick
-			listener holds deaf due report waiters step unsent reason draining stopStep killed`,
+			listener holds deaf due report waiters step unsent reason draining hook fresh stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {
 		kept: "spec buffer serial served",
@@ -52,7 +52,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[waiter]():     {kept: "request what text stopped step"},
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
-	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now refused"},
+	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now again refused"},
 	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID old undo trial due"},
 	reflect.TypeFor[line]():       {kept: "op roll waiting busy done cause undoing due"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},

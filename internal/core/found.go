@@ -49,8 +49,10 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 	since := s.now.Mono - max(f.Since, 0)
 	switch f.State {
 	case process.Starting:
+		p.fresh = true
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
+		p.reason = ReasonStop // as far as anybody knows
 		if first := p.spec.Steps()[0]; first.Wait != process.Forever || first.Signal == process.SIGKILL {
 			s.goOn(p, since+first.Wait)
 		}

@@ -60,6 +60,7 @@ func (s *Supervisor) rewatch(p *proc, before *process.Spec) {
 	}
 	s.watch(p)
 	if p.ready() {
+		s.greet(p)
 		s.release(p, nil, forReady)
 	}
 }
@@ -93,6 +94,7 @@ func (s *Supervisor) readiness(p *proc, was bool) {
 		s.publish(ReadyChanged{Group: p.group.name(), Name: p.name, PID: p.pid, Ready: is, Text: p.unfit})
 	}
 	if is {
+		s.greet(p)
 		s.release(p, nil, forReady)
 	} else {
 		s.release(p, &Fault{Kind: Failed, Text: p.namespec().String() + " is not ready any more: " + p.unfit}, forUnready)
@@ -116,11 +118,13 @@ func (s *Supervisor) notAlive(p *proc, text string) {
 
 // recover takes a process that was ended because it was not alive to its next life: like one that has ended by itself, as often and as soon as such a
 // one may begin again.
-func (s *Supervisor) recover(p *proc, end ProcessEnded) {
+func (s *Supervisor) recover(p *proc, end Event) {
 	p.again, p.tries = false, 0
 	s.enter(p, process.Exited, false)
 	p.pid = 0
-	s.publish(end)
+	if end != nil {
+		s.publish(end)
+	}
 	s.lost(p)
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)

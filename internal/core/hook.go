@@ -6,17 +6,19 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// Reason says why a process is stopped.
+// Reason says why a process is stopped, or why else a command runs.
 type Reason string
 
 // The reasons.
 const (
 	ReasonStop      Reason = "stop"       // somebody has asked for it
-	ReasonRestart   Reason = "restart"    // likewise, and it starts again
+	ReasonRestart   Reason = "restart"    // likewise, and it starts again; or it starts again by itself
 	ReasonUpdate    Reason = "update"     // it is replaced, or it or its group is not in the files any more
 	ReasonScaleDown Reason = "scale-down" // its group goes on without it
 	ReasonShutdown  Reason = "shutdown"   // everything is stopped
 	ReasonReload    Reason = "reload"     // it is not: it reads its own configuration again
+	ReasonStart     Reason = "start"      // it is not: it starts, since somebody or its group wants it
+	ReasonExit      Reason = "exit"       // it is not: it has ended by itself
 )
 
 // hook is what a sending of a RunHook has besides: when it is late.
@@ -25,14 +27,18 @@ type hook struct {
 	late bool // it has been told to end
 }
 
-// runHook has a command run on behalf of a process, and returns the token of its end, which r waits for if it is not nil.
-func (s *Supervisor) runHook(p *proc, option string, tell process.TellSpec, why Reason, r *request) Token {
-	t := s.token()
-	h := &hook{due: deadline{fire: actHook, token: t}}
-	e := RunHook{Token: t, ID: p.id, PID: p.pid, Group: p.group.name(), Name: p.name, Option: option, Command: tell.Command, Most: tell.Timeout, Reason: why, Spec: p.spec}
+// runHook has a command run on behalf of a process, and returns the token of its end, which r waits for if it is not nil. It fills in of whom.
+func (s *Supervisor) runHook(p *proc, e RunHook, r *request) Token {
+	e.Token, e.ID, e.Group, e.Name, e.Spec = s.token(), p.id, p.group.name(), p.name, p.spec
+	h := &hook{due: deadline{fire: actHook, token: e.Token}}
 	s.ask(p, e, sending{kind: sentHook, hook: h, request: r})
-	s.due.arm(&h.due, s.now.Mono+tell.Timeout)
-	return t
+	s.due.arm(&h.due, s.now.Mono+e.Most)
+	return e.Token
+}
+
+// tellBy has the command run by which a process is told something.
+func (s *Supervisor) tellBy(p *proc, option string, tell process.TellSpec, why Reason, r *request) Token {
+	return s.runHook(p, RunHook{PID: p.pid, Option: option, Command: tell.Command, Most: tell.Timeout, Reason: why}, r)
 }
 
 // endHook has a command ended that is not waited for any more.
@@ -64,10 +70,11 @@ func (s *Supervisor) hookEnded(in HookEnded) {
 	}
 }
 
-// hookOver goes on with whatever waits for a command. A problem is only told.
+// hookOver goes on with whatever waits for a command. A problem is only told, unless a start fails with it.
 func (s *Supervisor) hookOver(t Token, what sending, problem string) {
 	var f *Fault
-	if e := what.effect.(RunHook); problem != "" {
+	e, p := what.effect.(RunHook), what.proc
+	if problem != "" && !e.failsStart() {
 		s.publish(HookProblem{Group: e.Group, Name: e.Name, Option: e.Option, Text: problem})
 		f = &Fault{Kind: Failed, Text: e.Option + " of " + process.Namespec{Group: e.Group, Process: e.Name}.String() + ": " + problem}
 	}
@@ -75,8 +82,12 @@ func (s *Supervisor) hookOver(t Token, what sending, problem string) {
 		s.done(r, what.proc, f)
 		s.lessOne(r)
 	}
-	if p := what.proc; p.draining == t && s.procs[p.id] == p {
-		s.drained(p)
+	switch {
+	case s.procs[p.id] != p:
+	case p.draining == t:
+		s.stopHookOver(p, e)
+	case p.hook == t:
+		s.hookDone(p, what, problem)
 	}
 }
 
@@ -100,7 +111,7 @@ func (s *Supervisor) refresh(id Req, do Refresh) {
 			s.send(p, sending{kind: sentWish, request: r}, Signal{Signal: tell.Signal})
 		default:
 			r.left++
-			s.runHook(p, "reload_command", tell, ReasonReload, r)
+			s.tellBy(p, "reload_command", tell, ReasonReload, r)
 		}
 	}
 	s.shut(r)
@@ -126,7 +137,7 @@ func (s *Supervisor) drain(p *proc) {
 	s.publish(DrainBegan{Group: p.group.name(), Name: p.name, PID: p.pid, Signal: d.Signal, Most: d.Timeout})
 	s.leaveRunning(p)
 	if d.Command != "" {
-		p.draining = s.runHook(p, "drain_command", d, p.reason, nil)
+		p.draining = s.tellBy(p, "drain_command", d, p.reason, nil)
 		return
 	}
 	s.send(p, sending{kind: sentDrain}, Signal{Signal: d.Signal})

@@ -181,7 +181,7 @@ func (s *Supervisor) replace(st *step) {
 		s.renew(st)
 		if starts {
 			s.begun(st)
-			s.spawn(p)
+			s.spawnFor(p, ReasonUpdate)
 			s.awaitStart(st)
 			return
 		}

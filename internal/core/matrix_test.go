@@ -18,6 +18,7 @@ type bench struct {
 	id    process.ID
 	inc   process.Incarnation
 	token core.Token // of the last signal
+	hook  core.Token // of the last command
 	req   core.Req
 }
 
@@ -31,6 +32,8 @@ func (b *bench) step(in core.Input) []core.Effect {
 			b.inc = e.Incarnation
 		case core.Signal:
 			b.token = e.Token
+		case core.RunHook:
+			b.hook = e.Token
 		}
 	}
 	return out
@@ -219,6 +222,8 @@ func effectText(e core.Effect) string {
 		return "SPAWN"
 	case core.Signal:
 		return "SEND " + e.Signal.String()
+	case core.RunHook:
+		return "RUN " + e.Option
 	case core.Reply:
 		switch {
 		case e.Fault != nil:

@@ -343,13 +343,14 @@ type Unwatch struct{ ID process.ID }
 type RunHook struct {
 	Token       Token
 	ID          process.ID
-	PID         int // of the process
+	PID         int // of the process; 0 = it has none yet
 	Group, Name string
 	Option      string // that asks for it
 	Command     string
 	Most        time.Duration // that it may take
 	Reason      Reason
-	Spec        *process.Spec // read only
+	Exit        *process.ExitStatus // how the process has ended, with post_stop
+	Spec        *process.Spec       // read only
 }
 
 // EndHook ends such a command with SIGKILL. It may come again, and when the command has ended by itself.
@@ -524,6 +525,14 @@ type DrainBegan struct {
 	Most        time.Duration
 }
 
+// HookBegan says that a command of the life of a process runs. PID 0: there is no process yet.
+type HookBegan struct {
+	Group, Name string
+	Option      string
+	PID         int
+	Most        time.Duration
+}
+
 // HookProblem says that a command or signal that an option asks for did not do what it should. Nothing else follows from that.
 type HookProblem struct{ Group, Name, Option, Text string }
 
@@ -664,6 +673,7 @@ func (BreakerClosed) event()   {}
 func (Waits) event()           {}
 func (KillSent) event()        {}
 func (DrainBegan) event()      {}
+func (HookBegan) event()       {}
 func (HookProblem) event()     {}
 func (SignalSent) event()      {}
 func (SignalProblem) event()   {}

@@ -37,8 +37,10 @@ type proc struct {
 	lazy      bool            // goes, but is not stopped
 	again     bool            // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool            // SIGKILL was refused: nobody waits for it any more
-	reason    Reason          // of its last stop
+	reason    Reason          // of its last stop, or of its start since
 	draining  Token           // of the signal or command that it has time for before the first step of its stop; zero: none
+	hook      Token           // of another command of its life; zero: none runs
+	fresh     bool            // the moment of post_ready has not come in this life
 	stopStep  int             // of the stop that is under way
 	killed    bool            // nothing but SIGKILL is left of its stop
 
@@ -113,8 +115,11 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	}
 }
 
-// spawn starts a process that has none.
-func (s *Supervisor) spawn(p *proc) {
+// spawn starts a process that has none, as somebody or its group wants.
+func (s *Supervisor) spawn(p *proc) { s.spawnFor(p, ReasonStart) }
+
+// spawnFor starts a process that has none.
+func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	switch p.state {
 	case process.Stopped, process.Exited, process.Fatal, process.Backoff:
 	default:
@@ -122,15 +127,21 @@ func (s *Supervisor) spawn(p *proc) {
 		return
 	}
 	p.incarnation++
+	p.reason = why
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
-	p.fit, p.unfit, p.sick = false, "", false
+	p.fit, p.unfit, p.sick, p.fresh = false, "", false, true
 	p.hasExit, p.exit = false, process.ExitStatus{}
-	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	if p.group.pool != nil {
 		p.listener, p.deaf = event.NewListener(), false
 	}
 	s.enter(p, process.Starting, false)
+	s.prepare(p)
+}
+
+// fork asks for a process that is STARTING. Its life begins now.
+func (s *Supervisor) fork(p *proc) {
+	p.started, p.began, p.startSecs = s.now.Mono, s.now.Wall, p.spec.StartSecs
 	p.spawning = s.token()
 	s.ask(p, Spawn{ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Spec: p.spec}, sending{kind: sentSpawn})
 	if p.startSecs > 0 {
@@ -141,13 +152,13 @@ func (s *Supervisor) spawn(p *proc) {
 // respawn starts a process by itself, after an end or a failed start.
 func (s *Supervisor) respawn(p *proc) {
 	n, starts := p.restarts+1, p.spec.RestartLimit.Add(p.starts, s.now.Mono)
-	s.spawn(p)
+	s.spawnFor(p, ReasonRestart)
 	p.restarts, p.starts = n, starts
 }
 
 // spawned takes the news that the process exists.
 func (s *Supervisor) spawned(p *proc, pid int) {
-	if p.pid != 0 {
+	if p.pid != 0 || p.spawning == 0 {
 		s.unforeseen(p, "Spawned")
 		return
 	}
@@ -194,10 +205,15 @@ func (s *Supervisor) stayedUp(p *proc) {
 
 // spawnFailed takes the news that there is no process.
 func (s *Supervisor) spawnFailed(p *proc, text string) {
-	if p.pid != 0 {
+	if p.pid != 0 || p.spawning == 0 {
 		s.unforeseen(p, "SpawnFailed")
 		return
 	}
+	s.startFailed(p, text)
+}
+
+// startFailed goes on after a start from which no process has come.
+func (s *Supervisor) startFailed(p *proc, text string) {
 	switch p.state {
 	case process.Starting:
 		s.spawnKnown(p)
@@ -285,9 +301,11 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 			p.spawnErr = endText(status, "Exited too quickly (process log may have details)")
 			s.backOff(p)
 			s.publish(end)
+			s.endLife(p, end, ReasonExit)
 			s.afterBackOff(p)
 			return
 		}
+		p.fresh = false // it is ready too late
 		s.stayedUp(p)
 		s.finish(p, end)
 	case process.Running:
@@ -295,13 +313,15 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 	case process.Stopping, process.Unknown:
 		// UNKNOWN: the reference dies here. The process was to be stopped or not; it is gone, and nobody asked for another.
 		p.exit, p.hasExit = status, true
-		if p.sick && p.again && !s.quitting() {
-			end.Expected = false
+		back := p.sick && p.again && !s.quitting()
+		end.Stopped, end.Expected = !back, end.Expected && !back
+		switch {
+		case s.tidies(p, end):
+		case back:
 			s.recover(p, end)
-			return
+		default:
+			s.stopped(p, end)
 		}
-		end.Stopped = true
-		s.stopped(p, end)
 	default:
 		s.unforeseen(p, "Exited")
 	}
@@ -326,6 +346,7 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	p.pid = 0
 	s.publish(end)
 	s.lost(p)
+	s.endLife(p, end, ReasonExit)
 	s.unready(p, AbnormalTermination)
 	if !end.Expected {
 		s.endedBadly(p)
@@ -346,6 +367,14 @@ func (s *Supervisor) stopped(p *proc, end Event) {
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)
 	if p.again && !s.quitting() {
-		s.spawn(p)
+		s.spawnFor(p, p.comesBack())
 	}
+}
+
+// comesBack says why a process starts again that was stopped.
+func (p *proc) comesBack() Reason {
+	if p.reason == ReasonRestart || p.reason == ReasonUpdate {
+		return p.reason
+	}
+	return ReasonStart
 }

@@ -50,7 +50,7 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	for i, o := range from.Operations {
 		*r.ops[i] = operation{id: o.ID, request: at(r.requests, o.Request), cancelled: o.Cancelled, paused: o.Paused}
 		if a := o.Acting; a != nil {
-			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, now: a.Now, refused: maps.Clone(a.Refused)}
+			r.ops[i].acting = &acting{waiting: all(r.steps, a.Waiting), most: a.Most, busy: a.Busy, stops: a.Stops, now: a.Now, again: a.Again, refused: maps.Clone(a.Refused)}
 		}
 	}
 	for _, o := range from.Sent {
@@ -176,7 +176,7 @@ func (r *reader) proc(i int) {
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
-		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, stopStep: from.StopStep, killed: from.Killed,
+		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, hook: from.Hook, fresh: from.Fresh, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, sick: from.Sick, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}

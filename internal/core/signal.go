@@ -76,7 +76,7 @@ func (s *Supervisor) sendSignal(id Req, do SendSignal) {
 		switch {
 		case do.Refused != nil && (r.single || p.state.IsSignallable()):
 			s.done(r, p, do.Refused)
-		case !p.state.IsSignallable():
+		case !p.state.IsSignallable() || p.state == process.Stopping && p.unforked():
 			if r.single {
 				s.done(r, p, &Fault{Kind: NotRunning, Text: wish.text})
 			}

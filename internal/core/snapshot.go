@@ -127,7 +127,8 @@ type (
 		Held, Lazy             bool
 		Again, Abandoned       bool
 		Reason                 Reason
-		Draining               Token
+		Draining, Hook         Token
+		Fresh                  bool
 		StopStep               int
 		Killed                 bool
 		Started                time.Duration
@@ -184,7 +185,7 @@ type (
 	SavedActing struct {
 		Waiting           []Ref
 		Most, Busy, Stops int
-		Now               bool
+		Now, Again        bool
 		Refused           map[process.ID]*Fault
 	}
 
@@ -353,7 +354,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
-		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, StopStep: p.stopStep, Killed: p.killed,
+		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, Hook: p.hook, Fresh: p.fresh, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
@@ -380,7 +381,7 @@ func (w *writer) request(r *request) SavedRequest {
 func (w *writer) op(o *operation) SavedOperation {
 	out := SavedOperation{ID: o.id, Request: w.requests.ref(o.request), Cancelled: o.cancelled, Paused: o.paused}
 	if a := o.acting; a != nil {
-		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Now: a.now, Refused: maps.Clone(a.refused)}
+		out.Acting = &SavedActing{Waiting: refs(&w.steps, a.waiting), Most: a.most, Busy: a.busy, Stops: a.stops, Now: a.now, Again: a.again, Refused: maps.Clone(a.refused)}
 	}
 	return out
 }

@@ -82,7 +82,8 @@ func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
 		s.done(r, p, f)
 		return
 	}
-	s.spawnAsked(p)
+	s.forgive(p)
+	s.spawn(p)
 	what := forForked
 	if do.Wait {
 		what = forRunning
@@ -107,12 +108,6 @@ func (s *Supervisor) startFault(p *proc, text string, refused *Fault) *Fault {
 		return &Fault{Kind: AbnormalTermination, Text: text}
 	}
 	return nil
-}
-
-// spawnAsked starts a process by request: failures and short lives of before do not count any more.
-func (s *Supervisor) spawnAsked(p *proc) {
-	s.forgive(p)
-	s.spawn(p)
 }
 
 // forgive forgets the failures and the short lives of a process, since somebody wants something of it.

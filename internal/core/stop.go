@@ -54,7 +54,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		s.done(r, p, nil)
 		return
 	}
-	if what == forSignalled && p.draining != 0 { // the signal may be long in coming
+	if what == forSignalled && (p.draining != 0 || p.unforked()) { // the signal may be long in coming
 		s.done(r, p, nil)
 		return
 	}
@@ -69,8 +69,12 @@ func (s *Supervisor) halt(p *proc, why Reason) {
 	case process.Backoff, process.Exited:
 		s.stopped(p, nil)
 	case process.Starting, process.Running:
-		if p.pid != 0 {
-			s.drain(p)
+		switch {
+		case p.pid != 0:
+			s.beginStop(p)
+			return
+		case p.unforked():
+			s.unspawn(p)
 			return
 		}
 		// The process does not exist yet: the signal follows when it does.
@@ -142,6 +146,8 @@ func (s *Supervisor) hurryAll(do Hurry) *Fault {
 // hurry skips what is left of a stop that is under way.
 func (s *Supervisor) hurry(p *proc) {
 	switch {
+	case p.state == process.Stopping && p.unforked():
+		s.untidy(p)
 	case p.state != process.Stopping || p.killed:
 	case p.pid != 0:
 		s.undrain(p)

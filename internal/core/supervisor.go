@@ -206,7 +206,7 @@ func (s *Supervisor) settle() {
 	for len(s.settled)+len(s.moved) > 0 || s.shifted || s.quitting() && !s.halted {
 		for i := 0; i < len(s.settled); i++ {
 			p := s.settled[i]
-			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() {
+			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() && p.hook == 0 {
 				s.remove(p)
 			}
 		}

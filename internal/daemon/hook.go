@@ -23,17 +23,30 @@ const hookBit process.ID = 1 << 63
 func (d *Daemon) runHook(e core.RunHook) {
 	spec := &process.Spec{
 		Name: e.Name, Command: e.Command, Directory: e.Spec.Directory, Umask: e.Spec.Umask, UID: e.Spec.UID, ServerURL: e.Spec.ServerURL, RedirectStderr: true,
-		EnvironmentFiles: e.Spec.EnvironmentFiles,
-		Environment: append(slices.Clone(e.Spec.Environment), []process.Env{
-			{Key: "GRACED_PID", Value: strconv.Itoa(e.PID)}, {Key: "GRACED_NAME", Value: e.Name}, {Key: "GRACED_GROUP", Value: e.Group},
-			{Key: "GRACED_REASON", Value: string(e.Reason)},
-		}...),
+		EnvironmentFiles: e.Spec.EnvironmentFiles, Secrets: e.Spec.Secrets,
+		Environment: append(slices.Clone(e.Spec.Environment), hookEnviron(e)...),
 	}
 	what := e.Option + " of " + process.Namespec{Group: e.Group, Process: e.Name}.String()
 	d.host.Spawn(host.SpawnRequest{
 		ID: hookBit | process.ID(e.Token), Incarnation: 1, Group: e.Group, Spec: spec, Environ: d.environ(e.Group, spec), NoInput: true,
 		Stdout: &hookOutput{tell: func(line string) { d.logf(LevelInfo, "%s: %s", what, line) }},
 	})
+}
+
+// hookEnviron is what a command finds in its environment besides that of its process.
+func hookEnviron(e core.RunHook) []process.Env {
+	env := []process.Env{{Key: "GRACED_NAME", Value: e.Name}, {Key: "GRACED_GROUP", Value: e.Group}, {Key: "GRACED_REASON", Value: string(e.Reason)}}
+	if e.PID != 0 {
+		env = append(env, process.Env{Key: "GRACED_PID", Value: strconv.Itoa(e.PID)})
+	}
+	switch exit := e.Exit; {
+	case exit == nil || exit.Unknown:
+	case exit.Signal != 0:
+		env = append(env, process.Env{Key: "GRACED_EXIT_SIGNAL", Value: exit.Signal.String()})
+	default:
+		env = append(env, process.Env{Key: "GRACED_EXIT_CODE", Value: strconv.Itoa(exit.Code)})
+	}
+	return env
 }
 
 // endHook kills a command, and what has stayed in its process group.
@@ -113,6 +126,9 @@ func (o *hookOutput) Close() {
 func (o *hookOutput) say(line []byte) {
 	o.tell(strings.ToValidUTF8(strings.TrimRight(string(line), "\r"), "?"))
 }
+
+// hookText says which command runs, and for how long at most.
+func hookText(e core.HookBegan) string { return e.Option + ", for at most " + e.Most.String() }
 
 // drainText says how a process is told to finish what it does.
 func drainText(e core.DrainBegan) string {

@@ -25,6 +25,7 @@ func TestReportLines(t *testing.T) {
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM, ToGroup: true, ToTree: true}, "DEBG killing p (pid 7) and all that it has started with signal SIGTERM"},
 			{core.DrainBegan{Name: "p", PID: 7, Signal: 10, Most: time.Second}, "INFO draining p (pid 7): SIGUSR1, for at most 1s"},
 			{core.DrainBegan{Name: "p", PID: 7, Most: time.Minute}, "INFO draining p (pid 7): drain_command, for at most 1m0s"},
+			{core.HookBegan{Group: "g", Name: "p", Option: "pre_start", Most: time.Minute}, "INFO running pre_start of g:p, for at most 1m0s"},
 			{core.HookProblem{Group: "g", Name: "p", Option: "drain_command", Text: "exit status 3"}, "WARN drain_command of g:p: exit status 3"},
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGKILL, Escalated: true}, "WARN killing 'p' (7) with SIGKILL\nDEBG killing p (pid 7) with signal SIGKILL"},
 			{core.SignalSent{Name: "p", PID: 7, Signal: process.SIGTERM}, "DEBG sending p (pid 7) sig SIGTERM"},

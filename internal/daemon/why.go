@@ -133,6 +133,12 @@ func (d *Daemon) note(e core.Event) {
 		named(e.Group, e.Name, control.Moment{Type: kind, PID: e.PID, Text: text})
 	case core.DrainBegan:
 		named(e.Group, e.Name, control.Moment{Type: "draining", PID: e.PID, Text: drainText(e)})
+	case core.HookBegan:
+		named(e.Group, e.Name, control.Moment{Type: "hook", PID: e.PID, Text: hookText(e)})
+	case core.ProcessForked:
+		if s, ok := d.loop.core.Find(e.Group, e.Name); ok && s.Spec.Hooks.PreStart.Wanted() {
+			d.timelineOf(s.ID).began = now // what came before is no part of its life
+		}
 	case core.HookProblem:
 		named(e.Group, e.Name, control.Moment{Type: "problem", Text: e.Option + ": " + e.Text})
 	case core.SignalSent:

@@ -18,10 +18,13 @@ import (
 // environMost bounds the size of an environment file.
 const environMost = 1 << 20
 
-// withFiles adds what the spec's environment files say, as they are now, to an environment. Names that the spec sets itself, and those of graced's own,
-// stay as they are; of files the later ones win. The text says why one cannot be read, and never shows a value.
+// withFiles adds what the spec's environment files and secrets say, as they are now, to an environment. Names that the spec sets itself, and those of
+// graced's own, stay as they are, unless they are secrets; of files the later ones win. The text says why one cannot be read, and never shows a value.
 func withFiles(environ []string, spec *process.Spec) (out []string, text string) {
 	vars, text := readEnviron(spec)
+	if text == "" {
+		text = readSecrets(spec.Secrets, vars)
+	}
 	if text != "" || len(vars) == 0 {
 		return environ, text
 	}
@@ -61,6 +64,27 @@ func readEnviron(spec *process.Spec) (vars map[string]string, text string) {
 	return vars, ""
 }
 
+// variableMost bounds a variable, with its name and the NUL at its end: what the kernel gives to a program (MAX_ARG_STRLEN).
+const variableMost = 128 << 10
+
+// readSecrets reads secrets into vars, each without the end of its last line. The text says what is wrong with which, and never shows a value.
+func readSecrets(list []process.Secret, vars map[string]string) (text string) {
+	for _, s := range list {
+		data, err := readRegular(s.Path)
+		data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+		switch {
+		case err != nil:
+			return fmt.Sprintf("secret_files: %s cannot be read from %s: %v", s.Key, s.Path, err)
+		case bytes.IndexByte(data, 0) >= 0:
+			return fmt.Sprintf("secret_files: %s has a NUL in it, in %s", s.Key, s.Path)
+		case len(s.Key)+len("=")+len(data)+1 > variableMost:
+			return fmt.Sprintf("secret_files: %s is too long for a variable, in %s", s.Key, s.Path)
+		}
+		vars[s.Key] = string(data)
+	}
+	return ""
+}
+
 // readRegular reads a file, and never waits for anybody to write it.
 func readRegular(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -88,7 +112,7 @@ func parseEnviron(data []byte, vars map[string]string) (line int, why string) {
 			continue
 		}
 		key, value, ok := strings.Cut(strings.TrimPrefix(text, "export "), "=")
-		if !ok || !isVariable(key) {
+		if !ok || !process.IsVariable(key) {
 			return line, "this is no KEY=VALUE"
 		}
 		if value, why = unquote(strings.TrimSpace(value)); why != "" {
@@ -97,17 +121,6 @@ func parseEnviron(data []byte, vars map[string]string) (line int, why string) {
 		vars[key] = value
 	}
 	return line, ""
-}
-
-// isVariable reports whether a word can be the name of a variable.
-func isVariable(s string) bool {
-	for i, c := range s {
-		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // unquote reads a value: as it stands, or in quotes. Between double ones a backslash is itself unless \, ", $, ` or n follows, which is a new line.

@@ -50,3 +50,37 @@ func TestEnvironFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestSecrets reads the contents of files into variables, which win over all others, and never tells them.
+func TestSecrets(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for text, want := range map[string]string{
+		"hunter2": "hunter2", "hunter2\n": "hunter2", "hunter2\r\n": "hunter2", "a\nb\n\n": "a\nb\n", "": "", " '$x' ": " '$x' ",
+		strings.Repeat("x", variableMost-len("KEY=")-1): strings.Repeat("x", variableMost-len("KEY=")-1),
+	} {
+		spec := &process.Spec{
+			Secrets: []process.Secret{{Key: "KEY", Path: put("key", text)}}, EnvironmentFiles: []string{put("env", "KEY=file\nA=1\n")},
+			Environment: []process.Env{{Key: "KEY", Value: "spec"}},
+		}
+		got, why := withFiles([]string{"HOME=/", "KEY=spec"}, spec)
+		if want := []string{"HOME=/", "A=1", "KEY=" + want}; why != "" || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, %q", text, got, why)
+		}
+	}
+	for path, why := range map[string]string{
+		dir + "/none": "KEY cannot be read from " + dir + "/none: no such file or directory", dir: "no regular file", put("nul", "secret\x00"): "KEY has a NUL in it",
+		put("long", strings.Repeat("secret", variableMost/6+1)): "KEY is too long for a variable", put("large", strings.Repeat("secret", environMost)): "larger than 1 MiB",
+	} {
+		_, text := withFiles(nil, &process.Spec{Secrets: []process.Secret{{Key: "KEY", Path: path}}})
+		if !strings.HasPrefix(text, "secret_files: KEY ") || !strings.Contains(text, why) || strings.Contains(text, "secretsecret") {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+}

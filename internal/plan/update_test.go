@@ -261,6 +261,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.SetString(v.String() + "x")
 	case v.Kind() == reflect.Bool:
 		v.SetBool(!v.Bool())
+	case v.Type() == reflect.TypeFor[process.HookFailure]():
+		v.Set(reflect.ValueOf(process.HookIgnored))
 	case v.CanInt():
 		v.SetInt(v.Int() + 2)
 	case v.Type() == reflect.TypeFor[process.Share]():
@@ -279,6 +281,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.Set(reflect.ValueOf([]string{"/x"}))
 	case v.Type() == reflect.TypeFor[[]process.NamedSocket]():
 		v.Set(reflect.ValueOf([]process.NamedSocket{{Name: "s", SocketSpec: process.SocketSpec{URL: "tcp://127.0.0.1:1"}}}))
+	case v.Type() == reflect.TypeFor[[]process.Secret]():
+		v.Set(reflect.ValueOf([]process.Secret{{Key: "A", Path: "/x"}}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():
 		v.Set(reflect.ValueOf([]process.Env{{Key: "A", Value: "b"}}))
 	default:

@@ -93,6 +93,15 @@ func buildFields() []Field {
 	}
 	tell("drain", "Drain", func(s Spec) TellSpec { return s.Drain })
 	tell("reload", "Reload", func(s Spec) TellSpec { return s.Reload })
+	hook := func(name, member string, get func(Hooks) HookSpec) {
+		add(name, "Hooks."+member+".Command", Live, func(s Spec) string { return get(s.Hooks).Command })
+		add(name+"_timeout", "Hooks."+member+".Timeout", Live, func(s Spec) string { return get(s.Hooks).Timeout.String() })
+	}
+	hook("pre_start", "PreStart", func(h Hooks) HookSpec { return h.PreStart })
+	add("pre_start_on_failure", "Hooks.OnPreStart", Live, func(s Spec) string { return s.Hooks.OnPreStart.String() })
+	hook("post_ready", "PostReady", func(h Hooks) HookSpec { return h.PostReady })
+	hook("pre_stop", "PreStop", func(h Hooks) HookSpec { return h.PreStop })
+	hook("post_stop", "PostStop", func(h Hooks) HookSpec { return h.PostStop })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })
 	boolean("killasgroup", "KillAsGroup", Live, func(s Spec) bool { return s.KillAsGroup })
 	// Supervisor compares the list with its order; the order means nothing, so we compare the set (quirk B4).
@@ -188,6 +197,7 @@ func buildFields() []Field {
 		return strings.Join(words, ",")
 	})
 	add("environment_file", "EnvironmentFiles", Respawn, func(s Spec) string { return strings.Join(s.EnvironmentFiles, ", ") })
+	add("secret_files", "Secrets", Respawn, func(s Spec) string { return SecretsText(s.Secrets) })
 	add("serverurl", "ServerURL", Respawn, func(s Spec) string { return s.ServerURL })
 	return rows
 }

@@ -33,7 +33,7 @@ func TestFieldsComplete(t *testing.T) {
 				continue
 			}
 			if slices.Contains([]reflect.Type{reflect.TypeFor[LogSpec](), reflect.TypeFor[SocketSpec](), reflect.TypeFor[TreeSpec](), reflect.TypeFor[TellSpec](), reflect.TypeFor[Health](),
-				reflect.TypeFor[Check](), reflect.TypeFor[Roll]()}, sf.Type) {
+				reflect.TypeFor[Check](), reflect.TypeFor[Roll](), reflect.TypeFor[Hooks](), reflect.TypeFor[HookSpec]()}, sf.Type) {
 				walk(name+".", sf.Type, at)
 				continue
 			}
@@ -87,6 +87,10 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf([]string{"/x"}))
 	case []NamedSocket:
 		v.Set(reflect.ValueOf([]NamedSocket{{"s", SocketSpec{URL: "tcp://h:1", UID: UnsetID}}}))
+	case []Secret:
+		v.Set(reflect.ValueOf([]Secret{{Key: "K", Path: "/x"}}))
+	case HookFailure:
+		v.Set(reflect.ValueOf(HookIgnored))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
 	default:

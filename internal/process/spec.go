@@ -171,6 +171,7 @@ type Spec struct {
 	StopSteps    []StopStep // instead of StopSignal, StopWaitSecs and SIGKILL; nil = these
 	Drain        TellSpec   // before the first step of its stop: to finish what it does
 	Reload       TellSpec   // to read its own configuration again
+	Hooks        Hooks      // commands at the moments of its life
 	StopAsGroup  bool
 	KillAsGroup  bool
 	ExitCodes    []int // expected exit codes, order as configured
@@ -186,7 +187,8 @@ type Spec struct {
 	Environment []Env // merged: [supervisord] under [program:x]; sorted by key, keys unique
 	// Files whose lines KEY=VALUE are read at each start, absolute; a "-" before a name: it may be missing. What Environment sets wins.
 	EnvironmentFiles []string
-	ServerURL        string // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
+	Secrets          []Secret // variables whose values are the contents of files; they win over all others; nil = none
+	ServerURL        string   // SUPERVISOR_SERVER_URL; ServerURLAuto = a server of the daemon; "" = variable not set
 
 	// Where the process was defined, for messages; not compared.
 	Origin Origin

@@ -16,7 +16,7 @@ type Status struct {
 	HasExit     bool   // Exit is known; cleared by a spawn
 	SpawnErr    string // why the last start failed or the process gave up; "" = nothing to say
 	Restarts    int    // starts by itself, after an end or a failed start, since the last start that somebody wanted
-	Waits       string // what its start by itself is held back for; "" = it is not
+	Waits       string // what its start by itself is held back for, or the command that is waited for; "" = neither
 	Leaving     bool   // the process is about to be removed and takes no start
 	Ready       bool   // RUNNING and, where somebody looks, found ready
 	Unready     string // what a check has found instead; "" = nothing to say

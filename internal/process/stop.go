@@ -22,10 +22,15 @@ func (s *Spec) Steps() []StopStep {
 	return []StopStep{{s.StopSignal, time.Duration(max(s.StopWaitSecs, 0)) * time.Second}, {SIGKILL, Forever}}
 }
 
-// Patience is how long a stop may take until SIGKILL, draining included. ends is false if that never comes: the time is then that of the steps before the last.
+// Patience is how long a stop may take until SIGKILL, draining and the commands before and after it included. ends is false if that never comes: the time is then that of the steps before the last.
 func (s *Spec) Patience() (sum time.Duration, ends bool) {
 	if s.Drain.Wanted() {
 		sum = s.Drain.Timeout
+	}
+	for _, h := range []HookSpec{s.Hooks.PreStop, s.Hooks.PostStop} {
+		if h.Wanted() {
+			sum += h.Timeout
+		}
 	}
 	for _, step := range s.Steps() {
 		sum += max(step.Wait, 0)

@@ -58,7 +58,7 @@ func (c *Checker) probed(p *watched, byItself bool) {
 
 // waits checks that a process is held back for a reason, and not for ever.
 func (c *Checker) waits(now time.Duration, p *watched, s process.Status) {
-	if s.Waits == "" || c.quitting {
+	if s.Waits == "" || c.quitting || s.State == process.Starting || s.State == process.Stopping { // then it is for a command
 		p.waits = 0
 		return
 	}

@@ -52,6 +52,7 @@ var crashWords = []string{
 	"eventname:TICK_5", "eventname:PROCESS_LOG_STDERR", "eventname:PROCESS_COMMUNICATION_STDOUT", "eventname:REMOTE_COMMUNICATION", "EventDiscarded", "EventRebuffered",
 	"EventNotSent", "BadResultLine", "ListenerChanged", "StepBegan", "StepEnded", "MemberRenamed", "ChangeLogs", "WaitingToStop", "WaitingToDie", "mark 1", "waits for update",
 	"WornOut", "BreakerOpened", "BreakerClosed", "ProbeFailed", "Waits {", "DrainBegan", "HookProblem", "did not end within", "scale-down of pid", "update of pid",
+	"Option:pre_start", "Option:post_ready", "Option:pre_stop", "Option:post_stop", "Text:pre_start: ",
 }
 
 // tellStory returns the trace of a story, in which the daemon dies at one in so many places, and how often it died. A panic is a fact.

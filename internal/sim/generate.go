@@ -54,6 +54,13 @@ func GenerateMore(seed uint64) Scenario {
 			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.StopSteps, s.Drain, s.Reload = own.StopSteps, own.Drain, own.Reload })
 		}
 	}
+	hooks := &dice{rand.New(rand.NewPCG(seed, 0x400c5))}
+	for i := range sc.Groups {
+		for k := range sc.Groups[i].Programs {
+			own := hooks.lifeHooks(false)
+			sc.Groups[i].Programs[k].gently(func(s *process.Spec) { s.Hooks = own })
+		}
+	}
 	for range r.between(0, 14) {
 		g := sc.Groups[r.IntN(len(sc.Groups))]
 		p := g.Programs[r.IntN(len(g.Programs))]

@@ -88,6 +88,7 @@ func GenerateUpdate(seed uint64, others bool) UpdateScenario {
 		}
 	}
 	sc.gentle(names)
+	sc.live(false)
 	return sc
 }
 
@@ -385,5 +386,6 @@ func GenerateRoll(seed uint64) UpdateScenario {
 		}
 		sc.Others = append(sc.Others, c)
 	}
+	sc.live(true)
 	return sc
 }

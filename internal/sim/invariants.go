@@ -32,10 +32,12 @@ import (
 //   - a process that gets other settings or another name while it runs stays the same one, with its pid and incarnation;
 //   - the machine never asks to be called again and again in one instant;
 //   - a process that is there already when its group is added stays as it is, and nothing is told of it, unless that is still to be decided;
+//   - the commands of a life keep to their order: see watchedLife;
 //   - a stop ends: with the process, or with SIGKILL, unless its last step is to last for ever;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
+	Hooks    int           // commands of a life that ran
 	Batches  int           // how often an update was busy with as many members of a group at once as it may, and with more than one
 
 	world    *World
@@ -79,6 +81,7 @@ type watched struct {
 	step     *watchedStep  // of an update that is busy with it
 	act      *watchedAct   // that is busy with it
 	doing    plan.Action   // with act: what it does
+	life     watchedLife   // its commands
 }
 
 // edges is the state table: where a process may go from each state (contract: process, Transitions), with the edges of our own: from a
@@ -96,7 +99,7 @@ var edges = map[process.State][]process.State{
 }
 
 // patience, a Checker's at first, is how long a command may wait when nothing hinders it: startsecs, stopwaitsecs and a child that is slow to die, with room.
-const patience = 15 * time.Second
+const patience = 15*time.Second + 4*longestHook
 
 // Watch makes a checker of a world; fail is called for each broken promise.
 func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
@@ -151,6 +154,8 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 		case core.CloseLogs:
 			if p := c.procs[e.ID]; p == nil || !p.state.IsStopped() || p.spawning || p.pid != 0 && p.state != process.Unknown {
 				c.broken("process %d removed: %+v", e.ID, p)
+			} else if p.life.running != 0 && !removes(in) {
+				c.broken("%v removed while %s runs", p.name, p.life.option)
 			}
 			delete(c.procs, e.ID)
 		case core.Spawn:
@@ -166,6 +171,10 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			} else if allowed != nil && !allowed[p.name.Process] && allowed[p.name.Group+":"] && p.act == nil {
 				c.broken("a plan signals %v, which it does not name", p.name)
 			}
+		case core.RunHook:
+			c.hookRuns(now, e)
+		case core.EndHook:
+			c.hookEnds(e.Token, true)
 		case core.Reply:
 			if _, ok := c.asked[e.Req]; !ok || c.cancel[e.Req] {
 				c.broken("reply to %d, which does not wait", e.Req)
@@ -223,7 +232,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			}
 		}
 	}
-	if exited != nil && endings != 1 {
+	if exited != nil && endings != 1 && !(endings == 0 && c.tidies(exited.ID)) {
 		c.broken("%d endings of process %d on one exit", endings, exited.ID)
 	}
 	_, c.quitting = c.world.Core.Quitting()
@@ -280,9 +289,12 @@ func (c *Checker) before(in core.Input) *core.Exited {
 		}
 	case core.Exited:
 		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation {
+			p.life.pid, p.life.owes = p.pid, p.spec != nil && p.spec.Hooks.PostStop.Wanted()
 			p.pid = 0
 			return &in
 		}
+	case core.HookEnded:
+		c.hookEnds(in.Token, in.Text != "")
 	case core.Signalled:
 		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation && in.Error != "" {
 			p.refused = true
@@ -323,9 +335,10 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		return
 	}
 	c.untouched(in, p)
-	if p.spawning || p.pid != 0 || e.Incarnation != p.inc+1 {
+	if p.spawning || p.pid != 0 || p.state != process.Starting || e.Incarnation != p.inc {
 		c.broken("spawn %d of %v: %+v", e.Incarnation, p.name, p)
 	}
+	c.forks(p, e)
 	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
 		c.broken("spawn of %v, which is leaving", p.name)
 	}
@@ -335,9 +348,22 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	if c.quitting {
 		c.broken("spawn of %v while quitting", p.name)
 	}
+	p.spawning, p.spawned, p.refused = true, now, false
+}
+
+// starts checks that a process may start now.
+func (c *Checker) starts(now time.Duration, in core.Input, p *watched, e core.StateChanged) {
+	if e.Incarnation != p.inc+1 {
+		c.broken("start %d of %v: %+v", e.Incarnation, p.name, p)
+	}
+	p.life.begins()
+	spec := p.spec
+	if s, ok := c.world.Core.Status(e.ID); ok {
+		spec = s.Spec
+	}
 	_, command := in.(core.Command)
 	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
-	c.limited(now, p, e.Spec.RestartLimit, byItself)
+	c.limited(now, p, spec.RestartLimit, byItself)
 	c.probed(p, byItself)
 	if b := p.backoff; b.Set() {
 		if byItself && now-p.ended < b.First && (p.before == process.Backoff || p.ended-p.spawned < b.First) {
@@ -346,7 +372,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	} else if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
 		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
-	p.inc, p.spawning, p.spawned, p.refused = e.Incarnation, true, now, false
+	p.inc = e.Incarnation
 }
 
 // limited counts the starts of a process by itself.
@@ -410,12 +436,21 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 	p.before = e.From
 	p.revived = e.From == process.Exited && e.To == process.Starting && p.act == nil && (p.step == nil || !p.step.undo)
 	p.state, p.stopping, p.killed = e.To, c.world.Now(), false
+	if e.To == process.Starting {
+		c.starts(c.world.Now(), in, p, e)
+	}
+}
+
+// tidies reports whether a process that has ended is STOPPING until commands have ended.
+func (c *Checker) tidies(id process.ID) bool {
+	s, ok := c.world.Core.Status(id)
+	return ok && s.State == process.Stopping && s.PID == 0 && (s.Spec.Hooks.PreStop.Wanted() || s.Spec.Hooks.PostStop.Wanted())
 }
 
 // stops checks that a stop comes to its end.
 func (c *Checker) stops(now time.Duration, p *watched) {
 	const room = time.Second // for outcomes that come late
-	if p.state == process.Stopping && !p.killed && now-p.stopping > longestStop+room {
+	if p.state == process.Stopping && !p.killed && now-p.stopping > longestStop+2*longestHook+room {
 		c.broken("%v is stopping since %v", p.name, p.stopping)
 	}
 }
@@ -443,6 +478,7 @@ func (c *Checker) after(now time.Duration) {
 		}
 		p.spec, p.leaving, p.ready = s.Spec, s.Leaving, s.Ready
 		c.waits(now, p, s)
+		c.hooksAfter(now, p)
 		c.stops(now, p)
 	}
 }

@@ -39,7 +39,7 @@ func TestRandom(t *testing.T) {
 		}
 	}
 	t.Logf("%d scenarios from seed %d in four modes: %d facts", *simN, *simSeed, played.facts)
-	for _, kind := range []string{"removed [p", "added [p", "stopped [p", "denied", "being removed", "state"} {
+	for _, kind := range []string{"removed [p", "added [p", "stopped [p", "denied", "being removed", "state", "hook"} {
 		if *simN >= 500 && played.saw[kind] == 0 {
 			t.Errorf("no answer or fact with %q in any scenario: the generator does not reach it", kind)
 		}
@@ -95,7 +95,7 @@ func playRandom(sc Scenario, opts core.Options, late bool, played *tallyRandom) 
 		for _, p := range g.Programs {
 			longest = max(longest, time.Duration(p.StopWaitSecs)*time.Second)
 		}
-		limit += longest + 3*time.Second
+		limit += longest + 3*time.Second + 2*longestHook
 	}
 	w.Input(core.Command{Do: core.Quit{}})
 	w.Until(w.Now() + limit)

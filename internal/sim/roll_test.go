@@ -24,12 +24,13 @@ func TestRolls(t *testing.T) {
 		u.roll = true
 		broken := u.play(len(sc.Others) > 0)
 		saw["batches"] += u.checker.Batches
+		saw["commands of lives"] += u.checker.Hooks
 		if broken != "" {
 			t.Fatalf("seed %d (-seed=%[1]d -roll.n=1):\n%s", seed, broken)
 		}
 	}
 	t.Logf("%d rolls from seed %d: %v", *rollN, *simSeed, saw)
-	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches"} {
+	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives"} {
 		if *rollN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any roll: the generator does not reach it", what)
 		}

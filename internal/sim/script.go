@@ -41,7 +41,7 @@ import (
 //
 // A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
 //
-// A drain_command or reload_command is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
+// A drain_command, reload_command, pre_start, post_ready, pre_stop or post_stop is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
@@ -415,6 +415,14 @@ func programOf(args []string) (Program, error) {
 				}
 			})
 			err = nil
+		case "pre_start", "post_ready", "pre_stop", "post_stop":
+			p.gently(func(s *process.Spec) {
+				*hookOf(&s.Hooks, name) = process.HookSpec{Command: value, Timeout: 5 * time.Second}
+			})
+			err = nil
+		case "pre_start_on_failure":
+			p.gently(func(s *process.Spec) { s.Hooks.OnPreStart = process.HookIgnored })
+			err = nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}
 		case "autorestart":
@@ -439,6 +447,11 @@ func programOf(args []string) (Program, error) {
 		}
 	}
 	return p, nil
+}
+
+// hookOf returns the command of a moment.
+func hookOf(h *process.Hooks, name string) *process.HookSpec {
+	return map[string]*process.HookSpec{"pre_start": &h.PreStart, "post_ready": &h.PostReady, "pre_stop": &h.PreStop, "post_stop": &h.PostStop}[name]
 }
 
 // stepsOf reads steps such as USR1:5s,TERM:2s,KILL.

@@ -34,6 +34,7 @@ func TestUpdate(t *testing.T) {
 		"add", "return", "remove", "tune", "rename", "replace", "replace group", "kept", "retry", "down", "first try done", "failed", "cancelled", "left out",
 		"waits for update", "no such operation", "halted", "cannot fork", "cannot be stopped", "taken back", "stays", "comes back",
 		"act", "already started", "not running", "act taken over", "act cannot fork", "act cancelled", "act finds nothing",
+		"pre_start", "post_ready", "pre_stop", "post_stop",
 	} {
 		if *updateN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any pair: the generator does not reach it", what)
@@ -94,6 +95,9 @@ func (u *updateRun) play(others bool) (broken string) {
 			broken += fmt.Sprintf("\nwas\n%s\nis\n%s\n%s", groupsText(u.sc.Was), groupsText(u.sc.Is), traceEnd(u.Trace, 100))
 		}
 		for _, f := range u.Trace {
+			if option, _, _ := strings.Cut(f.Text, " "); f.Kind == "hook" {
+				u.saw[option]++
+			}
 			for _, what := range []string{"waits for update", "no such operation"} {
 				if strings.Contains(f.Text, what) {
 					u.saw[what]++

@@ -46,6 +46,7 @@ type World struct {
 	steps    map[core.Req][]plan.Change // that each Act said it would take
 	clockSet time.Duration              // how much later the wall clock shows than it did at first
 	hooks    map[core.Token]bool        // commands of options that run
+	hooksCut map[core.Token]bool        // those that are to end
 	keeper   *keeper                    // has the children; nil: the daemon has them, and does not die
 	ledger   *Ledger                    // with a keeper
 	Halted   bool
@@ -90,7 +91,7 @@ func NewWorld(opts core.Options, late *rand.Rand) *World {
 	return &World{
 		Core: core.New(opts), groups: map[string]Group{}, lives: map[process.Namespec][]Life{}, spawns: map[process.Namespec]int{},
 		children: map[int]*child{}, lastPID: 100, rows: map[core.Req]bool{}, late: late,
-		causes: map[int64][]cause{}, steps: map[core.Req][]plan.Change{}, hooks: map[core.Token]bool{},
+		causes: map[int64][]cause{}, steps: map[core.Req][]plan.Change{}, hooks: map[core.Token]bool{}, hooksCut: map[core.Token]bool{},
 	}
 }
 

@@ -1,0 +1,33 @@
+package process
+
+import "time"
+
+// HookSpec is a command that runs at one moment of a process's life. The zero value is Supervisor's way: none does.
+type HookSpec struct {
+	Command string        // split with shlex
+	Timeout time.Duration // the most that it may take
+}
+
+// Wanted reports whether a command runs.
+func (h HookSpec) Wanted() bool { return h.Command != "" }
+
+// Hooks are the commands that run at the moments of a process's life, one after the other.
+type Hooks struct {
+	PreStart   HookSpec    // before each fork
+	PostReady  HookSpec    // once in each life, when the process is RUNNING and ready
+	PreStop    HookSpec    // before anything else of a stop
+	PostStop   HookSpec    // after each end
+	OnPreStart HookFailure // what follows when PreStart fails
+}
+
+// HookFailure says what follows when a command that comes before something fails.
+type HookFailure int
+
+// The values of the option pre_start_on_failure.
+const (
+	HookFails   HookFailure = iota // what it comes before fails as well (the default)
+	HookIgnored                    // it is told, and nothing else follows
+)
+
+// String returns the value as a configuration file spells it.
+func (f HookFailure) String() string { return [...]string{"fail", "ignore"}[f] }
