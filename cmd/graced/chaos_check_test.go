@@ -72,7 +72,7 @@ func (c *chaos) whole() {
 	c.t.Helper()
 	c.await("there is one keeper and one daemon, and all agree on which", func() string {
 		keeper, all := c.keeperPID(), mates(c.dir)
-		if len(all) == 0 && c.upgrading {
+		if len(all) == 0 && c.upgrading && c.nobody() {
 			c.tally["keeper killed between two daemons"]++
 			c.forgetful = true
 			c.again()

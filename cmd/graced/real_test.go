@@ -159,7 +159,7 @@ func (r *rig) until(what string, ok func() bool) {
 			r.t.Fatalf("waited 60 s in vain: %s", what)
 		case err := <-r.exited:
 			r.exited <- err
-			if len(mates(r.dir)) > 0 {
+			if !r.nobody() {
 				<-tick.C // another keeper has taken its place
 				continue
 			}

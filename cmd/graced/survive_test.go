@@ -27,6 +27,17 @@ import (
 // mates returns the keepers and daemons, of whatever generation, that have a word with the prefix in their command line: a path of the test's own.
 func mates(prefix string) []int { return find(withWord(prefix)) }
 
+// nobody reports whether there is neither keeper nor daemon. One look may find none: when one starts another and ends while the list is read.
+func (r *rig) nobody() bool {
+	for range 10 {
+		if len(mates(r.dir)) > 0 {
+			return false
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	return true
+}
+
 // killMates kills keeper and daemon at the same moment, as far as that is possible.
 func killMates(prefix string) { killAll(withWord(prefix)) }
 
