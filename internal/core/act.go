@@ -59,7 +59,7 @@ func (s *Supervisor) touched(do Act) (stops, starts []*proc, f *Fault) {
 	}
 	sortDescending(stops)
 	sortAscending(starts)
-	return stops, starts, nil
+	return s.dependentsFirst(stops), s.dependenciesFirst(starts), nil
 }
 
 // act carries out an Act.
@@ -152,7 +152,7 @@ func (s *Supervisor) stopAsked(st *step) {
 		if st.then != nil {
 			why = ReasonRestart
 		}
-		s.halt(p, why)
+		s.haltInTurn(p, why)
 		s.reportStop(p)
 	case p.abandoned:
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " cannot be killed"})
@@ -171,6 +171,10 @@ func (s *Supervisor) startAsked(st *step, refused *Fault) {
 	p := st.proc
 	st.oldPID = p.pid
 	if f := s.startFault(p, p.namespec().String(), refused); f != nil {
+		s.over(st, f)
+		return
+	}
+	if f := s.summon(p); f != nil {
 		s.over(st, f)
 		return
 	}

@@ -43,14 +43,14 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 
 	g.byOrder(starts)
 	sortAscending(starts)
-	for _, m := range starts {
+	for _, m := range s.dependenciesFirst(starts) {
 		if m.spec.Autostart && s.mark(m) == Free || m.state == process.Exited {
-			s.spawn(m)
+			s.launch(m)
 		}
 	}
 	g.byOrder(surplus)
 	sortDescending(surplus)
-	for _, m := range surplus {
+	for _, m := range s.dependentsFirst(surplus) {
 		s.letGo(m, end, waiter{request: r})
 	}
 	s.shut(r)
@@ -106,6 +106,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	w.what, w.text, w.stopped = forGone, p.namespec().String(), !p.state.IsStopped()
 	p.again = false
 	p.short = 0
+	s.unwait(p, AbnormalTermination)
 	if p.fate != goes {
 		p.fate = end
 	}
@@ -130,7 +131,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	case p.state == process.Stopping:
 		s.reportStop(p)
 	default:
-		s.halt(p, p.surplus())
+		s.haltInTurn(p, p.surplus())
 		s.reportStop(p)
 	}
 }

@@ -13,6 +13,7 @@ type quit struct {
 	restart bool
 	queue   []*group // ascending priority; the last is being stopped
 	sent    bool     // its members have got their signals
+	code    int      // of the exit of the daemon
 	report  deadline
 }
 
@@ -59,6 +60,7 @@ func (s *Supervisor) begin(restart bool) {
 	s.quit = &quit{restart: restart, queue: slices.Clone(s.groups)}
 	s.quit.report.fire = actQuit
 	slices.SortStableFunc(s.quit.queue, func(a, b *group) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
+	s.stirred = true // nothing waits any more to be started
 	s.publish(Quitting{Restart: restart})
 	s.notifyDaemon(event.SupervisorStateChangeStopping)
 }
@@ -90,7 +92,7 @@ func (s *Supervisor) proceed() bool {
 		}
 		return happened
 	}
-	if len(s.settled)+len(s.moved) > 0 || s.shifted {
+	if len(s.settled)+len(s.moved) > 0 || s.shifted || s.stirred {
 		return true // surplus members are removed, and operations come to their end, before the end
 	}
 	if s.hooksRun() {
@@ -98,7 +100,7 @@ func (s *Supervisor) proceed() bool {
 	}
 	s.abandonRequests()
 	s.halted = true
-	s.emit(Halt{Restart: q.restart})
+	s.emit(Halt{Restart: q.restart, Code: q.code})
 	return false
 }
 
@@ -107,10 +109,11 @@ func (s *Supervisor) stopGroup(g *group) {
 	list := slices.Clone(g.members)
 	slices.SortStableFunc(list, func(a, b *proc) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
 	slices.Reverse(list)
+	seen := map[*proc]bool{}
 	for _, p := range list {
 		switch p.state {
 		case process.Running, process.Starting:
-			s.halt(p, ReasonShutdown)
+			s.haltAll(p, seen)
 		case process.Backoff:
 			s.giveUp(p)
 		}

@@ -60,7 +60,7 @@ func (s *Supervisor) start(id Req, do Start) {
 	if r == nil {
 		return
 	}
-	for _, p := range list {
+	for _, p := range s.dependenciesFirst(list) {
 		text := do.Target.Text
 		if !r.single {
 			if p.state.IsRunning() || p.fate != stays {
@@ -82,7 +82,15 @@ func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
 		s.done(r, p, f)
 		return
 	}
+	if f := s.summon(p); f != nil {
+		s.done(r, p, f)
+		return
+	}
 	s.spawnAsked(p)
+	if p.gated && !do.Wait { // which may be long
+		s.done(r, p, nil)
+		return
+	}
 	what := forForked
 	if do.Wait {
 		what = forRunning
@@ -100,6 +108,9 @@ func (s *Supervisor) startFault(p *proc, text string, refused *Fault) *Fault {
 	}
 	switch p.state {
 	case process.Starting, process.Running, process.Backoff:
+		if p.lastly {
+			return &Fault{Kind: AbnormalTermination, Text: text}
+		}
 		return &Fault{Kind: AlreadyStarted, Text: text} // compat: BACKOFF counts as started (quirk C4).
 	case process.Unknown:
 		return &Fault{Kind: Failed, Text: text + " is in an unknown process state"}
@@ -112,7 +123,7 @@ func (s *Supervisor) startFault(p *proc, text string, refused *Fault) *Fault {
 // spawnAsked starts a process by request: failures and short lives of before do not count any more.
 func (s *Supervisor) spawnAsked(p *proc) {
 	s.forgive(p)
-	s.spawn(p)
+	s.launch(p)
 }
 
 // forgive forgets the failures and the short lives of a process, since somebody wants something of it.

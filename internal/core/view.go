@@ -27,7 +27,7 @@ func (s *Supervisor) Statuses() []process.Status {
 	list := make([]process.Status, 0, len(s.procs))
 	for i, g := range s.groups {
 		for _, p := range g.members {
-			list = append(list, p.status(i))
+			list = append(list, s.status(p, i))
 		}
 	}
 	return list
@@ -39,7 +39,7 @@ func (s *Supervisor) Status(id process.ID) (process.Status, bool) {
 	if p == nil {
 		return process.Status{}, false
 	}
-	return p.status(s.index(p.group)), true
+	return s.status(p, s.index(p.group)), true
 }
 
 // Find describes the process of that name.
@@ -48,7 +48,7 @@ func (s *Supervisor) Find(group, name string) (process.Status, bool) {
 	if g == nil || g.byName[name] == nil {
 		return process.Status{}, false
 	}
-	return g.byName[name].status(s.index(g)), true
+	return s.status(g.byName[name], s.index(g)), true
 }
 
 // Sockets returns the named sockets that processes ask for, each address once.
@@ -75,11 +75,11 @@ func (s *Supervisor) index(g *group) int {
 	return -1
 }
 
-func (p *proc) status(groupIndex int) process.Status {
+func (s *Supervisor) status(p *proc, groupIndex int) process.Status {
 	return process.Status{
 		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name, GroupIndex: groupIndex,
 		State: p.state, PID: p.pid, Started: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit,
-		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: p.waits(), Leaving: p.fate != stays, Ready: p.ready(), Unready: p.unfit, Spec: p.spec,
+		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: s.waits(p), Leaving: p.fate != stays, Ready: p.ready(), Unready: p.unfit, Spec: p.spec,
 	}
 }
 
@@ -128,9 +128,11 @@ func (s *Supervisor) manifestGroup(g *group) plan.Group {
 // rest says whether the process runs, or will without being asked.
 func (p *proc) rest() plan.Rest {
 	switch {
-	case p.state == process.Fatal:
+	case p.state == process.Fatal && !p.gated:
 		return plan.GaveUp
-	case (p.state.IsStopped() || p.state == process.Stopping) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
+	case p.gated:
+		return plan.Up
+	case (p.state.IsStopped() || p.state == process.Stopping || p.lastly) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
 		return plan.AtRest
 	}
 	return plan.Up
