@@ -43,8 +43,8 @@ type Supervisor struct {
 	pending   int     // marks of processes that wait for others, or that are essential and have ended
 	dependers []*proc // those that depend on others, once somebody has asked in this step; nil = nobody has
 
-	quit    *quit        // set while everything is being stopped
-	halted  bool
+	quit   *quit // set while everything is being stopped
+	halted bool
 }
 
 // New makes a machine without groups.
