@@ -39,7 +39,7 @@ type Why struct {
 type Moment struct {
 	Time time.Time `json:"t"`
 	// asked (a client wants something), start, running, ready, unready and unalive (a check has found so), exit, failed (no process came of a start),
-	// stopping, kill, fatal, signal, held (its start by itself waits)
+	// stopping, kill, fatal, signal, held (its start waits, or its stop), essential (its end is that of everything)
 	Type    string  `json:"type"`
 	Text    string  `json:"text,omitempty"` // in words, where there is more to say
 	PID     int     `json:"pid,omitempty"`
