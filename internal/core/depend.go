@@ -54,7 +54,7 @@ func (s *Supervisor) stands(d process.Dependency) (st standing, text string) {
 	var first, worst *proc
 	found := false
 	s.each(d, func(p *proc) {
-		if p.fate != stays {
+		if p.goesAway() {
 			return
 		}
 		if first == nil {
@@ -84,6 +84,11 @@ func (s *Supervisor) stands(d process.Dependency) (st standing, text string) {
 		text += worst.name + " "
 	}
 	return st, text + worst.condition(d.On)
+}
+
+// goesAway reports whether a process is on its way out of its group, or about to be.
+func (p *proc) goesAway() bool {
+	return p.fate != stays || p.step != nil && p.step.change.Action == plan.RemoveProcess
 }
 
 // counts reports whether a process is one of those that a dependency waits for.

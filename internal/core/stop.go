@@ -205,6 +205,7 @@ func (s *Supervisor) stopRefused(p *proc, kind sentKind, text string) {
 		if p.unstopped() {
 			p.abandoned = true
 			p.group.unstopped--
+			s.shift()
 		}
 	}
 }

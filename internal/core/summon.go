@@ -66,7 +66,7 @@ func (c *summons) startable(d process.Dependency) (list []*proc, why string) {
 	var members, idle []*proc
 	busy := false
 	c.each(d, func(p *proc) {
-		if p.fate != stays {
+		if p.goesAway() {
 			return
 		}
 		members = append(members, p)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -263,11 +264,17 @@ func stepWord(r core.StepResult, over bool) string {
 	return "live"
 }
 
+// notStarted is said of a process that did not start for reasons of its own.
+const notStarted = "it did not start"
+
 // faultText says what went wrong, without a number of the wire protocol.
 func faultText(f *core.Fault) string {
 	switch f.Kind {
 	case core.SpawnError:
-		return "it did not start"
+		if _, why, found := strings.Cut(f.Text, " "); found { // behind its name: because of what it depends on
+			return "it " + why
+		}
+		return notStarted
 	case core.AbnormalTermination:
 		return "it was stopped while it started"
 	case core.ShutdownState:
