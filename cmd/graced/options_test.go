@@ -220,6 +220,22 @@ var optionCases = append(healthCases, []optionCase{
 		},
 	},
 	{
+		option: "depends_on", head: "[program:NAMEx]\nautostart=false\n" + sleeper + "[program:NAME]\n" + sleeper, after: "depends_on=NAMEx", class: process.Live,
+		check: func(k *optionRun) {
+			k.stop("*")
+			k.start("NAME")
+			k.log("starting NAMEx, since NAME depends on it\n")
+			k.order("success: NAMEx entered RUNNING state", "spawned: 'NAME' with")
+		},
+	},
+	{
+		option: "essential", head: "[program:NAME]\nautorestart=false\n" + sleeper, before: "essential=true", after: "essential=false", class: process.Live,
+		check: func(k *optionRun) {
+			k.kill("NAME")
+			k.is("NAME", process.Exited) // and the daemon lives on
+		},
+	},
+	{
 		option: "stopsignal", head: "[program:NAME]\n" + sleeper, before: "stopsignal=TERM", after: "stopsignal=USR1", class: process.Live,
 		check: func(k *optionRun) {
 			k.stop("*")

@@ -129,7 +129,8 @@ func startRow(name string, code control.Code, text string) (string, error) {
 // spawnError says why a process was not started: because of what it depends on, or nobody has said so.
 func spawnError(text string) string {
 	text = strings.TrimPrefix(text, control.SpawnError.String()+": ")
-	if _, why, found := strings.Cut(text, " "); found && text != "it did not start" { // behind its name
+	_, why, _ := strings.Cut(text, " ") // behind its name
+	if strings.HasPrefix(why, "waits for ") || strings.HasPrefix(why, "depends on ") {
 		return why
 	}
 	return "spawn error"

@@ -194,7 +194,9 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
 		switch ended := d.endText(s.ID, d.loop.trials[s.ID]); r.Fault.Kind {
 		case core.SpawnError:
-			line.Error = cmp.Or(s.SpawnErr, ended, line.Error) // one that goes back has begun another life by now
+			if line.Error == notStarted { // one that goes back has begun another life by now
+				line.Error = cmp.Or(s.SpawnErr, ended, line.Error)
+			}
 		case core.AbnormalTermination:
 			line.Error = cmp.Or(ended, line.Error)
 		}
