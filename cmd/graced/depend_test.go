@@ -156,7 +156,7 @@ func TestEssential(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, conf string
-		act        func(r *rig)
+		act        func(r *rig) // whose last client may get no answer
 		code       int
 		log        string
 	}{
@@ -174,15 +174,15 @@ func TestEssential(t *testing.T) {
 		},
 		{
 			"fatal", "command=/bin/sh -c 'exit 7'\nautostart=false\nstartretries=0\nessential=on_fatal\n",
-			func(r *rig) { r.gracectl(1, []string{"start", "main"}) }, 7, "essential: main is FATAL (exit status 7), shutting down with exit code 7\n",
+			func(r *rig) { r.ctl("gracectl", "start", "main") }, 7, "essential: main is FATAL (exit status 7), shutting down with exit code 7\n",
 		},
 		{
 			"fatal with 0", "command=/bin/true\nautostart=false\nstartretries=0\nessential=on_fatal\n",
-			func(r *rig) { r.gracectl(1, []string{"start", "main"}) }, 1, "essential: main is FATAL (exit status 0), shutting down with exit code 1\n",
+			func(r *rig) { r.ctl("gracectl", "start", "main") }, 1, "essential: main is FATAL (exit status 0), shutting down with exit code 1\n",
 		},
 		{
 			"no command", "command=/nonexistent/main\nautostart=false\nstartretries=0\nessential=on_fatal\n[program:user]\n" + sleeper + "depends_on=main\nautostart=false\n",
-			func(r *rig) { r.gracectl(1, []string{"start", "user"}) }, 1, "essential: main is FATAL, shutting down with exit code 1\n",
+			func(r *rig) { r.ctl("gracectl", "start", "user") }, 1, "essential: main is FATAL, shutting down with exit code 1\n",
 		},
 		{
 			"on request", sleeper + "autorestart=false\nessential=true\n",

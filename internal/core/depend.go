@@ -280,6 +280,23 @@ func (s *Supervisor) waits(p *proc) string {
 	return p.waits()
 }
 
+// circle refuses plans after which programs would depend on one another in a circle.
+func (s *Supervisor) circle(plans []plan.Plan) *Fault {
+	c := plan.Update{Plans: plans}.Circle(s.Manifest())
+	if c == nil {
+		return nil
+	}
+	return &Fault{Kind: Failed, Text: "programs would depend on one another in a circle: " + process.CycleText(c)}
+}
+
+// additions are the plans that make groups what they are to be, as far as dependencies are concerned.
+func additions(groups []process.GroupSpec) (plans []plan.Plan) {
+	for _, g := range groups {
+		plans = append(plans, plan.Plan{Group: g.Name, Scope: plan.AddGroup, Desired: g})
+	}
+	return plans
+}
+
 // dependenciesFirst brings processes into an order in which each comes after what it depends on, and which is the given one otherwise.
 func (s *Supervisor) dependenciesFirst(list []*proc) []*proc {
 	if !slices.ContainsFunc(list, func(p *proc) bool { return len(p.spec.DependsOn) > 0 }) {

@@ -77,6 +77,9 @@ func (s *Supervisor) addFault(do AddGroups) *Fault {
 			members[process.Namespec{Group: spec.Name, Process: p.Name}] = true
 		}
 	}
+	if f := s.circle(additions(do.Groups)); f != nil {
+		return f
+	}
 	for _, name := range slices.SortedFunc(maps.Keys(do.Found), compareNames) {
 		if !members[name] {
 			return &Fault{Kind: BadName, Text: name.String()}
@@ -219,6 +222,11 @@ func (s *Supervisor) addProcesses(name string, specs []process.Spec) *Fault {
 			return &Fault{Kind: BadName, Text: spec.Name}
 		}
 		names[spec.Name] = true
+	}
+	grown := s.manifestGroup(g).GroupSpec
+	grown.Processes = append(grown.Processes, specs...)
+	if f := s.circle(additions([]process.GroupSpec{grown})); f != nil {
+		return f
 	}
 	var added []*proc
 	for _, spec := range specs {

@@ -44,6 +44,10 @@ func (s *Supervisor) update(id Req, do Update) {
 		s.answer(id, &Fault{Kind: Stale, Text: stale + " has changed since the plan was made"})
 		return
 	}
+	if f := s.circle(do.Plan.Plans); f != nil {
+		s.answer(id, f)
+		return
+	}
 	op := &operation{id: do.Op, request: s.open(id, false)}
 	op.request.op, op.request.reply.Updated = op, []StepResult{}
 	if op.id != 0 {
