@@ -217,7 +217,7 @@ func (c *DependChecker) named(group, name string) *depended {
 // stopped checks that nothing lives which depends on a process that is told to stop.
 func (c *DependChecker) stopped(group, name string) {
 	p := c.named(group, name)
-	if p == nil || !p.together {
+	if p == nil || !p.together || p.state != process.Running && p.state != process.Starting { // later steps of a stop do not wait
 		return
 	}
 	c.Saw["stopped"]++
