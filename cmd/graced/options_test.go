@@ -225,7 +225,7 @@ var optionCases = append(healthCases, []optionCase{
 			k.stop("*")
 			k.start("NAME")
 			k.log("starting NAMEx, since NAME depends on it\n")
-			k.order("success: NAMEx entered RUNNING state", "spawned: 'NAME' with")
+			k.inOrder(k.named("success: NAMEx entered RUNNING state"), k.named("spawned: 'NAME' with"))
 		},
 	},
 	{

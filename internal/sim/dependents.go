@@ -144,6 +144,9 @@ func (c *DependChecker) look(whole bool) {
 			c.procs[s.ID] = p
 		}
 		p.name, p.spec, p.leaving = s.Namespec(), s.Spec, s.Leaving
+		if s.Waits == "" { // of the end of a wait nothing is told, where nothing is started
+			p.waits = ""
+		}
 		if whole {
 			if p.state != s.State {
 				c.broken("%v is %v, seen %v", p.name, s.State, p.state)
