@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/graced/graced/internal/process"
@@ -27,6 +28,12 @@ process_name=%(program_name)s_%(process_num)d
 numprocs=2
 ` + sleeper + `depends_on=cache,db,migrate:completed
 priority=1
+[program:deaf]
+command=/bin/sh -c 'trap "" TERM; exec sleep 1000'
+startsecs=0
+stopwaitsecs=1000
+autostart=false
+depends_on=db
 `
 
 // TestDependencies starts and stops real programs that depend on one another, while the daemon is killed.
@@ -82,6 +89,17 @@ func TestDependencies(t *testing.T) {
 	r.gracectl(1, []string{"start", "web:*"}, "web:web_0: ERROR (depends on cache, which was stopped on request)\n")
 	r.gracectl(0, []string{"restart", "all"}, "web:web_0: started\n", "web:web_1: started\n")
 	r.inOrder("spawned: 'db'", "spawned: 'migrate'", "spawned: 'web_")
+
+	// So they do when the daemon dies in the middle.
+	r.until("it ignores TERM", func() bool { return ignores(r.infos()["deaf"].PID, syscall.SIGTERM) })
+	_, out, ended := r.background(nil, "gracectl", "stop", "all")
+	r.until("db waits for its turn", func() bool { return strings.HasSuffix(r.infos()["db"].Description, ", stops after deaf") })
+	r.gracectl(0, []string{"status", "db"}, "   stops after deaf\n")
+	r.killDaemon()
+	r.until("db still waits", func() bool { return strings.HasSuffix(r.infos()["db"].Description, ", stops after deaf") })
+	r.gracectl(0, []string{"stop", "--now", "deaf"})
+	r.ends(ended, out, 0, "db: stopped\n")
+	r.inOrder("stopped: web_", "stopped: cache (", "stopped: deaf (", "stopped: db (")
 }
 
 // inOrder checks that the last lines of the main log with some texts come in their order.

@@ -805,7 +805,11 @@ func (k *optionRun) proc(member, file, want string) {
 }
 
 func (k *optionRun) ignores(member string, sig syscall.Signal) bool {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.members()[member].PID)) // none: not yet
+	return ignores(k.members()[member].PID, sig)
+}
+
+func ignores(pid int, sig syscall.Signal) bool {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // none: not yet
 	m := regexp.MustCompile(`SigIgn:\t([0-9a-f]+)`).FindSubmatch(text)
 	if m == nil {
 		return false

@@ -22,7 +22,9 @@ func program(name string, n int, on ...Namespec) (list []Spec) {
 }
 
 func TestCycle(t *testing.T) {
-	group := func(name string, processes ...[]Spec) GroupSpec { return GroupSpec{Name: name, Processes: slices.Concat(processes...)} }
+	group := func(name string, processes ...[]Spec) GroupSpec {
+		return GroupSpec{Name: name, Processes: slices.Concat(processes...)}
+	}
 	on := func(group, process string) Namespec { return Namespec{Group: group, Process: process} }
 	for _, c := range []struct {
 		name   string
