@@ -225,7 +225,11 @@ var optionCases = append(healthCases, []optionCase{
 			k.stop("*")
 			k.start("NAME")
 			k.log("starting NAMEx, since NAME depends on it\n")
-			k.inOrder(k.named("success: NAMEx entered RUNNING state"), k.named("spawned: 'NAME' with"))
+			k.until("it is spawned behind it", func() bool {
+				log := k.read("s.log")
+				first := strings.LastIndex(log, k.named("success: NAMEx entered RUNNING state"))
+				return first >= 0 && strings.LastIndex(log, k.named("spawned: 'NAME' with")) > first
+			})
 		},
 	},
 	{
