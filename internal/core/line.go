@@ -111,7 +111,7 @@ func (st *step) starting() bool {
 // room reports whether a process of the line may be taken from its work now. The patience with those that have ceased to work is limited.
 func (s *Supervisor) room(l *line, next *step) bool {
 	p := next.proc
-	if p.rest() != plan.Up && p.state != process.Stopping && !next.starting() {
+	if p.rest() != plan.Up && p.state != process.Stopping && !p.lastly && !next.starting() {
 		return true // it takes its new settings, and nothing else happens
 	}
 	most := max(1, l.roll.MaxUnavailable.Of(l.size()))
@@ -149,7 +149,7 @@ func (l *line) size() int { return len(l.waiting) + len(l.busy) + len(l.done) }
 // lapsed returns the steps that were good, and whose processes do not work any more.
 func (l *line) lapsed() (list []*step) {
 	for _, d := range l.done {
-		if d.proc.missing() && (d.running || !d.proc.gated) {
+		if d.proc.missing() {
 			list = append(list, d)
 		}
 	}
@@ -276,6 +276,9 @@ func (s *Supervisor) undo(l *line, st *step) {
 		return
 	}
 	c := plan.Change{Action: plan.ReplaceProcess, Group: st.group, Name: p.name, Spec: *st.old, Retry: st.oldPID != 0}
+	if st.running && !c.Retry { // it rested before
+		s.unwait(p, AbnormalTermination)
+	}
 	if p.step != nil {
 		r := StepResult{Group: st.group, Name: p.name, Action: c.Action, OldPID: p.pid, PID: p.pid, Undo: true}
 		r.Fault = &Fault{Kind: Cancelled, Text: "another operation has it"}

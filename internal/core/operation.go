@@ -84,6 +84,7 @@ func (g *group) byOrder(list []*proc) {
 // comeBack keeps a leaving member after all and reports whether it is to be started now.
 func (s *Supervisor) comeBack(p *proc) bool {
 	p.fate, p.lazy = stays, false
+	s.shift()
 	s.releaseWith(p, forGone, func(waiter) *Fault {
 		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
 	})
@@ -109,6 +110,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	s.unwait(p, AbnormalTermination)
 	if p.fate != goes {
 		p.fate = end
+		s.shift()
 	}
 	if p.state == process.Exited {
 		s.unplan(p) // no next life

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"time"
 
 	"github.com/graced/graced/internal/core"
@@ -58,7 +59,8 @@ func (c *Checker) probed(p *watched, byItself bool) {
 
 // waits checks that a process is held back for a reason, and not for ever.
 func (c *Checker) waits(now time.Duration, p *watched, s process.Status) {
-	if s.Waits == "" || c.quitting {
+	p.gated = s.Waits != "" && !strings.Contains(s.Waits, "breaker of group")
+	if s.Waits == "" || p.gated || c.quitting {
 		p.waits = 0
 		return
 	}

@@ -267,8 +267,10 @@ func (c *Checker) updated(r core.Reply) {
 
 // afterUpdates checks that what is over is in one generation, and forgets updates that are.
 func (c *Checker) afterUpdates() {
-	for _, e := range c.ended {
-		c.oneGeneration(e)
+	for i, e := range c.ended {
+		if !slices.ContainsFunc(c.ended[i+1:], func(o endedStep) bool { return o.id == e.id && o.result.Undo }) { // else the line has turned round at once
+			c.oneGeneration(e)
+		}
 	}
 	c.ended = nil
 	underway := c.world.Core.Underway()
@@ -315,6 +317,9 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 		return
 	}
 	if p.act != nil && (p.doing == plan.StartProcess) == (e.To == process.Starting) {
+		return
+	}
+	if p.gated { // it was asked for before
 		return
 	}
 	st := p.step
