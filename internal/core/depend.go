@@ -189,9 +189,13 @@ func (s *Supervisor) unwait(p *proc, kind FaultKind) {
 // unpend clears the marks of a process that is removed.
 func (s *Supervisor) unpend(p *proc) {
 	s.unwait(p, AbnormalTermination)
-	s.pend(&p.lastly, false)
+	if p.lastly { // it has ended by itself
+		s.pend(&p.lastly, false)
+		s.release(p, nil, forSignalled|forStopped)
+	}
 	s.pend(&p.fallen, false)
 	s.dependers = nil
+	s.shift()
 }
 
 // pend sets or clears one of the marks of processes that are looked at when another one has changed.
