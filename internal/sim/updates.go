@@ -297,7 +297,7 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.RemoveProcess:
 		ok = there == (e.result.Fault != nil) && (!there || isOld)
 	case plan.AddProcess:
-		ok = isNext || e.id == 0 && e.result.Fault != nil
+		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
 	case plan.RenameProcess: // one that comes back is started, which may fail
 		ok = isNext && (e.result.Fault == nil || e.result.Started)
 	default:
