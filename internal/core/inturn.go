@@ -44,7 +44,9 @@ func (s *Supervisor) before(p *proc) *proc {
 // haltInTurn stops a process once what depends on it, and is to be stopped as well, has ended.
 func (s *Supervisor) haltInTurn(p *proc, why Reason) {
 	if q := s.before(p); q != nil && (p.state == process.Running || p.state == process.Starting) {
-		p.reason = why
+		if !p.lastly || !why.surplus() { // what somebody has asked for counts, also when the process stays after all
+			p.reason = why
+		}
 		if !p.lastly {
 			s.pend(&p.lastly, true)
 			s.publish(StopsAfter{Group: p.group.name(), Name: p.name, Other: q.namespec()})
@@ -53,6 +55,9 @@ func (s *Supervisor) haltInTurn(p *proc, why Reason) {
 	}
 	s.halt(p, why)
 }
+
+// surplus reports whether a process is stopped only because it goes.
+func (r Reason) surplus() bool { return r == ReasonUpdate || r == ReasonScaleDown }
 
 // haltAll stops a process, since everything is stopped, and before it what depends on it, whatever group that is in.
 func (s *Supervisor) haltAll(p *proc, seen map[*proc]bool) {

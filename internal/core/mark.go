@@ -48,6 +48,7 @@ func (s *Supervisor) setMark(do SetMark) *Fault {
 		}
 	}
 	s.revision++
+	s.shift()
 	return nil
 }
 

@@ -85,6 +85,9 @@ func (g *group) byOrder(list []*proc) {
 func (s *Supervisor) comeBack(p *proc) bool {
 	p.fate, p.lazy = stays, false
 	s.shift()
+	if p.lastly && p.reason.surplus() { // it has not been told
+		s.pend(&p.lastly, false)
+	}
 	s.releaseWith(p, forGone, func(waiter) *Fault {
 		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
 	})
@@ -110,8 +113,8 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	s.unwait(p, AbnormalTermination)
 	if p.fate != goes {
 		p.fate = end
-		s.shift()
 	}
+	s.shift()
 	if p.state == process.Exited {
 		s.unplan(p) // no next life
 	}

@@ -53,6 +53,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		what = forStopped
 	default:
 		p.again = false
+		s.shift()
 		s.done(r, p, &Fault{Kind: NotRunning, Text: text})
 		return
 	}

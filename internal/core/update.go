@@ -256,6 +256,7 @@ func (s *Supervisor) awaitStart(st *step) {
 func (s *Supervisor) awaitEnd(st *step, starts bool) {
 	p := st.proc
 	s.begun(st)
+	s.shift()
 	st.starts, p.again = starts, false
 	p.waiters = append(p.waiters, waiter{what: forStopped, text: p.namespec().String(), step: st})
 }
