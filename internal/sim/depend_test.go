@@ -72,7 +72,7 @@ func dependOptions(seed uint64) core.Options {
 	return core.Options{Strict: true, Identifier: "first", StopAscending: seed%2 == 0}
 }
 
-var dependCrashN = flag.Int("depend.crash.n", 100, "number of such stories in which the daemon dies")
+var dependCrashN = flag.Int("depend.crash.n", 40, "number of such stories in which the daemon dies")
 
 // TestDependentsCrash tells the same stories once with a daemon that lives and once with one that dies again and again: nobody can tell one from the
 // other. With -seed=N -depend.crash.n=1 it tells one.
