@@ -145,12 +145,30 @@ func (st *step) brings() bool {
 
 // unmet says how the worst of what a process depends on stands. One that starts anew, by itself, does not look for what has been completed again.
 func (s *Supervisor) unmet(list []process.Dependency, anew bool) (worst standing, text string) {
+	return s.unmetAs(nil, list, anew)
+}
+
+// verdict is how a dependency stands, in words as well.
+type verdict struct {
+	standing
+	text string
+}
+
+// unmetAs does the same with what is known of dependencies already, to which it adds; nil = nothing, and nothing is kept.
+func (s *Supervisor) unmetAs(known map[process.Dependency]verdict, list []process.Dependency, anew bool) (worst standing, text string) {
 	for _, d := range list {
 		if anew && d.On == process.OnCompleted {
 			continue
 		}
-		if st, what := s.stands(d); st > worst {
-			worst, text = st, "waits for "+what
+		v, ok := known[d]
+		if !ok {
+			v.standing, v.text = s.stands(d)
+			if known != nil {
+				known[d] = v
+			}
+		}
+		if v.standing > worst {
+			worst, text = v.standing, "waits for "+v.text
 		}
 	}
 	return worst, text
@@ -240,6 +258,9 @@ func (s *Supervisor) passOn() {
 
 // openGates starts what has waited for nothing but what is there now. Who waits for the start of a process that waits in vain is told so.
 func (s *Supervisor) openGates() {
+	if !s.gatesMove() {
+		return
+	}
 	for _, p := range s.pended(func(p *proc) bool { return p.gated }) {
 		if !p.gated {
 			continue
@@ -268,6 +289,23 @@ func (s *Supervisor) openGates() {
 			s.releaseWith(p, forForked|forRunning|forReady|forUnready, func(w waiter) *Fault { return &Fault{Kind: SpawnError, Text: w.text + " " + text} })
 		}
 	}
+}
+
+// gatesMove reports whether there is anything to do for those that wait. Many may wait for the same.
+func (s *Supervisor) gatesMove() bool {
+	known := map[process.Dependency]verdict{}
+	for _, g := range s.groups {
+		for _, p := range g.members {
+			if !p.gated {
+				continue
+			}
+			st, _ := s.unmetAs(known, p.spec.DependsOn, p.anew)
+			if s.quitting() || st == holds || p.forlorn != (st == stuck) || p.forlorn && len(p.waiters) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // waits says what a process waits for, "" for any that does not.

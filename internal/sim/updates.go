@@ -299,7 +299,7 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.AddProcess:
 		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
 	case plan.RenameProcess: // one that comes back is started, which may fail
-		ok = isNext && (e.result.Fault == nil || e.result.Started)
+		ok = isNext && (e.result.Fault == nil || e.result.Started || e.result.Fault.Kind == core.ShutdownState)
 	default:
 		ok = isNext || isOld && e.result.Fault != nil
 	}
