@@ -132,7 +132,7 @@ func (p *proc) rest() plan.Rest {
 		return plan.GaveUp
 	case p.gated:
 		return plan.Up
-	case (p.state.IsStopped() || p.state == process.Stopping || p.lastly) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
+	case (p.state.IsStopped() || p.state == process.Stopping || p.lastly && !p.reason.surplus()) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
 		return plan.AtRest
 	}
 	return plan.Up
