@@ -413,6 +413,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
+	p.ready = p.ready && e.To == process.Running
 	if e.To == process.Exited || e.To == process.Backoff {
 		p.ended, p.backoff = c.world.Now(), p.spec.Backoff
 	}
