@@ -189,6 +189,10 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
 					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving
 				}
+			case core.ReadyChanged:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); p != nil {
+					p.ready = e.Ready
+				}
 			case core.WaitsFor:
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); p != nil {
 					p.gated = true
