@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/graced/graced/internal/event"
@@ -92,7 +93,7 @@ func (s *Supervisor) proceed() bool {
 		}
 		return happened
 	}
-	if len(s.settled)+len(s.moved) > 0 || s.shifted || s.stirred {
+	if s.endOperations(); len(s.settled)+len(s.moved) > 0 || s.shifted || s.stirred {
 		return true // surplus members are removed, and operations come to their end, before the end
 	}
 	if s.hooksRun() {
@@ -102,6 +103,18 @@ func (s *Supervisor) proceed() bool {
 	s.halted = true
 	s.emit(Halt{Restart: q.restart, Code: q.code})
 	return false
+}
+
+// endOperations lets operations come to their end of which something has not begun: they may have been paused, and nothing has stopped since.
+func (s *Supervisor) endOperations() {
+	for _, l := range s.lines {
+		s.shifted = s.shifted || len(l.waiting) > 0
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.ops)) {
+		if op := s.ops[id]; op.acting != nil && len(op.acting.waiting) > 0 {
+			s.moved = append(s.moved, op)
+		}
+	}
 }
 
 // stopGroup stops the members of a group, all at once, in descending priority; of equals the later first. BACKOFF ends as FATAL.

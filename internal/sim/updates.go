@@ -298,8 +298,8 @@ func (c *Checker) oneGeneration(e endedStep) {
 		ok = there == (e.result.Fault != nil) && (!there || isOld)
 	case plan.AddProcess:
 		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
-	case plan.RenameProcess: // one that comes back is started, which may fail
-		ok = isNext && (e.result.Fault == nil || e.result.Started || e.result.Fault.Kind == core.ShutdownState)
+	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
+		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving)
 	default:
 		ok = isNext || isOld && e.result.Fault != nil
 	}
