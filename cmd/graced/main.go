@@ -186,7 +186,7 @@ const takeoverPatience = 10 * time.Second
 func (s *supervisor) exitCode(argv0 string, err error) int {
 	switch {
 	case err == nil:
-		return 0
+		return s.code
 	case s.detached:
 		// Nobody reads standard error any more; a parent that still waits prints it.
 		_ = announce(err.Error()) // the exit code says it too

@@ -222,6 +222,26 @@ var optionCases = append(append(healthCases, hookCases...), []optionCase{
 		},
 	},
 	{
+		option: "depends_on", head: "[program:NAMEx]\nautostart=false\n" + sleeper + "[program:NAME]\n" + sleeper, after: "depends_on=NAMEx", class: process.Live,
+		check: func(k *optionRun) {
+			k.stop("*")
+			k.start("NAME")
+			k.log("starting NAMEx, since NAME depends on it\n")
+			k.until("it is spawned behind it", func() bool {
+				log := k.read("s.log")
+				first := strings.LastIndex(log, k.named("success: NAMEx entered RUNNING state"))
+				return first >= 0 && strings.LastIndex(log, k.named("spawned: 'NAME' with")) > first
+			})
+		},
+	},
+	{
+		option: "essential", head: "[program:NAME]\nautorestart=false\n" + sleeper, before: "essential=true", after: "essential=false", class: process.Live,
+		check: func(k *optionRun) {
+			k.kill("NAME")
+			k.is("NAME", process.Exited) // and the daemon lives on
+		},
+	},
+	{
 		option: "stopsignal", head: "[program:NAME]\n" + sleeper, before: "stopsignal=TERM", after: "stopsignal=USR1", class: process.Live,
 		check: func(k *optionRun) {
 			k.stop("*")
@@ -791,7 +811,11 @@ func (k *optionRun) proc(member, file, want string) {
 }
 
 func (k *optionRun) ignores(member string, sig syscall.Signal) bool {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.members()[member].PID)) // none: not yet
+	return ignores(k.members()[member].PID, sig)
+}
+
+func ignores(pid int, sig syscall.Signal) bool {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // none: not yet
 	m := regexp.MustCompile(`SigIgn:\t([0-9a-f]+)`).FindSubmatch(text)
 	if m == nil {
 		return false

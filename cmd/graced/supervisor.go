@@ -30,6 +30,7 @@ import (
 type supervisor struct {
 	link      *host.Link
 	after     host.LeaveHow // what comes when this process ends
+	code      int           // with which the whole ends: an essential process has left it
 	setup     host.Setup    // of the keeper
 	handOver  func()        // ends this daemon, for another one to go on
 	successor string        // the program of that; "" = ours
@@ -300,6 +301,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	go s.manager.beat(d, done)
 	go s.obey(d, logf, done)
 	restart = d.Run(run)
+	s.code = d.ExitCode()
 	if s.after != host.Replaced {
 		if err := s.ledger.Remove(); err != nil { // all has been stopped
 			logf(daemon.LevelWarn, "cannot remove the ledger: %v", err)

@@ -172,6 +172,7 @@ func (c *checker) load() {
 	c.config.Graced, _ = c.graced()
 	_ = c.namedSockets()
 	c.config.Groups, _ = c.groups(c.config.Graced.Quirks.BootConfigOrder)
+	_ = c.dependencies(c.config.Groups)
 	c.config.Servers, _ = c.servers()
 	if ok {
 		if err := c.user(&c.config.Supervisord); err != nil {

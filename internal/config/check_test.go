@@ -131,12 +131,13 @@ func TestCheck(t *testing.T) {
 // allCodes is every code that Check can give.
 var allCodes = []Code{
 	NoFile, NoDaemon, NotALine, NotUTF8, BadChoice, BadValue, NameTemplate, Missing, UnknownMember, BadExpansion, NoAccount, BadUmask, BadQuoting, BadName,
-	KeyFirst, BadDirectory, BadLogPath, BadMode, HalfLogin, AddressTwice, KillAsGroup, UnknownEvent, NotBuiltIn, ListenerPipe,
+	KeyFirst, BadDirectory, BadLogPath, BadMode, HalfLogin, AddressTwice, KillAsGroup, UnknownEvent, NotBuiltIn, ListenerPipe, DependencyCycle, UnknownDependency,
 	"W115", "W172",
 	UnknownKey, UnknownSection, NoIncludeMatch, UnreadInclude, CutQuote, LegacyEnviron, SkippedToken, EnvironDiffers, OddSignal, SyslogLogfile, AutoNoRollover,
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
 	WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
+	WarnNeverDone, WarnNotStarted,
 }
 
 // findings checks the files of a machine and returns what was found as "code line:col title".

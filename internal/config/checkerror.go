@@ -64,6 +64,15 @@ func (c *checker) fromError(e *Error) Finding {
 		}
 	case ListenerPipe:
 		f.Title = "redirect_stderr does not go with an event listener, whose standard output speaks to the daemon"
+	case DependencyCycle:
+		c.describeCycle(&f)
+	case UnknownDependency:
+		if words := strings.Fields(strings.ReplaceAll(f.Title, ",", " ")); strings.Contains(f.Title, "unknown program") {
+			f.Place = c.word(en, words[len(words)-1])
+		} else {
+			f.Place = c.word(en, words[2])
+		}
+		f.Label = e.Hint
 	case UnknownMember, UnknownEvent:
 		word := e.Text[strings.LastIndexByte(e.Text, ' ')+1:]
 		for _, item := range parseList(en.value) {

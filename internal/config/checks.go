@@ -35,6 +35,8 @@ const (
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
 	WarnBlindBreaker  Code = "W168" // a breaker with startsecs=0
 	WarnDeafListener  Code = "W171" // a listener that is not restarted
+	WarnNeverDone     Code = "W182" // a program that never completes
+	WarnNotStarted    Code = "W183" // a dependency that does not start by itself
 )
 
 // lookFurther looks at what Load does not care for.
@@ -53,6 +55,7 @@ func (c *checker) lookFurther() {
 	}
 	c.lookProcesses()
 	c.lookSockets()
+	c.lookDepends()
 }
 
 // warnAt adds a warning at a place of a section, or of an option.

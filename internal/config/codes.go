@@ -63,6 +63,10 @@ var Kinds = []Kind{
 	{"172", "a Python plugin or handler that is not built in"},
 	{"173", "an event listener with redirect_stderr"},
 	{"174", "an event listener with a check of readiness or liveness"},
+	{"180", "programs that depend on one another in a circle"},
+	{"181", "a dependency on something that is not there"},
+	{"182", "a dependency on the completion of a program that is always started again"},
+	{"183", "a dependency on a program that nobody starts"},
 }
 
 // KindOf returns the kind of a code; the zero Kind if there is none.

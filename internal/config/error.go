@@ -106,6 +106,9 @@ const (
 	NotBuiltIn    Code = "E172" // Python's plugins and handlers cannot be loaded
 	ListenerPipe  Code = "E173" // an event listener cannot merge its outputs
 	ListenerCheck Code = "E174" // an event listener says READY by its protocol
+
+	DependencyCycle   Code = "E180" // programs depend on one another in a circle
+	UnknownDependency Code = "E181" // a program depends on something that is not there
 )
 
 // valueCodes are the kinds of errors that a bad value of an option is; BadValue for any other.

@@ -84,6 +84,9 @@ func Load(m Machine, path string, cli Overrides) (*Config, error) {
 	if c.Groups, err = l.groups(c.Graced.Quirks.BootConfigOrder); err != nil {
 		return nil, err
 	}
+	if err = l.dependencies(c.Groups); err != nil {
+		return nil, err
+	}
 	if c.Servers, err = l.servers(); err != nil {
 		return nil, err
 	}

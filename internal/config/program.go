@@ -124,6 +124,8 @@ func (p *programReader) shared() process.Spec {
 		return mask, err
 	})
 
+	s.DependsOn = read(p.reader, "depends_on", nil, ParseDepends)
+	s.Essential = read(p.reader, "essential", process.EssentialNot, parseEssential)
 	s.Tree = p.tree()
 	if !p.listener() {
 		s.Health, s.Roll = p.health(), p.roll()

@@ -17,7 +17,7 @@ func TestSampleNamesEveryOption(t *testing.T) {
 	}
 	text := regexp.MustCompile(`(?m)^;(\[[a-z]|[a-z_]+=)`).ReplaceAllString(string(raw), "$1")
 	text = strings.NewReplacer("programs=name,other", "programs=name", "nobody:nogroup", "root:root", "user=nobody", "user=root").Replace(text)
-	c, err := Load(fakeMachine(map[string]string{"/s.conf": text}), "/s.conf", nil)
+	c, err := Load(fakeMachine(map[string]string{"/s.conf": text + "[program:db]\ncommand=/bin/db\n"}), "/s.conf", nil) // on which its programs depend
 	if err != nil {
 		t.Fatal(err)
 	}

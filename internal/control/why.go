@@ -39,7 +39,8 @@ type Why struct {
 type Moment struct {
 	Time time.Time `json:"t"`
 	// asked (a client wants something), start, running, ready, unready and unalive (a check has found so), exit, failed (no process came of a start),
-	// draining, stopping, kill, fatal, signal, held (its start by itself waits), hook (a command of its life runs), problem (such a command has failed)
+	// draining, stopping, kill, fatal, signal, held (its start waits, or its stop), hook (a command of its life runs), problem (such a command has failed),
+	// essential (its end is that of everything)
 	Type    string  `json:"type"`
 	Text    string  `json:"text,omitempty"` // in words, where there is more to say
 	PID     int     `json:"pid,omitempty"`

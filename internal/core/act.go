@@ -60,7 +60,7 @@ func (s *Supervisor) touched(do Act) (stops, starts []*proc, f *Fault) {
 	}
 	sortDescending(stops)
 	sortAscending(starts)
-	return stops, starts, nil
+	return s.dependentsFirst(stops), s.dependenciesFirst(starts), nil
 }
 
 // act carries out an Act.
@@ -153,7 +153,7 @@ func (s *Supervisor) stopAsked(st *step) {
 		if st.then != nil {
 			why = ReasonRestart
 		}
-		s.halt(p, why)
+		s.haltInTurn(p, why)
 		s.reportStop(p)
 	case p.abandoned:
 		s.over(st, &Fault{Kind: Failed, Text: p.namespec().String() + " cannot be killed"})
@@ -175,12 +175,16 @@ func (s *Supervisor) startAsked(st *step, refused *Fault) {
 		s.over(st, f)
 		return
 	}
+	if f := s.summon(p); f != nil {
+		s.over(st, f)
+		return
+	}
 	s.begun(st)
 	s.forgive(p)
 	why := ReasonStart
 	if st.op.acting.again {
 		why = ReasonRestart
 	}
-	s.spawnFor(p, why)
+	s.launchFor(p, why)
 	s.awaitStart(st)
 }

@@ -35,6 +35,7 @@ func (g *group) rate() (strictest process.Rate) {
 // next starts a process by itself whose time has come, or holds it back.
 func (s *Supervisor) next(p *proc) {
 	switch b := &p.group.breaker; {
+	case s.holdBack(p, true):
 	case !b.open:
 		s.respawn(p)
 	case b.probe == nil && !b.due.armed():
@@ -68,6 +69,7 @@ func (s *Supervisor) letOn(g *group) {
 func (s *Supervisor) unplan(p *proc) {
 	s.due.disarm(&p.due)
 	p.held = false
+	s.pend(&p.gated, false)
 }
 
 // endedBadly takes notice of an end that was not expected, or of a start that failed.
@@ -135,8 +137,8 @@ func (s *Supervisor) checkBreaker(g *group) {
 	}
 }
 
-// waits says what a process waits for that is held back, or whose state lasts until a command has ended; "" for any other.
-func (s *Supervisor) waits(p *proc) string {
+// heldFor says what a process waits for that is held back by a breaker, or whose state lasts until a command has ended; "" for any other.
+func (s *Supervisor) heldFor(p *proc) string {
 	switch b := &p.group.breaker; {
 	case p.state == process.Starting && p.unforked(), p.state == process.Stopping:
 		return s.waitsForHook(p)

@@ -43,6 +43,9 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 	p.state, p.pid, p.incarnation, p.tries = f.State, f.PID, 1, f.Tries
 	p.began, p.ended, p.exit, p.hasExit, p.spawnErr = f.Began, f.Ended, f.Exit, f.HasExit, f.SpawnErr
 	p.started, p.startSecs = s.now.Mono-max(f.Started, 0), p.spec.StartSecs
+	if p.state == process.Stopped && !f.Undecided && !f.Began.IsZero() {
+		p.reason = ReasonStop // somebody has asked for it
+	}
 	if p.unstopped() {
 		p.group.unstopped++
 	}

@@ -77,6 +77,9 @@ func (s *Supervisor) addFault(do AddGroups) *Fault {
 			members[process.Namespec{Group: spec.Name, Process: p.Name}] = true
 		}
 	}
+	if f := s.circle(additions(do.Groups)); f != nil {
+		return f
+	}
 	for _, name := range slices.SortedFunc(maps.Keys(do.Found), compareNames) {
 		if !members[name] {
 			return &Fault{Kind: BadName, Text: name.String()}
@@ -102,6 +105,7 @@ func (s *Supervisor) addGroup(spec process.GroupSpec) *group {
 	}
 	s.groups = append(s.groups, g)
 	s.named[spec.Name] = g
+	s.shift()
 	for _, member := range spec.Processes {
 		if g.byName[member.Name] == nil {
 			s.addMember(g, member)
@@ -125,6 +129,7 @@ func (s *Supervisor) addMember(g *group, spec process.Spec) *proc {
 	g.byName[p.name] = p
 	delete(g.departed, p.name)
 	s.procs[p.id] = p
+	s.dependers = nil
 	s.revision++
 	s.emit(s.logs(p))
 	return p
@@ -140,9 +145,9 @@ func (s *Supervisor) autostart(list []*proc) {
 	} else {
 		sortAscending(list)
 	}
-	for _, p := range list {
+	for _, p := range s.dependenciesFirst(list) {
 		if p.spec.Autostart && s.mark(p) == Free {
-			s.spawn(p)
+			s.launch(p)
 		}
 	}
 }
@@ -168,6 +173,7 @@ func (s *Supervisor) dropGroup(g *group) {
 	name := g.name()
 	s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
 	delete(s.named, name)
+	s.shift()
 	s.due.disarm(&g.breaker.due)
 	if g.pool != nil {
 		s.dropPool(g.pool)
@@ -180,6 +186,7 @@ func (s *Supervisor) dropGroup(g *group) {
 // drop takes a stopped process out of the machine and tells who waited for that.
 func (s *Supervisor) drop(p *proc) {
 	g := p.group
+	s.unpend(p)
 	g.members = slices.DeleteFunc(g.members, func(o *proc) bool { return o == p })
 	delete(g.byName, p.name)
 	delete(s.procs, p.id)
@@ -215,6 +222,11 @@ func (s *Supervisor) addProcesses(name string, specs []process.Spec) *Fault {
 			return &Fault{Kind: BadName, Text: spec.Name}
 		}
 		names[spec.Name] = true
+	}
+	grown := s.manifestGroup(g).GroupSpec
+	grown.Processes = append(grown.Processes, specs...)
+	if f := s.circle(additions([]process.GroupSpec{grown})); f != nil {
+		return f
 	}
 	var added []*proc
 	for _, spec := range specs {

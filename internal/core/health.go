@@ -104,7 +104,7 @@ func (s *Supervisor) readiness(p *proc, was bool) {
 // notAlive acts on a process that is there and does not work.
 func (s *Supervisor) notAlive(p *proc, text string) {
 	action := p.spec.Health.AliveAction
-	if s.quitting() || s.mark(p) == Held {
+	if s.quitting() || s.mark(p) == Held || p.lastly {
 		action = process.AliveNone
 	}
 	s.publish(NotAlive{Group: p.group.name(), Name: p.name, PID: p.pid, Text: text, Action: action})

@@ -19,6 +19,7 @@ type line struct {
 	waiting []*step
 	busy    []*step // begun and not over: their processes do not work, or are on trial
 	done    []*step // over: their processes have to go on working
+	after   []*line // that have to be over before it begins
 	cause   string  // the process because of which it turned round or came to an end; "" = it did not
 	undoing bool    // those that were replaced get back what they had
 	due     deadline
@@ -34,8 +35,11 @@ func newLine(op *operation, p plan.Plan, roll *process.Roll) *line {
 	return l
 }
 
-// shift lets lines look, at the end of this step of the machine, whether they can go on.
-func (s *Supervisor) shift() { s.shifted = s.shifted || len(s.lines) > 0 }
+// shift lets lines, and processes that wait for others, look at the end of this step of the machine whether they can go on.
+func (s *Supervisor) shift() {
+	s.shifted = s.shifted || len(s.lines) > 0
+	s.stirred = s.stirred || s.pending > 0
+}
 
 // advanceLines lets the lines go on for which something has changed. A line that is at its end is forgotten.
 func (s *Supervisor) advanceLines() {
@@ -60,7 +64,8 @@ func (s *Supervisor) advance(l *line) {
 		s.fail(l, d)
 	}
 	for len(l.waiting) > 0 {
-		next := l.next()
+		next := s.nextOf(l)
+		failed, behind := l.behind()
 		switch {
 		case s.quitting():
 			s.skip(l.empty(), &Fault{Kind: ShutdownState})
@@ -68,7 +73,10 @@ func (s *Supervisor) advance(l *line) {
 		case l.op.cancelled && !l.undoing:
 			s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "cancelled before its turn"})
 			return
-		case l.op.paused && !l.undoing, !s.room(l, next):
+		case failed != "":
+			s.leaveOut(l, failed)
+			return
+		case l.op.paused && !l.undoing, behind, next == nil, !s.room(l, next):
 			return
 		}
 		l.waiting = slices.DeleteFunc(l.waiting, func(st *step) bool { return st == next })
@@ -77,12 +85,15 @@ func (s *Supervisor) advance(l *line) {
 	}
 }
 
-// next is the replacement that is to begin first: of a process that does not work, if there is one.
-func (l *line) next() *step {
+// nextOf is the replacement of a line that is to begin first: of a process that does not work, if there is one. Nil: none can begin yet.
+func (s *Supervisor) nextOf(l *line) *step {
 	if i := slices.IndexFunc(l.waiting, (*step).missing); i >= 0 {
 		return l.waiting[i]
 	}
-	return l.waiting[0]
+	if i := slices.IndexFunc(l.waiting, func(st *step) bool { return !s.early(st) }); i >= 0 {
+		return l.waiting[i]
+	}
+	return nil
 }
 
 // missing reports whether a process ought to be at work and is not.
@@ -100,7 +111,7 @@ func (st *step) starting() bool {
 // room reports whether a process of the line may be taken from its work now. The patience with those that have ceased to work is limited.
 func (s *Supervisor) room(l *line, next *step) bool {
 	p := next.proc
-	if p.rest() != plan.Up && p.state != process.Stopping && !next.starting() {
+	if p.rest() != plan.Up && p.state != process.Stopping && !p.lastly && !next.starting() {
 		return true // it takes its new settings, and nothing else happens
 	}
 	most := max(1, l.roll.MaxUnavailable.Of(l.size()))
@@ -169,8 +180,14 @@ func (s *Supervisor) relapsed(l *line) {
 func (s *Supervisor) replace(st *step) {
 	p, starts := st.proc, st.starting()
 	st.oldPID = p.pid
+	if f := s.vain(st); f != nil {
+		s.over(st, f)
+		return
+	}
 	switch {
-	case p.state == process.Stopping:
+	case p.gated && p.state.IsStopped():
+		s.waitsOn(st)
+	case p.state == process.Stopping || p.lastly:
 		s.awaitEnd(st, p.again)
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
@@ -181,7 +198,7 @@ func (s *Supervisor) replace(st *step) {
 		s.renew(st)
 		if starts {
 			s.begun(st)
-			s.spawnFor(p, ReasonUpdate)
+			s.launchFor(p, ReasonUpdate)
 			s.awaitStart(st)
 			return
 		}
@@ -259,6 +276,9 @@ func (s *Supervisor) undo(l *line, st *step) {
 		return
 	}
 	c := plan.Change{Action: plan.ReplaceProcess, Group: st.group, Name: p.name, Spec: *st.old, Retry: st.oldPID != 0}
+	if st.running && !c.Retry { // it rested before
+		s.unwait(p, AbnormalTermination)
+	}
 	if p.step != nil {
 		r := StepResult{Group: st.group, Name: p.name, Action: c.Action, OldPID: p.pid, PID: p.pid, Undo: true}
 		r.Fault = &Fault{Kind: Cancelled, Text: "another operation has it"}

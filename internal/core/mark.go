@@ -40,11 +40,15 @@ func (s *Supervisor) setMark(do SetMark) *Fault {
 		s.marks[name] = do.Mark
 	}
 	for _, p := range list {
+		if s.mark(p) == Held || s.mark(p) == Disabled && !p.anew {
+			s.unwait(p, AbnormalTermination)
+		}
 		if s.mark(p) == Held && p.restarting() {
 			s.unplan(p)
 		}
 	}
 	s.revision++
+	s.shift()
 	return nil
 }
 

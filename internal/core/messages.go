@@ -407,8 +407,11 @@ type Applied struct {
 // Publish reports a fact to whoever listens: the main log, later event listeners.
 type Publish struct{ Event Event }
 
-// Halt says that everything has stopped after Quit. Nothing follows it.
-type Halt struct{ Restart bool }
+// Halt says that everything has stopped after Quit, or because an essential process has ended. Nothing follows it. Code is the exit code of the daemon.
+type Halt struct {
+	Restart bool
+	Code    int
+}
 
 func (Spawn) effect()      {}
 func (Signal) effect()     {}
@@ -506,6 +509,30 @@ type BreakerClosed struct{ Group, Name string }
 
 // Waits says that the start of a process by itself is held back by the breaker of its group.
 type Waits struct{ Group, Name string }
+
+// WaitsFor says that the start of a process waits for what it depends on, and how that stands; again when it has come to wait in vain.
+type WaitsFor struct{ Group, Name, Text string }
+
+// Summoned says that a process is started because another one that somebody wants to start depends on it.
+type Summoned struct {
+	Group, Name string
+	For         process.Namespec
+}
+
+// StopsAfter says that a process is stopped once another one that depends on it has stopped.
+type StopsAfter struct {
+	Group, Name string
+	Other       process.Namespec
+}
+
+// EssentialEnded says that an essential process has ended for good: everything is stopped, and the daemon ends with Code.
+type EssentialEnded struct {
+	Group, Name string
+	State       process.State // EXITED or FATAL
+	Status      process.ExitStatus
+	HasStatus   bool // else there has been no process, the last time
+	Code        int
+}
 
 // KillSent says that a stop signal or SIGKILL was sent.
 type KillSent struct {
@@ -671,6 +698,10 @@ func (BreakerOpened) event()   {}
 func (ProbeFailed) event()     {}
 func (BreakerClosed) event()   {}
 func (Waits) event()           {}
+func (WaitsFor) event()        {}
+func (Summoned) event()        {}
+func (StopsAfter) event()      {}
+func (EssentialEnded) event()  {}
 func (KillSent) event()        {}
 func (DrainBegan) event()      {}
 func (HookBegan) event()       {}

@@ -43,14 +43,14 @@ func (s *Supervisor) apply(id Req, p plan.Plan, end fate) {
 
 	g.byOrder(starts)
 	sortAscending(starts)
-	for _, m := range starts {
+	for _, m := range s.dependenciesFirst(starts) {
 		if m.spec.Autostart && s.mark(m) == Free || m.state == process.Exited {
-			s.spawn(m)
+			s.launch(m)
 		}
 	}
 	g.byOrder(surplus)
 	sortDescending(surplus)
-	for _, m := range surplus {
+	for _, m := range s.dependentsFirst(surplus) {
 		s.letGo(m, end, waiter{request: r})
 	}
 	s.shut(r)
@@ -84,6 +84,10 @@ func (g *group) byOrder(list []*proc) {
 // comeBack keeps a leaving member after all and reports whether it is to be started now.
 func (s *Supervisor) comeBack(p *proc) bool {
 	p.fate, p.lazy = stays, false
+	s.shift()
+	if p.lastly && p.reason.surplus() { // it has not been told
+		s.pend(&p.lastly, false)
+	}
 	s.releaseWith(p, forGone, func(waiter) *Fault {
 		return &Fault{Kind: Failed, Text: p.namespec().String() + " stays, by a later change"}
 	})
@@ -106,9 +110,11 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	w.what, w.text, w.stopped = forGone, p.namespec().String(), !p.state.IsStopped()
 	p.again = false
 	p.short = 0
+	s.unwait(p, AbnormalTermination)
 	if p.fate != goes {
 		p.fate = end
 	}
+	s.shift()
 	if p.state == process.Exited {
 		s.unplan(p) // no next life
 	}
@@ -130,7 +136,7 @@ func (s *Supervisor) letGo(p *proc, end fate, w waiter) {
 	case p.state == process.Stopping:
 		s.reportStop(p)
 	default:
-		s.halt(p, p.surplus())
+		s.haltInTurn(p, p.surplus())
 		s.reportStop(p)
 	}
 }

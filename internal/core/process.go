@@ -34,6 +34,11 @@ type proc struct {
 	short     int             // lives in a row that were too short to restart at once; with backoff also failed starts
 	starts    []time.Duration // the latest of those by itself, as far as restart_limit counts them
 	held      bool            // its start by itself waits for the breaker of its group
+	gated     bool            // its start waits for what it depends on
+	anew      bool            // with gated: it would start by itself
+	forlorn   bool            // with gated: it waits in vain as long as nobody does anything
+	lastly    bool            // it is stopped once what depends on it has stopped
+	fallen    bool            // it is essential and has ended
 	lazy      bool            // goes, but is not stopped
 	again     bool            // starts again once STOPPED: it was on its way out and stays after all
 	abandoned bool            // SIGKILL was refused: nobody waits for it any more
@@ -49,6 +54,8 @@ type proc struct {
 	began, ended time.Time     // wall time of the last spawn and exit
 	exit         process.ExitStatus
 	hasExit      bool
+	last         process.ExitStatus // of this life, also where it was too short to count
+	hasLast      bool
 	spawnErr     string
 	fit          bool   // its check has found it ready; of this life, as are the next
 	unfit        string // what the check has found else
@@ -89,6 +96,10 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	s.shift()
 	if to != process.Stopping {
 		p.draining = 0
+	}
+	s.pend(&p.fallen, false)
+	if to == process.Stopping || to == process.Stopped {
+		s.pend(&p.lastly, false)
 	}
 	if to != process.Starting && to != process.Running {
 		s.unwatch(p)
@@ -132,6 +143,7 @@ func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	p.spawnErr = ""
 	p.fit, p.unfit, p.sick, p.fresh = false, "", false, true
 	p.hasExit, p.exit = false, process.ExitStatus{}
+	p.hasLast, p.last = false, process.ExitStatus{}
 	if p.group.pool != nil {
 		p.listener, p.deaf = event.NewListener(), false
 	}
@@ -260,6 +272,7 @@ func (s *Supervisor) afterBackOff(p *proc) {
 func (s *Supervisor) giveUp(p *proc) {
 	p.tries, p.short = 0, 0
 	s.enter(p, process.Fatal, false)
+	s.fell(p)
 }
 
 // endedBefore keeps a process from becoming RUNNING when its end, on the way to the machine, is older than its deadline (quirk C1).
@@ -289,6 +302,7 @@ func (s *Supervisor) exited(p *proc, in Exited) {
 		return
 	}
 	p.ended = s.now.Wall
+	p.last, p.hasLast = status, true
 	end := ProcessEnded{
 		Group: p.group.name(), Name: p.name, PID: p.pid, Status: status,
 		Expected: status.Clean(p.spec.ExitCodes),
@@ -353,6 +367,8 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 	}
 	if s.revives(p) {
 		s.restart(p)
+	} else {
+		s.fell(p)
 	}
 }
 
@@ -367,7 +383,7 @@ func (s *Supervisor) stopped(p *proc, end Event) {
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)
 	if p.again && !s.quitting() {
-		s.spawnFor(p, p.comesBack())
+		s.launchFor(p, p.comesBack())
 	}
 }
 

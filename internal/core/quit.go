@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/graced/graced/internal/event"
@@ -13,6 +14,7 @@ type quit struct {
 	restart bool
 	queue   []*group // ascending priority; the last is being stopped
 	sent    bool     // its members have got their signals
+	code    int      // of the exit of the daemon
 	report  deadline
 }
 
@@ -59,6 +61,7 @@ func (s *Supervisor) begin(restart bool) {
 	s.quit = &quit{restart: restart, queue: slices.Clone(s.groups)}
 	s.quit.report.fire = actQuit
 	slices.SortStableFunc(s.quit.queue, func(a, b *group) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
+	s.stirred = true // nothing waits any more to be started
 	s.publish(Quitting{Restart: restart})
 	s.notifyDaemon(event.SupervisorStateChangeStopping)
 }
@@ -90,7 +93,7 @@ func (s *Supervisor) proceed() bool {
 		}
 		return happened
 	}
-	if len(s.settled)+len(s.moved) > 0 || s.shifted {
+	if s.endOperations(); len(s.settled)+len(s.moved) > 0 || s.shifted || s.stirred {
 		return true // surplus members are removed, and operations come to their end, before the end
 	}
 	if s.hooksRun() {
@@ -98,8 +101,20 @@ func (s *Supervisor) proceed() bool {
 	}
 	s.abandonRequests()
 	s.halted = true
-	s.emit(Halt{Restart: q.restart})
+	s.emit(Halt{Restart: q.restart, Code: q.code})
 	return false
+}
+
+// endOperations lets operations come to their end of which something has not begun: they may have been paused, and nothing has stopped since.
+func (s *Supervisor) endOperations() {
+	for _, l := range s.lines {
+		s.shifted = s.shifted || len(l.waiting) > 0
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.ops)) {
+		if op := s.ops[id]; op.acting != nil && len(op.acting.waiting) > 0 {
+			s.moved = append(s.moved, op)
+		}
+	}
 }
 
 // stopGroup stops the members of a group, all at once, in descending priority; of equals the later first. BACKOFF ends as FATAL.
@@ -107,10 +122,11 @@ func (s *Supervisor) stopGroup(g *group) {
 	list := slices.Clone(g.members)
 	slices.SortStableFunc(list, func(a, b *proc) int { return cmp.Compare(a.spec.Priority, b.spec.Priority) })
 	slices.Reverse(list)
+	seen := map[*proc]bool{}
 	for _, p := range list {
 		switch p.state {
 		case process.Running, process.Starting:
-			s.halt(p, ReasonShutdown)
+			s.haltAll(p, seen)
 		case process.Backoff:
 			s.giveUp(p)
 		}

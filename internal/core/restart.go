@@ -8,7 +8,7 @@ import (
 
 // revives reports whether an EXITED process is started again by itself.
 func (s *Supervisor) revives(p *proc) bool {
-	if p.fate != stays || s.quitting() || s.mark(p) == Held || p.step != nil && p.step.undo { // a step that gives back what was there starts it
+	if p.fate != stays || s.quitting() || s.mark(p) == Held || p.lastly || p.step != nil && p.step.undo { // a step that gives back what was there starts it
 		return false
 	}
 	switch p.spec.Autorestart {

@@ -42,7 +42,7 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 		l := r.lines[i]
 		*l = line{
 			op: at(r.ops, o.Op), roll: o.Roll, waiting: all(r.steps, o.Waiting), busy: all(r.steps, o.Busy), done: all(r.steps, o.Done),
-			cause: o.Cause, undoing: o.Undoing,
+			after: all(r.lines, o.After), cause: o.Cause, undoing: o.Undoing,
 		}
 		r.deadline(&l.due, o.Due, actLine, nil)
 		l.due.line = l
@@ -117,6 +117,11 @@ func (r *reader) machine() {
 			if p.unstopped() {
 				g.unstopped++
 			}
+			for _, mark := range []bool{p.gated, p.lastly, p.fallen} {
+				if mark {
+					r.Supervisor.pending++
+				}
+			}
 		}
 		if g.pool != nil {
 			r.pools = append(r.pools, g.pool)
@@ -131,7 +136,7 @@ func (r *reader) machine() {
 	r.clock = clock{running: c.Running, slices: slices.Clone(c.Slices), from: c.From, until: c.Until}
 	r.deadline(&r.clock.due, c.Due, actTick, nil)
 	if q := r.from.Quit; q != nil {
-		r.quit = &quit{restart: q.Restart, sent: q.Sent, queue: all(r.groups, q.Queue)}
+		r.quit = &quit{restart: q.Restart, sent: q.Sent, code: q.Code, queue: all(r.groups, q.Queue)}
 		r.deadline(&r.quit.report, q.Report, actQuit, nil)
 	}
 	r.due.seq = r.from.Armed
@@ -176,6 +181,7 @@ func (r *reader) proc(i int) {
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
+		gated: from.Gated, anew: from.Anew, forlorn: from.Forlorn, lastly: from.Lastly, fallen: from.Fallen, last: from.Last, hasLast: from.HasLast,
 		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, hook: from.Hook, fresh: from.Fresh, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, sick: from.Sick, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
@@ -244,7 +250,7 @@ func (s *Supervisor) Pending() []Effect {
 		}
 	}
 	if s.halted {
-		list = append(list, Halt{Restart: s.quit.restart})
+		list = append(list, Halt{Restart: s.quit.restart, Code: s.quit.code})
 	}
 	return list
 }

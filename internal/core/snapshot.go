@@ -66,6 +66,7 @@ type (
 	// SavedQuit is the progress of stopping everything. Queue refers to groups.
 	SavedQuit struct {
 		Restart, Sent bool
+		Code          int
 		Queue         []Ref
 		Report        SavedDeadline
 	}
@@ -125,6 +126,8 @@ type (
 		Tries, Restarts, Short int
 		Starts                 []time.Duration
 		Held, Lazy             bool
+		Gated, Anew, Forlorn   bool
+		Lastly, Fallen         bool
 		Again, Abandoned       bool
 		Reason                 Reason
 		Draining, Hook         Token
@@ -136,6 +139,8 @@ type (
 		Began, Ended           time.Time
 		Exit                   process.ExitStatus
 		HasExit                bool
+		Last                   process.ExitStatus
+		HasLast                bool
 		SpawnErr               string
 		Fit, Watched, Sick     bool
 		Unfit                  string
@@ -205,11 +210,12 @@ type (
 		Due             SavedDeadline
 	}
 
-	// SavedLine is the replacements of a group. Waiting, Busy and Done refer to steps.
+	// SavedLine is the replacements of a group. Waiting, Busy and Done refer to steps, After to other lines.
 	SavedLine struct {
 		Op                  Ref
 		Roll                process.Roll
 		Waiting, Busy, Done []Ref
+		After               []Ref
 		Cause               string
 		Undoing             bool
 		Due                 SavedDeadline
@@ -244,7 +250,7 @@ func (s *Supervisor) Snapshot() Snapshot {
 		Active: refs(&w.groups, s.groups),
 	}
 	if q := s.quit; q != nil {
-		out.Quit = &SavedQuit{Restart: q.restart, Sent: q.sent, Queue: refs(&w.groups, q.queue), Report: saveDeadline(&q.report)}
+		out.Quit = &SavedQuit{Restart: q.restart, Sent: q.sent, Code: q.code, Queue: refs(&w.groups, q.queue), Report: saveDeadline(&q.report)}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.ops)) {
 		out.Underway = append(out.Underway, w.ops.ref(s.ops[id]))
@@ -354,6 +360,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
+		Gated: p.gated, Anew: p.anew, Forlorn: p.forlorn, Lastly: p.lastly, Fallen: p.fallen, Last: p.last, HasLast: p.hasLast,
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, Hook: p.hook, Fresh: p.fresh, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick,
@@ -397,7 +404,7 @@ func (w *writer) step(st *step) SavedStep {
 func (w *writer) line(l *line) SavedLine {
 	return SavedLine{
 		Op: w.ops.ref(l.op), Roll: l.roll, Waiting: refs(&w.steps, l.waiting), Busy: refs(&w.steps, l.busy), Done: refs(&w.steps, l.done),
-		Cause: l.cause, Undoing: l.undoing, Due: saveDeadline(&l.due),
+		After: refs(&w.lines, l.after), Cause: l.cause, Undoing: l.undoing, Due: saveDeadline(&l.due),
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Supervisor) start(id Req, do Start) {
 	if r == nil {
 		return
 	}
-	for _, p := range list {
+	for _, p := range s.dependenciesFirst(list) {
 		text := do.Target.Text
 		if !r.single {
 			if p.state.IsRunning() || p.fate != stays {
@@ -82,8 +82,16 @@ func (s *Supervisor) startOne(r *request, p *proc, text string, do Start) {
 		s.done(r, p, f)
 		return
 	}
+	if f := s.summon(p); f != nil {
+		s.done(r, p, f)
+		return
+	}
 	s.forgive(p)
-	s.spawn(p)
+	s.launch(p)
+	if p.gated && !do.Wait { // which may be long
+		s.done(r, p, nil)
+		return
+	}
 	what := forForked
 	if do.Wait {
 		what = forRunning
@@ -101,6 +109,9 @@ func (s *Supervisor) startFault(p *proc, text string, refused *Fault) *Fault {
 	}
 	switch p.state {
 	case process.Starting, process.Running, process.Backoff:
+		if p.lastly {
+			return &Fault{Kind: AbnormalTermination, Text: text}
+		}
 		return &Fault{Kind: AlreadyStarted, Text: text} // compat: BACKOFF counts as started (quirk C4).
 	case process.Unknown:
 		return &Fault{Kind: Failed, Text: text + " is in an unknown process state"}

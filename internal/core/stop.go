@@ -16,7 +16,7 @@ func (s *Supervisor) stop(id Req, do Stop) {
 	if r == nil {
 		return
 	}
-	for _, p := range list {
+	for _, p := range s.dependentsFirst(list) {
 		text := do.Target.Text
 		if !r.single {
 			if !p.state.IsRunning() && !p.restarting() {
@@ -29,8 +29,10 @@ func (s *Supervisor) stop(id Req, do Stop) {
 	s.shut(r)
 }
 
-// restarting reports whether the process is EXITED only until its next start is due.
-func (p *proc) restarting() bool { return p.state == process.Exited && (p.due.armed() || p.held) }
+// restarting reports whether the process is EXITED only until its next start is due, or rests only until what it depends on is there.
+func (p *proc) restarting() bool {
+	return p.state == process.Exited && (p.due.armed() || p.held) || p.gated && p.state.IsStopped()
+}
 
 // stopOne stops one process by request. A leaving process may have been stopped, or be stopping, by someone else's wish: then that is what
 // was asked for.
@@ -39,7 +41,11 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 	switch {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
-		s.halt(p, ReasonStop)
+		if r.single {
+			s.halt(p, ReasonStop)
+		} else {
+			s.haltInTurn(p, ReasonStop)
+		}
 		if wait {
 			what = forStopped
 		}
@@ -47,6 +53,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		what = forStopped
 	default:
 		p.again = false
+		s.shift()
 		s.done(r, p, &Fault{Kind: NotRunning, Text: text})
 		return
 	}
@@ -54,7 +61,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 		s.done(r, p, nil)
 		return
 	}
-	if what == forSignalled && (p.draining != 0 || p.unforked()) { // the signal may be long in coming
+	if what == forSignalled && (p.draining != 0 || p.lastly || p.unforked()) { // the signal may be long in coming
 		s.done(r, p, nil)
 		return
 	}
@@ -67,7 +74,12 @@ func (s *Supervisor) halt(p *proc, why Reason) {
 	p.reason = why
 	switch p.state {
 	case process.Backoff, process.Exited:
+		s.unwait(p, AbnormalTermination)
 		s.stopped(p, nil)
+	case process.Stopped, process.Fatal: // it waits for what it depends on
+		p.killed = false
+		s.unwait(p, AbnormalTermination)
+		s.release(p, nil, forSignalled|forStopped)
 	case process.Starting, process.Running:
 		switch {
 		case p.pid != 0:
@@ -146,6 +158,9 @@ func (s *Supervisor) hurryAll(do Hurry) *Fault {
 // hurry skips what is left of a stop that is under way.
 func (s *Supervisor) hurry(p *proc) {
 	switch {
+	case p.lastly:
+		p.killed = true
+		s.haltNow(p)
 	case p.state == process.Stopping && p.unforked():
 		s.untidy(p)
 	case p.state != process.Stopping || p.killed:
@@ -197,6 +212,7 @@ func (s *Supervisor) stopRefused(p *proc, kind sentKind, text string) {
 		if p.unstopped() {
 			p.abandoned = true
 			p.group.unstopped--
+			s.shift()
 		}
 	}
 }

@@ -38,8 +38,13 @@ type Supervisor struct {
 	moved   []*operation // Acts of which a step ended in this step, or that were cancelled; looked at by settle
 	lines   []*line      // of updates under way
 	shifted bool         // a process has come to work or ceased to in this step, or somebody has decided about an update: lines look whether they can go on
-	quit    *quit        // set while everything is being stopped
-	halted  bool
+	stirred bool         // a process has changed in this step for which others may wait: looked at by settle
+
+	pending   int     // marks of processes that wait for others, or that are essential and have ended
+	dependers []*proc // those that depend on others, once somebody has asked in this step; nil = nobody has
+
+	quit   *quit // set while everything is being stopped
+	halted bool
 }
 
 // New makes a machine without groups.
@@ -68,7 +73,7 @@ func (s *Supervisor) Step(now Now, in Input) []Effect {
 	if now.Mono >= s.now.Mono {
 		s.now = now
 	}
-	s.out = nil
+	s.out, s.dependers = nil, nil
 	if in, ok := in.(Exited); ok {
 		s.endedBefore(in)
 	}
@@ -79,7 +84,7 @@ func (s *Supervisor) Step(now Now, in Input) []Effect {
 		s.settle()
 	}
 	out := s.out
-	s.out = nil
+	s.out, s.dependers = nil, nil
 	return out
 }
 
@@ -203,7 +208,7 @@ func (s *Supervisor) publish(e Event) { s.emit(Publish{e}) }
 
 // settle does what follows from processes having stopped: surplus members are removed, Acts and a quit go on.
 func (s *Supervisor) settle() {
-	for len(s.settled)+len(s.moved) > 0 || s.shifted || s.quitting() && !s.halted {
+	for len(s.settled)+len(s.moved) > 0 || s.shifted || s.stirred || s.quitting() && !s.halted {
 		for i := 0; i < len(s.settled); i++ {
 			p := s.settled[i]
 			if s.procs[p.id] == p && p.fate == goes && p.state.IsStopped() && p.hook == 0 {
@@ -214,7 +219,8 @@ func (s *Supervisor) settle() {
 		s.closeGroups()
 		s.advanceActs()
 		s.advanceLines()
-		if !s.proceed() && len(s.settled)+len(s.moved) == 0 && !s.shifted {
+		s.passOn()
+		if !s.proceed() && len(s.settled)+len(s.moved) == 0 && !s.shifted && !s.stirred {
 			return
 		}
 	}

@@ -44,6 +44,10 @@ func (s *Supervisor) update(id Req, do Update) {
 		s.answer(id, &Fault{Kind: Stale, Text: stale + " has changed since the plan was made"})
 		return
 	}
+	if f := s.circle(do.Plan.Plans); f != nil {
+		s.answer(id, f)
+		return
+	}
 	op := &operation{id: do.Op, request: s.open(id, false)}
 	op.request.op, op.request.reply.Updated = op, []StepResult{}
 	if op.id != 0 {
@@ -70,13 +74,14 @@ func (s *Supervisor) update(id Req, do Update) {
 		}
 	}
 	s.startPlanned(starts)
+	s.lineUp(lines)
 	for _, l := range lines {
 		s.advance(l)
 	}
 	s.lines = append(s.lines, lines...)
 	s.shift()
 	slices.SortStableFunc(ends, func(a, b *step) int { return descending(a.proc, b.proc) })
-	for _, st := range ends {
+	for _, st := range inSteps(ends, s.dependentsFirst) {
 		s.removePlanned(st)
 	}
 	s.closeGroups()
@@ -161,10 +166,12 @@ func (s *Supervisor) changeGroup(op *operation, p plan.Plan, roll *process.Roll)
 			m.spec = &spec
 		}
 	}
+	s.dependers = nil
 	g.adopt(p.Desired)
 	s.tuneGroup(g)
 	s.revision++
 	g.byStep(l.waiting)
+	l.waiting = inSteps(l.waiting, s.dependenciesFirst)
 	return steps, l
 }
 
@@ -208,9 +215,11 @@ func (s *Supervisor) rename(g *group, c plan.Change) {
 func (s *Supervisor) swap(p *proc, spec process.Spec) {
 	before := p.spec
 	p.spec = &spec
+	s.dependers = nil
 	s.revision++
+	s.shift()
 	s.rewatch(p, before)
-	if p.restarting() && !s.revives(p) {
+	if p.state == process.Exited && p.restarting() && !(p.gated && !p.anew) && !s.revives(p) {
 		s.unplan(p)
 		s.shift()
 	}
@@ -223,13 +232,13 @@ func (s *Supervisor) swap(p *proc, spec process.Spec) {
 // startPlanned starts new members in order of priority; one that is not to be started by itself stays STOPPED.
 func (s *Supervisor) startPlanned(steps []*step) {
 	slices.SortStableFunc(steps, func(a, b *step) int { return ascending(a.proc, b.proc) })
-	for _, st := range steps {
+	for _, st := range inSteps(steps, s.dependenciesFirst) {
 		if st.change.Action == plan.AddProcess && (!st.proc.spec.Autostart || s.mark(st.proc) != Free) {
 			s.over(st, nil)
 			continue
 		}
 		s.begun(st)
-		s.spawn(st.proc)
+		s.launch(st.proc)
 		s.awaitStart(st)
 	}
 }
@@ -247,6 +256,7 @@ func (s *Supervisor) awaitStart(st *step) {
 func (s *Supervisor) awaitEnd(st *step, starts bool) {
 	p := st.proc
 	s.begun(st)
+	s.shift()
 	st.starts, p.again = starts, false
 	p.waiters = append(p.waiters, waiter{what: forStopped, text: p.namespec().String(), step: st})
 }
@@ -343,6 +353,7 @@ func (s *Supervisor) tried(st *step) {
 // over ends a step. A group of which a member does not go does not come again.
 func (s *Supervisor) over(st *step, f *Fault) {
 	st.ended = true
+	s.shift()
 	if st.proc.step == st {
 		st.proc.step = nil
 		if next := st.then; next != nil && !next.ended {

@@ -128,9 +128,11 @@ func (s *Supervisor) manifestGroup(g *group) plan.Group {
 // rest says whether the process runs, or will without being asked.
 func (p *proc) rest() plan.Rest {
 	switch {
-	case p.state == process.Fatal:
+	case p.state == process.Fatal && !p.gated:
 		return plan.GaveUp
-	case (p.state.IsStopped() || p.state == process.Stopping) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
+	case p.gated:
+		return plan.Up
+	case (p.state.IsStopped() || p.state == process.Stopping || p.lastly && !p.reason.surplus()) && !p.restarting() && !p.again && (p.step == nil || !p.step.starts):
 		return plan.AtRest
 	}
 	return plan.Up

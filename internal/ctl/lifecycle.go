@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/process"
@@ -105,7 +106,7 @@ func (v lifecycle) report(s *Session, results []control.Result) error {
 	return nil
 }
 
-func startRow(name string, code control.Code, _ string) (string, error) {
+func startRow(name string, code control.Code, text string) (string, error) {
 	switch code {
 	case control.Success:
 		return name + ": started", nil
@@ -118,11 +119,21 @@ func startRow(name string, code control.Code, _ string) (string, error) {
 	case control.AlreadyStarted:
 		return name + ": ERROR (already started)", nil
 	case control.SpawnError:
-		return name + ": ERROR (spawn error)", nil
+		return name + ": ERROR (" + spawnError(text) + ")", nil
 	case control.AbnormalTermination:
 		return name + ": ERROR (abnormal termination)", nil
 	}
 	return "", unknownResult(name, code)
+}
+
+// spawnError says why a process was not started: because of what it depends on, or nobody has said so.
+func spawnError(text string) string {
+	text = strings.TrimPrefix(text, control.SpawnError.String()+": ")
+	_, why, _ := strings.Cut(text, " ") // behind its name
+	if strings.HasPrefix(why, "waits for ") || strings.HasPrefix(why, "depends on ") {
+		return why
+	}
+	return "spawn error"
 }
 
 func signalRow(name string, code control.Code, text, success string) (string, error) {

@@ -188,6 +188,9 @@ func (a *statusAnswer) Text(style format.Style) string {
 			row[7].Text = strconv.Itoa(*p.Restarts)
 		}
 		row[8].Text = p.Unready
+		if _, other, ok := strings.Cut(p.Note, ", stops after "); ok {
+			row[8].Text = "stops after " + other
+		}
 		if p.state != process.Running {
 			row[8].Text = p.Note
 		}

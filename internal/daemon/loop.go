@@ -200,6 +200,7 @@ type loop struct {
 	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted  bool
 	restart bool
+	code    int
 }
 
 // Run supervises until a Shutdown or Restart is complete, and reports whether a restart is wanted. ctx ends it at once, leaving the children
@@ -238,6 +239,9 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 	}
 	return d.loop.restart
 }
+
+// ExitCode returns the exit code that an essential process has left, once Run is over; 0 = none has.
+func (d *Daemon) ExitCode() int { return d.loop.code }
 
 // turnNow makes the caller, who brings the answer of a listener or output to be told, do the turn that takes it: to wake Run for it would cost
 // more than the turn. Wishes are left to Run: they may wait for what the caller holds. So is everything when Run is at a turn.
@@ -454,7 +458,7 @@ func (d *Daemon) act(e core.Effect) {
 	case core.Publish:
 		d.report(e.Event)
 	case core.Halt:
-		d.loop.halted, d.loop.restart = true, e.Restart
+		d.loop.halted, d.loop.restart, d.loop.code = true, e.Restart, e.Code
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,7 +194,9 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
 		switch ended := d.endText(s.ID, d.loop.trials[s.ID]); r.Fault.Kind {
 		case core.SpawnError:
-			line.Error = cmp.Or(s.SpawnErr, ended, line.Error) // one that goes back has begun another life by now
+			if line.Error == notStarted { // one that goes back has begun another life by now
+				line.Error = cmp.Or(s.SpawnErr, ended, line.Error)
+			}
 		case core.AbnormalTermination:
 			line.Error = cmp.Or(ended, line.Error)
 		}
@@ -263,11 +266,17 @@ func stepWord(r core.StepResult, over bool) string {
 	return "live"
 }
 
+// notStarted is said of a process that did not start for reasons of its own.
+const notStarted = "it did not start"
+
 // faultText says what went wrong, without a number of the wire protocol.
 func faultText(f *core.Fault) string {
 	switch f.Kind {
 	case core.SpawnError:
-		return "it did not start"
+		if _, why, found := strings.Cut(f.Text, " "); found { // behind its name: because of what it depends on
+			return "it " + why
+		}
+		return notStarted
 	case core.AbnormalTermination:
 		return "it was stopped while it started"
 	case core.ShutdownState:

@@ -68,7 +68,11 @@ func planFrom(manifest plan.Manifest, c *config.Config, groups []string) (plan.U
 			return plan.Update{}, control.Fault(control.BadName, name)
 		}
 	}
-	return plan.Minimal(manifest, c.Groups, groups), nil
+	u := plan.Minimal(manifest, c.Groups, groups)
+	if circle := u.Circle(manifest); circle != nil {
+		return plan.Update{}, control.Fault(control.Failed, "programs would depend on one another in a circle: "+process.CycleText(circle)+"; update all of them together")
+	}
+	return u, nil
 }
 
 // adoptFiles makes what was read the daemon's idea of the files, for groups or, with nil, as a whole. It runs in the loop.

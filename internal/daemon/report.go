@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -52,6 +53,14 @@ func (d *Daemon) report(e core.Event) {
 			who = "no program has one any more"
 		}
 		d.logf(LevelInfo, "breaker of group %s is closed: %s", e.Group, who)
+	case core.WaitsFor:
+		d.logf(LevelInfo, "%s %s", process.Namespec{Group: e.Group, Process: e.Name}, e.Text)
+	case core.Summoned:
+		d.logf(LevelInfo, "starting %s, since %s depends on it", process.Namespec{Group: e.Group, Process: e.Name}, e.For)
+	case core.StopsAfter:
+		d.logf(LevelDebug, "%s stops after %s, which depends on it", process.Namespec{Group: e.Group, Process: e.Name}, e.Other)
+	case core.EssentialEnded:
+		d.logf(LevelCritical, "%s", essentialText(e))
 	case core.KillSent:
 		if e.Escalated {
 			d.logf(LevelWarn, "killing '%s' (%d) with SIGKILL", e.Name, e.PID)
@@ -125,6 +134,18 @@ func (d *Daemon) report(e core.Event) {
 	case core.StateChanged, core.GroupAdded, core.GroupRemoved, core.MemberAdded, core.MemberRemoved:
 		// The main log of Supervisor does not tell them.
 	}
+}
+
+// essentialText says which essential process has ended, how, and what follows.
+func essentialText(e core.EssentialEnded) string {
+	how := "has ended"
+	if e.State == process.Fatal {
+		how = "is FATAL"
+	}
+	if e.HasStatus {
+		how += " (" + e.Status.String() + ")"
+	}
+	return fmt.Sprintf("essential: %s %s, shutting down with exit code %d", process.Namespec{Group: e.Group, Process: e.Name}, how, e.Code)
 }
 
 // chatter reports whether a fact is told for debugging only. Of these there are several for each event of a listener.

@@ -95,12 +95,16 @@ func (m member) info(now time.Time) control.ProcessInfo {
 
 // describe is the last column of a status table (contract: rpc, "Struct fields").
 func (m member) describe(now time.Time) string {
-	if m.Waits != "" {
+	if m.Waits != "" && m.State != process.Running {
 		return m.Waits
 	}
 	switch m.State {
 	case process.Running:
-		return "pid " + strconv.Itoa(m.PID) + ", uptime " + uptime(max(0, now.Unix()-m.Started.Unix()))
+		text := "pid " + strconv.Itoa(m.PID) + ", uptime " + uptime(max(0, now.Unix()-m.Started.Unix()))
+		if m.Waits != "" { // for its turn to be stopped
+			text += ", " + m.Waits
+		}
+		return text
 	case process.Backoff, process.Fatal:
 		if m.SpawnErr != "" {
 			return m.SpawnErr

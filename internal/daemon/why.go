@@ -119,6 +119,14 @@ func (d *Daemon) note(e core.Event) {
 		if s, ok := d.loop.core.Find(e.Group, e.Name); ok && s.Waits != "" {
 			d.timelineOf(s.ID).add(control.Moment{Time: now, Type: "held", Text: s.Waits})
 		}
+	case core.WaitsFor:
+		named(e.Group, e.Name, control.Moment{Type: "held", Text: e.Text})
+	case core.Summoned:
+		named(e.Group, e.Name, control.Moment{Type: "asked", Text: "start", By: e.For.String() + ", which depends on it"})
+	case core.StopsAfter:
+		named(e.Group, e.Name, control.Moment{Type: "held", Text: "stops after " + e.Other.String() + ", which depends on it"})
+	case core.EssentialEnded:
+		named(e.Group, e.Name, control.Moment{Type: "essential", Text: essentialText(e)})
 	case core.KillSent:
 		kind, text := "stopping", e.Signal.String()
 		if e.Escalated {

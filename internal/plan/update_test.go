@@ -283,6 +283,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.Set(reflect.ValueOf([]process.NamedSocket{{Name: "s", SocketSpec: process.SocketSpec{URL: "tcp://127.0.0.1:1"}}}))
 	case v.Type() == reflect.TypeFor[[]process.Secret]():
 		v.Set(reflect.ValueOf([]process.Secret{{Key: "A", Path: "/x"}}))
+	case v.Type() == reflect.TypeFor[[]process.Dependency]():
+		v.Set(reflect.ValueOf([]process.Dependency{{Name: process.Namespec{Group: "db"}}}))
 	case v.Type() == reflect.TypeFor[[]process.Env]():
 		v.Set(reflect.ValueOf([]process.Env{{Key: "A", Value: "b"}}))
 	default:

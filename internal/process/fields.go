@@ -142,6 +142,8 @@ func buildFields() []Field {
 	add("ready_wait", "Health.ReadyWait", Live, func(s Spec) string { return Span(cmp.Or(s.Health.ReadyWait, DefaultReadyWait)) })
 	check("alive", "Health.Alive", DefaultAlive, func(h Health) Check { return h.Alive })
 	add("alive_action", "Health.AliveAction", Live, func(s Spec) string { return s.Health.AliveAction.String() })
+	add("depends_on", "DependsOn", Live, func(s Spec) string { return DependsText(s.DependsOn) })
+	add("essential", "Essential", Live, func(s Spec) string { return s.Essential.String() })
 	add("roll_max_unavailable", "Roll.MaxUnavailable", Live, func(s Spec) string {
 		if s.Roll.MaxUnavailable.N < 1 {
 			return "1"

@@ -93,6 +93,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(HookIgnored))
 	case []Env:
 		v.Set(reflect.ValueOf([]Env{{"A", "b"}}))
+	case []Dependency:
+		v.Set(reflect.ValueOf([]Dependency{{Name: Namespec{Group: "db"}}}))
 	default:
 		switch v.Kind() {
 		case reflect.String:

@@ -177,6 +177,8 @@ type Spec struct {
 	ExitCodes    []int // expected exit codes, order as configured
 	Tree         TreeSpec
 	Health       Health
+	DependsOn    []Dependency // before it starts
+	Essential    Essential
 	Roll         Roll // of the group: of what its processes say, the most careful
 
 	RedirectStderr bool

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/graced/graced/internal/core"
@@ -58,7 +60,9 @@ func (c *Checker) probed(p *watched, byItself bool) {
 
 // waits checks that a process is held back for a reason, and not for ever.
 func (c *Checker) waits(now time.Duration, p *watched, s process.Status) {
-	if s.Waits == "" || c.quitting || s.State == process.Starting || s.State == process.Stopping { // then it is for a command
+	ofCommand := s.State == process.Starting || s.State == process.Stopping || slices.Contains([]string{"waits for pre_start", "waits for pre_stop", "waits for post_stop"}, s.Waits)
+	p.gated = s.Waits != "" && !ofCommand && !strings.Contains(s.Waits, "breaker of group")
+	if s.Waits == "" || ofCommand || p.gated || c.quitting {
 		p.waits = 0
 		return
 	}

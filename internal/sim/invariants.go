@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/graced/graced/internal/core"
@@ -73,6 +74,7 @@ type watched struct {
 	revived  bool          // its last transition was from EXITED to STARTING
 	before   process.State // the one that its last transition was from
 	spec     *process.Spec
+	gated    bool          // it waits for other processes
 	waits    time.Duration // since when it is held back, plus one; 0 = it is not
 	leaving  bool          // since an earlier step
 	ready    bool          // likewise
@@ -138,7 +140,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	c.beginUpdate(in, out)
 	c.beginAct(in, out)
 	endings := 0
-	for _, e := range out {
+	for i, e := range out {
 		switch e := e.(type) {
 		case core.OpenLogs:
 			if c.procs[e.ID] != nil {
@@ -148,6 +150,9 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			c.added(c.procs[e.ID])
 			c.found(now, in, c.procs[e.ID], e.Spec)
 		case core.ChangeLogs:
+			if slices.ContainsFunc(out[i+1:], func(o core.Effect) bool { l, again := o.(core.ChangeLogs); return again && l.ID == e.ID }) {
+				break // a line has turned round at once
+			}
 			if s, ok := c.world.Core.Status(e.ID); !ok || s.Name != e.Spec.Name || s.Spec.Stdout != e.Spec.Stdout || s.Spec.Stderr != e.Spec.Stderr {
 				c.broken("logs of process %d changed to %+v", e.ID, e.Spec)
 			}
@@ -192,6 +197,18 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			case core.NotAlive:
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
 					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving
+				}
+			case core.ReadyChanged:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); p != nil {
+					p.ready = e.Ready
+				}
+			case core.WaitsFor:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); p != nil {
+					p.gated = true
+				}
+			case core.Summoned:
+				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); p != nil {
+					p.gated = true
 				}
 			case core.UpdatePaused:
 				if u := c.updates[e.Op]; u != nil {
@@ -362,14 +379,16 @@ func (c *Checker) starts(now time.Duration, in core.Input, p *watched, e core.St
 		spec = s.Spec
 	}
 	_, command := in.(core.Command)
-	byItself := (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
+	status, _ := c.world.Core.Status(e.ID)
+	wanted := p.gated && status.Restarts == 0 // by somebody, before it had to wait
+	byItself := !wanted && (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
 	c.limited(now, p, spec.RestartLimit, byItself)
 	c.probed(p, byItself)
 	if b := p.backoff; b.Set() {
 		if byItself && now-p.ended < b.First && (p.before == process.Backoff || p.ended-p.spawned < b.First) {
 			c.broken("%v starts %v after its last end, and %v after its last start", p.name, now-p.ended, now-p.spawned)
 		}
-	} else if !c.quirks.NoRestartFloor && !command && p.inc > 0 && now-p.spawned < time.Second && p.revived {
+	} else if !c.quirks.NoRestartFloor && !command && !wanted && p.inc > 0 && now-p.spawned < time.Second && p.revived {
 		c.broken("%v starts %v after its last start", p.name, now-p.spawned)
 	}
 	p.inc = e.Incarnation
@@ -424,6 +443,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 		c.broken("%v goes from %v to %v", p.name, e.From, e.To)
 	}
 	c.wished(in, p, e)
+	p.ready = p.ready && e.To == process.Running
 	if e.To == process.Exited || e.To == process.Backoff {
 		p.ended, p.backoff = c.world.Now(), p.spec.Backoff
 	}

@@ -44,7 +44,8 @@ import (
 // A drain_command, reload_command, pre_start, post_ready, pre_stop or post_stop is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
-// (how it takes the stop signal; default 10ms), "+kill=TIME" and "+denied" (it cannot be signalled). Requests are numbered from 1.
+// (how it takes the stop signal; default 10ms), "+kill=TIME", "+denied" (it cannot be signalled) and "+ready=TIME" or "+ready=never" (when a check finds
+// it ready, of a program with the option ready). In depends_on items have + between them. Requests are numbered from 1.
 type Script struct {
 	world  *World
 	opts   core.Options
@@ -394,6 +395,17 @@ func programOf(args []string) (Program, error) {
 			p.RestartLimit, err = config.ParseRate(value)
 		case "breaker":
 			p.Breaker, err = config.ParseRate(value)
+		case "depends_on": // with + between
+			list, bad := config.ParseDepends(strings.ReplaceAll(value, "+", ","))
+			p.gently(func(s *process.Spec) { s.DependsOn = list })
+			err = bad
+		case "essential":
+			e := map[string]process.Essential{"on_exit": process.EssentialExit, "on_fatal": process.EssentialFatal}[value]
+			p.gently(func(s *process.Spec) { s.Essential = e })
+			err = nil
+		case "ready": // in the lives, a check finds it so
+			p.gently(func(s *process.Spec) { s.Health.Ready.Kind = process.CheckExec })
+			err = nil
 		case "stop_tree":
 			p.StopTree, err = on, nil
 		case "kill_tree":
@@ -501,6 +513,10 @@ func livesOf(text string) (lives []Life, err error) {
 				l.Stop, err = microsecondsOf(value)
 			case name == "kill":
 				l.Kill, err = microsecondsOf(value)
+			case name == "ready" && value == "never":
+				l.Ready = -1
+			case name == "ready":
+				l.Ready, err = microsecondsOf(value)
 			case name == "denied":
 				l.Denied = true
 			default:

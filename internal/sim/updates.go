@@ -267,8 +267,10 @@ func (c *Checker) updated(r core.Reply) {
 
 // afterUpdates checks that what is over is in one generation, and forgets updates that are.
 func (c *Checker) afterUpdates() {
-	for _, e := range c.ended {
-		c.oneGeneration(e)
+	for i, e := range c.ended {
+		if !slices.ContainsFunc(c.ended[i+1:], func(o endedStep) bool { return o.id == e.id && o.result.Undo }) { // else the line has turned round at once
+			c.oneGeneration(e)
+		}
 	}
 	c.ended = nil
 	underway := c.world.Core.Underway()
@@ -295,9 +297,9 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.RemoveProcess:
 		ok = there == (e.result.Fault != nil) && (!there || isOld)
 	case plan.AddProcess:
-		ok = isNext || e.id == 0 && e.result.Fault != nil
-	case plan.RenameProcess: // one that comes back is started, which may fail
-		ok = isNext && (e.result.Fault == nil || e.result.Started)
+		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
+	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
+		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving)
 	default:
 		ok = isNext || isOld && e.result.Fault != nil
 	}
@@ -315,6 +317,9 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 		return
 	}
 	if p.act != nil && (p.doing == plan.StartProcess) == (e.To == process.Starting) {
+		return
+	}
+	if p.gated { // it was asked for before
 		return
 	}
 	st := p.step

@@ -435,7 +435,11 @@ func (w *World) act(e core.Effect) {
 		w.check(e)
 	case core.Halt:
 		w.Halted = true
-		w.note("halt", "", strconv.FormatBool(e.Restart))
+		text := strconv.FormatBool(e.Restart)
+		if e.Code != 0 {
+			text += fmt.Sprint(", exit code ", e.Code)
+		}
+		w.note("halt", "", text)
 	default:
 		w.tell(e)
 	}

@@ -1,0 +1,117 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/graced/graced/internal/plan"
+	"github.com/graced/graced/internal/process"
+)
+
+// summons collects what has to be started for the sake of a process that somebody wants to start.
+type summons struct {
+	*Supervisor
+	seen  map[*proc]bool
+	list  []*proc // dependencies first
+	fault *Fault
+}
+
+// summon starts what a process depends on and is not on its way, since somebody wants to start the process. It starts nothing, and says why, when
+// something of it is not to be started: somebody else has said so.
+func (s *Supervisor) summon(p *proc) *Fault {
+	if len(p.spec.DependsOn) == 0 {
+		return nil
+	}
+	c := summons{Supervisor: s, seen: map[*proc]bool{}}
+	c.visit(p)
+	if c.fault != nil {
+		return c.fault
+	}
+	for _, m := range c.list {
+		s.publish(Summoned{Group: m.group.name(), Name: m.name, For: p.namespec()})
+		s.forgive(m)
+		s.launch(m)
+	}
+	return nil
+}
+
+func (c *summons) visit(p *proc) {
+	if c.seen[p] {
+		return
+	}
+	c.seen[p] = true
+	for _, d := range p.spec.DependsOn {
+		if st, _ := c.stands(d); st == holds {
+			continue
+		}
+		list, why := c.startable(d)
+		if why != "" {
+			c.fault = &Fault{Kind: SpawnError, Text: fmt.Sprintf("%v depends on %s, which %s", p.namespec(), d.Subject(), why)}
+		}
+		for _, m := range list {
+			if c.fault == nil {
+				c.visit(m)
+			}
+			if c.fault == nil && !m.gated && !slices.Contains(c.list, m) {
+				c.list = append(c.list, m)
+			}
+		}
+		if c.fault != nil {
+			return
+		}
+	}
+}
+
+// startable returns the processes of a dependency that are to be started, and those that wait themselves; or why it cannot come to hold.
+func (c *summons) startable(d process.Dependency) (list []*proc, why string) {
+	var members, idle []*proc
+	busy := false
+	c.each(d, func(p *proc) {
+		if p.goesAway() {
+			return
+		}
+		members = append(members, p)
+		again := p.state == process.Fatal || d.On == process.OnCompleted && p.state == process.Exited && p.standing(d.On) != holds
+		switch {
+		case p.gated:
+			list = append(list, p)
+		case p.step.brings() || p.rest() == plan.Up || d.On == process.OnCompleted && p.standing(d.On) == holds:
+			busy = true
+		case again && c.barred(p) == "":
+			list = append(list, p)
+		default:
+			idle = append(idle, p)
+		}
+	})
+	if busy || len(list) > 0 {
+		return list, ""
+	}
+	if len(members) == 0 {
+		return nil, "is not there"
+	}
+	idle = slices.DeleteFunc(idle, func(p *proc) bool { return c.barred(p) != "" })
+	if slices.ContainsFunc(idle, func(p *proc) bool { return p.spec.Autostart }) {
+		idle = slices.DeleteFunc(idle, func(p *proc) bool { return !p.spec.Autostart })
+	}
+	if len(idle) == 0 {
+		return nil, c.barred(members[0])
+	}
+	return idle, ""
+}
+
+// barred says why a process that rests is not started for the sake of another one, "" if it is.
+func (c *summons) barred(p *proc) string {
+	switch mark := c.mark(p); {
+	case p.state == process.Stopping || p.lastly:
+		return "is being stopped"
+	case p.state == process.Unknown:
+		return "is in an unknown process state"
+	case mark == Held:
+		return "is held"
+	case mark == Disabled:
+		return "is disabled"
+	case p.state == process.Stopped && p.reason == ReasonStop:
+		return "was stopped on request"
+	}
+	return ""
+}
