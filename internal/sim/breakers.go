@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -60,9 +59,8 @@ func (c *Checker) probed(p *watched, byItself bool) {
 
 // waits checks that a process is held back for a reason, and not for ever.
 func (c *Checker) waits(now time.Duration, p *watched, s process.Status) {
-	ofCommand := s.State == process.Starting || s.State == process.Stopping || slices.Contains([]string{"waits for pre_start", "waits for pre_stop", "waits for post_stop"}, s.Waits)
-	p.gated = s.Waits != "" && !ofCommand && !strings.Contains(s.Waits, "breaker of group")
-	if s.Waits == "" || ofCommand || p.gated || c.quitting {
+	p.gated = s.Waits != "" && !forCommand(s.Waits) && !strings.Contains(s.Waits, "breaker of group")
+	if s.Waits == "" || forCommand(s.Waits) || p.gated || c.quitting {
 		p.waits = 0
 		return
 	}

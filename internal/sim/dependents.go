@@ -57,8 +57,6 @@ func (c *DependChecker) step(_ time.Duration, in core.Input, out []core.Effect) 
 	c.look(false) // who is there and what it is called; states come with the effects
 	for _, e := range out {
 		switch e := e.(type) {
-		case core.Spawn:
-			c.spawn(e)
 		case core.Watch:
 			if p := c.procs[e.ID]; p != nil {
 				p.fit = e.Ready
@@ -171,6 +169,10 @@ func (c *DependChecker) told(e core.Event) {
 		if p == nil {
 			return
 		}
+		if e.To == process.Starting {
+			c.starts(p, e.Incarnation)
+			p.inc, p.fit = e.Incarnation, false
+		}
 		p.state, p.waits = e.To, ""
 		if e.To.IsStopped() || e.To == process.Starting {
 			p.together, p.refused = false, false
@@ -262,7 +264,7 @@ func (c *DependChecker) holds(d process.Dependency) string {
 		switch {
 		case is:
 			good++
-		case !rests || strings.HasPrefix(p.waits, "waits for") || !d.Name.WholeGroup():
+		case !rests || strings.HasPrefix(p.waits, "waits for") && !forCommand(p.waits) || !d.Name.WholeGroup():
 			return fmt.Sprintf("%v is %v (%s, %v)", p.name, p.state, p.waits, p.exit)
 		}
 	}
@@ -272,21 +274,17 @@ func (c *DependChecker) holds(d process.Dependency) string {
 	return ""
 }
 
-func (c *DependChecker) spawn(e core.Spawn) {
-	p := c.procs[e.ID]
-	if p == nil {
-		return
-	}
-	for _, d := range e.Spec.DependsOn {
+// starts checks that a process may start: that is decided where it becomes STARTING, a command before its fork does not look again.
+func (c *DependChecker) starts(p *depended, inc process.Incarnation) {
+	for _, d := range p.spec.DependsOn {
 		c.Saw["starts"]++
-		if d.On == process.OnCompleted && e.Incarnation > 1 { // by itself it does not wait for that again
+		if d.On == process.OnCompleted && inc > 1 { // by itself it does not wait for that again
 			continue
 		}
 		if why := c.holds(d); why != "" {
 			c.broken("%v starts, and %v does not hold: %s", p.name, d, why)
 		}
 	}
-	p.inc, p.fit = e.Incarnation, false
 }
 
 // after checks that who waits has something to wait for.
@@ -299,7 +297,7 @@ func (c *DependChecker) after() {
 			}) == nil {
 				c.broken("%v %s, and nothing is left", p.name, p.waits)
 			}
-		case p.waits != "":
+		case p.waits != "" && !forCommand(p.waits):
 			subject, _, _ := strings.Cut(strings.TrimPrefix(p.waits, "waits for "), ": ")
 			i := slices.IndexFunc(p.spec.DependsOn, func(d process.Dependency) bool { return d.Subject() == subject })
 			if i < 0 || p.state == process.Running || c.quitting {

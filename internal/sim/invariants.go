@@ -464,7 +464,7 @@ func (c *Checker) change(in core.Input, e core.StateChanged) {
 // tidies reports whether a process that has ended is STOPPING until commands have ended.
 func (c *Checker) tidies(id process.ID) bool {
 	s, ok := c.world.Core.Status(id)
-	return ok && s.State == process.Stopping && s.PID == 0 && (s.Spec.Hooks.PreStop.Wanted() || s.Spec.Hooks.PostStop.Wanted())
+	return ok && s.State == process.Stopping && s.PID == 0 && forCommand(s.Waits) // which may be one of settings that it has no more
 }
 
 // stops checks that a stop comes to its end.

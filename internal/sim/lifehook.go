@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/graced/graced/internal/core"
@@ -102,7 +103,8 @@ func (c *Checker) hookRuns(now time.Duration, e core.RunHook) {
 			c.broken("pre_start of %v: %+v", p.name, p)
 		}
 	case "post_stop":
-		if p.pid != 0 || e.PID != l.pid || e.Exit == nil || !l.owes {
+		gained := p.state == process.Stopping // while what comes before it runs it may get settings that have one
+		if p.pid != 0 || e.PID != l.pid || e.Exit == nil || !l.owes && !gained {
 			c.broken("post_stop of %v, pid %d: %+v", p.name, e.PID, p)
 		}
 		l.owes = false
@@ -160,4 +162,9 @@ func (c *Checker) hooksAfter(now time.Duration, p *watched) {
 	if busy := l.running != 0 || p.state == process.Stopping; l.owes && !busy {
 		c.broken("%v has ended, and where is its post_stop?", p.name)
 	}
+}
+
+// forCommand reports whether what a process waits for is a command of its life.
+func forCommand(waits string) bool {
+	return slices.Contains([]string{"waits for pre_start", "waits for pre_stop", "waits for post_stop", "waits for drain_command"}, waits)
 }
