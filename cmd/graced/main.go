@@ -165,15 +165,17 @@ func keep(argv []string, mode string) int {
 	if mode != "" {
 		o.First = append(o.First, takeoverEnv+"="+mode)
 	}
+	passed := findPassed()
 	k, err := host.NewKeeper(o)
 	if err != nil {
 		return usage(argv[0], err)
 	}
+	holdPassed(k, passed)
 	code, how := k.Run()
 	if how != host.Background {
 		return code
 	}
-	if err := daemonize(mode); err != nil {
+	if err := daemonize(mode, passed); err != nil {
 		return usage(argv[0], err)
 	}
 	return 0
