@@ -138,6 +138,10 @@ func TestForms(t *testing.T) {
 		}},
 		{line: "attach op-1", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "wait op-1", setup: withChanges, schema: "operation", records: 1, record: "operation"},
+		{line: "wait --ready solo web:web_0", setup: withChanges, schema: "results", records: 2, record: "result", names: "solo:solo web:web_0"},
+		{line: "wait --ready solo sad", schema: "results", records: 2, record: "result", names: "solo:solo"},
+		{line: "wait --ready nope", failed: "E310"},
+		{line: "wait --ready", failed: "E312"},
 		{line: "attach op-9", schema: "", failed: "E314", setup: func(f *fixture) {
 			withChanges(f)
 			f.d.errs["Operation"] = bad(control.BadName, "op-9")
