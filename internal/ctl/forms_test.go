@@ -107,6 +107,10 @@ func TestForms(t *testing.T) {
 			schema: "results", records: 3, record: "result", names: "web:web_0 web:web_1"},
 		{line: "start solo", setup: withAct(control.ActStart, control.OperationNothing, "end start solo:solo 60 already started"), schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo", setup: withAct(control.ActStop, control.OperationCancelled), schema: "results", records: 1, record: "results", failed: "E300"},
+		{line: "stop solo --now", schema: "daemon", records: 1, record: "daemon", setup: func(f *fixture) {
+			withAct(control.ActStop, control.OperationNothing)(f)
+			f.d.errs["Processes"] = bad(control.ShutdownState, "")
+		}},
 		{line: "signal HUP solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "refresh solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "clear solo", schema: "results", records: 1, record: "result", names: "solo:solo"},

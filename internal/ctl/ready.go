@@ -113,8 +113,8 @@ func (s *Session) lookReady(ctx context.Context, server Proxy, c *call) (readine
 			one.OK, one.Result, one.line = true, "ready", short+"ready"
 		case idle && !busy:
 			r.hopeless = true
-			one.Result, one.Error = "failed", failureOf(idleFault(p), p.Description)
-			one.line = short + "ERROR (" + p.State.String() + ", nothing starts it: " + p.Description + ")"
+			one.Result, one.Error = "failed", failureOf(idleFault(p), noteOf(p))
+			one.line = short + "ERROR (" + p.State.String() + ", nothing starts it: " + noteOf(p) + ")"
 		default:
 			one.Result, one.line = "not_ready", short+"not ready ("+p.State.String()+behindComma(found.Text)+")"
 		}

@@ -60,18 +60,21 @@ func actOf(req control.ActRequest) (core.Act, error) {
 // beginAct begins a start, stop or restart in one turn of the loop; see begin.
 func (d *Daemon) beginAct(op *operation, do core.Act) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
-		if do.Now {
-			d.step(now, core.Command{Do: core.Hurry{Targets: do.Targets}})
-		}
-		if _, yes := d.loop.core.Quitting(); yes {
-			if !do.Now {
-				err = control.Fault(control.ShutdownState, "")
-			}
+		_, quitting := d.loop.core.Quitting()
+		if quitting && !do.Now {
+			err = control.Fault(control.ShutdownState, "")
 			return
 		}
 		changes, fault := d.loop.core.Changes(do)
 		if fault != nil {
 			err = faultError(fault)
+			return
+		}
+		if do.Now {
+			d.step(now, core.Command{Do: core.Hurry{Targets: do.Targets}})
+			changes, _ = d.loop.core.Changes(do) // it knows the names
+		}
+		if quitting {
 			return
 		}
 		if behind, blocked := d.loop.core.Blocked(do); blocked {
