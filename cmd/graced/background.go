@@ -6,12 +6,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/daemon"
 	"github.com/graced/graced/internal/host"
+	"github.com/graced/graced/internal/web"
 )
 
 // backgroundFD is the descriptor on which a daemon that was sent to the background tells its parent that it is up. Its number travels in
@@ -29,7 +31,7 @@ func isBackground() bool { return os.Getenv(backgroundEnv) != "" }
 
 // daemonize starts this binary once more as the leader of a session of its own, and waits until it holds its sockets and log (a Go
 // program cannot fork itself). The error is the child's; it has printed it.
-func daemonize(mode string) error {
+func daemonize(mode string, passed []web.Passed) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -41,12 +43,13 @@ func daemonize(mode string) error {
 	defer func() { _ = r.Close() }() // only read
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), backgroundEnv+"=1")
+	env, sockets := passOn(passed)
+	cmd.Env = slices.Concat(slices.DeleteFunc(os.Environ(), isPassing), []string{backgroundEnv + "=1"}, env)
 	if mode != "" {
 		cmd.Env = append(cmd.Env, takeoverEnv+"="+mode)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{w}
+	cmd.ExtraFiles = append([]*os.File{w}, sockets...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	_ = w.Close() // the child has its own
@@ -129,7 +132,7 @@ func announce(word string) error {
 func childEnviron(environ []string) []string {
 	var out []string
 	for _, e := range environ {
-		if !strings.HasPrefix(e, backgroundEnv+"=") && !host.PrivateEnviron(e) {
+		if !strings.HasPrefix(e, backgroundEnv+"=") && !isPassing(e) && !host.PrivateEnviron(e) {
 			out = append(out, e)
 		}
 	}

@@ -108,6 +108,7 @@ func run(argv []string) int {
 	if err != nil {
 		return usage(argv[0], err)
 	}
+	bearName(argv[0])
 	if host.IsKeeper() {
 		return keep(argv, mode)
 	}
@@ -152,6 +153,12 @@ func run(argv []string) int {
 	return code
 }
 
+// bearName gives this process the name that it was called by. The kernel takes that of the file, which is "exe" or a number for one that is executed by its
+// descriptor: of a keeper that has become another program, say.
+func bearName(argv0 string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(argv0)), 0) // it is shown by ps and pgrep, no more
+}
+
 // keep is the keeper, the process that was started first: it has this program run once more as the daemon. mode is how that takes over, if it does.
 func keep(argv []string, mode string) int {
 	o := host.KeeperOptions{
@@ -165,15 +172,17 @@ func keep(argv []string, mode string) int {
 	if mode != "" {
 		o.First = append(o.First, takeoverEnv+"="+mode)
 	}
+	passed := findPassed()
 	k, err := host.NewKeeper(o)
 	if err != nil {
 		return usage(argv[0], err)
 	}
+	holdPassed(k, passed)
 	code, how := k.Run()
 	if how != host.Background {
 		return code
 	}
-	if err := daemonize(mode); err != nil {
+	if err := daemonize(mode, passed); err != nil {
 		return usage(argv[0], err)
 	}
 	return 0

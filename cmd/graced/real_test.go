@@ -69,6 +69,7 @@ type rig struct {
 	dir    string
 	bin    string
 	cmd    *exec.Cmd
+	extra  []*os.File // what the daemon gets, from descriptor 3 on
 	exited chan error
 	*client.Client
 }
@@ -94,7 +95,7 @@ func (r *rig) launch(wrap []string, conf string) {
 	argv := append(wrap, filepath.Join(bin, "graced"), "-n", "-s", "-c", filepath.Join(r.dir, "s.conf"))
 	r.cmd = exec.Command(argv[0], argv[1:]...)
 	var out bytes.Buffer
-	r.cmd.Stdout, r.cmd.Stderr = &out, &out
+	r.cmd.Stdout, r.cmd.Stderr, r.cmd.ExtraFiles = &out, &out, r.extra
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ type supervisor struct {
 	signals   chan os.Signal // nil until the first run listens
 	detached  bool           // standard error leads nowhere
 	mode      string         // takeoverYes or takeoverForce: the first run takes over what a supervisord has
+	passed    []*heldSocket  // listening sockets of a service manager
 	manager   *manager       // of services, that has started the whole; nil = there is none
 }
 
@@ -197,6 +198,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		return false, err
 	}
 	defer s.closeServers(listeners)
+	s.closePassed(logf)
 	for _, notice := range listeners.Notices {
 		fmt.Fprintln(os.Stderr, notice)
 	}
@@ -385,14 +387,18 @@ func (s *supervisor) ownPidfile(path string, first bool, logf logFunc) (*pidfile
 	return p, nil
 }
 
-// openServers opens the sockets, or goes on with those that a daemon before has left, and has the keeper hold them.
+// openServers opens the sockets, or goes on with those that were passed or that a daemon before has left, and has the keeper hold them.
 func (s *supervisor) openServers(c *config.Config) (*web.Listeners, error) {
-	listeners, err := web.Resume(serverConfigs(c.Servers), func(key string) (int, bool) {
-		_, fds, ok := s.link.Take(key)
-		if !ok || len(fds) != 1 {
-			return -1, false
+	s.takePassed()
+	listeners, err := web.Resume(serverConfigs(c.Servers), func(c web.Config) (web.Open, bool) {
+		if fd, ok := s.openPassed(c); ok {
+			return web.Open{FD: fd, Passed: true}, true
 		}
-		return fds[0], true
+		_, fds, ok := s.link.Take(c.Key())
+		if !ok || len(fds) != 1 {
+			return web.Open{}, false
+		}
+		return web.Open{FD: fds[0]}, true
 	})
 	if err != nil {
 		return nil, &usageError{err.Error()}
@@ -404,7 +410,7 @@ func (s *supervisor) openServers(c *config.Config) (*web.Listeners, error) {
 	return listeners, nil
 }
 
-// closeServers closes the sockets for good: when it returns their addresses are free.
+// closeServers closes the sockets for good: when it returns their addresses are free, but for those that were passed.
 func (s *supervisor) closeServers(l *web.Listeners) {
 	_ = l.Each(func(key string, _ int) { s.link.Drop(key) }) // fails for those that are closed
 	l.Close()

@@ -136,7 +136,7 @@ var allCodes = []Code{
 	UnknownKey, UnknownSection, NoIncludeMatch, UnreadInclude, CutQuote, LegacyEnviron, SkippedToken, EnvironDiffers, OddSignal, SyslogLogfile, AutoNoRollover,
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
-	WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
+	WarnWideRoll, WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
 	WarnNeverDone, WarnNotStarted,
 }
 

@@ -27,6 +27,7 @@ const (
 	WarnKeyTwice      Code = "W141"
 	WarnFewPids       Code = "W146" // a pids_max that a process with sockets does not get through
 	WarnUnusedSocket  Code = "W147" // a socket that no program names
+	WarnWideRoll      Code = "W148" // a roll of more processes than there are
 	WarnOpenServer    Code = "W150" // other machines may control every program
 	WarnReadable      Code = "W151" // everybody can read a password
 	WarnSocketMode    Code = "W152" // every user may control every program
@@ -222,8 +223,7 @@ func (c *checker) lookProcesses() {
 			if sec == nil {
 				continue
 			}
-			c.lookCommand(sec, p, "command", p.Command)
-			c.lookHooks(sec, p)
+			c.lookCommands(sec, p)
 			c.lookEnviron(sec, p)
 			logs.look(sec, p, g.Name)
 			if seen[sec] {
@@ -231,22 +231,13 @@ func (c *checker) lookProcesses() {
 			}
 			seen[sec] = true
 			c.lookOptions(sec, p, g.Kind == process.KindEventListener)
+			c.lookRoll(sec, p, len(g.Processes))
 			if limit > 0 {
 				c.lookPatience(sec, p, unit, limit)
 			}
 		}
 	}
 	logs.shared()
-}
-
-// lookHooks looks whether the commands of a process's life can be run.
-func (c *checker) lookHooks(sec *section, p process.Spec) {
-	h := p.Hooks
-	for key, hook := range map[string]process.HookSpec{"pre_start": h.PreStart, "post_ready": h.PostReady, "pre_stop": h.PreStop, "post_stop": h.PostStop} {
-		if hook.Wanted() {
-			c.lookCommand(sec, p, key, hook.Command)
-		}
-	}
 }
 
 // lookEnviron looks whether the environment files of a process are there, and the files of its secrets.
@@ -339,15 +330,50 @@ func (c *checker) dirExists(path string) bool {
 	return err == nil && info.Dir
 }
 
-// lookCommand looks for the file that a command names, where the daemon would.
-func (c *checker) lookCommand(sec *section, p process.Spec, key, command string) {
+// lookRoll looks whether a roll is about more processes than the group has.
+func (c *checker) lookRoll(sec *section, p process.Spec, all int) {
+	if e, ok := c.table.get(sec, "roll_max_unavailable"); ok && !p.Roll.MaxUnavailable.Percent && p.Roll.MaxUnavailable.N > all {
+		c.warnAt(WarnWideRoll, sec, e, c.value(e), fmt.Sprintf("roll_max_unavailable=%s, and there are only %s: all of them may be out of work at a time", p.Roll.MaxUnavailable, processes(all)),
+			"write a number below that of the processes, or a share such as 50%%")
+	}
+	if e, ok := c.table.get(sec, "roll_canary"); ok && p.Roll.Canary > all {
+		c.warnAt(WarnWideRoll, sec, e, c.value(e), fmt.Sprintf("roll_canary=%d, and there are only %s: none is left to follow the first", p.Roll.Canary, processes(all)),
+			"write a number below that of the processes, such as 1")
+	}
+}
+
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return strconv.Itoa(n) + " processes"
+}
+
+// lookCommands looks for the files that the commands of a process name.
+func (c *checker) lookCommands(sec *section, p process.Spec) {
+	c.lookCommand(sec, p, "command", p.Command, "start")
+	c.lookCommand(sec, p, "drain_command", p.Drain.Command, "call")
+	c.lookCommand(sec, p, "reload_command", p.Reload.Command, "call")
+	c.lookCommand(sec, p, "pre_start", p.Hooks.PreStart.Command, "start")
+	c.lookCommand(sec, p, "post_ready", p.Hooks.PostReady.Command, "call")
+	c.lookCommand(sec, p, "pre_stop", p.Hooks.PreStop.Command, "call")
+	c.lookCommand(sec, p, "post_stop", p.Hooks.PostStop.Command, "call")
+	for key, check := range map[string]process.Check{"ready": p.Health.Ready, "alive": p.Health.Alive} { // the findings are sorted
+		if check.Kind == process.CheckExec {
+			c.lookCommand(sec, p, key, check.Target, "try")
+		}
+	}
+}
+
+// lookCommand looks for the file that a command names, where the daemon would. fails is what does without it.
+func (c *checker) lookCommand(sec *section, p process.Spec, key, command, fails string) {
 	e, ok := c.table.get(sec, key)
-	if !ok || command == "" && e.value != "" {
-		return // it has an error already
+	if !ok || command == "" && (e.value != "" || key != "command") {
+		return // it has an error already, or there is none
 	}
 	words, err := shlex.Split(command)
 	switch {
-	case err != nil && e.raw == "":
+	case err != nil && e.raw == "" && key == "command": // of the others that is an error
 		c.warnOnce(WarnQuoting, sec, e, c.value(e), "a quote in the command never closes", "every start fails")
 		return
 	case err != nil:
@@ -357,11 +383,11 @@ func (c *checker) lookCommand(sec *section, p process.Spec, key, command string)
 		return
 	}
 	name := words[0]
-	at := c.word(e, name)
+	file := executable{c, sec, e, c.word(e, name), fails}
 	if strings.Contains(name, "/") {
 		if strings.HasPrefix(name, "/") { // else it depends on where the daemon is started
 			info, err := c.stat(name)
-			c.aboutExecutable(sec, e, at, name, info, err)
+			file.look(name, info, err)
 		}
 		return
 	}
@@ -377,38 +403,44 @@ func (c *checker) lookCommand(sec *section, p process.Spec, key, command string)
 	for _, dir := range strings.Split(path, ":") {
 		full := join(dir, name)
 		if info, err := c.stat(full); err == nil {
-			c.aboutExecutable(sec, e, at, full, info, nil)
+			file.look(full, info, nil)
 			return
 		}
 	}
-	c.warnOnce(WarnExecutable, sec, e, at, shown(name)+" is in no directory of PATH", "searched: "+shown(path))
+	file.warn(shown(name)+" is in no directory of PATH", "searched: "+shown(path))
 }
 
-func (c *checker) aboutExecutable(sec *section, e *entry, at Place, path string, info FileInfo, err error) {
+// executable is the file of a command.
+type executable struct {
+	*checker
+	sec   *section
+	e     *entry
+	at    Place
+	fails string // what does without it
+}
+
+func (x executable) warn(title, label string, notes ...string) {
+	x.warnOnce(WarnExecutable, x.sec, x.e, x.at, title, label, notes...)
+}
+
+// look judges what was found at a path.
+func (x executable) look(path string, info FileInfo, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		var notes []string
-		if names, err := c.m.ReadDir(dirname(path)); err == nil {
+		if names, err := x.m.ReadDir(dirname(path)); err == nil {
 			slices.Sort(names)
 			if near := nearest(path[strings.LastIndexByte(path, '/')+1:], names); near != "" {
 				notes = append(notes, "close: "+join(dirname(path), near))
 			}
 		}
-		c.warnOnce(WarnExecutable, sec, e, at, path+": no such file", fails(e)+" until it is there", notes...)
+		x.warn(path+": no such file", "every "+x.fails+" fails until it is there", notes...)
 	case err != nil: // what we may not see, the daemon may
 	case info.Dir:
-		c.warnOnce(WarnExecutable, sec, e, at, path+" is a directory", fails(e))
+		x.warn(path+" is a directory", "every "+x.fails+" fails")
 	case info.Mode&0o111 == 0:
-		c.warnOnce(WarnExecutable, sec, e, at, path+" is not executable", fmt.Sprintf("its mode is %04o", info.Mode))
+		x.warn(path+" is not executable", fmt.Sprintf("its mode is %04o", info.Mode))
 	}
-}
-
-// fails says what follows when the command of an option cannot be run.
-func fails(e *entry) string {
-	if e.key == "command" || e.key == "pre_start" {
-		return "every start fails"
-	}
-	return "it fails every time"
 }
 
 // warnOnce is warnAt for what is looked at for each process of a section.

@@ -253,7 +253,7 @@ func TestDrain(t *testing.T) {
 		}
 	}
 	for text, code := range map[string]Code{
-		"drain_signal=NOPE": BadValue, "drain_timeout=-1s": BadValue, "drain_timeout=soon": BadValue, "drain_command=a 'b": BadQuoting, "drain_command=x\ndrain_signal=USR1": ToldTwice,
+		"drain_signal=NOPE": BadValue, "drain_signal=KILL": BadValue, "drain_signal=sigstop": BadValue, "reload_signal=9": BadValue, "drain_timeout=-1s": BadValue, "drain_timeout=soon": BadValue, "drain_command=a 'b": BadQuoting, "drain_command=x\ndrain_signal=USR1": ToldTwice,
 		"reload_signal=HUP\nreload_command=x": ToldTwice, "reload_timeout=x": BadValue,
 	} {
 		key, _, _ := strings.Cut(text, "=")

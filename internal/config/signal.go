@@ -57,6 +57,15 @@ func realTime(name string) (process.Signal, bool) {
 	return sig + sign*process.Signal(n), true
 }
 
+// parseCue reads a signal that a process is to act on; 0 is none.
+func parseCue(key, word string) (process.Signal, error) {
+	sig, err := ParseSignal(word)
+	if err == nil && (sig == process.SIGKILL || sig == process.SIGSTOP || sig != 0 && stopsNothing(word, sig)) {
+		err = &valueError{"invalid '" + key + "' value " + repr(word) + ": no signal that a process can act on", "write one that the program takes as its cue, such as USR1, USR2 or HUP"}
+	}
+	return sig, err
+}
+
 // stopsNothing reports whether a stop signal is nonsense: no signal at all, or a name that is none.
 func stopsNothing(word string, sig process.Signal) bool {
 	return sig == 0 || strings.HasPrefix(strings.TrimPrefix(strings.ToUpper(strip(word)), "SIG"), "_")

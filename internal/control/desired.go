@@ -100,4 +100,6 @@ type Standing struct {
 	Readiness map[string]Readiness `json:"readiness,omitempty"`
 	// Restarts tells of each process, by "group:name", how often the daemon has started it by itself since somebody or an update has; without a name: never.
 	Restarts map[string]int `json:"restarts"`
+	// Idle are the processes, as "group:name", that do not run and that nothing is about to start.
+	Idle []string `json:"idle,omitempty"`
 }

@@ -154,7 +154,7 @@ func (s *Session) operandValues(verb string, before []string, text string, names
 			return append(processes(), "stdout", "stderr")
 		}
 		return processes()
-	case "clear", "pid", "refresh", "restart", "start", "status", "stop":
+	case "clear", "pid", "refresh", "restart", "start", "status", "stop", "wait":
 		return append(processes(), "all")
 	case "fg", "why", "hold", "disable", "enable":
 		return processes()

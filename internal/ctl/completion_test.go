@@ -16,7 +16,7 @@ func TestCompleteWords(t *testing.T) {
 		"grace|": "grace_update", "-o |": "json jsonl yaml name plain", "--output=y|": "--output=yaml", "--o|": "--output", "-c |": FileCandidates, "-c x stop so|": "solo",
 		"stop web:|": "web:web_0 web:* web:web_1", "stop web:web_0 a|": "all", "add w|": "web", "signal |": "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP", "signal HUP so|": "solo",
 		"tail -f so|": "solo", "tail solo std|": "stdout stderr", "tail --|": "--output --timeout", "tail -f|": "-f", "status --state FATAL,R|": "FATAL,RUNNING", "status --s|": "--state",
-		"start --parallel |": "", "start --parallel 2 so|": "solo", "help why|": "why", "completion f|": "fish", "scale so|": "solo=", "nope |": "", "--nope=|": "", "version |": "",
+		"start --parallel |": "", "start --parallel 2 so|": "solo", "help why|": "why", "wait --ready so|": "solo", "completion f|": "fish", "scale so|": "solo=", "nope |": "", "--nope=|": "", "version |": "",
 	} {
 		f := newFixture(t, Gracectl)
 		text := strings.TrimSuffix(line, "|")

@@ -44,6 +44,7 @@ type daemon struct {
 	typed   string        // what WriteStdin got
 	opened  chan struct{} // receives for every stream that has shown its text
 	onStdin func()
+	looked  func()                                       // in Operations, when set
 	waiting func(ctx context.Context, call string) error // in Start and Stop of one process and in Operation, when set
 	closed  int
 }
@@ -174,6 +175,9 @@ func (d *daemon) Scale(_ context.Context, req control.ScaleRequest) (control.Sca
 }
 
 func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
+	if d.looked != nil {
+		d.looked()
+	}
 	if err := d.changed("Operations"); err != nil {
 		return nil, err
 	}

@@ -107,6 +107,10 @@ func TestForms(t *testing.T) {
 			schema: "results", records: 3, record: "result", names: "web:web_0 web:web_1"},
 		{line: "start solo", setup: withAct(control.ActStart, control.OperationNothing, "end start solo:solo 60 already started"), schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "stop solo", setup: withAct(control.ActStop, control.OperationCancelled), schema: "results", records: 1, record: "results", failed: "E300"},
+		{line: "stop solo --now", schema: "daemon", records: 1, record: "daemon", setup: func(f *fixture) {
+			withAct(control.ActStop, control.OperationNothing)(f)
+			f.d.errs["Processes"] = bad(control.ShutdownState, "")
+		}},
 		{line: "signal HUP solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "refresh solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
 		{line: "clear solo", schema: "results", records: 1, record: "result", names: "solo:solo"},
@@ -138,6 +142,10 @@ func TestForms(t *testing.T) {
 		}},
 		{line: "attach op-1", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "wait op-1", setup: withChanges, schema: "operation", records: 1, record: "operation"},
+		{line: "wait --ready solo web:web_0", setup: withChanges, schema: "results", records: 2, record: "result", names: "solo:solo web:web_0"},
+		{line: "wait --ready solo sad", schema: "results", records: 2, record: "result", names: "solo:solo"},
+		{line: "wait --ready nope", failed: "E310"},
+		{line: "wait --ready", failed: "E312"},
 		{line: "attach op-9", schema: "", failed: "E314", setup: func(f *fixture) {
 			withChanges(f)
 			f.d.errs["Operation"] = bad(control.BadName, "op-9")

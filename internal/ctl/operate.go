@@ -13,6 +13,9 @@ import (
 // thing is asked as Supervisor's client does.
 func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...act) (format.Answer, error) {
 	units, err := s.chosen(ctx, server, c, c.words)
+	if fault(err) == control.ShutdownState && c.now && !c.dryRun && c.verb == control.ActStop {
+		return s.hurry(ctx, server, c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +61,22 @@ func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...a
 		return a, &format.Problem{Code: "E300", Title: "the operation ended early", Detail: strings.TrimSuffix(op.ID+" "+string(last.State)+": "+last.Text, ": ")}
 	}
 	return a, nil
+}
+
+// hurry asks a daemon that shuts down, and tells nobody of its processes, to wait no longer for them.
+func (s *Session) hurry(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.states != nil {
+		return nil, c.misused("the daemon is shutting down and tells no states: name processes, group:* or all")
+	}
+	_, err := server.Act(ctx, control.ActRequest{Verb: c.verb, Names: c.words, Now: true})
+	if fault(err) == control.BadName {
+		return nil, &format.Problem{Code: "E310", Title: "no such process", Detail: "no process " + quote(detail(err)),
+			Hint: "the daemon is shutting down and knows full names, group:* and all alone"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &doneAnswer{Verb: c.verb, Done: "hurried", text: "the daemon is shutting down: SIGKILL to what stops by now of " + strings.Join(c.words, " ")}, nil
 }
 
 // namesOf are the names of what is meant, as an ActRequest takes them.

@@ -72,6 +72,18 @@ func TestOperate(t *testing.T) {
 			withAct("stop", control.OperationDone)(f)
 			f.d.errs["Act"] = bad(control.ShutdownState, "")
 		}},
+		{name: "at once, while the daemon shuts down", line: "stop --now web:* solo", out: "the daemon is shutting down: SIGKILL to what stops by now of web:* solo\n",
+			calls: "Processes, Act stop web:* solo now", setup: func(f *fixture) {
+				withAct("stop", control.OperationNothing)(f)
+				f.d.errs["Processes"] = bad(control.ShutdownState, "")
+			}},
+		{name: "at once, while the daemon shuts down, by a name that it does not know", line: "stop --now w*", exit: 1,
+			err: "error[E310]: no process 'w*'\n  the daemon is shutting down and knows full names, group:* and all alone\n", setup: func(f *fixture) {
+				withAct("stop", control.OperationNothing)(f)
+				f.d.errs["Processes"], f.d.errs["Act"] = bad(control.ShutdownState, ""), bad(control.BadName, "w*")
+			}},
+		{name: "a restart at once, while the daemon shuts down", line: "restart --now solo", exit: 1, err: "error[E309]: the daemon at unix:///s.sock is shutting down\n", calls: "Processes",
+			setup: func(f *fixture) { f.d.errs["Processes"] = bad(control.ShutdownState, "") }},
 		{name: "nobody is meant", line: "stop --state UNKNOWN", setup: withAct("stop", control.OperationDone), calls: "Processes"},
 		{name: "a dry run", line: "stop solo --dry-run", setup: withAct("stop", control.OperationDone), out: "solo: would be stopped\n", calls: "Processes"},
 		{name: "the old form", line: "stop solo -o plain", setup: withAct("stop", control.OperationDone), out: "solo: stopped\n"},

@@ -44,6 +44,7 @@ var verbOptions = []optionInfo{
 	{short: "y", long: "yes", brief: "ask nothing", verbs: []string{"update", "scale", "rollback", "undo"}},
 	{long: "victim", arg: "WHO", brief: "who leaves first: highest (number), oldest, newest", verbs: []string{"scale"}},
 	{long: "lazy", brief: "surplus is not stopped: it leaves when it ends by itself", verbs: []string{"scale"}},
+	{long: "ready", brief: "wait until processes are RUNNING and, where they have a check, found ready; exit 1 when one does not run and nothing starts it", verbs: []string{"wait"}},
 	{long: "now", brief: "SIGKILL at once, also to what somebody else is stopping", verbs: []string{"stop", "restart"}},
 	{long: "rolling", brief: "replace those that run one after the other; each has to be ready before the next", verbs: []string{"restart"}},
 	{long: "max-unavailable", arg: "N|N%", brief: "so many may be out of work at a time (default: roll_max_unavailable)", verbs: rollVerbs},

@@ -42,7 +42,7 @@ type processRecord struct {
 
 func recordOf(p control.ProcessInfo) processRecord {
 	r := processRecord{Proc: p.Name, Group: p.Group, ID: fullName(p), State: p.State.String(), StateCode: int(p.State), Start: rfc3339(p.Start),
-		Stop: rfc3339(p.Stop), SpawnErr: p.SpawnErr, Note: p.Description, Stdout: p.StdoutLog, Stderr: p.StderrLog, state: p.State}
+		Stop: rfc3339(p.Stop), SpawnErr: p.SpawnErr, Note: noteOf(p), Stdout: p.StdoutLog, Stderr: p.StderrLog, state: p.State}
 	if p.PID != 0 {
 		r.PID = &p.PID
 	}
@@ -54,6 +54,14 @@ func recordOf(p control.ProcessInfo) processRecord {
 		r.Exit = &p.ExitStatus
 	}
 	return r
+}
+
+// noteOf is Supervisor's description, but where that is the beginning of 1970: of a process that was stopped before any life of it has ended.
+func noteOf(p control.ProcessInfo) string {
+	if (p.State == process.Stopped || p.State == process.Exited) && p.Stop.IsZero() {
+		return "Not started"
+	}
+	return p.Description
 }
 
 // use enters what a process uses. Daemons tell times in whole seconds: in its first one a process counts as one second old.

@@ -63,8 +63,8 @@ var ownCommands = []command{
 		brief: "watch an operation to its end",
 	},
 	{
-		name: "wait", args: "<operation>",
-		brief: "wait for the end of an operation, without a word",
+		name: "wait", args: "<operation>|--ready <name ...>",
+		brief: "wait for the end of an operation, without a word, or until processes are ready",
 	},
 	{
 		name: "cancel", args: "<operation>",
@@ -601,8 +601,29 @@ func noOperation(id string) error {
 	return &format.Problem{Code: "E314", Title: "no such operation", Detail: "no operation " + quote(id) + " is under way or remembered", Hint: "gracectl ops lists them"}
 }
 
-// answerAttach watches an operation; wait does so in silence.
+// answerAttach watches an operation.
 func (s *Session) answerAttach(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	a, err := s.attach(ctx, server, c)
+	if a == nil {
+		return nil, err
+	}
+	return a, err
+}
+
+// answerWait watches an operation in silence, or waits until processes are ready.
+func (s *Session) answerWait(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
+	if c.ready {
+		return s.waitReady(ctx, server, c)
+	}
+	a, err := s.attach(ctx, server, c)
+	if a == nil {
+		return nil, err
+	}
+	return silentAnswer{a}, err
+}
+
+// attach watches the operation that the word names. There is no answer when that is none.
+func (s *Session) attach(ctx context.Context, server Proxy, c *call) (*operationAnswer, error) {
 	id, err := c.operationNamed()
 	if err != nil {
 		return nil, err
@@ -614,11 +635,7 @@ func (s *Session) answerAttach(ctx context.Context, server Proxy, c *call) (form
 	case err != nil:
 		return nil, s.changeProblem(ctx, server, err)
 	}
-	a, err := s.watch(ctx, server, op, c)
-	if c.verb == "wait" {
-		return silentAnswer{a}, err
-	}
-	return a, err
+	return s.watch(ctx, server, op, c)
 }
 
 // silentAnswer is the end of an operation without a word for people.

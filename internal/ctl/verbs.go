@@ -50,6 +50,7 @@ type call struct {
 	now      bool            // stop, restart: do not wait
 	all      bool            // ops: also those of earlier daemons
 	rolling  bool            // restart: one after the other
+	ready    bool            // wait: until processes are ready
 
 	roll *control.RollRequest // how processes are to be replaced; nil = as their options say
 
@@ -69,7 +70,7 @@ var answered = map[string]answering{
 	"reread": (*Session).answerReread, "add": (*Session).answerAdd, "remove": (*Session).answerRemove, "update": (*Session).answerUpdate, "grace_update": (*Session).answerGrace,
 	"plan": (*Session).answerPlan, "scale": (*Session).answerScale, "why": (*Session).answerWhy, "doctor": (*Session).answerDoctor, "upgrade": (*Session).answerUpgrade,
 	"hold": (*Session).answerMark, "disable": (*Session).answerMark, "enable": (*Session).answerMark, "history": (*Session).answerHistory,
-	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerAttach, "cancel": (*Session).answerCancel,
+	"ops": (*Session).answerOperations, "attach": (*Session).answerAttach, "wait": (*Session).answerWait, "cancel": (*Session).answerCancel,
 	"pause": (*Session).answerPause, "resume": (*Session).answerPause, "undo": (*Session).answerUndo, "rollback": (*Session).answerRollback,
 	"reload": (*Session).answerReload, "shutdown": (*Session).answerShutdown,
 }
@@ -324,6 +325,8 @@ func (c *call) set(o option) error {
 		c.now = true
 	case "--write":
 		c.write = true
+	case "--ready":
+		c.ready = true
 	case "--rolling":
 		c.rolling = true
 	case "--max-unavailable", "--canary", "--steady", "--on-failure":

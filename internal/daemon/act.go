@@ -16,23 +16,20 @@ func (d *Daemon) Act(ctx context.Context, req control.ActRequest) (control.Opera
 	if req.Roll != nil {
 		return control.Operation{}, control.Fault(control.IncorrectParameters, "roll: only with rolling")
 	}
-	do, err := actOf(req)
-	if err != nil {
-		return control.Operation{}, err
-	}
 	op := d.operations.add(req.Verb, req.Who, d.opts.Wall())
-	op.acts = true
-	do.Op = op.number
-	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
-		if do.Start {
-			v, err := d.current(d.life)
-			if err != nil {
-				return nil, nil, err
-			}
-			do.Refused = d.refused(v, do.Targets)
+	return d.launch(ctx, op, asked{Act: &req})
+}
+
+// beginActs begins a start, stop or restart.
+func (d *Daemon) beginActs(op *operation, do core.Act) (done <-chan core.Reply, wait <-chan struct{}, err error) {
+	if do.Start {
+		v, err := d.current(d.life)
+		if err != nil {
+			return nil, nil, err
 		}
-		return d.beginAct(op, do)
-	})
+		do.Refused = d.refused(v, do.Targets)
+	}
+	return d.beginAct(op, do)
 }
 
 // actOf translates a request.
@@ -60,18 +57,21 @@ func actOf(req control.ActRequest) (core.Act, error) {
 // beginAct begins a start, stop or restart in one turn of the loop; see begin.
 func (d *Daemon) beginAct(op *operation, do core.Act) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
-		if do.Now {
-			d.step(now, core.Command{Do: core.Hurry{Targets: do.Targets}})
-		}
-		if _, yes := d.loop.core.Quitting(); yes {
-			if !do.Now {
-				err = control.Fault(control.ShutdownState, "")
-			}
+		_, quitting := d.loop.core.Quitting()
+		if quitting && !do.Now {
+			err = control.Fault(control.ShutdownState, "")
 			return
 		}
 		changes, fault := d.loop.core.Changes(do)
 		if fault != nil {
 			err = faultError(fault)
+			return
+		}
+		if do.Now {
+			d.step(now, core.Command{Do: core.Hurry{Targets: do.Targets}})
+			changes, _ = d.loop.core.Changes(do) // it knows the names
+		}
+		if quitting {
 			return
 		}
 		if behind, blocked := d.loop.core.Blocked(do); blocked {

@@ -141,6 +141,7 @@ func New(opts Options) (*Daemon, error) {
 		lives:   map[process.ID]SavedLife{},
 		places:  map[process.ID]host.Placed{},
 		heard:   map[uint64]uint64{},
+		waiting: map[uint64]savedWaiting{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}
 	d.mood.Store(int64(control.MoodRunning))
@@ -155,6 +156,7 @@ func New(opts Options) (*Daemon, error) {
 		d.loop.astray = perhapsAstray
 		pending := d.loop.core.Pending() // before the first step: what that asks for is new
 		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})
+		d.goOnWaiting()
 		return d, nil
 	}
 	d.boot(c)

@@ -121,6 +121,9 @@ func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 				}
 				out.Readiness[s.Group+":"+s.Name] = r
 			}
+			if s.Idle {
+				out.Idle = append(out.Idle, s.Group+":"+s.Name)
+			}
 			if s.Restarts > 0 {
 				out.Restarts[s.Group+":"+s.Name] = s.Restarts
 			}

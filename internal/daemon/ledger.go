@@ -25,6 +25,7 @@ const (
 	frameLogs    byte = 'N' // savedLogs
 	frameLife    byte = 'L' // SavedLife
 	frameBoot    byte = 'B' // the run of the kernel: no process outlives it
+	frameWaiting byte = 'W' // savedWaiting
 	frameHeard   byte = 'H' // pairs of varints: the key of a channel, the position up to which it was heard
 )
 
@@ -72,6 +73,7 @@ type Left struct {
 	logs    map[process.ID]savedLogs
 	lives   map[process.ID]SavedLife
 	heard   map[uint64]uint64
+	waiting map[uint64]savedWaiting // operations that have not begun, by their numbers
 	boot    string
 }
 
@@ -99,7 +101,7 @@ func ReadLeft(frames []store.Frame, load func(*config.Answers, string) (*config.
 			left, err = nil, fmt.Errorf("cannot go on from what a daemon before has left: %v", r)
 		}
 	}()
-	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}, heard: map[uint64]uint64{}}
+	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}, heard: map[uint64]uint64{}, waiting: map[uint64]savedWaiting{}}
 	for _, f := range frames {
 		if err := left.take(f, load); err != nil {
 			return nil, fmt.Errorf("cannot go on from what a daemon before has left: %w", err)
@@ -145,6 +147,13 @@ func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.C
 			return fmt.Errorf("the configuration is missing")
 		}
 		l.core, l.lastReq = core.Restore(coreOptions(c), saved.Machine), saved.LastReq
+	case frameWaiting:
+		var saved savedWaiting
+		err := decode(&saved)
+		if l.waiting[saved.Number] = saved; saved.Request == nil {
+			delete(l.waiting, saved.Number)
+		}
+		return err
 	case frameBoot:
 		l.boot = string(f.Payload)
 	case frameHeard:
@@ -334,6 +343,9 @@ func (d *Daemon) everything() (frames []byte, err error) {
 	for _, saved := range d.loop.lives {
 		add(frameLife, saved)
 	}
+	for _, saved := range d.loop.waiting {
+		add(frameWaiting, saved)
+	}
 	var heard []byte
 	for key, position := range d.loop.heard {
 		heard = binary.AppendUvarint(binary.AppendUvarint(heard, key), position)
@@ -422,6 +434,7 @@ func (d *Daemon) takeUp(left *Left) error {
 		w.taken[name] = true
 	}
 	d.loop.core, d.loop.lastReq, d.loop.lives, d.loop.heard = left.core, left.lastReq, left.lives, left.heard
+	d.loop.waiting = left.waiting
 	d.ident.Store(&w.config.Supervisord.Identifier)
 	for _, open := range d.loop.core.Logs() {
 		logs := d.newLogs(open)

@@ -191,7 +191,8 @@ type loop struct {
 	desired desired
 	lives   map[process.ID]SavedLife // the last one of each process
 	places  map[process.ID]host.Placed
-	heard   map[uint64]uint64 // up to where the output of each channel is known, by its key in the stage
+	waiting map[uint64]savedWaiting // operations that have not begun, as the ledger has them
+	heard   map[uint64]uint64       // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
 	sockets listening
 	health  *health.Monitor // nil: no process has had checks so far

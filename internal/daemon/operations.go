@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/graced/graced/internal/control"
@@ -32,6 +33,8 @@ type operation struct {
 	number  uint64
 	about   control.Operation       // Events holds them all
 	acts    bool                    // a start, stop or restart
+	noted   atomic.Bool             // the ledger says that it waits; the loop changes it
+	asked   *asked                  // what it was asked for; nil: an earlier daemon has begun it
 	rolls   map[string]process.Roll // how it replaces, by group; only the loop touches it
 	changed chan struct{}           // closed at the next change
 	over    chan struct{}           // closed when nothing follows
@@ -145,6 +148,7 @@ func (d *Daemon) CancelOperation(ctx context.Context, id string) error {
 	waiting := op.about.State == control.OperationWaiting
 	d.operations.mu.Unlock()
 	if waiting && d.conclude(op, control.OperationCancelled, "") {
+		d.do(ctx, func(core.Now) { d.waitsNoMore(op) }) // before anybody hears of it
 		return nil
 	}
 	_, err := d.ask(ctx, core.CancelUpdate{Op: op.number})
@@ -308,26 +312,31 @@ func (d *Daemon) Update(ctx context.Context, req control.UpdateRequest) (control
 		}
 		groups, o = known.groups, known.override
 	}
+	kind := "update"
 	if req.To != 0 {
-		return d.rollback(ctx, req, groups, o)
+		kind = control.KindRollback
 	}
-	op := d.operations.add("update", req.Who, d.opts.Wall())
-	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
-		c, err := d.load()
+	op := d.operations.add(kind, req.Who, d.opts.Wall())
+	d.operations.change(op, func(about *control.Operation) { about.To = req.To })
+	return d.launch(ctx, op, asked{Update: &req, Groups: groups, Override: o})
+}
+
+// beginUpdate reads the files and begins with what they say.
+func (d *Daemon) beginUpdate(op *operation, want string, groups []string, o plan.Override) (done <-chan core.Reply, wait <-chan struct{}, err error) {
+	c, err := d.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.begin(op, func(core.Now) (plan.Update, error) {
+		u, err := d.planUpdate(c, groups)
 		if err != nil {
-			return nil, nil, err
+			return u, err
 		}
-		return d.begin(op, func(core.Now) (plan.Update, error) {
-			u, err := d.planUpdate(c, groups)
-			if err != nil {
-				return u, err
-			}
-			u = u.Overridden(o)
-			return u, d.staleness(u, req.Plan)
-		}, func() error {
-			d.adoptFiles(c, groups)
-			return nil
-		})
+		u = u.Overridden(o)
+		return u, d.staleness(u, want)
+	}, func() error {
+		d.adoptFiles(c, groups)
+		return nil
 	})
 }
 
@@ -343,7 +352,12 @@ func (d *Daemon) staleness(u plan.Update, want string) error {
 }
 
 // launch sees an operation through in the background, and returns once it is known what it is: running, waiting, nothing or refused.
-func (d *Daemon) launch(ctx context.Context, op *operation, begin func() (done <-chan core.Reply, wait <-chan struct{}, err error)) (control.Operation, error) {
+func (d *Daemon) launch(ctx context.Context, op *operation, a asked) (control.Operation, error) {
+	begin, err := d.beginning(op, a)
+	if err != nil {
+		d.operations.forget(op)
+		return control.Operation{}, err
+	}
 	told := make(chan error, 1)
 	d.changing.Go(func() { d.see(op, begin, told) })
 	select {
@@ -373,10 +387,13 @@ func (o *operations) forget(op *operation) {
 	}
 }
 
-// see sees an operation through and writes down how it goes. It tells the caller once whether there is such an operation at all.
-func (d *Daemon) see(op *operation, start func() (done <-chan core.Reply, wait <-chan struct{}, err error), told chan<- error) {
-	kept, known := 0, false
+// see sees an operation through and writes down how it goes. It tells the caller once whether there is such an operation at all; nil: a daemon before has.
+func (d *Daemon) see(op *operation, start beginner, told chan<- error) {
+	kept, known := 0, told == nil
 	defer func() {
+		if op.noted.Load() {
+			d.do(d.life, func(core.Now) { d.waitsNoMore(op) }) // if this daemon ends, it waits for the next one
+		}
 		if known {
 			d.keepOperation(op, kept)
 		}
@@ -384,6 +401,8 @@ func (d *Daemon) see(op *operation, start func() (done <-chan core.Reply, wait <
 	for {
 		done, wait, err := start()
 		switch {
+		case err != nil && known && d.life.Err() != nil: // it waits for the next daemon
+			return
 		case err != nil:
 			state, fault := control.OperationFailed, (*control.Error)(nil)
 			if errors.As(err, &fault) && fault.Code == control.StalePlan {
@@ -464,6 +483,7 @@ func (d *Daemon) waitBehind(op *operation, number uint64) (wait <-chan struct{})
 		close(now)
 		return now
 	}
+	d.noteWaiting(op)
 	d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
 	if op.acts {
 		_, wait = d.operations.show(first, 0)
@@ -519,6 +539,7 @@ func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
 	if !begun {
 		return control.Fault(control.Failed, "cancelled")
 	}
+	d.waitsNoMore(op)
 	return nil
 }
 

@@ -104,10 +104,7 @@ func restartOverride(req *control.RollRequest) (plan.Override, error) {
 
 // rollingRestart replaces processes by themselves, one after the other.
 func (d *Daemon) rollingRestart(ctx context.Context, req control.ActRequest) (control.Operation, error) {
-	o, err := restartOverride(req.Roll)
 	switch {
-	case err != nil:
-		return control.Operation{}, err
 	case req.Verb != control.ActRestart:
 		return control.Operation{}, control.Fault(control.IncorrectParameters, "rolling: only a restart can be")
 	case req.Now:
@@ -115,18 +112,27 @@ func (d *Daemon) rollingRestart(ctx context.Context, req control.ActRequest) (co
 	case req.AtOnce != 0:
 		return control.Operation{}, control.Fault(control.IncorrectParameters, "at_once: with rolling max_unavailable says it")
 	}
-	if _, err := actOf(req); err != nil {
-		return control.Operation{}, err
-	}
 	op := d.operations.add(control.KindRoll, req.Who, d.opts.Wall())
-	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
+	return d.launch(ctx, op, asked{Act: &req})
+}
+
+// beginRolling returns what begins a rolling restart.
+func (d *Daemon) beginRolling(op *operation, req control.ActRequest) (beginner, error) {
+	o, err := restartOverride(req.Roll)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := actOf(req); err != nil {
+		return nil, err
+	}
+	return func() (<-chan core.Reply, <-chan struct{}, error) {
 		return d.begin(op, func(core.Now) (plan.Update, error) {
 			if _, yes := d.loop.core.Quitting(); yes {
 				return plan.Update{}, control.Fault(control.ShutdownState, "")
 			}
 			return d.planRestart(req.Names, o)
 		}, func() error { return nil })
-	})
+	}, nil
 }
 
 // PauseOperation implements control.Change.

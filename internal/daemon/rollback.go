@@ -103,15 +103,13 @@ func planBack(active, to plan.Manifest, groups []string) (plan.Update, error) {
 	return plan.Minimal(active, desired, groups), nil
 }
 
-// rollback makes what runs what a generation was. The files are not touched.
-func (d *Daemon) rollback(ctx context.Context, req control.UpdateRequest, groups []string, o plan.Override) (control.Operation, error) {
+// beginRollback returns what makes what runs what a generation was. The files are not touched.
+func (d *Daemon) beginRollback(op *operation, req control.UpdateRequest, groups []string, o plan.Override) (beginner, error) {
 	to, err := d.manifestOf(req.To)
 	if err != nil {
-		return control.Operation{}, err
+		return nil, err
 	}
-	op := d.operations.add(control.KindRollback, req.Who, d.opts.Wall())
-	d.operations.change(op, func(about *control.Operation) { about.To = req.To })
-	return d.launch(ctx, op, func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
+	return func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
 		var numbers []control.ScaledProgram
 		done, wait, err = d.begin(op, func(core.Now) (plan.Update, error) {
 			if _, yes := d.loop.core.Quitting(); yes {
@@ -139,7 +137,7 @@ func (d *Daemon) rollback(ctx context.Context, req control.UpdateRequest, groups
 			d.state.write(func(s *store.Store) error { return keepCounts(s, numbers, req.Who) })
 		}
 		return done, wait, err
-	})
+	}, nil
 }
 
 // numbersOf lists the programs whose number of processes somebody has set, with what a generation says of them. It runs in the loop.

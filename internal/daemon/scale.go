@@ -79,7 +79,7 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 		return out, err
 	}
 	op := d.operations.add("scale", req.Who, d.opts.Wall())
-	about, err := d.launch(ctx, op, func() (<-chan core.Reply, <-chan struct{}, error) { return d.beginScale(op, req, victim) })
+	about, err := d.launch(ctx, op, asked{Scale: &req})
 	if err != nil {
 		return control.Scaling{}, err
 	}

@@ -216,7 +216,7 @@ func (k *Keeper) goOn(l *legacy) (*generation, error) {
 	k.dir = l.dir
 	if l.binary >= 0 {
 		_ = k.binary.Close() // only read
-		k.binary = os.NewFile(uintptr(l.binary), fileOf(l.binary))
+		k.binary = aside(os.NewFile(uintptr(l.binary), fileOf(l.binary)))
 	}
 	if k.setUp != nil {
 		k.setUp.sigpipe()

@@ -56,6 +56,22 @@ func execute(program *os.File, argv, environ []string, says *beginning) error {
 	return err
 }
 
+// asideFrom is above the descriptors that a program is started with.
+const asideFrom = 64
+
+// aside gives an open program a descriptor that nothing else takes in a process on its way to it: where its file has gone, that is how it is named.
+func aside(program *os.File) *os.File {
+	if program.Fd() >= asideFrom {
+		return program
+	}
+	fd, err := unix.FcntlInt(program.Fd(), unix.F_DUPFD_CLOEXEC, asideFrom)
+	if err != nil {
+		return program // too few descriptors are allowed
+	}
+	_ = program.Close() // its copy stays
+	return os.NewFile(uintptr(fd), program.Name())
+}
+
 // nameOf names the file of an open program, so that it is seen under that name: as it was called, unless argv0 is "", or by its path. Where both are
 // another file by now it is the descriptor.
 func nameOf(program *os.File, argv0 string) string {

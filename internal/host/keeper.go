@@ -126,7 +126,7 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 		return nil, fmt.Errorf("cannot open this program: %w", err)
 	}
 	k := emptyKeeper(o)
-	k.binary = binary
+	k.binary = aside(binary)
 	if k.dir, err = os.Getwd(); err != nil {
 		k.dir = "/"
 	}
@@ -217,6 +217,7 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 					k.binary, previous = previous, nil
 					k.fail(err.Error())
 				}
+				k.binary = aside(k.binary)
 				continue
 			case wasReady:
 				if failures = 0; previous != nil {

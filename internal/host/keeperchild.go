@@ -179,6 +179,9 @@ func (k *Keeper) keep(m *keep, fds []int) {
 	k.held[m.key] = holding{m.note, fds}
 }
 
+// Hold has a descriptor held under a key, with a note, as if a daemon had said so. It becomes the keeper's. Hold comes before Run.
+func (k *Keeper) Hold(key, note string, fd int) { k.keep(&keep{key, note}, []int{fd}) }
+
 // owner returns what takes the end of a child.
 func (k *Keeper) owner(pid int) func() {
 	k.mu.Lock()

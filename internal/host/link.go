@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -272,6 +273,19 @@ func (l *Link) Holds(key string) bool {
 	defer l.mu.Unlock()
 	_, ok := l.held[key]
 	return ok
+}
+
+// Held returns the keys with a beginning under which a daemon before has left something that nobody has taken yet, in order.
+func (l *Link) Held(prefix string) (keys []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key := range l.held {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Take hands out what a daemon before has left under a key. The descriptors are the caller's; the keeper goes on to hold its own.

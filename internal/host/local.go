@@ -50,6 +50,7 @@ type Local struct {
 	parent    parent
 	ready     *prepareQueue
 	sockets   *sockets
+	runs      runs
 	preparing sync.WaitGroup // the preparer
 	wg        sync.WaitGroup
 	closing   sync.Once
@@ -108,6 +109,10 @@ func NewLocal(o Options) (*Local, error) {
 		return nil, fmt.Errorf("cannot start host: %w", err)
 	}
 	h.sockets.parent = h.parent
+	if err := h.openRuns(); err != nil {
+		_ = h.Close()
+		return nil, fmt.Errorf("cannot start host: %w", err)
+	}
 	h.preparing.Go(h.prepareAll)
 	return h, nil
 }
@@ -141,6 +146,7 @@ func (h *Local) Close() error {
 		}
 		h.wg.Wait()
 		h.sockets.close()
+		h.runs.close()
 	})
 	return nil
 }

@@ -21,7 +21,7 @@ const (
 
 // Run runs a command as the process of a spec would be run: its user, directory and environment, in a process group of its own, without input. It returns
 // the end of what the command writes; the error says how it ended unless that was with 0. When ctx ends the whole group is killed, and so is the command
-// when this process dies. Where this process reaps all its children, without a keeper, it cannot be used.
+// when this process dies; what it has started ends when another daemon follows. Where this process reaps all its children, without a keeper, it cannot be used.
 func (h *Local) Run(ctx context.Context, spec *process.Spec, environ []string, command string) (output []byte, err error) {
 	file, argv, cerr := resolve(command, environPath(environ))
 	if cerr != nil {
@@ -40,7 +40,12 @@ func (h *Local) Run(ctx context.Context, spec *process.Spec, environ []string, c
 	c.Cancel = func() error { return unix.Kill(-c.Process.Pid, unix.SIGKILL) }
 	runtime.LockOSThread() // the death signal comes when the thread ends
 	defer runtime.UnlockOSThread()
-	err = c.Run()
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	place := h.runs.begin(c.Process.Pid)
+	err = c.Wait()
+	h.runs.end(place)
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrWaitDelay):

@@ -11,6 +11,7 @@ type Signal int
 // The signals that graced itself sends by default.
 const (
 	SIGKILL Signal = 9
+	SIGSTOP Signal = 19
 	SIGTERM Signal = 15
 )
 

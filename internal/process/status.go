@@ -17,6 +17,7 @@ type Status struct {
 	SpawnErr    string // why the last start failed or the process gave up; "" = nothing to say
 	Restarts    int    // starts by itself, after an end or a failed start, since the last start that somebody wanted
 	Waits       string // what its start by itself is held back for, or the command that is waited for; "" = neither
+	Idle        bool   // it does not run, and nothing is about to start it
 	Leaving     bool   // the process is about to be removed and takes no start
 	Ready       bool   // RUNNING and, where somebody looks, found ready
 	Unready     string // what a check has found instead; "" = nothing to say

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -13,6 +14,9 @@ import (
 // each socket that l does not hold for a moment, under a name of its own where it is a file, and leaves nothing behind.
 func (l *Listeners) Check(configs []Config) error {
 	for _, c := range configs {
+		if slices.ContainsFunc(l.open, func(held listener) bool { return held.passed && held.Key() == c.Key() }) {
+			continue
+		}
 		check := l.checkInet
 		if c.Unix {
 			check = l.checkUnix
@@ -26,8 +30,8 @@ func (l *Listeners) Check(configs []Config) error {
 
 func (l *Listeners) checkInet(c Config) error {
 	for _, held := range l.open {
-		// An address of ours with another host may still be in the way of the new one, and will not be.
-		if !held.Unix && held.Port == c.Port && c.Port != 0 {
+		// An address of ours with another host may still be in the way of the new one, and will not be. One that was passed is not ours to give up.
+		if !held.Unix && !held.passed && held.Port == c.Port && c.Port != 0 {
 			return nil
 		}
 	}
@@ -58,7 +62,7 @@ func (l *Listeners) checkUnix(c Config) error {
 		return chownError(c, err)
 	}
 	for _, held := range l.open {
-		if now, err := os.Lstat(c.File); held.Unix && held.File == c.File && err == nil && same(now, held.created) {
+		if now, err := os.Lstat(c.File); held.created != nil && held.File == c.File && err == nil && same(now, held.created) {
 			return nil
 		}
 	}

@@ -82,7 +82,8 @@ type Listeners struct {
 type listener struct {
 	Config
 	net.Listener
-	created fs.FileInfo // the socket file, to be removed at the end; nil for inet
+	created fs.FileInfo // the socket file, to be removed at the end; nil: there is none, or it is not ours
+	passed  bool        // see Passed
 }
 
 // Listen opens the sockets of all servers, or none: the error is a *ListenError. Clients can connect at once; they are answered when
@@ -135,7 +136,7 @@ func (l *Listeners) listen(c Config) (listener, error) {
 	}
 	// SO_REUSEADDR is what Go sets anyway.
 	inet, err := net.Listen("tcp4", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
-	return listener{c, inet, nil}, err
+	return listener{Config: c, Listener: inet}, err
 }
 
 // listenUnix binds a socket under a temporary name, gives it owner and mode there, and links it to its name, which succeeds for one
@@ -172,7 +173,7 @@ func (l *Listeners) listenUnix(c Config, instance string) (_ listener, err error
 	for range 10 {
 		err := os.Link(temp, c.File)
 		if err == nil {
-			return listener{c, socket, created}, nil
+			return listener{Config: c, Listener: socket, created: created}, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return listener{}, err
