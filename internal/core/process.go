@@ -126,10 +126,7 @@ func (s *Supervisor) enter(p *proc, to process.State, expected bool) {
 	}
 }
 
-// spawn starts a process that has none, as somebody or its group wants.
-func (s *Supervisor) spawn(p *proc) { s.spawnFor(p, ReasonStart) }
-
-// spawnFor starts a process that has none.
+// spawnFor starts a process that has none. Whether what it depends on is there has been looked at (launch).
 func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	switch p.state {
 	case process.Stopped, process.Exited, process.Fatal, process.Backoff:
