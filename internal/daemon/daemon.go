@@ -142,6 +142,7 @@ func New(opts Options) (*Daemon, error) {
 		places:  map[process.ID]host.Placed{},
 		heard:   map[uint64]uint64{},
 		waiting: map[uint64]savedWaiting{},
+		begun:   map[uint64]savedBegun{},
 		ledger:  ledger{to: opts.Ledger, numbers: map[*config.Config]int{}, anew: true},
 	}
 	d.mood.Store(int64(control.MoodRunning))

@@ -26,6 +26,7 @@ const (
 	frameLife    byte = 'L' // SavedLife
 	frameBoot    byte = 'B' // the run of the kernel: no process outlives it
 	frameWaiting byte = 'W' // savedWaiting
+	frameBegun   byte = 'O' // savedBegun
 	frameHeard   byte = 'H' // pairs of varints: the key of a channel, the position up to which it was heard
 )
 
@@ -74,6 +75,7 @@ type Left struct {
 	lives   map[process.ID]SavedLife
 	heard   map[uint64]uint64
 	waiting map[uint64]savedWaiting // operations that have not begun, by their numbers
+	begun   map[uint64]savedBegun   // and of those that have
 	boot    string
 }
 
@@ -101,7 +103,7 @@ func ReadLeft(frames []store.Frame, load func(*config.Answers, string) (*config.
 			left, err = nil, fmt.Errorf("cannot go on from what a daemon before has left: %v", r)
 		}
 	}()
-	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}, heard: map[uint64]uint64{}, waiting: map[uint64]savedWaiting{}}
+	left = &Left{configs: map[int]*config.Config{}, logs: map[process.ID]savedLogs{}, lives: map[process.ID]SavedLife{}, heard: map[uint64]uint64{}, waiting: map[uint64]savedWaiting{}, begun: map[uint64]savedBegun{}}
 	for _, f := range frames {
 		if err := left.take(f, load); err != nil {
 			return nil, fmt.Errorf("cannot go on from what a daemon before has left: %w", err)
@@ -153,6 +155,11 @@ func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.C
 		if l.waiting[saved.Number] = saved; saved.Request == nil {
 			delete(l.waiting, saved.Number)
 		}
+		return err
+	case frameBegun:
+		var saved savedBegun
+		err := decode(&saved)
+		l.begun[saved.Number] = saved
 		return err
 	case frameBoot:
 		l.boot = string(f.Payload)
@@ -346,6 +353,14 @@ func (d *Daemon) everything() (frames []byte, err error) {
 	for _, saved := range d.loop.waiting {
 		add(frameWaiting, saved)
 	}
+	underway := d.loop.core.Underway()
+	for number, saved := range d.loop.begun {
+		if _, yes := underway[number]; yes {
+			add(frameBegun, saved)
+		} else {
+			delete(d.loop.begun, number)
+		}
+	}
 	var heard []byte
 	for key, position := range d.loop.heard {
 		heard = binary.AppendUvarint(binary.AppendUvarint(heard, key), position)
@@ -434,7 +449,7 @@ func (d *Daemon) takeUp(left *Left) error {
 		w.taken[name] = true
 	}
 	d.loop.core, d.loop.lastReq, d.loop.lives, d.loop.heard = left.core, left.lastReq, left.lives, left.heard
-	d.loop.waiting = left.waiting
+	d.loop.waiting, d.loop.begun = left.waiting, left.begun
 	d.ident.Store(&w.config.Supervisord.Identifier)
 	for _, open := range d.loop.core.Logs() {
 		logs := d.newLogs(open)

@@ -192,6 +192,7 @@ type loop struct {
 	lives   map[process.ID]SavedLife // the last one of each process
 	places  map[process.ID]host.Placed
 	waiting map[uint64]savedWaiting // operations that have not begun, as the ledger has them
+	begun   map[uint64]savedBegun   // those that have; some may be over
 	heard   map[uint64]uint64       // up to where the output of each channel is known, by its key in the stage
 	ledger  ledger
 	sockets listening

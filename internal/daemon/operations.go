@@ -540,6 +540,7 @@ func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
 		return control.Fault(control.Failed, "cancelled")
 	}
 	d.waitsNoMore(op)
+	d.noteBegun(op)
 	return nil
 }
 

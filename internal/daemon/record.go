@@ -47,15 +47,18 @@ func lines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// goOnWith makes an operation one that is under way again, though an earlier daemon began it. nil: nothing was kept of it.
-func (o *operations) goOnWith(number uint64) *operation {
-	op := o.numbered(number)
-	if op == nil {
-		return nil
-	}
+// goOnWith makes an operation one that is under way again, though an earlier daemon began it. What the disk has not got of it is in what was saved.
+func (o *operations) goOnWith(number uint64, saved savedBegun) *operation {
+	op := o.known(number)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.cut = slices.DeleteFunc(o.cut, func(c *operation) bool { return c == op })
+	if op.about.Kind == "" {
+		op.about.Kind, op.about.Who, op.about.Began = saved.Kind, saved.Who, saved.Began
+	}
+	if op.about.Steps == 0 {
+		op.about.Plan, op.about.To, op.about.Steps = saved.Plan, saved.To, saved.Steps
+	}
 	op.about.State, op.about.Text, op.about.Ended, op.about.Earlier = control.OperationRunning, "", nil, false
 	op.over = make(chan struct{})
 	op.acts = actVerbs[op.about.Kind]
@@ -68,8 +71,8 @@ var actVerbs = map[string]bool{"start": true, "stop": true, "restart": true}
 // goOnWithOperations sees those through that a daemon before has begun.
 func (d *Daemon) goOnWithOperations() {
 	for number, req := range d.loop.core.Underway() {
-		op := d.operations.goOnWith(number)
-		if op == nil || req == 0 {
+		op := d.operations.goOnWith(number, d.loop.begun[number])
+		if req == 0 {
 			continue
 		}
 		done := make(chan core.Reply, 1)

@@ -31,6 +31,23 @@ type savedWaiting struct {
 	Request   []byte // asked
 }
 
+// savedBegun is an operation that has begun. The state directory may get to know of it later than the ledger: what is under way must not be taken for unknown,
+// nor its number be given again.
+type savedBegun struct {
+	Number          uint64
+	Kind, Who, Plan string
+	To, Steps       int
+	Began           time.Time
+}
+
+// noteBegun notes in the ledger that an operation begins. It runs in the loop.
+func (d *Daemon) noteBegun(op *operation) {
+	about, _ := d.operations.show(op, 0)
+	saved := savedBegun{op.number, about.Kind, about.Who, about.Plan, about.To, about.Steps, about.Began}
+	d.loop.begun[op.number] = saved
+	d.frame(frameBegun, saved)
+}
+
 // beginner begins an operation, or says what it has to wait for; see Daemon.begin.
 type beginner func() (done <-chan core.Reply, wait <-chan struct{}, err error)
 
@@ -114,14 +131,9 @@ func (a *asked) setWho(who string) {
 
 // waitAgain makes an operation of an earlier daemon one that waits for its turn. What the disk has not got of it is in what was saved.
 func (o *operations) waitAgain(saved savedWaiting) *operation {
-	op := o.numbered(saved.Number)
+	op := o.known(saved.Number)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if op == nil {
-		op = &operation{number: saved.Number, changed: make(chan struct{})}
-		o.list = append(o.list, op)
-		o.last = max(o.last, saved.Number)
-	}
 	o.cut = slices.DeleteFunc(o.cut, func(c *operation) bool { return c == op })
 	op.over = make(chan struct{})
 	op.noted.Store(true)
@@ -129,5 +141,19 @@ func (o *operations) waitAgain(saved savedWaiting) *operation {
 		Schema: control.OperationSchema, ID: operationName(saved.Number), Kind: saved.Kind, Who: saved.Who, To: saved.To, State: control.OperationWaiting, Began: saved.Began,
 		Events: []control.ProgressLine{},
 	}
+	return op
+}
+
+// known returns the operation with a number, which gets to be known if it is not.
+func (o *operations) known(number uint64) *operation {
+	if op := o.numbered(number); op != nil {
+		return op
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op := &operation{number: number, changed: make(chan struct{})}
+	op.about = control.Operation{Schema: control.OperationSchema, ID: operationName(number), Events: []control.ProgressLine{}}
+	o.list = append(o.list, op)
+	o.last = max(o.last, number)
 	return op
 }
