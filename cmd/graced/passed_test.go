@@ -24,8 +24,8 @@ type passer struct {
 	files     []*os.File
 }
 
-// open has it listen at an address.
-func (p *passer) open(network, address string) {
+// open has it listen at an address, and returns where that is.
+func (p *passer) open(network, address string) string {
 	p.Helper()
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -34,6 +34,7 @@ func (p *passer) open(network, address string) {
 	if socket, isUnix := l.(*net.UnixListener); isUnix {
 		socket.SetUnlinkOnClose(false)
 	}
+	address = l.Addr().String()
 	file, err := l.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		p.Fatal(err)
@@ -41,6 +42,7 @@ func (p *passer) open(network, address string) {
 	p.Cleanup(func() { p.close(address); file.Close() })
 	p.listeners[address] = l
 	p.files = append(p.files, file)
+	return address
 }
 
 func (p *passer) close(address string) { p.listeners[address].Close() }
@@ -74,10 +76,9 @@ func TestPassed(t *testing.T) {
 			t.Parallel()
 			r := &rig{t: t, dir: t.TempDir()}
 			p := &passer{T: t, listeners: map[string]net.Listener{}}
-			inet := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 			p.open("unix", r.path("s.sock"))
 			p.open("unix", r.path("nobodys.sock"))
-			p.open("tcp4", inet)
+			inet := p.open("tcp4", "127.0.0.1:0")
 			null, err := os.Open(os.DevNull)
 			r.must(err)
 			r.extra = append(p.files, null)
@@ -170,11 +171,11 @@ func TestPassedInTheWay(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir()}
 	p := &passer{T: t, listeners: map[string]net.Listener{}}
-	port := freePort(t)
-	p.open("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+	_, port, err := net.SplitHostPort(p.open("tcp4", "0.0.0.0:0"))
+	r.must(err)
 	r.extra = p.files
-	r.launch(passingWrap(false, 1, ""), fmt.Sprintf("[inet_http_server]\nport=*:%d\n", port))
-	r.write(fmt.Sprintf("[inet_http_server]\nport=127.0.0.1:%d\n", port))
+	r.launch(passingWrap(false, 1, ""), "[inet_http_server]\nport=*:"+port+"\n")
+	r.write("[inet_http_server]\nport=127.0.0.1:" + port + "\n")
 	if err := r.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "already listening") {
 		t.Errorf("the restart says %v", err)
 	}

@@ -58,7 +58,7 @@ func recordOf(p control.ProcessInfo) processRecord {
 
 // noteOf is Supervisor's description, but where that is the beginning of 1970: of a process that was stopped before any life of it has ended.
 func noteOf(p control.ProcessInfo) string {
-	if (p.State == process.Stopped || p.State == process.Exited) && p.Stop.IsZero() {
+	if (p.State == process.Stopped || p.State == process.Exited) && p.Stop.IsZero() && !strings.HasPrefix(p.Description, "waits ") {
 		return "Not started"
 	}
 	return p.Description
