@@ -12,7 +12,7 @@ import (
 func TestUnderway(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir()}
-	r.put("deaf.sh", "trap 'echo >\"$1/asked\"' TERM\necho >\"$1/listens\"\nwhile ! [ -e \"$1/may\" ]; do sleep 0.02; done\n")
+	r.put("deaf.sh", "[ -e \"$1/may\" ] && exec sleep 1000\ntrap 'echo >\"$1/asked\"' TERM\necho >\"$1/listens\"\nwhile ! [ -e \"$1/may\" ]; do sleep 0.02; done\n")
 	r.launch(nil, "[graced]\nstatedir=%(here)s/s.conf/state\n[program:p]\ncommand=/bin/sh %(here)s/deaf.sh %(here)s\nstartsecs=0\nstopwaitsecs=1000\n")
 	exists := func(name string) func() bool { return func() bool { return r.read(name) != "" } }
 	r.until("p listens", exists("listens"))

@@ -58,6 +58,9 @@ func (l *Link) lost() {
 	}
 }
 
+// reapPatience is how long it may take until a process that is being reaped tells how it has ended.
+const reapPatience = 50 * time.Millisecond
+
 // awaitDeath waits until the keeper is dead: it is while nothing is left of it that could fork. Its end of the socket closes a little earlier. It returns
 // the signal that has killed the keeper where that is one to pass on: it came while nobody was there to take it. 0 is none.
 func (l *Link) awaitDeath() syscall.Signal {
@@ -77,6 +80,9 @@ func (l *Link) awaitDeath() syscall.Signal {
 		keeper.lookForEnd()
 	}
 	status, how := keeper.Ended()
+	for end := time.Now().Add(reapPatience); how == Unreaped && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		status, how = keeper.Ended() // between the two there is a moment in which neither tells
+	}
 	if sig := syscall.Signal(status.Signal); how == Ended && slices.Contains(passedOn, os.Signal(sig)) {
 		return sig
 	}
