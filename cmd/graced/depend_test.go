@@ -254,10 +254,7 @@ func (r *rig) again(name string) {
 // TestEssentialFirst runs a daemon as the first process of a PID namespace, as in a container: its exit code is that of its essential program.
 func TestEssentialFirst(t *testing.T) {
 	t.Parallel()
-	wrap := []string{"unshare", "--pid", "--fork", "--mount-proc"}
-	if out, err := exec.Command(wrap[0], append(wrap[1:], "/bin/true")...).CombinedOutput(); err != nil {
-		t.Skipf("hidden: a daemon as process 1, because there can be no PID namespace: %v %s", err, out)
-	}
+	wrap := pidNamespace(t)
 	r := &rig{t: t, dir: t.TempDir()}
 	r.put("exit.sh", optionScripts["exit.sh"])
 	r.launch(wrap, "[program:main]\ncommand=/bin/sh %(here)s/exit.sh\nstartsecs=0\nautorestart=false\nessential=true\ndepends_on=db\n[program:db]\n"+sleeper)

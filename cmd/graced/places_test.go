@@ -148,6 +148,16 @@ func canMount(t *testing.T, what string) {
 	}
 }
 
+// pidNamespace is the command with which a daemon is the first process of a namespace, as in a container. It skips a test where there is none to be had.
+func pidNamespace(t *testing.T) []string {
+	t.Helper()
+	wrap := []string{"unshare", "--pid", "--fork", "--mount-proc"}
+	if out, err := exec.Command(wrap[0], append(wrap[1:], "/bin/true")...).CombinedOutput(); err != nil {
+		t.Skipf("hidden: a daemon as process 1, because there can be no PID namespace: %v %s", err, out)
+	}
+	return wrap
+}
+
 // TestReadOnlyRoot has one directory to write in.
 func TestReadOnlyRoot(t *testing.T) {
 	canMount(t, "graced on a read-only root")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -13,10 +12,7 @@ import (
 // application has ended everything ends in the opposite one, with its exit code, and no process is left.
 func TestContainer(t *testing.T) {
 	t.Parallel()
-	wrap := []string{"unshare", "--pid", "--fork", "--mount-proc"}
-	if out, err := exec.Command(wrap[0], append(wrap[1:], "/bin/true")...).CombinedOutput(); err != nil {
-		t.Skipf("hidden: a daemon as process 1, because there can be no PID namespace: %v %s", err, out)
-	}
+	wrap := pidNamespace(t)
 	r := &rig{t: t, dir: t.TempDir()}
 	r.put("exit.sh", optionScripts["exit.sh"])
 	r.put("db.sh", "sleep 0.2\necho accepting\nexec sleep 1000\n")

@@ -120,14 +120,7 @@ func (s *Supervisor) notAlive(p *proc, text string) {
 // one may begin again.
 func (s *Supervisor) recover(p *proc, end Event) {
 	p.again, p.tries = false, 0
-	s.enter(p, process.Exited, false)
-	p.pid = 0
-	if end != nil {
-		s.publish(end)
-	}
-	s.lost(p)
-	s.releaseAs(p, SpawnError, forForked)
-	s.release(p, nil, forSignalled|forStopped)
+	s.down(p, process.Exited, end)
 	s.endedBadly(p)
 	if p.state == process.Exited { // nobody who waited for this has started it
 		s.restart(p)

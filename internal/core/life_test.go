@@ -1,8 +1,7 @@
 package core_test
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,31 +25,28 @@ func (b *bench) hookEnds(text string) []core.Effect {
 }
 
 // hookSituations are the states in which a command runs.
-var hookSituations = []struct {
-	name  string
-	reach func(*bench)
-}{
-	{"STARTING, pre_start runs", func(b *bench) { b.do(core.Start{Target: target}) }},
-	{"RUNNING, post_ready runs", func(b *bench) {
+var hookSituations = []situation{
+	{"STARTING, pre_start runs", core.Quirks{}, func(b *bench) { b.do(core.Start{Target: target}) }},
+	{"RUNNING, post_ready runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
 		b.pass()
 	}},
-	{"STOPPING, pre_stop runs", func(b *bench) {
+	{"STOPPING, pre_stop runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
 		b.do(core.Stop{Target: target})
 	}},
-	{"STOPPING, pre_stop runs, and it has ended", func(b *bench) {
+	{"STOPPING, pre_stop runs, and it has ended", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
 		b.do(core.Stop{Target: target})
 		b.exited(0)
 	}},
-	{"STOPPING, post_stop runs", func(b *bench) {
+	{"STOPPING, post_stop runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
@@ -58,14 +54,14 @@ var hookSituations = []struct {
 		b.hookEnds("")
 		b.exited(0)
 	}},
-	{"STARTING, post_stop runs", func(b *bench) {
+	{"STARTING, post_stop runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
 		b.now += 2 * time.Second
 		b.exited(0)
 	}},
-	{"STOPPING, post_stop of the life before runs", func(b *bench) {
+	{"STOPPING, post_stop of the life before runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
@@ -73,7 +69,7 @@ var hookSituations = []struct {
 		b.exited(0)
 		b.do(core.Stop{Target: target})
 	}},
-	{"BACKOFF, post_stop runs", func(b *bench) {
+	{"BACKOFF, post_stop runs", core.Quirks{}, func(b *bench) {
 		b.do(core.Start{Target: target})
 		b.hookEnds("")
 		b.spawned()
@@ -83,32 +79,16 @@ var hookSituations = []struct {
 
 // TestHookMatrix prints what every input does while a command of a life runs.
 func TestHookMatrix(t *testing.T) {
-	inputs := append(matrixInputs[:len(matrixInputs):len(matrixInputs)], []struct {
-		name string
-		give func(*bench) []core.Effect
-	}{
+	given := make([]situation, len(hookSituations))
+	for i, s := range hookSituations {
+		given[i] = situation{s.name, s.quirks, func(b *bench) { b.hooked(); s.reach(b) }}
+	}
+	matrix(t, "testdata/matrix_hooks.txt", given, append(slices.Clone(matrixInputs), []matrixInput{
 		{"hook ends", func(b *bench) []core.Effect { return b.hookEnds("") }},
 		{"hook fails", func(b *bench) []core.Effect { return b.hookEnds("exit status 3") }},
 		{"hurry", func(b *bench) []core.Effect { return b.do(core.Hurry{Targets: []core.Target{target}}) }},
 		{"stop now", func(b *bench) []core.Effect {
 			return b.do(core.Act{Targets: []core.Target{target}, Stop: true, Now: true})
 		}},
-	}...)
-	var out strings.Builder
-	for _, s := range hookSituations {
-		fmt.Fprintf(&out, "%s\n", s.name)
-		for _, in := range inputs {
-			b := &bench{Supervisor: core.New(core.Options{Strict: true})}
-			b.do(core.AddGroups{Groups: []process.GroupSpec{{Name: "g", Processes: []process.Spec{matrixSpec}}}})
-			b.hooked()
-			s.reach(b)
-			want, _, _ := strings.Cut(s.name, ",")
-			if st, ok := b.Find("g", "p"); !ok || st.State.String() != want {
-				t.Fatalf("%s: reached %v", s.name, st.State)
-			}
-			fmt.Fprintf(&out, "  %-18s %s\n", in.name, outcome(b, in.give))
-		}
-		out.WriteByte('\n')
-	}
-	golden(t, "testdata/matrix_hooks.txt", readFile(t, "testdata/matrix_hooks.txt"), out.String())
+	}...))
 }

@@ -76,12 +76,21 @@ func (b *bench) plan(keep bool) plan.Plan {
 
 var target = core.Target{Group: "g", Process: "p", Text: "g:p"}
 
-// situations are the states, told apart where the same input means something else.
-var situations = []struct {
+// situation is a state that a machine is brought into.
+type situation struct {
 	name   string
 	quirks core.Quirks
 	reach  func(*bench)
-}{
+}
+
+// matrixInput is something that the machine is told.
+type matrixInput struct {
+	name string
+	give func(*bench) []core.Effect
+}
+
+// situations are the states, told apart where the same input means something else.
+var situations = []situation{
 	{"STOPPED", core.Quirks{}, func(b *bench) {}},
 	{"STARTING, not forked", core.Quirks{}, func(b *bench) { b.do(core.Start{Target: target}) }},
 	{"STARTING", core.Quirks{}, func(b *bench) { b.do(core.Start{Target: target}); b.spawned() }},
@@ -134,10 +143,7 @@ var situations = []struct {
 
 var matrixSpec = process.Spec{Name: "p", StartSecs: 1, StartRetries: 1, StopWaitSecs: 1, StopSignal: process.SIGTERM, ExitCodes: []int{0}}
 
-var matrixInputs = []struct {
-	name string
-	give func(*bench) []core.Effect
-}{
+var matrixInputs = []matrixInput{
 	{"Spawned", (*bench).spawned},
 	{"SpawnFailed", func(b *bench) []core.Effect {
 		return b.step(core.SpawnFailed{ID: b.id, Incarnation: b.inc, Text: "cannot"})
@@ -171,11 +177,15 @@ var matrixInputs = []struct {
 }
 
 // TestMatrix prints what every input does in every state. Inputs that the world can never give there show as unforeseen.
-func TestMatrix(t *testing.T) {
+func TestMatrix(t *testing.T) { matrix(t, "testdata/matrix.txt", situations, matrixInputs) }
+
+// matrix compares what every input does in every situation with what a file says.
+func matrix(t *testing.T, file string, situations []situation, inputs []matrixInput) {
+	t.Helper()
 	var out strings.Builder
 	for _, s := range situations {
 		fmt.Fprintf(&out, "%s\n", s.name)
-		for _, in := range matrixInputs {
+		for _, in := range inputs {
 			b := &bench{Supervisor: core.New(core.Options{Quirks: s.quirks, Strict: true})}
 			b.do(core.AddGroups{Groups: []process.GroupSpec{{Name: "g", Processes: []process.Spec{matrixSpec}}}})
 			s.reach(b)
@@ -187,7 +197,7 @@ func TestMatrix(t *testing.T) {
 		}
 		out.WriteByte('\n')
 	}
-	golden(t, "testdata/matrix.txt", readFile(t, "testdata/matrix.txt"), out.String())
+	golden(t, file, readFile(t, file), out.String())
 }
 
 // outcome gives an input and renders the effects and the state after them.

@@ -371,7 +371,15 @@ func (s *Supervisor) finish(p *proc, end ProcessEnded) {
 
 // stopped takes a process to STOPPED, reports its end if there was one, and answers who waited. It may be wanted again.
 func (s *Supervisor) stopped(p *proc, end Event) {
-	s.enter(p, process.Stopped, false)
+	s.down(p, process.Stopped, end)
+	if p.again && !s.quitting() {
+		s.launchFor(p, p.comesBack())
+	}
+}
+
+// down takes a process that has ended, and was to, out of its life.
+func (s *Supervisor) down(p *proc, to process.State, end Event) {
+	s.enter(p, to, false)
 	p.pid = 0
 	if end != nil {
 		s.publish(end)
@@ -379,9 +387,6 @@ func (s *Supervisor) stopped(p *proc, end Event) {
 	s.lost(p)
 	s.releaseAs(p, SpawnError, forForked)
 	s.release(p, nil, forSignalled|forStopped)
-	if p.again && !s.quitting() {
-		s.launchFor(p, p.comesBack())
-	}
 }
 
 // comesBack says why a process starts again that was stopped.

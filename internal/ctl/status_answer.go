@@ -56,9 +56,10 @@ func recordOf(p control.ProcessInfo) processRecord {
 	return r
 }
 
-// noteOf is Supervisor's description, but where that is the beginning of 1970: of a process that was stopped before any life of it has ended.
+// noteOf is Supervisor's description, but where that is the beginning of 1970: of a process that was stopped before any life of it has ended. What else a
+// description says of such a process stays.
 func noteOf(p control.ProcessInfo) string {
-	if (p.State == process.Stopped || p.State == process.Exited) && p.Stop.IsZero() && !strings.HasPrefix(p.Description, "waits ") {
+	if _, err := time.Parse("Jan 02 03:04 PM", p.Description); err == nil && p.Stop.IsZero() {
 		return "Not started"
 	}
 	return p.Description

@@ -13,16 +13,21 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// TestEnvironFiles reads files, and what stands before them and behind.
-func TestEnvironFiles(t *testing.T) {
-	dir := t.TempDir()
-	put := func(name, text string) string {
+// files returns a directory, and what puts a file there.
+func files(t *testing.T) (dir string, put func(name, text string) (path string)) {
+	dir = t.TempDir()
+	return dir, func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
+}
+
+// TestEnvironFiles reads files, and what stands before them and behind.
+func TestEnvironFiles(t *testing.T) {
+	dir, put := files(t)
 	first := put("first", "\xef\xbb\xbf# comment\n\nA=1\r\nexport B=a b # c\nQ1='a $b \\n'  # comment\nQ2=\"a\\\"b\\n\\$\\z\"\nE=\nOWN=file\nSUPERVISOR_ENABLED=no\nPATH=/file")
 	second := put("second", "A=2\n")
 	spec := &process.Spec{EnvironmentFiles: []string{first, "-" + dir + "/none", second}, Environment: []process.Env{{Key: "OWN", Value: "spec"}}}
@@ -53,14 +58,7 @@ func TestEnvironFiles(t *testing.T) {
 
 // TestSecrets reads the contents of files into variables, which win over all others, and never tells them.
 func TestSecrets(t *testing.T) {
-	dir := t.TempDir()
-	put := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	dir, put := files(t)
 	for text, want := range map[string]string{
 		"hunter2": "hunter2", "hunter2\n": "hunter2", "hunter2\r\n": "hunter2", "a\nb\n\n": "a\nb\n", "": "", " '$x' ": " '$x' ",
 		strings.Repeat("x", variableMost-len("KEY=")-1): strings.Repeat("x", variableMost-len("KEY=")-1),
