@@ -71,6 +71,7 @@ type Server struct {
 	cancel    context.CancelFunc // of the context of every request
 	leave     context.CancelFunc // of what waits for news: whoever asked for that asks again
 	serving   sync.WaitGroup
+	reserve   reserve
 
 	mu     sync.Mutex
 	fresh  map[net.Conn]struct{}  // connections that have not sent a request yet
@@ -84,6 +85,7 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	staying, leave := context.WithCancel(ctx)
 	s := &Server{listeners: listeners, cancel: cancel, leave: leave, fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, idle: map[net.Conn]time.Time{}}
+	s.reserve.take()
 	for _, l := range listeners.open {
 		hs := &http.Server{
 			Handler:           &handler{credentials{l.Username, l.Password}, ctx, staying, svc, rpc},
@@ -97,7 +99,7 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 			ErrorLog:                     log.New(logWriter{svc}, "", 0),
 		}
 		s.servers = append(s.servers, hs)
-		s.serving.Go(func() { _ = hs.Serve(l.Listener) }) // ends when it is closed
+		s.serving.Go(func() { _ = hs.Serve(reserved{l.Listener, &s.reserve}) }) // ends when it is closed
 	}
 	return s
 }
@@ -106,6 +108,9 @@ func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if state == http.StateClosed && !s.closed {
+		s.reserve.take()
+	}
 	delete(s.busy, c)
 	delete(s.idle, c)
 	switch state {
@@ -176,6 +181,7 @@ func (s *Server) end() {
 		})
 	}
 	s.serving.Wait()
+	s.reserve.give()
 }
 
 // logWriter carries the messages of net/http to the daemon's main log.
