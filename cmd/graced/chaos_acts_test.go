@@ -47,13 +47,21 @@ func (c *chaos) commands(n int) []*chaosCommand {
 	for range n {
 		make := []func(program string) *chaosCommand{c.restart, c.restart, c.stop, c.input, c.exitOnce, c.change, c.change, c.watch, c.remote, c.reopen, c.upgrade}[c.IntN(11)]
 		p := chaosPrograms[c.IntN(len(chaosPrograms))].name
-		switch cmd := make(p); {
-		case cmd == nil || taken[cmd.kind] || taken[p] || cmd.kind == changeKind && (taken["flip"] || taken["gate"]):
+		cmd, touched := make(p), []string{p}
+		switch {
+		case cmd == nil:
+			continue
+		case cmd.kind == changeKind:
+			touched = []string{"flip", "gate", "base", "app"}
+		case p == "base" || p == "app": // who starts what depends on another that somebody stops waits without end
+			touched = []string{"base", "app"}
+		}
+		switch {
+		case taken[cmd.kind] || slices.ContainsFunc(touched, func(p string) bool { return taken[p] }):
 		default:
 			taken[cmd.kind] = cmd.kind == changeKind || cmd.kind == inputKind
-			taken[p] = true
-			if cmd.kind == changeKind {
-				taken["flip"], taken["gate"] = true, true
+			for _, p := range touched {
+				taken[p] = true
 			}
 			cmd.delay = c.soon()
 			if cmd.check == nil {
@@ -142,7 +150,12 @@ func (c *chaos) change(string) *chaosCommand {
 	if c.IntN(4) == 0 {
 		return c.breakGate()
 	}
-	switch c.IntN(6) {
+	switch c.IntN(8) {
+	case 6, 7:
+		next.stack++
+		c.may("base", "another release")
+		c.may("app", "another release")
+		return c.with(next, c.ask(changeKind, func() {}, "update", "-y")) // supervisorctl has no order
 	case 0:
 		next.generation++
 		c.may("flip", "another command")
@@ -313,7 +326,7 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 	for range n {
 		m := mishap{delay: c.soon()}
 		pause := time.Duration(c.IntN(400)) * time.Millisecond
-		switch c.IntN(20) {
+		switch c.IntN(21) {
 		case 0, 1, 2, 3, 4:
 			m.text, m.do = "daemon killed", func() { c.hit(c.theDaemon(), syscall.SIGKILL) }
 		case 5, 6, 7, 8:
@@ -358,6 +371,8 @@ func (c *chaos) mishaps(n int) (out []mishap) {
 		case 19:
 			c.lossy = true
 			m.text, m.do = "logs that cannot be written", func() { c.fill(c.theDaemon(), pause) }
+		case 20:
+			m.text, m.do = "hook killed, if one ran", c.killHook
 		}
 		out = append(out, m)
 	}
@@ -429,11 +444,22 @@ func (c *chaos) victim() func() int {
 	c.may(name, "was killed")
 	return func() int {
 		for _, s := range c.scan() {
-			if s.name == name {
+			if s.name == name && s.kind != "hook" {
 				return s.pid
 			}
 		}
 		return 0
+	}
+}
+
+// killHook kills a command that runs around a process.
+func (c *chaos) killHook() {
+	for _, s := range c.scan() {
+		if s.kind == "hook" {
+			c.hookKilled = true
+			c.hit(s.pid, syscall.SIGKILL)
+			return
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ func scanChildren(dir string) (out []sight) {
 
 func (c *chaos) scan() []sight { return scanChildren(c.dir) }
 
+// apart reports whether it is neither what another child has started nor a command around one.
+func (s sight) apart() bool { return s.kind != "grand" && s.kind != "hook" }
+
 // killChildren leaves nothing behind.
 func killChildren(dir string) {
 	for _, s := range scanChildren(dir) {
@@ -60,7 +63,7 @@ func killChildren(dir string) {
 func (c *chaos) lives() map[string]string {
 	out := map[string]string{}
 	for _, s := range c.scan() {
-		if s.kind != "grand" {
+		if s.apart() {
 			out[s.name] = s.life
 		}
 	}
@@ -190,6 +193,7 @@ func (c *chaos) check() {
 	c.checkLogs(j, false)
 	c.checkInputs()
 	c.checkExits()
+	c.checkHooks()
 	c.askFCGI()
 	c.checkDescriptors()
 	c.before = c.lives()
@@ -201,7 +205,7 @@ func (c *chaos) checkProcesses() {
 	j := c.readJournal()
 	infos, seen := c.infos(), map[string]sight{}
 	for _, s := range c.scan() {
-		if s.kind == "grand" {
+		if !s.apart() {
 			continue
 		}
 		if other, twice := seen[s.name]; twice && program(s.name) != "crash" {
@@ -225,6 +229,8 @@ func (c *chaos) checkProcesses() {
 				c.t.Errorf("%s is %v with pid %d, and there is pid %d", name, info.State, info.PID, s.pid)
 			case p.name == "flip" && s.generation != fmt.Sprintf("g%d", c.files.generation):
 				c.t.Errorf("%s is of generation %s, not %d", name, s.generation, c.files.generation)
+			case (p.name == "base" || p.name == "app") && s.generation != fmt.Sprintf("g%d", c.files.stack):
+				c.t.Errorf("%s is of release %s, not %d", name, s.generation, c.files.stack)
 			case p.name == "gate" && s.generation != c.files.gate():
 				c.t.Errorf("%s is of release %s, not %s", name, s.generation, c.files.gate())
 			}
@@ -402,7 +408,7 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 	c.t.Helper()
 	text := l.part + l.readOn(c, filepath.Join(c.dir, "logs", name+".log"))
 	j := c.readJournal() // it knows every life that has written by now
-	gaps := c.lossy || c.forgetful && (c.strip || slices.Contains([]string{"told", "comm", "gate"}, program(name)))
+	gaps := c.lossy || c.forgetful && (c.strip || slices.Contains([]string{"told", "comm", "gate", "base"}, program(name)))
 	if gaps {
 		l.torn, l.loss = true, c.number
 		for key := range l.last {
@@ -591,6 +597,7 @@ func (c *chaos) finish() {
 	if c.t.Failed() {
 		return
 	}
+	c.put("over", "")
 	if err := c.Shutdown(c.t.Context()); err != nil {
 		c.t.Error(err)
 	}
@@ -603,9 +610,112 @@ func (c *chaos) finish() {
 	}
 	c.lossy, c.forgetful = false, false
 	c.checkLogs(c.readJournal(), true)
+	c.readHooks()
+	for name, h := range c.hooks {
+		if !h.cleaned {
+			c.t.Errorf("%s has ended without a post_stop", name)
+		}
+	}
 	for _, name := range []string{"s.pid", "s.sock", "s.pid.ledger"} {
 		if _, err := os.Lstat(filepath.Join(c.dir, name)); err == nil {
 			c.t.Errorf("%s is left", name)
 		}
 	}
+}
+
+// hookStory is what the commands around a process have told so far of its present life.
+type hookStory struct {
+	read     int    // lines
+	prepared bool   // the last of them was a pre_start that went well
+	lived    bool   // there was a life
+	unseen   bool   // it has not said so itself yet: the commands may be faster
+	readied  bool   // post_ready has begun
+	ending   bool   // pre_stop has begun
+	cleaned  bool   // post_stop has begun
+	last     string // line
+}
+
+// checkHooks checks that the commands around each process ran, each once in a life, in their order, one at a time.
+func (c *chaos) checkHooks() {
+	c.t.Helper()
+	c.until("the commands that follow a start have begun", func() bool {
+		c.readHooks()
+		for _, h := range c.hooks {
+			if !h.readied && !c.forgetful && !c.hookKilled {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// readHooks reads on in what the commands around processes have noted.
+func (c *chaos) readHooks() {
+	c.t.Helper()
+	text, err := os.ReadFile(c.path("hooks"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	lines := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		name, _, _ := strings.Cut(line, " ")
+		lines[name] = append(lines[name], line)
+	}
+	for name, all := range lines {
+		h := c.hooks[name]
+		if h == nil {
+			h = &hookStory{cleaned: true}
+			c.hooks[name] = h
+		}
+		for _, line := range all[h.read:] {
+			if trouble := h.next(strings.Fields(line)[2:], c.forgetful || c.hookKilled); trouble != "" {
+				c.t.Errorf("%s: %s: %q after %q", name, trouble, line, h.last)
+			}
+			h.last = line
+			c.tally["notes of hooks compared"]++
+		}
+		h.read = len(all)
+	}
+}
+
+// next takes the next note, and says what is wrong with it. forgetful: what was under way may have been forgotten, or was killed.
+func (h *hookStory) next(words []string, forgetful bool) (trouble string) {
+	prepared := h.prepared
+	h.prepared = false
+	what := strings.Join(words, " ")
+	if prepared && slices.Contains([]string{"life begin", "post_ready begin", "pre_stop begin", "post_stop begin"}, what) {
+		*h = hookStory{read: h.read, lived: true, unseen: true, last: h.last}
+	}
+	switch what {
+	case "life begin":
+		if !h.unseen {
+			trouble = "started without a pre_start that went well"
+		}
+		h.unseen = false
+	case "pre_start begin":
+		if !h.cleaned && !forgetful {
+			trouble = "is to start before post_stop of its last life"
+		}
+	case "pre_start end 0":
+		h.prepared = true
+	case "post_ready begin":
+		if !h.lived || h.readied || h.cleaned {
+			trouble = "not once in a life"
+		}
+		h.readied = true
+	case "pre_stop begin":
+		if !h.lived || h.ending || h.cleaned {
+			trouble = "not once in a life"
+		}
+		h.ending = true
+	case "post_stop begin":
+		if !h.lived || h.cleaned {
+			trouble = "not once in a life"
+		}
+		h.cleaned = true
+	case "pre_start end 1", "post_ready end 0", "pre_stop end 0", "post_stop end 0":
+	default:
+		trouble = "two commands at once"
+	}
+	return trouble
 }

@@ -85,6 +85,15 @@ type chaosProgram struct {
 // keptLines says where a program's output goes: every few seconds a file is full, and no backup is ever pushed out.
 const keptLines = "stdout_logfile=%(here)s/logs/%(program_name)s_%(process_num)d.log\nstdout_logfile_maxbytes=8KB\nstdout_logfile_backups=2000\n"
 
+// hooks are commands around a process.
+var hooks = func() string {
+	var b strings.Builder
+	for _, which := range []string{"pre_start", "post_ready", "pre_stop", "post_stop"} {
+		fmt.Fprintf(&b, "%s={child} hook %%(program_name)s_%%(process_num)d {dir} %s\n", which, which)
+	}
+	return b.String()
+}()
+
 const noLines = "stdout_logfile=NONE\n"
 
 var chaosPrograms = []chaosProgram{
@@ -98,6 +107,9 @@ var chaosPrograms = []chaosProgram{
 	{"program", "reads", "reads", 2, noLines},
 	{"program", "flip", "lines", 3, keptLines},
 	{"program", "gate", "gate", 3, keptLines + "ready=log: 3(\\x1b.*)?$\nready_wait=3s\nroll_canary=1\n"},
+	{"program", "hooked", "hooked", 2, keptLines + hooks},
+	{"program", "base", "base", 1, keptLines + "ready=log: 3(\\x1b.*)?$\n"},
+	{"program", "app", "app", 2, keptLines + "depends_on=base:ready\n"},
 	{"fcgi-program", "fcgi", "fcgi", 2, noLines + "socket=unix://%(here)s/fcgi.sock\n"},
 	{"eventlistener", "ears", "ears", 2, noLines + "events=PROCESS_STATE,PROCESS_LOG,PROCESS_COMMUNICATION,REMOTE_COMMUNICATION\nbuffer_size=1000\n"},
 }
@@ -108,6 +120,7 @@ type files struct {
 	generation int // of flip, which only a restart can change
 	patience   int // of those whose lines are told, which changes while they run
 	release    int // of gate, which is rolled out
+	stack      int // of base, and of app, which depends on it
 	broken     int // the number of a release of gate that does not become ready; 0 = none
 }
 
@@ -132,11 +145,13 @@ func (c *chaos) conf() string {
 			generation = fmt.Sprintf("g%d", c.files.generation)
 		case "gate":
 			generation = c.files.gate()
+		case "base", "app":
+			generation = fmt.Sprintf("g%d", c.files.stack)
 		case "lines", "told":
 			p.options += fmt.Sprintf("stopwaitsecs=%d\n", 10+c.files.patience)
 		}
 		fmt.Fprintf(&b, "[%s:%s]\ncommand=%s %s %%(program_name)s_%%(process_num)d %s %s\nprocess_name=%%(program_name)s_%%(process_num)d\n"+
-			"numprocs=%d\nstartsecs=0\nstderr_logfile=NONE\n%s", p.section, p.name, c.child, p.kind, c.dir, generation, p.numprocs, p.options)
+			"numprocs=%d\nstartsecs=0\nstderr_logfile=NONE\n%s", p.section, p.name, c.child, p.kind, c.dir, generation, p.numprocs, strings.NewReplacer("{child}", c.child, "{dir}", c.dir).Replace(p.options))
 	}
 	return b.String()
 }
@@ -158,14 +173,16 @@ type chaos struct {
 	lossy    bool              // no log could be written for a while
 	// forgetful: daemon and keeper died at once. What was asked for and not done is forgotten, and so is what was under way: what was looked at and not
 	// in the log yet, and the rest of a process that died before anybody was there again.
-	forgetful bool
-	upgrading bool       // there may be no daemon for a moment: who kills the keeper then has killed both
-	output    lockedText // of graced
-	logs      map[string]*chaosLog
-	inputs    map[string]*chaosInput
-	rest      map[string]int // descriptors of daemon and keeper when all is at rest
-	mu        sync.Mutex     // of story
-	story     []string       // of the scene
+	forgetful  bool
+	hookKilled bool       // maybe before it could note that it had begun
+	upgrading  bool       // there may be no daemon for a moment: who kills the keeper then has killed both
+	output     lockedText // of graced
+	logs       map[string]*chaosLog
+	inputs     map[string]*chaosInput
+	hooks      map[string]*hookStory // by the process's name
+	rest       map[string]int        // descriptors of daemon and keeper when all is at rest
+	mu         sync.Mutex            // of story
+	story      []string              // of the scene
 }
 
 // chaosChild is built once.
@@ -188,7 +205,7 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 	}
 	c := &chaos{
 		rig: &rig{t: t, dir: t.TempDir()}, Rand: r, strip: strip, child: child, tally: tally{},
-		logs: map[string]*chaosLog{}, inputs: map[string]*chaosInput{}, rest: map[string]int{},
+		logs: map[string]*chaosLog{}, inputs: map[string]*chaosInput{}, hooks: map[string]*hookStory{}, rest: map[string]int{},
 	}
 	for _, dir := range []string{"logs", "locks", "counts", "aside"} {
 		if err := os.Mkdir(filepath.Join(c.dir, dir), 0o700); err != nil {
@@ -213,7 +230,7 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 func (c *chaos) scene() {
 	c.number++
 	c.began = time.Now()
-	c.story, c.licences, c.lossy, c.forgetful, c.upgrading = nil, map[string]string{}, false, false, false
+	c.story, c.licences, c.lossy, c.forgetful, c.hookKilled, c.upgrading = nil, map[string]string{}, false, false, false, false
 	defer func() {
 		if c.t.Failed() {
 			c.t.Logf("scene %d:\n\t%s\nthe log since then:\n%s", c.number, strings.Join(c.story, "\n\t"), c.logSince(c.began)+c.output.String())

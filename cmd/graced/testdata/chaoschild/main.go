@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/graced/graced/internal/host"
 )
 
 // pause is the time between two lines.
@@ -63,6 +65,16 @@ var kinds = map[string]func(c *child){
 			time.Sleep(pause)
 		}
 	},
+	"hooked": func(c *child) {
+		c.note("hooks", "life", "begin")
+		c.writeLines(plain, forever)
+	},
+	"hook": hook,
+	"base": base,
+	"app": func(c *child) {
+		c.needsBase()
+		c.writeLines(plain, forever)
+	},
 	"reads": reads,
 	"fcgi":  accepts,
 	"ears":  listens,
@@ -85,18 +97,35 @@ type child struct {
 
 // begin notes that the life has begun. A lock, which no grandchild inherits, shows whether another one of this name is alive.
 func (c *child) begin() {
-	if c.kind == "grand" {
+	switch c.kind {
+	case "grand":
+		return
+	case "hook":
+		locked = c.lock(c.name + "-hook")
+		if !lone(locked) {
+			c.note("hooks", "double", os.Args[4])
+		}
 		return
 	}
 	c.note("lives", "begin")
-	lock, err := os.OpenFile(filepath.Join(c.dir, "locks", c.name), os.O_RDWR|os.O_CREATE, 0o600)
+	locked = c.lock(c.name)
+	if !lone(locked) {
+		c.note("lives", "double")
+	}
+}
+
+// lock opens the file that says whether a process of that name is alive.
+func (c *child) lock(name string) *os.File {
+	f, err := os.OpenFile(filepath.Join(c.dir, "locks", name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		c.confused(err)
 	}
-	if err := syscall.FcntlFlock(lock.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
-		c.note("lives", "double")
-	}
-	locked = lock
+	return f
+}
+
+// lone takes such a file for this process. It fails when another one has it.
+func lone(f *os.File) bool {
+	return syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}) == nil
 }
 
 var locked *os.File // not to be collected
@@ -260,4 +289,87 @@ func whole(name string, payload []byte) bool {
 		}
 	}
 	return true
+}
+
+// hook runs around a process, and takes its time. A pre_start fails now and then.
+func hook(c *child) {
+	which, code := os.Args[4], 0
+	c.note("hooks", which, "begin")
+	time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+	if which == "pre_start" && rand.IntN(20) == 0 {
+		code = 1
+	}
+	c.note("hooks", which, "end", code)
+	os.Exit(code)
+}
+
+// baseLines is how many lines base has written when it is ready.
+const baseLines = 3
+
+// base is needed by others. While everything is being stopped it has to be the last.
+func base(c *child) {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		_, err := os.Stat(filepath.Join(c.dir, "over"))
+		for i := 0; err == nil && i < 2; i++ {
+			if f := c.lock(fmt.Sprintf("app_%d", i)); !lone(f) {
+				c.note("confused", "told to stop while", filepath.Base(f.Name()), "is alive")
+			}
+		}
+		c.exit(0)
+	}()
+	c.writeLines(plain, forever)
+}
+
+// needsBase checks that base was there, ready and of no older release, when this process was started. One that is younger than this process, or has died
+// since, says nothing: it may have been good enough when it was looked at.
+func (c *child) needsBase() {
+	text, err := os.ReadFile(filepath.Join(c.dir, "lives"))
+	if err != nil {
+		c.confused(err)
+	}
+	life := ""
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "base_0" && words[2] == "begin" {
+			life = words[1]
+		}
+	}
+	pid, _, _ := strings.Cut(life, ".")
+	id, err := strconv.Atoi(pid)
+	if err != nil {
+		c.confused("it was started before base")
+	}
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id)) // it may have ended
+	words := strings.Split(string(line), "\x00")
+	base, err := host.ReadStat(id)
+	if err != nil || len(words) < 5 || words[1] != "base" {
+		return
+	}
+	me, err := host.ReadStat(os.Getpid())
+	if err != nil {
+		c.confused(err)
+	}
+	const close = 3 // hundredths of a second: they may have been started in either order
+	if base.StartTime+close > me.StartTime {
+		return
+	}
+	data, _ := os.ReadFile(filepath.Join(c.dir, "counts", "base_0 "+life)) // there may be none yet
+	n := 0
+	if len(data) >= 8 {
+		n = int(binary.LittleEndian.Uint64(data))
+	}
+	if n < baseLines-1 { // the last may be written and not counted
+		c.note("confused", "it was started while base had written", n, "lines")
+	}
+	if generation(words[4]) < generation(os.Args[4]) {
+		c.note("confused", "is of", os.Args[4], "and was started while base was of", words[4])
+	}
+}
+
+// generation returns the number of a release.
+func generation(name string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "g")) // all are of that form
+	return n
 }
