@@ -14,6 +14,7 @@ TIMEOUT  ?= 12m
 BENCH    ?=
 SOAK     ?= 1h
 CHAOS    ?= 1h
+SLICE    ?= 3m
 SESSIONS ?=
 GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
@@ -43,8 +44,9 @@ test: ## everything that must pass: installs what is missing (as root), vets, te
 	@.ci/prepare .tools/absent
 	@$(MAKE) check
 	@$(GO) build -o .tools/testsum ./internal/testsum
-	@echo "go test $(RACE) -timeout $(TIMEOUT) ./..."
-	@$(GO) test -json $(RACE) -timeout $(TIMEOUT) ./... | .tools/testsum -absent .tools/absent
+	@echo "go test $(RACE) -timeout $(TIMEOUT) ./..., then $(SLICE) of chaos with the machine to itself"
+	@{ $(GO) test -json $(RACE) -timeout $(TIMEOUT) -skip '^TestChaos$$' ./... && \
+		$(GO) test -json -timeout $(TIMEOUT) -run '^TestChaos$$' -chaos $(SLICE) ./cmd/graced; } | .tools/testsum -absent .tools/absent
 
 contract: ## both daemons with both clients, each pairing through the same sessions (SESSIONS=/verbs for those of one script)
 	@mkdir -p .tools

@@ -187,9 +187,7 @@ func (c *chaos) check() {
 	for _, trouble := range j.trouble {
 		c.t.Error(trouble)
 	}
-	if text, err := os.ReadFile(filepath.Join(c.dir, "confused")); err == nil {
-		c.t.Errorf("children have met what must not be:\n%s", text)
-	}
+	c.checkConfused()
 	c.checkLogs(j, false)
 	c.checkInputs()
 	c.checkExits()
@@ -197,6 +195,14 @@ func (c *chaos) check() {
 	c.askFCGI()
 	c.checkDescriptors()
 	c.before = c.lives()
+}
+
+// checkConfused reports what children have met that must not be.
+func (c *chaos) checkConfused() {
+	c.t.Helper()
+	if text, err := os.ReadFile(c.path("confused")); err == nil {
+		c.t.Errorf("children have met what must not be:\n%s", text)
+	}
 }
 
 // checkProcesses compares what the daemon says, what there is, and what was before.
@@ -609,6 +615,7 @@ func (c *chaos) finish() {
 		c.t.Errorf("%d processes are left: %v %v", left, mates(c.dir), c.scan())
 	}
 	c.lossy, c.forgetful = false, false
+	c.checkConfused()
 	c.checkLogs(c.readJournal(), true)
 	c.readHooks()
 	for name, h := range c.hooks {

@@ -73,6 +73,7 @@ var kinds = map[string]func(c *child){
 	"base": base,
 	"app": func(c *child) {
 		c.needsBase()
+		c.onTerm(func() { time.Sleep(100 * time.Millisecond) }) // whoever does not wait is seen
 		c.writeLines(plain, forever)
 	},
 	"reads": reads,
@@ -303,37 +304,50 @@ func hook(c *child) {
 	os.Exit(code)
 }
 
+// onTerm ends a process by itself when it is told to stop, after it has done something.
+func (c *child) onTerm(do func()) {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		do()
+		c.exit(0)
+	}()
+}
+
 // baseLines is how many lines base has written when it is ready.
 const baseLines = 3
 
 // base is needed by others. While everything is being stopped it has to be the last.
 func base(c *child) {
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
-	go func() {
-		<-term
+	c.onTerm(func() {
 		_, err := os.Stat(filepath.Join(c.dir, "over"))
 		for i := 0; err == nil && i < 2; i++ {
 			if f := c.lock(fmt.Sprintf("app_%d", i)); !lone(f) {
 				c.note("confused", "told to stop while", filepath.Base(f.Name()), "is alive")
 			}
 		}
-		c.exit(0)
-	}()
-	c.writeLines(plain, forever)
+	})
+	for n := 1; ; n++ {
+		if n == baseLines {
+			time.Sleep(200 * time.Millisecond) // whoever does not wait is seen
+		}
+		c.writeLine(n, plain)
+		time.Sleep(pause)
+	}
 }
 
-// needsBase checks that base was there, ready and of no older release, when this process was started. One that is younger than this process, or has died
-// since, says nothing: it may have been good enough when it was looked at.
+// needsBase checks that base was there, ready and of no older release, when this process was started. One that has died since says nothing: it may have been
+// good enough when it was looked at. One that is about as old as this process says nothing either if there was another one shortly before.
 func (c *child) needsBase() {
 	text, err := os.ReadFile(filepath.Join(c.dir, "lives"))
 	if err != nil {
 		c.confused(err)
 	}
-	life := ""
+	life, before := "", ""
 	for line := range strings.Lines(string(text)) {
 		if words := strings.Fields(line); len(words) > 2 && words[0] == "base_0" && words[2] == "begin" {
-			life = words[1]
+			life, before = words[1], life
 		}
 	}
 	pid, _, _ := strings.Cut(life, ".")
@@ -353,7 +367,10 @@ func (c *child) needsBase() {
 	}
 	const close = 3 // hundredths of a second: they may have been started in either order
 	if base.StartTime+close > me.StartTime {
-		return
+		at, err := os.Stat(filepath.Join(c.dir, "counts", "base_0 "+before))
+		if err == nil && time.Since(at.ModTime()) < 2*time.Second {
+			return
+		}
 	}
 	data, _ := os.ReadFile(filepath.Join(c.dir, "counts", "base_0 "+life)) // there may be none yet
 	n := 0
