@@ -20,7 +20,7 @@ GOLANGCI := .tools/golangci-lint-v2.15.0
 # The race detector needs cgo, which go switches off where there is no C compiler; the tests then run without it.
 RACE      = $$([ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race || true)
 
-.PHONY: help build test contract check oracle crash fuzz bench soak roll chaos takeover lint cover man cross clean
+.PHONY: help build test contract check oracle crash fuzz bench soak roll chaos blackout takeover lint cover man cross clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ roll: ## ten rounds of rolls of a web server under load, 300,000 requests each (
 
 chaos: ## an hour in which daemon, keeper, both and their processes are killed at random (CHAOS=1h); rewrites its table in docs/benchmarks.md
 	$(GO) test ./cmd/graced -run 'TestChaos$$' -count=1 -v -timeout 3h -chaos $(CHAOS) -chaos.doc $(CURDIR)/docs/benchmarks.md
+
+blackout: ## measure how long nobody is answered while the daemon is replaced; rewrites its table in docs/benchmarks.md
+	$(GO) test ./cmd/graced -run 'TestBlackout$$' -count=1 -v -blackout -blackout.doc $(CURDIR)/docs/benchmarks.md
 
 takeover: ## take over real supervisords with 53 processes of all kinds, twenty times (minutes; make test takes over fewer, once)
 	$(GO) test -p 1 ./internal/takeover ./cmd/graced -run 'Take[Oo]ver' -count=1 -v -timeout 60m -takeover

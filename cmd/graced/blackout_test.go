@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 	"testing"
@@ -12,7 +13,10 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-var blackoutLimits = flag.Bool("blackout", false, "measure how long nobody is answered while the daemon is replaced, 20 times, and fail beyond 30 ms with 100 processes, 250 ms with 1,000")
+var (
+	blackoutLimits = flag.Bool("blackout", false, "measure how long nobody is answered while the daemon is replaced, 20 times, and fail beyond 30 ms with 100 processes, 250 ms with 1,000")
+	blackoutDoc    = flag.String("blackout.doc", "", "the `document` whose table of blackouts is rewritten")
+)
 
 // TestBlackout measures how long a client that never stops asking, with a new connection each time, waits at the worst while the daemon is replaced:
 // by upgrade, and by kill -9. Upgrades leave no question unanswered; a kill leaves at most the one that was being answered.
@@ -21,7 +25,9 @@ func TestBlackout(t *testing.T) {
 	if !*blackoutLimits {
 		sizes, rounds = map[int]time.Duration{20: time.Minute}, 3
 	}
-	for n, limit := range sizes {
+	table := "| processes | the daemon is replaced by | nobody is answered for, median | at most | target of the median |\n|---|---|---|---|---|\n"
+	for _, n := range slices.Sorted(maps.Keys(sizes)) {
+		limit := sizes[n]
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			r := newRig(t, fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\nstdout_logfile=NONE\nstderr_logfile=NONE\n", n))
 			r.until("all run", func() bool {
@@ -47,14 +53,24 @@ func TestBlackout(t *testing.T) {
 				}
 				slices.Sort(waits)
 				median := waits[len(waits)/2]
-				t.Logf("%d processes, %s: nobody was answered for %v, median of %d (at most %v)", n, way.name, median, rounds, waits[len(waits)-1])
+				longest := waits[len(waits)-1]
+				t.Logf("%d processes, %s: nobody was answered for %v, median of %d (at most %v)", n, way.name, median, rounds, longest)
+				table += fmt.Sprintf("| %d | %s | %.1f ms | %.1f ms | ≤ %v |\n", n, way.name, ms(median), ms(longest), limit)
 				if median > limit {
 					t.Errorf("%s with %d processes: %v, at most %v is right", way.name, n, median, limit)
 				}
 			}
 		})
 	}
+	if *blackoutDoc != "" && !t.Failed() {
+		if err := writeTable(*blackoutDoc, "blackout", 0, table); err != nil {
+			t.Error(err)
+		}
+	}
 }
+
+// ms returns a time in milliseconds.
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // blackout replaces the daemon and returns the longest time that a question took until another one answers.
 func (r *rig) blackout(replace func(old int) error, lost int) (longest time.Duration) {

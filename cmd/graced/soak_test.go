@@ -539,7 +539,11 @@ func writeTable(path, name string, seed uint64, table string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no %s table", path, name)
 	}
-	from := fmt.Sprintf("%s, %s, seed %d. Command: `make %s`.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), seed, name)
+	chance := ""
+	if seed != 0 {
+		chance = fmt.Sprintf(", seed %d", seed)
+	}
+	from := fmt.Sprintf("%s, %s%s. Command: `make %s`.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), chance, name)
 	return os.WriteFile(path, []byte(head+begin+from+table+end+tail), 0o644)
 }
 
