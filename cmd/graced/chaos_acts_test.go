@@ -412,7 +412,7 @@ func (c *chaos) hit(pid int, sig syscall.Signal) {
 	}
 	late := time.After(time.Minute)
 	for tick := time.Tick(time.Millisecond); ; {
-		if now, err := host.ReadStat(pid); err != nil || now.StartTime != before.StartTime || now.State == 'Z' || now.State == 'X' {
+		if !alive(pid, before.StartTime) {
 			return
 		}
 		select {

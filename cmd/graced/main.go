@@ -113,6 +113,9 @@ func run(argv []string) int {
 		return keep(argv, mode)
 	}
 	link, err := host.Dial()
+	if errors.Is(err, host.ErrNoKeeper) {
+		err = beginAnew(argv, err)
+	}
 	if err != nil {
 		return usage(argv[0], err)
 	}
@@ -151,6 +154,15 @@ func run(argv []string) int {
 	code := s.exitCode(argv[0], s.start())
 	link.Leave(host.Leave{How: s.after, Code: code})
 	return code
+}
+
+// beginAnew starts the whole once more, in this process: its keeper has died before it could tell what it held, and there is no other daemon. What runs is
+// taken back, as by any start after both were killed. Where a service manager watches, that starts it again: here nothing happens then but the error.
+func beginAnew(argv []string, err error) error {
+	if findManager() != nil {
+		return err
+	}
+	return errors.Join(err, syscall.Exec("/proc/self/exe", argv, childEnviron(os.Environ())))
 }
 
 // bearName gives this process the name that it was called by. The kernel takes that of the file, which is "exe" or a number for one that is executed by its

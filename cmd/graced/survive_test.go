@@ -66,12 +66,18 @@ func find(mine func(pid int, words []string) bool) (pids []int) {
 	return pids
 }
 
-// killAll kills them all.
+// killAll kills them all. They are dead afterwards, and hold nothing: one that is dying has no command line any more, and its locks still.
 func killAll(mine func(pid int, words []string) bool) {
+	killed := map[int]uint64{} // when each was started
 	for {
 		list := find(mine)
 		if len(list) == 0 {
-			return
+			break
+		}
+		for _, pid := range list {
+			if stat, err := host.ReadStat(pid); err == nil {
+				killed[pid] = stat.StartTime
+			}
 		}
 		for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} { // none of them shall start another
 			for _, pid := range list {
@@ -79,6 +85,17 @@ func killAll(mine func(pid int, words []string) bool) {
 			}
 		}
 	}
+	for pid, start := range killed {
+		for alive(pid, start) {
+			<-time.After(time.Millisecond)
+		}
+	}
+}
+
+// alive reports whether a process that was started at that moment lives, or is dying.
+func alive(pid int, start uint64) bool {
+	stat, err := host.ReadStat(pid)
+	return err == nil && stat.StartTime == start && stat.State != 'Z' && stat.State != 'X'
 }
 
 // daemonPID returns the pid of the daemon, whose keeper is in the pid file.
@@ -759,6 +776,29 @@ func TestUpgradeToNothing(t *testing.T) {
 	}
 }
 
+// TestUpgradeAlone kills the keeper while there is no daemon but the one that is being tried, and has not been told everything: that begins anew, and takes
+// back what runs. Of so many processes the keeper cannot tell in advance.
+func TestUpgradeAlone(t *testing.T) {
+	t.Parallel()
+	const many = 400
+	r := newRig(t, fmt.Sprintf("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nnumprocs=%d\nprocess_name=a_%%(process_num)d\n", many))
+	before, keeper := r.allRun(many), r.keeperPID()
+	slow := r.path("slow")
+	script := fmt.Sprintf("#!/bin/sh\n>%s\nwhile kill -0 %d 2>/dev/null; do sleep 0.01; done\nexec %s \"$@\"\n", r.path("tried"), keeper, filepath.Join(r.bin, "graced"))
+	r.must(os.WriteFile(slow, []byte(script), 0o755))
+	r.must(r.Upgrade(t.Context(), slow))
+	r.until("the program is tried", func() bool { _, err := os.Stat(r.path("tried")); return err == nil })
+	r.must(syscall.Kill(keeper, syscall.SIGKILL))
+	r.until("another keeper is there", func() bool { now := r.keeperPID(); return now != 0 && now != keeper })
+	r.until("the daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
+	if now := r.allRun(many); !maps.Equal(now, before) {
+		t.Errorf("other processes run: %v, not %v", now, before)
+	}
+	if all := mates(r.dir); len(all) != 2 || !slices.Contains(all, r.keeperPID()) {
+		t.Errorf("the pid file says %d, there are %v", r.keeperPID(), all)
+	}
+}
+
 // TestKilledAtFirst kills the first daemon of a keeper in the moments in which it comes up, and both in between: either the start has failed, or another
 // daemon goes on, also where the first has not written down anything yet. What ran all the time runs on.
 func TestKilledAtFirst(t *testing.T) {
@@ -772,12 +812,19 @@ func TestKilledAtFirst(t *testing.T) {
 		killMates(r.dir)
 		<-r.exited
 		r.cmd = exec.Command(r.cmd.Path, r.cmd.Args[1:]...)
+		var out bytes.Buffer
+		r.cmd.Stderr = &out
 		r.must(r.cmd.Start())
 		cmd, exited := r.cmd, make(chan error, 1)
 		r.exited = exited
 		go func() { exited <- cmd.Wait() }()
 		for r.keeperPID() != cmd.Process.Pid {
-			runtime.Gosched()
+			select {
+			case err := <-exited:
+				t.Fatalf("round %d: the start has failed: %v\n%s", round, err, out.String())
+			default:
+				runtime.Gosched()
+			}
 		}
 		for end := time.Now().Add(time.Duration(round) * 100 * time.Microsecond); time.Now().Before(end); {
 			runtime.Gosched()

@@ -69,7 +69,10 @@ func (r *record) close() {
 	closeAll([]int{r.pidfd})
 }
 
-// Dial takes up the link to the keeper that has started this daemon. It returns nil when none has.
+// ErrNoKeeper says that the keeper that has started this daemon died before it had told what it held.
+var ErrNoKeeper = errors.New("the keeper has died")
+
+// Dial takes up the link to the keeper that has started this daemon. It returns nil when none has. The error is ErrNoKeeper when that has died.
 func Dial() (*Link, error) {
 	text, ok := os.LookupEnv(linkEnv)
 	if !ok {
@@ -102,7 +105,7 @@ func newLink(w *wire) (*Link, error) {
 		l.dir = "/"
 	}
 	if !l.meet(w) {
-		return nil, errors.New("the keeper has died")
+		return nil, ErrNoKeeper
 	}
 	return l, nil
 }
