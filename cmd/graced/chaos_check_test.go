@@ -107,10 +107,27 @@ func (c *chaos) await(what string, trouble func() string) {
 	c.until(what, func() bool { last = trouble(); return last == "" })
 }
 
+// sameKeepers notes when a daemon had to begin anew because its keeper was killed before it had told everything: that is as if both had been.
+func (c *chaos) sameKeepers() {
+	c.t.Helper()
+	ctx, cancel := c.patience()
+	defer cancel()
+	d, err := c.Doctor(ctx)
+	if err != nil {
+		c.t.Error(err)
+	}
+	if d.Generation < c.generation && !c.forgetful {
+		c.tally["keeper killed before it had told everything"]++
+		c.forgetful = true
+	}
+	c.generation = d.Generation
+}
+
 // settle waits until nothing changes any more.
 func (c *chaos) settle() {
 	c.t.Helper()
 	c.whole()
+	c.sameKeepers()
 	c.await("all is at rest", func() string {
 		ctx, cancel := c.patience()
 		defer cancel()

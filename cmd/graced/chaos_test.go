@@ -163,11 +163,12 @@ type chaos struct {
 	tally  tally
 	broken int // releases of gate that were broken so far
 
-	number   int               // of the scene
-	began    time.Time         // the scene
-	before   map[string]string // the life of each process at its begin, by the process's name
-	licences map[string]string // what may have ended a process in it, by the process's name
-	lossy    bool              // no log could be written for a while
+	generation int               // of the daemon, at rest
+	number     int               // of the scene
+	began      time.Time         // the scene
+	before     map[string]string // the life of each process at its begin, by the process's name
+	licences   map[string]string // what may have ended a process in it, by the process's name
+	lossy      bool              // no log could be written for a while
 	// forgetful: daemon and keeper died at once. What was asked for and not done is forgotten, and so is what was under way: what was looked at and not
 	// in the log yet, and the rest of a process that died before anybody was there again.
 	forgetful  bool
