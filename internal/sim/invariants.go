@@ -359,7 +359,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
 		c.broken("spawn of %v, which is leaving", p.name)
 	}
-	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil {
+	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil && !p.gated {
 		c.broken("a plan restarts %v, which it does not name", p.name)
 	}
 	if c.quitting {
