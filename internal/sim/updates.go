@@ -311,8 +311,8 @@ func (c *Checker) oneGeneration(e endedStep) {
 		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
 	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
 		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || e.result.Fault.Kind == core.Failed)
-	default:
-		ok = isNext || isOld && e.result.Fault != nil
+	default: // while it waited for others it may have been removed as well
+		ok = isNext || e.result.Fault != nil && (isOld || !there && e.result.Started)
 	}
 	if !ok {
 		c.broken("%s ended, and its settings are\n%+v, to be\n%+v", stepText(e.result), status.Spec, next)
