@@ -159,7 +159,9 @@ func (c *Checker) hooksAfter(now time.Duration, p *watched) {
 	if l.running != 0 && now > l.until {
 		c.broken("%s of %v runs since it has had its time", l.option, p.name)
 	}
-	if busy := l.running != 0 || p.state == process.Stopping; l.owes && !busy {
+	busy := l.running != 0 || p.state == process.Stopping
+	l.owes = l.owes && (busy || p.spec == nil || p.spec.Hooks.PostStop.Wanted()) // an update may have taken the option away meanwhile
+	if l.owes && !busy {
 		c.broken("%v has ended, and where is its post_stop?", p.name)
 	}
 }
