@@ -378,9 +378,12 @@ func (c *Checker) starts(now time.Duration, in core.Input, p *watched, e core.St
 	if s, ok := c.world.Core.Status(e.ID); ok {
 		spec = s.Spec
 	}
-	_, command := in.(core.Command)
+	do, command := in.(core.Command)
+	if _, stop := do.Do.(core.Stop); stop {
+		command = false // what starts with a stop does so because of what it has waited for
+	}
 	status, _ := c.world.Core.Status(e.ID)
-	wanted := p.gated && status.Restarts == 0 // by somebody, before it had to wait
+	wanted := p.gated && status.Restarts == 0 && p.before != process.Backoff // by somebody, before it had to wait
 	byItself := !wanted && (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
 	c.limited(now, p, spec.RestartLimit, byItself)
 	c.probed(p, byItself)
