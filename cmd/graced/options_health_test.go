@@ -99,6 +99,18 @@ var healthCases = []optionCase{
 		},
 	},
 	{option: "roll_max_unavailable", head: "[program:NAME]\n" + sleeper, before: "roll_max_unavailable=1", after: "roll_max_unavailable=50%%", class: process.Live},
+	{
+		option: "roll_surge", head: "[program:NAME]\nprocess_name=%(program_name)s_%(process_num)d\nenvironment=A=\"1\"\n" + sleeper, before: "roll_surge=0", after: "roll_surge=1", class: process.Live,
+		check: func(k *optionRun) {
+			k.rewriteOption(`A="1"`, `A="2"`)
+			if out, code := k.ctl("gracectl", "update", k.group); code != 0 || !strings.Contains(out, k.group+":"+k.group+"_1") {
+				k.t.Errorf("update: exit %d\n%s", code, out)
+			}
+			if extra, is := k.members()["NAME_1"]; is {
+				k.t.Errorf("left is %v", extra)
+			}
+		},
+	},
 	{option: "roll_canary", head: "[program:NAME]\n" + sleeper, before: "roll_canary=0", after: "roll_canary=1", class: process.Live},
 	{option: "roll_steady", head: "[program:NAME]\n" + sleeper, before: "roll_steady=0s", after: "roll_steady=5s", class: process.Live},
 	{option: "roll_on_failure", head: "[program:NAME]\n" + sleeper, before: "roll_on_failure=rollback", after: "roll_on_failure=pause", class: process.Live},

@@ -76,7 +76,7 @@ func TestService(t *testing.T) {
 	log := process.LogSpec{File: process.LogTarget{Kind: process.LogPath, Path: "/o"}, MaxBytes: 50 << 20, Backups: 10, CaptureMaxBytes: 5, EventsEnabled: true, Syslog: true}
 	untold := strings.Fields("umask backoff restart_limit breaker stop_steps drain_signal drain_command drain_timeout reload_signal reload_command reload_timeout pre_start pre_start_timeout pre_start_on_failure post_ready post_ready_timeout pre_stop pre_stop_timeout post_stop post_stop_timeout stopasgroup stop_tree kill_tree " +
 		"cgroup memory_max cpu_max pids_max ready ready_period ready_timeout ready_successes ready_failures ready_wait alive alive_period alive_timeout alive_failures alive_action depends_on essential " +
-		"roll_max_unavailable roll_canary roll_steady roll_on_failure socket socket_backlog socket_mode socket_owner sockets environment environment_file secret_files")
+		"roll_max_unavailable roll_surge roll_canary roll_steady roll_on_failure socket socket_backlog socket_mode socket_owner sockets environment environment_file secret_files")
 	config := control.ConfigInfo{Group: "g", GroupPriority: 5, InUse: true, Untold: untold, StdoutLog: "/o", StderrLog: "none", Spec: process.Spec{
 		Name: "p", Command: "/bin/cat", Directory: "/tmp", Umask: process.UnsetMask, UID: 0, Priority: 999, Autostart: true, Autorestart: process.RestartAlways,
 		StartSecs: 1, StartRetries: 3, StopSignal: 15, StopWaitSecs: 10, KillAsGroup: true, ExitCodes: []int{0, 2}, RedirectStderr: true, Stdout: log,

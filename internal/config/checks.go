@@ -336,6 +336,10 @@ func (c *checker) lookRoll(sec *section, p process.Spec, all int) {
 		c.warnAt(WarnWideRoll, sec, e, c.value(e), fmt.Sprintf("roll_max_unavailable=%s, and there are only %s: all of them may be out of work at a time", p.Roll.MaxUnavailable, processes(all)),
 			"write a number below that of the processes, or a share such as 50%%")
 	}
+	if e, ok := c.table.get(sec, "roll_surge"); ok && !p.Roll.Surge.Percent && p.Roll.Surge.N > all {
+		c.warnAt(WarnWideRoll, sec, e, c.value(e), fmt.Sprintf("roll_surge=%s, and there are only %s: there are never more extra ones than that", p.Roll.Surge, processes(all)),
+			"write a number up to that of the processes, or a share such as 50%%")
+	}
 	if e, ok := c.table.get(sec, "roll_canary"); ok && p.Roll.Canary > all {
 		c.warnAt(WarnWideRoll, sec, e, c.value(e), fmt.Sprintf("roll_canary=%d, and there are only %s: none is left to follow the first", p.Roll.Canary, processes(all)),
 			"write a number below that of the processes, such as 1")

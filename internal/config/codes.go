@@ -44,7 +44,7 @@ var Kinds = []Kind{
 	{"145", "two sockets with one address"},
 	{"146", "a pids_max that is too little for a process with sockets"},
 	{"147", "a socket that no program names"},
-	{"148", "a roll_max_unavailable or roll_canary of more processes than there are"},
+	{"148", "a roll_max_unavailable, roll_surge or roll_canary of more processes than there are"},
 	{"150", "a server that other machines can reach without a password"},
 	{"151", "a password that every user can read"},
 	{"152", "the mode of a socket: no octal number, or open to every user"},

@@ -58,6 +58,11 @@ func (l *loader) groups(configOrder bool) ([]process.GroupSpec, error) {
 	slices.SortStableFunc(groups, func(a, b process.GroupSpec) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.Name, b.Name))
 	})
+	for _, g := range groups {
+		if err := l.refuseSurge(g); err != nil {
+			return nil, err
+		}
+	}
 	return l.uniqueGroups(groups), nil
 }
 

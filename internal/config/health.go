@@ -60,10 +60,26 @@ func (p *programReader) checks(h process.Health) process.Health {
 
 // roll reads how processes are replaced.
 func (p *programReader) roll() process.Roll {
+	surge := read(p.reader, "roll_surge", process.Share{}, func(s string) (process.Share, error) {
+		share, ok := process.ParseShare(s)
+		if !ok {
+			return share, &valueError{"invalid 'roll_surge' value " + repr(s), "write a number of processes, or a share such as 25%"}
+		}
+		if share.N == 0 {
+			share = process.Share{}
+		}
+		return share, nil
+	})
 	return process.Roll{
+		Surge: surge,
 		MaxUnavailable: read(p.reader, "roll_max_unavailable", process.Share{}, func(s string) (process.Share, error) {
 			share, ok := process.ParseShare(s)
-			if !ok || share.N < 1 {
+			switch {
+			case ok && share.N == 0 && surge.N > 0:
+				return process.None, nil
+			case ok && share.N == 0:
+				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s) + ": nothing could be replaced", "write a number of processes from 1, or a share such as 25%; or add roll_surge=1, so that another process takes the place of each"}
+			case !ok:
 				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s), "write a number of processes from 1, or a share such as 25%"}
 			}
 			return share, nil

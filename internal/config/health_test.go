@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,10 @@ func TestHealth(t *testing.T) {
 		"": {},
 		"roll_max_unavailable=25%%\nroll_canary=2\nroll_steady=5s\nroll_on_failure=pause": {
 			MaxUnavailable: process.Share{N: 25, Percent: true}, Canary: 2, Steady: 5 * time.Second, OnFailure: process.RollPause},
+		"process_name=a_%(process_num)d\nroll_surge=2":                            {Surge: process.Share{N: 2}},
+		"process_name=a_%(process_num)d\nroll_surge=25%%\nroll_max_unavailable=0": {Surge: process.Share{N: 25, Percent: true}, MaxUnavailable: process.None},
+		"roll_surge=0":   {},
+		"roll_surge=0%%": {},
 		"roll_max_unavailable=3\nroll_on_failure=stop": {MaxUnavailable: process.Share{N: 3}, OnFailure: process.RollStop},
 	} {
 		c := load(t, map[string]string{"/etc/s.conf": head + "[fcgi-program:a]\nsocket=tcp://h:1\ncommand=x\n" + text + "\n"}, nil)
@@ -70,7 +76,9 @@ func TestHealth(t *testing.T) {
 		"ready=exec:|not a command", "ready=exec: a 'b|not a command", "ready=log:(|not a pattern", "ready=log:|not a pattern", "ready=notify:x|not a check",
 		"alive=log:x|does not say that a process is alive", "ready_period=0|not a duration", "alive_timeout=soon|not a duration", "ready_failures=0|not a number of times",
 		"alive_action=kill|write restart, stop or none", "roll_max_unavailable=0|roll_max_unavailable", "roll_max_unavailable=101%%|roll_max_unavailable", "roll_canary=-1|roll_canary",
-		"roll_steady=-1|not a duration", "roll_on_failure=x|write rollback, pause or stop",
+		"roll_steady=-1|not a duration",
+		"roll_surge=x|write a number of processes", "roll_surge=-1|write a number", "roll_surge=101%%|write a number", "roll_surge=1|write process_name=%(program_name)s_%(process_num)d",
+		"roll_max_unavailable=0|or add roll_surge=1", "roll_max_unavailable=0%%|or add roll_surge=1", "roll_on_failure=x|write rollback, pause or stop",
 	} {
 		text, want, _ := strings.Cut(text, "|")
 		key, _, _ := strings.Cut(text, "=")
@@ -78,6 +86,52 @@ func TestHealth(t *testing.T) {
 		if e.Key != key || e.Line != 4 || e.Hint == "" || !strings.Contains(e.Detail(), want) {
 			t.Errorf("%s: %s (%+v)", text, e.Detail(), e)
 		}
+	}
+}
+
+// TestSurge: the extra processes of a program are those that come after its own, with its settings, and their names have to be free.
+func TestSurge(t *testing.T) {
+	const web = "[program:web]\ncommand=serve %(process_num)d of %(numprocs)d\nprocess_name=w_%(process_num)d\nnumprocs=2\nnumprocs_start=3\nroll_surge=2\n"
+	c := load(t, map[string]string{"/etc/s.conf": head + web + "[fcgi-program:f]\nsocket=tcp://h:1\ncommand=x\nprocess_name=f%(process_num)d\nroll_surge=1\n"}, nil)
+	names := func(specs []process.Spec) (out []string) {
+		for _, s := range specs {
+			out = append(out, fmt.Sprintf("%s %d %q %s", s.Name, s.Num, s.Command, s.Socket.URL))
+		}
+		return out
+	}
+	for _, row := range []struct {
+		program string
+		n       int
+		taken   string
+		want    string
+	}{
+		{"web", 2, "", `w_5 5 "serve 5 of 2" ,w_6 6 "serve 6 of 2" `},
+		{"web", 2, "w_5 w_7", `w_6 6 "serve 6 of 2" ,w_8 8 "serve 8 of 2" `},
+		{"f", 1, "", `f1 1 "x" tcp://h:1`},
+		{"none", 1, "", ``},
+		{"web", 0, "", ``},
+	} {
+		specs, err := c.Spares("g", row.program, row.n, func(name string) bool { return slices.Contains(strings.Fields(row.taken), name) })
+		if got := strings.Join(names(specs), ","); err != nil || got != row.want {
+			t.Errorf("%+v: %s, %v", row, got, err)
+		}
+	}
+	scaled, err := c.Scaled(map[string][]int{"web": {3, 9}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if specs, err := scaled.Spares("g", "web", 1, func(string) bool { return false }); err != nil || strings.Join(names(specs), ",") != `w_10 10 "serve 10 of 2" ` {
+		t.Errorf("scaled: %v, %v", names(specs), err)
+	}
+
+	e := loadError(t, map[string]string{"/etc/s.conf": head + "[group:g]\nprograms=web,other\n" + web + "[program:other]\ncommand=x\nprocess_name=w_6\n"})
+	if e.Line != 9 || !strings.HasSuffix(e.Error(), " in section 'program:web' (file: '/etc/s.conf')") || e.Key != "roll_surge" || e.Code != NameTemplate || !strings.Contains(e.Detail(), "would be called w_6, as a process of the program other in the group g is") || e.Hint == "" {
+		t.Errorf("%s: %s (%+v)", e.Code, e.Detail(), e)
+	}
+	load(t, map[string]string{"/etc/s.conf": head + web + "[program:other]\ncommand=x\nprocess_name=w_6\n"}, nil) // of another group
+	listener := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nroll_surge=1\n" + head + "[eventlistener:e]\ncommand=x\nevents=EVENT\n"}, nil)
+	if r := listener.Groups[0].Processes[0].Roll; r != (process.Roll{}) {
+		t.Errorf("of a listener: %+v", r)
 	}
 }
 

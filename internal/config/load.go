@@ -46,6 +46,7 @@ type loader struct {
 	warned      map[Warning]bool
 	sockets     map[string]process.NamedSocket
 	scaled      map[string][]int // process_num of each process, by program, instead of numprocs
+	spare       int              // not 0: a program's processes are so many that come after those that it has
 
 	// collect takes every error, and reading goes on behind it with the default of the option. nil: the first one ends the reading.
 	collect func(*Error)

@@ -22,13 +22,18 @@ func (l *loader) processes(sec *section, group string) ([]process.Spec, error) {
 	p := &programReader{reader: l.reader(sec, newScope(l.envNames)), group: group}
 	specs := p.read()
 	if p.err != nil {
-		e := *p.err
-		e.Cause = cmp.Or(e.Cause, e.Text)
-		e.Text += fmt.Sprintf(" in section %s (file: %s)", repr(sec.name), repr(sec.file))
-		return nil, &e
+		return nil, p.err.in(sec)
 	}
 	slices.SortStableFunc(specs, func(a, b process.Spec) int { return strings.Compare(a.Name, b.Name) })
 	return specs, nil
+}
+
+// in returns an error with its section and its file, as the reference appends them.
+func (e *Error) in(sec *section) *Error {
+	out := *e
+	out.Cause = cmp.Or(e.Cause, e.Text)
+	out.Text += fmt.Sprintf(" in section %s (file: %s)", repr(sec.name), repr(sec.file))
+	return &out
 }
 
 // programReader reads one [program:x] section: first what all its processes share, then, per process, what may differ (contract:
@@ -146,6 +151,10 @@ func (p *programReader) shared() process.Spec {
 		}
 		p.refuse(NameTemplate, key, "%(process_num) must be present within process_name when numprocs > 1",
 			"write process_name=%(program_name)s_%(process_num)02d")
+	}
+	if s.Roll.Surge.N > 0 && !strings.Contains(p.nameFormat, "%(process_num)") {
+		p.refuse(NameTemplate, "roll_surge", "%(process_num) must be present within process_name when roll_surge > 0: the extra process needs a name of its own",
+			"write process_name=%(program_name)s_%(process_num)d")
 	}
 	if s.StopAsGroup && !s.KillAsGroup {
 		p.refuse(KillAsGroup, "killasgroup", "Cannot set stopasgroup=true and killasgroup=false", "remove killasgroup")

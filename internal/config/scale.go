@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/graced/graced/internal/process"
 )
 
 // Scaled returns the configuration with other numbers of processes: nums holds, by program, the process_num of each process there shall be,
@@ -57,14 +59,105 @@ func (c *Config) CountInFile(program string) int {
 
 // numsOf returns the process_num of each process of a program whose section says numprocs and numprocs_start.
 func (p *programReader) numsOf() []int {
-	if nums, ok := p.scaled[p.program]; ok {
+	nums, ok := p.scaled[p.program]
+	if !ok {
+		nums = make([]int, max(p.numprocs, 0))
+		for i := range nums {
+			nums[i] = p.first + i
+		}
+	}
+	if p.spare == 0 {
 		return nums
 	}
-	nums := make([]int, max(p.numprocs, 0))
-	for i := range nums {
-		nums[i] = p.first + i
+	next := p.first
+	if len(nums) > 0 {
+		next = slices.Max(nums) + 1
 	}
-	return nums
+	spares := make([]int, p.spare)
+	for i := range spares {
+		spares[i] = next + i
+	}
+	return spares
+}
+
+// Spares returns so many processes of a program, as members of a group, that are none of those that the files say: with their settings, and with
+// numbers after theirs. A name that is taken is passed over. Without the program there are none. The error is an *Error.
+func (c *Config) Spares(group, program string, n int, taken func(name string) bool) ([]process.Spec, error) {
+	l := *c.loader
+	l.warnings, l.warned = nil, map[Warning]bool{}
+	for l.spare = n; ; l.spare *= 2 {
+		specs, err := l.sparesOf(group, program)
+		if err != nil {
+			return nil, err
+		}
+		free := slices.DeleteFunc(slices.Clone(specs), func(s process.Spec) bool { return taken(s.Name) })
+		if len(free) >= n || len(specs) < l.spare || l.spare > maxProcesses {
+			return free[:min(n, len(free))], nil
+		}
+	}
+}
+
+// sparesOf returns the spare processes of a program, in the order of their numbers.
+func (l *loader) sparesOf(group, program string) ([]process.Spec, error) {
+	sec, fcgi := l.table.index["program:"+program], false
+	if sec == nil {
+		sec, fcgi = l.table.index["fcgi-program:"+program], true
+	}
+	if sec == nil || l.spare == 0 {
+		return nil, nil
+	}
+	specs, err := l.processes(sec, group)
+	if err != nil {
+		return nil, err
+	}
+	if fcgi {
+		l.giveSocket(sec, specs)
+	}
+	slices.SortStableFunc(specs, func(a, b process.Spec) int { return a.Num - b.Num })
+	return specs, nil
+}
+
+// refuseSurge refuses a group in which the extra process of a program would be called as another process is.
+func (l *loader) refuseSurge(g process.GroupSpec) error {
+	counts, roll := map[string]int{}, map[string]process.Roll{}
+	var programs []string
+	for _, s := range g.Processes {
+		if counts[s.Program]++; counts[s.Program] == 1 {
+			programs, roll[s.Program] = append(programs, s.Program), s.Roll
+		}
+	}
+	for _, name := range programs {
+		n := roll[name].Extra(counts[name])
+		if n == 0 {
+			continue
+		}
+		k := *l
+		k.warnings, k.warned, k.spare, k.collect = nil, map[Warning]bool{}, n, nil
+		specs, err := k.sparesOf(g.Name, name)
+		if err != nil && l.collect != nil {
+			continue // it was collected
+		}
+		if err != nil {
+			return err
+		}
+		for _, s := range specs {
+			other, is := g.Process(s.Name)
+			if !is {
+				continue
+			}
+			sec := l.table.index["program:"+name]
+			if sec == nil {
+				sec = l.table.index["fcgi-program:"+name]
+			}
+			r := l.reader(sec, l.hereNames)
+			r.refuse(NameTemplate, "roll_surge", fmt.Sprintf("the extra process of roll_surge=%s would be called %s, as a process of the program %s in the group %s is", roll[name].Surge, s.Name, other.Program, g.Name),
+				"write a process_name that no other program of the group has, such as %(program_name)s_%(process_num)d")
+			if r.err != nil {
+				return r.err.in(sec)
+			}
+		}
+	}
+	return nil
 }
 
 // count reads numprocs. A share of the processors is written as people write it, though a percent sign means something else in a value.

@@ -10,12 +10,14 @@ type RollRequest struct {
 
 // PlanStrategy is how the processes of a group are replaced.
 type PlanStrategy struct {
-	MaxUnavailable int     `json:"max_unavailable"` // processes that may be out of work at a time
-	Canary         int     `json:"canary"`
-	Steady         float64 `json:"steady_s"`
-	OnFailure      string  `json:"on_failure"`
-	Batches        int     `json:"batches"`         // how many steps that makes
-	Ready          string  `json:"ready,omitempty"` // the check by which they have to become ready, where they have one
+	MaxUnavailable int      `json:"max_unavailable"` // processes that may be out of work at a time
+	Surge          int      `json:"surge,omitempty"` // extra processes that are there meanwhile
+	Extra          []string `json:"extra,omitempty"` // their names
+	Canary         int      `json:"canary"`
+	Steady         float64  `json:"steady_s"`
+	OnFailure      string   `json:"on_failure"`
+	Batches        int      `json:"batches"`         // how many steps that makes
+	Ready          string   `json:"ready,omitempty"` // the check by which they have to become ready, where they have one
 }
 
 // The kinds of operations that are neither an act nor an update of the files.

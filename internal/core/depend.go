@@ -19,7 +19,7 @@ const (
 	stuck          // it does not before somebody does something
 )
 
-// each calls f for every process that a dependency is about.
+// each calls f for every process that a dependency is about. Nothing depends on a process that is there only while others are replaced.
 func (s *Supervisor) each(d process.Dependency, f func(*proc)) {
 	g := s.named[d.Name.Group]
 	switch {
@@ -29,12 +29,14 @@ func (s *Supervisor) each(d process.Dependency, f func(*proc)) {
 		}
 	case g != nil:
 		for _, p := range g.members {
-			f(p)
+			if !p.extra {
+				f(p)
+			}
 		}
 	default:
 		for _, g := range s.groups {
 			for _, p := range g.members {
-				if p.spec.Program == d.Name.Group {
+				if p.spec.Program == d.Name.Group && !p.extra {
 					f(p)
 				}
 			}
@@ -44,7 +46,7 @@ func (s *Supervisor) each(d process.Dependency, f func(*proc)) {
 
 // dependsOn reports whether one process depends on another.
 func (s *Supervisor) dependsOn(q, p *proc) bool {
-	return slices.ContainsFunc(q.spec.DependsOn, func(d process.Dependency) bool {
+	return !p.extra && slices.ContainsFunc(q.spec.DependsOn, func(d process.Dependency) bool {
 		return d.Means(p.namespec(), p.spec.Program, s.named[d.Name.Group] != nil)
 	})
 }

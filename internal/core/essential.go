@@ -7,6 +7,7 @@ import "github.com/graced/graced/internal/process"
 func (s *Supervisor) fell(p *proc) {
 	e := p.spec.Essential
 	switch {
+	case p.extra: // the others do its work
 	case e == process.EssentialNot || e == process.EssentialFatal && p.state != process.Fatal:
 	case s.quitting() || p.fate != stays || p.lastly || s.mark(p) == Held:
 	default:

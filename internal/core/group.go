@@ -200,7 +200,7 @@ func (s *Supervisor) drop(p *proc) {
 
 // remove drops a member from a group that stays.
 func (s *Supervisor) remove(p *proc) {
-	if p.fate != stays {
+	if p.fate != stays && !p.extra {
 		if p.group.departed == nil {
 			p.group.departed = map[string]bool{}
 		}

@@ -15,6 +15,7 @@ const readyWait = time.Minute
 // line holds the replacements of one group: so many at a time that the others go on working, as its roll says.
 type line struct {
 	op      *operation
+	group   string
 	roll    process.Roll
 	waiting []*step
 	busy    []*step // begun and not over: their processes do not work, or are on trial
@@ -23,11 +24,22 @@ type line struct {
 	cause   string  // the process because of which it turned round or came to an end; "" = it did not
 	undoing bool    // those that were replaced get back what they had
 	due     deadline
+
+	surges bool            // it has, or has had, processes that are there only while it lasts
+	spares []*process.Spec // those of them that have not come yet
+	extras []*step         // those that have
+	failed []*step         // those that have to go
 }
 
 // newLine makes the line for a plan's replacements. Somebody may have said how they are to be made.
 func newLine(op *operation, p plan.Plan, roll *process.Roll) *line {
-	l := &line{op: op, roll: p.Roll()}
+	l := &line{op: op, group: p.Group, roll: p.Roll(), surges: len(p.Surge) > 0}
+	for _, spec := range p.Surge {
+		l.spares = append(l.spares, &spec)
+	}
+	if l.surges {
+		op.request.left++ // until they are gone
+	}
 	if roll != nil {
 		l.roll = *roll
 	}
@@ -51,7 +63,7 @@ func (s *Supervisor) advanceLines() {
 		s.lines = slices.DeleteFunc(s.lines, func(l *line) bool {
 			over := len(l.waiting)+len(l.busy) == 0
 			if over {
-				s.due.disarm(&l.due)
+				s.disband(l)
 			}
 			return over
 		})
@@ -63,6 +75,7 @@ func (s *Supervisor) advance(l *line) {
 	if d := l.givenUp(); d != nil {
 		s.fail(l, d)
 	}
+	s.shed(l)
 	for len(l.waiting) > 0 {
 		next := s.nextOf(l)
 		failed, behind := l.behind()
@@ -76,7 +89,16 @@ func (s *Supervisor) advance(l *line) {
 		case failed != "":
 			s.leaveOut(l, failed)
 			return
-		case l.op.paused && !l.undoing, behind, next == nil, !s.room(l, next):
+		case l.op.paused && !l.undoing, behind, next == nil:
+			return
+		case !l.undoing && next.proc.ready() && s.surging(l):
+			return
+		case !s.room(l, next):
+			if st := l.idle(next); st != nil {
+				s.fail(l, st)
+				s.shed(l)
+				continue
+			}
 			return
 		}
 		l.waiting = slices.DeleteFunc(l.waiting, func(st *step) bool { return st == next })
@@ -114,7 +136,21 @@ func (s *Supervisor) room(l *line, next *step) bool {
 	if p.rest() != plan.Up && p.state != process.Stopping && !p.lastly && !next.starting() {
 		return true // it takes its new settings, and nothing else happens
 	}
-	most := max(1, l.roll.MaxUnavailable.Of(l.size()))
+	var out []*proc
+	for _, b := range l.busy {
+		out = append(out, b.proc)
+	}
+	if p.ready() {
+		for _, d := range l.lapsed() {
+			out = append(out, d.proc)
+		}
+		for _, st := range l.waiting {
+			if st.missing() {
+				out = append(out, st.proc)
+			}
+		}
+	}
+	most := l.most(next, append(slices.Clone(out), p))
 	proven := 0
 	for _, d := range l.done {
 		if d.running {
@@ -124,21 +160,13 @@ func (s *Supervisor) room(l *line, next *step) bool {
 	if c := l.roll.Canary; !l.undoing && proven < c {
 		most = min(most, c-proven)
 	}
-	out := len(l.busy)
-	if p.ready() {
-		out += len(l.lapsed())
-		for _, st := range l.waiting {
-			if st.missing() {
-				out++
-			}
-		}
-	}
+	lapsed := append(l.lapsed(), l.faint()...)
 	switch {
-	case out < most:
+	case len(out) < most:
 		s.due.disarm(&l.due)
 		return true
-	case len(l.busy) == 0 && !l.due.armed() && len(l.lapsed()) > 0:
-		s.due.arm(&l.due, s.now.Mono+cmp.Or(l.lapsed()[0].proc.spec.Health.ReadyWait, readyWait))
+	case len(l.busy) == 0 && !l.due.armed() && len(lapsed) > 0:
+		s.due.arm(&l.due, s.now.Mono+cmp.Or(lapsed[0].proc.spec.Health.ReadyWait, readyWait))
 	}
 	return false
 }
@@ -161,8 +189,8 @@ func (l *line) givenUp() *step {
 	if l.undoing || len(l.waiting) == 0 || l.op.paused {
 		return nil
 	}
-	for _, d := range l.done {
-		if d.running && d.proc.state == process.Fatal {
+	for _, d := range slices.Concat(l.done, l.extras) {
+		if d.running && d.ended && d.proc.state == process.Fatal {
 			return d
 		}
 	}
@@ -171,7 +199,7 @@ func (l *line) givenUp() *step {
 
 // relapsed ends the patience with processes that were replaced and do not work any more.
 func (s *Supervisor) relapsed(l *line) {
-	if list := l.lapsed(); len(list) > 0 && !l.undoing {
+	if list := append(l.lapsed(), l.faint()...); len(list) > 0 && !l.undoing {
 		s.fail(l, list[0])
 	}
 }
@@ -215,6 +243,7 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 	case st.undo, f != nil && f.Kind == ShutdownState:
 	case l.undoing:
 		s.undo(l, st)
+	case f == nil && st.proc.extra:
 	case f == nil:
 		l.done = append(l.done, st)
 	default:
@@ -227,6 +256,11 @@ func (s *Supervisor) fail(l *line, st *step) {
 	l.cause = st.change.Name
 	left := &Fault{Kind: Cancelled, Text: "left as it was, since " + l.cause + " failed"}
 	s.due.disarm(&l.due)
+	if st.proc.extra {
+		st.proc.fate = leaves // it is not started again
+		l.extras = slices.DeleteFunc(l.extras, func(e *step) bool { return e == st })
+		l.failed = append(l.failed, st)
+	}
 	switch {
 	case s.quitting():
 		return

@@ -390,9 +390,10 @@ type StepResult struct {
 	Group, Name string
 	From        string // its name before
 	Action      plan.Action
-	OldPID, PID int  // 0 = it did not run, or does not
-	Started     bool // it was started
-	Undo        bool // it got back what it had before the operation
+	OldPID, PID int        // 0 = it did not run, or does not
+	Started     bool       // it was started
+	Undo        bool       // it got back what it had before the operation
+	Extra       process.ID // of a process that is there only while others are replaced, and may be gone; zero: it is none
 	Fault       *Fault
 }
 

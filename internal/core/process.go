@@ -38,6 +38,7 @@ type proc struct {
 	anew      bool            // with gated: it would start by itself
 	forlorn   bool            // with gated: it waits in vain as long as nobody does anything
 	lastly    bool            // it is stopped once what depends on it has stopped
+	extra     bool            // it is there only while a line lasts
 	fallen    bool            // it is essential and has ended
 	lazy      bool            // goes, but is not stopped
 	again     bool            // starts again once STOPPED: it was on its way out and stays after all

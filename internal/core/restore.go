@@ -41,8 +41,9 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	for i, o := range from.Lines {
 		l := r.lines[i]
 		*l = line{
-			op: at(r.ops, o.Op), roll: o.Roll, waiting: all(r.steps, o.Waiting), busy: all(r.steps, o.Busy), done: all(r.steps, o.Done),
+			op: at(r.ops, o.Op), group: o.Group, roll: o.Roll, waiting: all(r.steps, o.Waiting), busy: all(r.steps, o.Busy), done: all(r.steps, o.Done),
 			after: all(r.lines, o.After), cause: o.Cause, undoing: o.Undoing,
+			surges: o.Surges, spares: all(from.Specs, o.Spares), extras: all(r.steps, o.Extras), failed: all(r.steps, o.Failed),
 		}
 		r.deadline(&l.due, o.Due, actLine, nil)
 		l.due.line = l
@@ -181,7 +182,7 @@ func (r *reader) proc(i int) {
 	*p = proc{
 		id: from.ID, incarnation: from.Incarnation, group: at(r.groups, from.Group), name: from.Name, spec: at(r.from.Specs, from.Spec),
 		state: from.State, pid: from.PID, spawning: from.Spawning, fate: fate(from.Fate), tries: from.Tries, restarts: from.Restarts, short: from.Short, starts: slices.Clone(from.Starts),
-		gated: from.Gated, anew: from.Anew, forlorn: from.Forlorn, lastly: from.Lastly, fallen: from.Fallen, last: from.Last, hasLast: from.HasLast,
+		gated: from.Gated, anew: from.Anew, forlorn: from.Forlorn, lastly: from.Lastly, extra: from.Extra, fallen: from.Fallen, last: from.Last, hasLast: from.HasLast,
 		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, hook: from.Hook, fresh: from.Fresh, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
 		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, sick: from.Sick, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),

@@ -127,7 +127,7 @@ type (
 		Starts                 []time.Duration
 		Held, Lazy             bool
 		Gated, Anew, Forlorn   bool
-		Lastly, Fallen         bool
+		Lastly, Extra, Fallen  bool
 		Again, Abandoned       bool
 		Reason                 Reason
 		Draining, Hook         Token
@@ -210,15 +210,19 @@ type (
 		Due             SavedDeadline
 	}
 
-	// SavedLine is the replacements of a group. Waiting, Busy and Done refer to steps, After to other lines.
+	// SavedLine is the replacements of a group. Waiting, Busy, Done, Extras and Failed refer to steps, After to other lines, Spares to specs.
 	SavedLine struct {
 		Op                  Ref
+		Group               string
 		Roll                process.Roll
 		Waiting, Busy, Done []Ref
 		After               []Ref
 		Cause               string
 		Undoing             bool
 		Due                 SavedDeadline
+		Surges              bool
+		Spares              []Ref
+		Extras, Failed      []Ref
 	}
 
 	// SavedSending is something asked of the world whose outcome is not known. One of Spawn, Signal, Write and Hook is set. Spec belongs to
@@ -360,7 +364,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 	out := SavedProcess{
 		ID: p.id, Incarnation: p.incarnation, Group: w.groups.ref(p.group), Name: p.name, Spec: w.specs.ref(p.spec),
 		State: p.state, PID: p.pid, Spawning: p.spawning, Fate: int(p.fate), Tries: p.tries, Restarts: p.restarts, Short: p.short, Starts: slices.Clone(p.starts),
-		Gated: p.gated, Anew: p.anew, Forlorn: p.forlorn, Lastly: p.lastly, Fallen: p.fallen, Last: p.last, HasLast: p.hasLast,
+		Gated: p.gated, Anew: p.anew, Forlorn: p.forlorn, Lastly: p.lastly, Extra: p.extra, Fallen: p.fallen, Last: p.last, HasLast: p.hasLast,
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, Hook: p.hook, Fresh: p.fresh, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
 		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick,
@@ -403,8 +407,9 @@ func (w *writer) step(st *step) SavedStep {
 
 func (w *writer) line(l *line) SavedLine {
 	return SavedLine{
-		Op: w.ops.ref(l.op), Roll: l.roll, Waiting: refs(&w.steps, l.waiting), Busy: refs(&w.steps, l.busy), Done: refs(&w.steps, l.done),
+		Op: w.ops.ref(l.op), Group: l.group, Roll: l.roll, Waiting: refs(&w.steps, l.waiting), Busy: refs(&w.steps, l.busy), Done: refs(&w.steps, l.done),
 		After: refs(&w.lines, l.after), Cause: l.cause, Undoing: l.undoing, Due: saveDeadline(&l.due),
+		Surges: l.surges, Spares: refs(&w.specs, l.spares), Extras: refs(&w.steps, l.extras), Failed: refs(&w.steps, l.failed),
 	}
 }
 

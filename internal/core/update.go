@@ -381,9 +381,13 @@ func (s *Supervisor) ended(op *operation, r StepResult) {
 
 func (st *step) result(f *Fault) StepResult {
 	c := st.change
-	return StepResult{
+	r := StepResult{
 		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Undo: st.undo, Fault: f,
 	}
+	if st.proc.extra {
+		r.Extra = st.proc.id
+	}
+	return r
 }
 
 // endGroup begins the end of a group, which comes again if its plan says so, and returns the steps of its members.
@@ -513,6 +517,9 @@ func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 		return s.heldGroup(v.Plan.Group)
 	case Update:
 		for _, p := range v.Plan.Plans {
+			if l := s.surgeOf(p.Group); l != nil {
+				return l.op.id, true
+			}
 			if op, yes := s.heldFrom(Target{Group: p.Group}, func(*step) bool { return true }); yes {
 				return op, true
 			}
@@ -543,5 +550,8 @@ func (s *Supervisor) heldFrom(t Target, inTheWay func(*step) bool) (op uint64, y
 }
 
 func (s *Supervisor) heldGroup(name string) (op uint64, yes bool) {
+	if l := s.surgeOf(name); l != nil {
+		return l.op.id, true
+	}
 	return s.held(Target{Group: name})
 }

@@ -79,7 +79,7 @@ func (s *Supervisor) status(p *proc, groupIndex int) process.Status {
 	return process.Status{
 		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name, GroupIndex: groupIndex,
 		State: p.state, PID: p.pid, Started: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit,
-		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: s.waits(p), Idle: p.rest() != plan.Up, Leaving: p.fate != stays, Ready: p.ready(), Unready: p.unfit, Spec: p.spec,
+		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: s.waits(p), Idle: p.rest() != plan.Up, Extra: p.extra, Leaving: p.fate != stays, Ready: p.ready(), Unready: p.unfit, Spec: p.spec,
 	}
 }
 
@@ -94,9 +94,12 @@ func (s *Supervisor) Manifest() plan.Manifest {
 
 func (s *Supervisor) manifestGroup(g *group) plan.Group {
 	out := plan.Group{GroupSpec: g.spec}
-	out.Processes = make([]process.Spec, len(g.members))
-	for i, p := range g.members {
-		out.Processes[i] = *p.spec
+	out.Processes = make([]process.Spec, 0, len(g.members))
+	for _, p := range g.members {
+		if p.extra && p.fate == stays { // no part of what the group is to be
+			continue
+		}
+		out.Processes = append(out.Processes, *p.spec)
 		if p.fate != stays {
 			if out.Leaving == nil {
 				out.Leaving = map[string]bool{}

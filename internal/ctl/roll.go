@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,25 +51,28 @@ func (c *call) setRoll(o option) error {
 // paceText says how many of n processes are replaced at a time.
 func paceText(s *control.PlanStrategy, n int) string {
 	switch {
-	case s == nil || s.MaxUnavailable <= 1:
+	case s == nil || s.MaxUnavailable+s.Surge <= 1:
 		return "one at a time"
-	case s.MaxUnavailable >= n && s.Canary == 0:
+	case s.MaxUnavailable+s.Surge >= n && s.Canary == 0:
 		return "all at once"
 	default:
-		return strconv.Itoa(min(s.MaxUnavailable, n)) + " at a time"
+		return strconv.Itoa(min(s.MaxUnavailable+s.Surge, n)) + " at a time"
 	}
 }
 
 // strategyLine tells how the processes of a group are replaced, where that is not plainly one after the other.
 func strategyLine(g control.PlanGroup) string {
 	s := g.Strategy
-	if s == nil || s.MaxUnavailable <= 1 && s.Canary == 0 && s.Steady == 0 && s.OnFailure == process.RollBack.String() && s.Ready == "" {
+	if s == nil || s.MaxUnavailable <= 1 && s.Surge == 0 && s.Canary == 0 && s.Steady == 0 && s.OnFailure == process.RollBack.String() && s.Ready == "" {
 		return ""
 	}
 	n := len(g.Replace)
 	parts := []string{paceText(s, n)}
 	if n <= 1 {
 		parts = nil
+	}
+	if s.Surge > 0 {
+		parts = append(parts, surgeText(g))
 	}
 	if s.Canary > 0 && s.Canary < n {
 		parts = append(parts, strconv.Itoa(s.Canary)+" first")
@@ -84,6 +88,18 @@ func strategyLine(g control.PlanGroup) string {
 		text += "; "
 	}
 	return "      " + text + "on failure " + map[string]string{"rollback": "all go back", "pause": "it pauses", "stop": "the rest is left"}[s.OnFailure] + "\n"
+}
+
+// surgeText tells which processes are there meanwhile.
+func surgeText(g control.PlanGroup) string {
+	names := slices.Clone(g.Strategy.Extra)
+	for i, name := range names {
+		names[i] = strings.TrimPrefix(name, g.Name+":")
+	}
+	if len(names) > 3 {
+		names = append(names[:2], "... "+names[len(names)-1])
+	}
+	return fmt.Sprintf("surge %d: %s meanwhile", g.Strategy.Surge, strings.Join(names, " "))
 }
 
 // rollingRestart replaces processes one after the other.

@@ -22,6 +22,8 @@ func TestStrategyLine(t *testing.T) {
 		{three, nil, "", "3 processes replaced, one at a time"},
 		{three, &control.PlanStrategy{MaxUnavailable: 1, OnFailure: "rollback"}, "", "3 processes replaced, one at a time"},
 		{three, &control.PlanStrategy{MaxUnavailable: 2, Canary: 1, Steady: 10, OnFailure: "rollback"}, "      2 at a time, 1 first, steady 10s; on failure all go back\n", "3 processes replaced"},
+		{three, &control.PlanStrategy{MaxUnavailable: 0, Surge: 1, Extra: []string{"web:web_3"}, OnFailure: "rollback"}, "      one at a time, surge 1: web_3 meanwhile; on failure all go back\n", "3 processes replaced"},
+		{three, &control.PlanStrategy{MaxUnavailable: 1, Surge: 1, Extra: []string{"g:g_3"}, Canary: 1, OnFailure: "stop"}, "      2 at a time, surge 1: g:g_3 meanwhile, 1 first; on failure the rest is left\n", "3 processes replaced"},
 		{three, &control.PlanStrategy{MaxUnavailable: 9, OnFailure: "pause"}, "      all at once; on failure it pauses\n", "3 processes replaced"},
 		{three, &control.PlanStrategy{MaxUnavailable: 9, Canary: 1, OnFailure: "stop"}, "      3 at a time, 1 first; on failure the rest is left\n", "3 processes replaced"},
 		{three, &control.PlanStrategy{MaxUnavailable: 1, OnFailure: "rollback", Ready: "tcp://:80"}, "      one at a time, ready by tcp://:80; on failure all go back\n", "3 processes replaced"},

@@ -200,6 +200,9 @@ func (a *statusAnswer) Text(style format.Style) string {
 		if _, other, ok := strings.Cut(p.Note, ", stops after "); ok {
 			row[8].Text = "stops after " + other
 		}
+		if strings.HasSuffix(p.Note, ", "+extraNote) {
+			row[8].Text = strings.TrimPrefix(p.Unready+"; "+extraNote, "; ")
+		}
 		if p.state != process.Running {
 			row[8].Text = p.Note
 		}
@@ -211,6 +214,9 @@ func (a *statusAnswer) Text(style format.Style) string {
 	}
 	return format.Table(style, header, rows) + text
 }
+
+// extraNote marks a process that is there only while others are replaced.
+const extraNote = "extra while others are replaced"
 
 func readyCell(ready bool) format.Cell {
 	if ready {

@@ -165,7 +165,10 @@ func (d *Daemon) conclude(op *operation, state control.OperationState, text stri
 		about.State, about.Text, about.Behind, about.Ended, about.Failed = state, text, "", &now, ""
 		if state == control.OperationRolledBack {
 			for _, e := range about.Events {
-				if e.Error != "" && !e.Skipped && !e.Undo && about.Failed == "" {
+				removed := slices.ContainsFunc(about.Events, func(o control.ProgressLine) bool { // nobody can ask about it any more
+					return o.Process == e.Process && o.Type == "end" && o.Action == "stop" && o.Error == ""
+				})
+				if e.Error != "" && !e.Skipped && !e.Undo && about.Failed == "" && !removed {
 					about.Failed = e.Process
 				}
 			}
@@ -186,6 +189,7 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		Time: d.opts.Wall(), Type: kind, Process: r.Group + ":" + r.Name, Action: stepWord(r, kind == "end"), OldPID: r.OldPID, PID: r.PID, Undo: r.Undo,
 	}
 	s, there := d.loop.core.Find(r.Group, r.Name)
+	id := cmp.Or(r.Extra, s.ID)
 	if there && kind == "begin" {
 		d.attend(op, s, r)
 	}
@@ -196,7 +200,7 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled || needless(r.Fault)
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
-		switch ended := d.endText(s.ID, d.loop.trials[s.ID]); r.Fault.Kind {
+		switch ended := d.endText(id, d.loop.trials[id]); r.Fault.Kind {
 		case core.SpawnError:
 			if line.Error == notStarted { // one that goes back has begun another life by now
 				line.Error = cmp.Or(s.SpawnErr, ended, line.Error)
@@ -205,14 +209,14 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 			line.Error = cmp.Or(ended, line.Error)
 		}
 	}
-	if kind == "end" && there {
-		t := d.loop.trials[s.ID]
-		delete(d.loop.trials, s.ID)
+	if kind == "end" && (there || r.Extra != 0) {
+		t := d.loop.trials[id]
+		delete(d.loop.trials, id)
 		switch {
-		case r.Fault == nil && r.Started:
+		case r.Fault == nil && r.Started && there:
 			line.Text = t.proof(s)
 		case r.Fault != nil && !line.Skipped && t != nil && t.action != "stop":
-			line.Output, line.Channel = d.lastWords(s.ID, t)
+			line.Output, line.Channel = d.lastWords(id, t)
 		}
 	}
 	if there && (kind == "begin" || line.Action == "live" || line.Action == "rename") {
@@ -220,7 +224,7 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 	}
 	d.operations.change(op, func(about *control.Operation) {
 		about.Events = append(about.Events, line)
-		if kind == "end" && !r.Undo {
+		if kind == "end" && !r.Undo && r.Extra == 0 {
 			about.Done++
 		}
 	})
@@ -545,10 +549,19 @@ func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
 }
 
 // conclusion says how an operation ended, by the answer of the core.
-func conclusion(about control.Operation, reply core.Reply) (state control.OperationState, text string) {
-	failed, cancelled, idles, back, stuck := 0, 0, 0, 0, 0
-	first := ""
+func conclusion(about control.Operation, reply core.Reply, rolls map[string]process.Roll) (state control.OperationState, text string) {
+	failed, cancelled, idles, back, stuck, all, extras := 0, 0, 0, 0, 0, 0, 0
+	first, turns := "", true
 	for _, r := range reply.Updated {
+		if r.Extra != 0 {
+			if r.Fault != nil && r.Fault.Kind != core.Cancelled {
+				extras++
+				turns = turns && rolls[r.Group].OnFailure == process.RollBack
+				first = cmp.Or(first, process.Namespec{Group: r.Group, Process: r.Name}.String())
+			}
+			continue
+		}
+		all++
 		switch {
 		case r.Undo && r.Fault == nil:
 			back++
@@ -581,14 +594,18 @@ func conclusion(about control.Operation, reply core.Reply) (state control.Operat
 			text += fmt.Sprintf(", %d were left as they were", left)
 		}
 		return control.OperationRolledBack, text
+	case failed == 0 && extras > 0 && turns: // the one that came first: there was nothing to take back
+		return control.OperationRolledBack, fmt.Sprintf("%s failed; %d were left as they were", first, cancelled)
+	case failed == 0 && extras > 0 && cancelled > 0:
+		return control.OperationFailed, fmt.Sprintf("%s failed, %d were left as they were", first, cancelled)
 	case failed > 0:
-		text = fmt.Sprintf("%d of %d %s failed", failed, len(reply.Updated), things)
+		text = fmt.Sprintf("%d of %d %s failed", failed, all, things)
 		if cancelled > 0 {
 			text += fmt.Sprintf(", %d were left as they were", cancelled)
 		}
 		return control.OperationFailed, text
 	case cancelled > 0:
-		return control.OperationCancelled, fmt.Sprintf("%d of %d %s were left as they were", cancelled, len(reply.Updated), things)
+		return control.OperationCancelled, fmt.Sprintf("%d of %d %s were left as they were", cancelled, all, things)
 	case idles > 0 && idles == len(reply.Updated):
 		return control.OperationNothing, ""
 	}
@@ -614,7 +631,7 @@ func lateOnes(list []core.StepResult) (n int) {
 // concludeUpdate notes how an operation ended.
 func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	about, _ := d.operations.show(op, 0)
-	state, text := conclusion(about, reply)
+	state, text := conclusion(about, reply, op.rolls)
 	if op.acts { // it brings no other configuration
 		d.conclude(op, state, text)
 		return

@@ -72,6 +72,10 @@ func planFrom(manifest plan.Manifest, c *config.Config, groups []string) (plan.U
 	if circle := u.Circle(manifest); circle != nil {
 		return plan.Update{}, control.Fault(control.Failed, "programs would depend on one another in a circle: "+process.CycleText(circle)+"; update all of them together")
 	}
+	u, err := u.Surging(manifest, c.Spares)
+	if err != nil {
+		return plan.Update{}, cantReread(err)
+	}
 	return u, nil
 }
 

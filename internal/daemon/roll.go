@@ -77,7 +77,25 @@ func (d *Daemon) planRestart(names []string, o plan.Override) (plan.Update, erro
 		}
 		targets = append(targets, process.Namespec{Group: t.Group, Process: t.Process})
 	}
-	return restarting(d.loop.core.Manifest(), targets, o), nil
+	manifest := d.loop.core.Manifest()
+	return restarting(manifest, targets, o).Surging(manifest, func(group, program string, n int, taken func(string) bool) ([]process.Spec, error) {
+		c := d.loop.source[group]
+		if c == nil {
+			c = d.loop.desired.config
+		}
+		active, _ := manifest.Group(group)
+		i := slices.IndexFunc(c.Groups, func(g process.GroupSpec) bool { return g.Name == group })
+		if i < 0 {
+			return nil, nil
+		}
+		for _, s := range c.Groups[i].Processes { // what the extra process would be is what the others are
+			now, ok := active.Process(s.Name)
+			if ok && s.Program == program && slices.ContainsFunc(plan.SpecDifferences(now, s), func(d plan.Difference) bool { return d.Class >= process.Respawn }) {
+				return nil, control.Fault(control.Failed, fmt.Sprintf("%s runs something else than the files say, and so would its extra process: gracectl plan %s", program, group))
+			}
+		}
+		return c.Spares(group, program, n, taken)
+	})
 }
 
 // restarting plans a rolling restart. There is nothing to go back to: where the options of the processes want that, it pauses.
@@ -214,15 +232,25 @@ func (d *Daemon) resumeRolls() {
 			d.operations.change(op, func(about *control.Operation) { about.State, about.Failed = control.OperationPaused, failed })
 		}
 	}
-	for _, l := range saved.Lines {
+	for _, l := range saved.Lines { // processes on trial
 		op := d.operations.numbered(saved.Operations[l.Op-1].ID)
 		if op == nil {
 			continue
 		}
-		for _, ref := range l.Busy {
+		for _, ref := range slices.Concat(l.Busy, l.Extras) {
 			st := saved.Steps[ref-1]
+			if st.Ended {
+				continue
+			}
 			id := saved.Processes[st.Process-1].ID
-			t := &trial{op: op.number, action: "replace", undo: st.Undo, roll: &l.Roll, began: d.opts.Wall(), stdout: notKnown, stderr: notKnown}
+			action := "replace"
+			if st.Change.Action == plan.AddProcess {
+				action = "start"
+			}
+			t := &trial{op: op.number, action: action, undo: st.Undo, roll: &l.Roll, began: d.opts.Wall(), stdout: notKnown, stderr: notKnown}
+			if s, ok := d.loop.core.Status(id); ok && s.Extra {
+				t.extra = &s
+			}
 			d.loop.trials[id] = t
 		}
 		for _, ref := range slices.Concat(l.Waiting, l.Busy) {
@@ -244,14 +272,18 @@ type trial struct {
 	undo           bool
 	roll           *process.Roll // of its group, with a replacement; nil = not known
 	began          time.Time
-	stdout, stderr int64 // how long the logs were when it was started
+	extra          *process.Status // with one that is there only while others are replaced: what it was when its step began
+	stdout, stderr int64           // how long the logs were when it was started
 }
 
 // attend begins to look at a process that an operation has begun with.
 func (d *Daemon) attend(op *operation, s process.Status, r core.StepResult) {
 	t := &trial{op: op.number, action: stepWord(r, false), undo: r.Undo, began: d.opts.Wall()}
-	if roll, ok := op.rolls[r.Group]; ok && r.Action == plan.ReplaceProcess {
+	if roll, ok := op.rolls[r.Group]; ok && (r.Action == plan.ReplaceProcess || r.Extra != 0 && r.Action == plan.AddProcess) {
 		t.roll = &roll
+	}
+	if s.Extra {
+		t.extra = &s
 	}
 	t.stdout, t.stderr = d.logSizes(s.ID)
 	d.loop.trials[s.ID] = t
@@ -401,8 +433,14 @@ func showStrategy(p plan.Plan) *control.PlanStrategy {
 	}
 	roll := p.Roll()
 	out := &control.PlanStrategy{
-		MaxUnavailable: max(1, roll.MaxUnavailable.Of(len(p.Names(plan.ReplaceProcess)))), Canary: roll.Canary, Steady: roll.Steady.Seconds(),
+		MaxUnavailable: roll.Most(len(p.Names(plan.ReplaceProcess))), Surge: len(p.Surge), Canary: roll.Canary, Steady: roll.Steady.Seconds(),
 		OnFailure: roll.OnFailure.String(), Batches: len(batches),
+	}
+	if out.Surge == 0 {
+		out.MaxUnavailable = max(1, out.MaxUnavailable)
+	}
+	for _, spec := range p.Surge {
+		out.Extra = append(out.Extra, p.Group+":"+spec.Name)
 	}
 	for _, c := range slices.Concat(batches...) {
 		if check := c.Spec.Health.Ready; check.Kind != process.CheckNone && out.Ready == "" {
@@ -416,6 +454,9 @@ func showStrategy(p plan.Plan) *control.PlanStrategy {
 // stops are given.
 func lineTimes(p plan.Plan) (starts, stops float64) {
 	steady := p.Roll().Steady.Seconds()
+	for _, spec := range p.Surge {
+		starts = max(starts, float64(spec.StartSecs)+steady)
+	}
 	for _, batch := range p.Batches() {
 		var start, stop float64
 		for _, c := range batch {

@@ -60,7 +60,7 @@ func TestConclusionOfRolls(t *testing.T) {
 		{[]core.StepResult{step("a", nil, false), step("b", bad, false), step("a", bad, true), step("b", nil, true)}, "failed web:b failed; 1 went back, 1 could not"},
 		{[]core.StepResult{step("a", bad, false), step("b", left, false)}, "failed 1 of 2 processes failed, 1 were left as they were"},
 	} {
-		state, text := conclusion(control.Operation{Kind: "update"}, core.Reply{Updated: c.steps})
+		state, text := conclusion(control.Operation{Kind: "update"}, core.Reply{Updated: c.steps}, nil)
 		if got := string(state) + " " + text; got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}

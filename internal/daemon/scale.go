@@ -164,7 +164,7 @@ func (d *Daemon) planScale(file *config.Config, req control.ScaleRequest, victim
 		}
 		var present, held []int
 		for _, m := range members {
-			if !m.Leaving && !slices.Contains(present, m.Spec.Num) {
+			if !m.Leaving && !m.Extra && !slices.Contains(present, m.Spec.Num) {
 				present = append(present, m.Spec.Num)
 				if d.loop.core.MarkOf(m.ID) == core.Held {
 					held = append(held, m.Spec.Num)

@@ -95,6 +95,21 @@ func (m member) info(now time.Time) control.ProcessInfo {
 
 // describe is the last column of a status table (contract: rpc, "Struct fields").
 func (m member) describe(now time.Time) string {
+	text := m.condition(now)
+	switch {
+	case !m.Extra:
+		return text
+	case text == "":
+		return extraText
+	}
+	return text + ", " + extraText
+}
+
+// extraText is the mark of a process that is there only for others.
+const extraText = "extra while others are replaced"
+
+// condition is what is said of any process.
+func (m member) condition(now time.Time) string {
 	if m.Waits != "" && m.State != process.Running {
 		return m.Waits
 	}

@@ -49,7 +49,7 @@ func (d *Daemon) timelineOf(id process.ID) *timeline {
 func (d *Daemon) note(e core.Event) {
 	now := d.opts.Wall()
 	named := func(group, name string, m control.Moment) {
-		if s, ok := d.loop.core.Find(group, name); ok {
+		if s, ok := d.lately(group, name); ok {
 			m.Time = now
 			d.timelineOf(s.ID).add(m)
 		}
@@ -82,7 +82,7 @@ func (d *Daemon) note(e core.Event) {
 	case core.SpawnProblem:
 		named(e.Group, e.Name, control.Moment{Type: "failed", Text: e.Text})
 	case core.ProcessEnded:
-		s, ok := d.loop.core.Find(e.Group, e.Name)
+		s, ok := d.lately(e.Group, e.Name)
 		if !ok {
 			return
 		}
@@ -152,6 +152,22 @@ func (d *Daemon) note(e core.Event) {
 	case core.SignalSent:
 		named(e.Group, e.Name, control.Moment{Type: "signal", PID: e.PID, Text: e.Signal.String()})
 	}
+}
+
+// lately finds a process, also one that was there for others and has been removed by what is being told of.
+func (d *Daemon) lately(group, name string) (process.Status, bool) {
+	s, ok := d.loop.core.Find(group, name)
+	if ok {
+		return s, true
+	}
+	for id, t := range d.loop.trials {
+		if t.extra != nil && t.extra.Group == group && t.extra.Name == name {
+			s = *t.extra
+			s.ID = id
+			return s, true
+		}
+	}
+	return s, false
 }
 
 func intsText(codes []int) string {

@@ -87,6 +87,7 @@ type Plan struct {
 	Kept    []string          // under Minimal: members that nothing happens to
 	Held    []string          // under Minimal: those of them that would change if they were not held
 	Refusal *Refusal          // set: the plan does nothing
+	Surge   []process.Spec    // processes that are there as well while those of their program are replaced: see Surging
 	Asked   *process.Roll     // how processes are replaced, where somebody has said so; nil = as their options say
 }
 
@@ -101,20 +102,27 @@ func (p Plan) Roll() process.Roll {
 		return *p.Asked
 	}
 	var roll process.Roll
-	n := 0
+	n, surges := 0, false
 	for _, c := range p.Changes {
 		if c.Action == ReplaceProcess {
 			n++
+			surges = surges || c.Spec.Roll.Surge.N > 0
 		}
 	}
-	first := true
+	first, least := true, 0
 	for _, c := range p.Changes {
 		if c.Action != ReplaceProcess {
 			continue
 		}
 		r := c.Spec.Roll
-		if first || r.MaxUnavailable.Of(n) < roll.MaxUnavailable.Of(n) {
-			roll.MaxUnavailable = r.MaxUnavailable
+		if surges && r.Surge.N == 0 && r.Most(n) > r.MaxUnavailable.Of(n) { // the surge of others changes nothing of it
+			r.MaxUnavailable = process.Share{N: 1}
+		}
+		if r.Extra(n) > roll.Extra(n) {
+			roll.Surge = r.Surge
+		}
+		if most := r.Most(n); first || most < least {
+			roll.MaxUnavailable, least = r.MaxUnavailable, most
 		}
 		roll.Canary, roll.Steady = max(roll.Canary, r.Canary), max(roll.Steady, r.Steady)
 		if first || r.OnFailure < roll.OnFailure {

@@ -53,7 +53,7 @@ func rollText(r *process.Roll) string {
 	if r == nil {
 		return ""
 	}
-	return fmt.Sprintf(" %v %d %v %v", r.MaxUnavailable, r.Canary, r.Steady, r.OnFailure)
+	return fmt.Sprintf(" %v %v %d %v %v", r.MaxUnavailable, r.Surge, r.Canary, r.Steady, r.OnFailure)
 }
 
 // Batches tells how replacements of a plan follow one another when all is well: the changes that are under way together, batch after batch. What
@@ -66,7 +66,7 @@ func (p Plan) Batches() (out [][]Change) {
 		}
 	}
 	r := p.Roll()
-	most := max(1, r.MaxUnavailable.Of(len(p.Names(ReplaceProcess))))
+	most := max(1, r.Most(len(p.Names(ReplaceProcess)))+len(p.Surge))
 	for done := 0; done < len(list); {
 		n := most
 		if done < r.Canary {

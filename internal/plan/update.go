@@ -25,6 +25,9 @@ func (u Update) ID() string {
 	h := sha256.New()
 	for _, p := range u.Plans {
 		fmt.Fprintf(h, "%q %d %s %s%s\n", p.Group, p.Scope, p.Base, Group{GroupSpec: p.Desired}.Hash(), rollText(p.Asked))
+		if len(p.Surge) > 0 {
+			fmt.Fprintln(h, Group{GroupSpec: process.GroupSpec{Processes: p.Surge}}.Hash())
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:4])
 }

@@ -105,7 +105,7 @@ func ParseShare(text string) (Share, bool) {
 
 // String returns the share as a configuration file spells it.
 func (s Share) String() string {
-	if s.Percent {
+	if s.Percent && s != None {
 		return strconv.Itoa(s.N) + "%"
 	}
 	return strconv.Itoa(s.N)
@@ -121,10 +121,31 @@ func (s Share) Of(all int) int {
 
 // Roll says how processes of a group are replaced: the zero value, one after the other.
 type Roll struct {
-	MaxUnavailable Share         // that may be out of work at a time because of it; less than one counts as one
+	MaxUnavailable Share         // that may be out of work at a time because of it: see Most
+	Surge          Share         // so many more are there meanwhile, with the new settings, and take the place of those out of work
 	Canary         int           // so many are replaced first, and have to be good before the others follow
 	Steady         time.Duration // a new process has to stay ready for so long before the next is touched
 	OnFailure      OnFailure
+}
+
+// None is the share that is none of any number: without Percent it is one that nobody has set.
+var None = Share{Percent: true}
+
+// Most returns how many of a number of processes may be out of work at a time. Less than one counts as one, unless others take their place.
+func (r Roll) Most(all int) int {
+	n := r.MaxUnavailable.Of(all)
+	if n < 1 && (r.Surge.N == 0 || !r.MaxUnavailable.Percent) {
+		return 1
+	}
+	return n
+}
+
+// Extra returns how many more processes are there while a number of them is replaced. A share that is less than one counts as one.
+func (r Roll) Extra(all int) int {
+	if r.Surge.N == 0 {
+		return 0
+	}
+	return max(1, r.Surge.Of(all))
 }
 
 // OnFailure says what follows when a new process does not become ready, or does not stay so.

@@ -145,11 +145,12 @@ func buildFields() []Field {
 	add("depends_on", "DependsOn", Live, func(s Spec) string { return DependsText(s.DependsOn) })
 	add("essential", "Essential", Live, func(s Spec) string { return s.Essential.String() })
 	add("roll_max_unavailable", "Roll.MaxUnavailable", Live, func(s Spec) string {
-		if s.Roll.MaxUnavailable.N < 1 {
+		if s.Roll.MaxUnavailable == (Share{}) {
 			return "1"
 		}
 		return s.Roll.MaxUnavailable.String()
 	})
+	add("roll_surge", "Roll.Surge", Live, func(s Spec) string { return s.Roll.Surge.String() })
 	integer("roll_canary", "Roll.Canary", func(s Spec) int { return s.Roll.Canary })
 	add("roll_steady", "Roll.Steady", Live, func(s Spec) string { return Span(s.Roll.Steady) })
 	add("roll_on_failure", "Roll.OnFailure", Live, func(s Spec) string { return s.Roll.OnFailure.String() })

@@ -18,6 +18,7 @@ type Status struct {
 	Restarts    int    // starts by itself, after an end or a failed start, since the last start that somebody wanted
 	Waits       string // what its start by itself is held back for, or the command that is waited for; "" = neither
 	Idle        bool   // it does not run, and nothing is about to start it
+	Extra       bool   // it is there only while others are replaced
 	Leaving     bool   // the process is about to be removed and takes no start
 	Ready       bool   // RUNNING and, where somebody looks, found ready
 	Unready     string // what a check has found instead; "" = nothing to say

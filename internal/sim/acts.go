@@ -67,7 +67,8 @@ func (c *Checker) actBegan(e core.StepBegan) {
 	}
 	takes := e.Step.Action == plan.StopProcess && (p.gated || p.state == process.Starting || p.state == process.Running || // of which somebody waits what becomes
 		(a.now || p.act != nil && p.act.now) && p.state == process.Stopping && p.doing == plan.StopProcess) // who does not wait for others holds up nobody
-	if (p.step != nil || p.act != nil && p.act != a) && !takes {
+	leaves := p.extra && p.step != nil && p.step.change.Action == plan.RemoveProcess // since what it was there for is over
+	if (p.step != nil && !leaves || p.act != nil && p.act != a) && !takes {
 		c.broken("%s of %d begins, and another operation is busy with it: %+v %+v", stepText(e.Step), e.Op, p.step, p.act)
 	}
 	p.act, p.doing = a, e.Step.Action

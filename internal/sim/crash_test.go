@@ -47,6 +47,34 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestCrashRolls does the same with rolls of groups, of which many bring extra processes. With -seed=N -crash.n=1 it tells one.
+func TestCrashRolls(t *testing.T) {
+	extras, deaths := 0, 0
+	for i := range *crashN {
+		seed := *simSeed + uint64(i)
+		opts := core.Options{Strict: true, Identifier: "first"}
+		st := GenerateRollStory(seed)
+		lives, _ := tellStory(st, opts, 0)
+		dies, n := tellStory(st, opts, []int{3, 10, 40}[seed%3])
+		deaths += n
+		for _, f := range lives {
+			if strings.Contains(f.Text, "Extra:true") {
+				extras++
+			}
+		}
+		if d := apart(lives, dies); d != "" {
+			t.Fatalf("seed %d (-seed=%[1]d -crash.n=1), after %d deaths:\n%s", seed, n, d)
+		}
+		if last := lives[len(lives)-1]; last.Kind == "panic" {
+			t.Fatalf("seed %d: %s", seed, last.Text)
+		}
+	}
+	t.Logf("%d stories from seed %d: %d deaths, extra processes seen %d times", *crashN, *simSeed, deaths, extras)
+	if *crashN >= 60 && (extras == 0 || deaths == 0) {
+		t.Error("no death while there is an extra process: the generator does not reach it")
+	}
+}
+
 // crashWords are in what the stories have to tell.
 var crashWords = []string{
 	"eventname:TICK_5", "eventname:PROCESS_LOG_STDERR", "eventname:PROCESS_COMMUNICATION_STDOUT", "eventname:REMOTE_COMMUNICATION", "EventDiscarded", "EventRebuffered",

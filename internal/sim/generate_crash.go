@@ -72,6 +72,18 @@ func GenerateStory(seed uint64) Story {
 	return st
 }
 
+// GenerateRollStory makes the story of a seed in which a whole group is replaced, with commands of others in the middle.
+func GenerateRollStory(seed uint64) Story {
+	st := Story{Seed: seed, End: 40*time.Second + 500*time.Microsecond}
+	st.fromUpdate(&dice{rand.New(rand.NewPCG(seed, 0x5710))}, GenerateRoll(seed))
+	for i := range st.Commands {
+		if c := &st.Commands[i]; c.Cancel == 0 {
+			c.Req = uint64(i + 1)
+		}
+	}
+	return st
+}
+
 func (st *Story) fromScenario(sc Scenario) {
 	st.Groups, st.Commands = sc.Groups, sc.Commands
 	for _, g := range sc.Groups {

@@ -236,6 +236,10 @@ func (r *dice) health(p *process.Spec) {
 			MaxUnavailable: pick(r, process.Share{N: 1}, process.Share{N: 2}, process.Share{N: 50, Percent: true}, process.Share{N: 9}),
 			Canary:         pick(r, 0, 1, 2), Steady: pick(r, 0, 500*time.Millisecond, 3*time.Second), OnFailure: pick(r, process.RollBack, process.RollBack, process.RollStop),
 		}
+		if r.one(2) {
+			p.Roll.Surge = pick(r, process.Share{N: 1}, process.Share{N: 2}, process.Share{N: 50, Percent: true})
+			p.Roll.MaxUnavailable = pick(r, process.None, process.None, p.Roll.MaxUnavailable)
+		}
 	}
 }
 
@@ -368,6 +372,19 @@ func GenerateRoll(seed uint64) UpdateScenario {
 		sc.Lives[name] = []Life{good, next, after}
 		for range 5 {
 			sc.Lives[name] = append(sc.Lives[name], good)
+		}
+	}
+	for num := range 8 {
+		spec := sc.Is[0].Processes[0]
+		extra := process.Namespec{Group: "g", Process: fmt.Sprintf("%s+%d", spec.Program, 100+num)}
+		good := Life{Lasts: -1, Stop: int64(r.between(1000, 3*second)), Kill: 300, Ready: r.Int64N(900_000)}
+		sc.Lives[extra] = []Life{good, good}
+		if num < 2 {
+			names = append(names, extra.String())
+		}
+		if bad || r.one(6) {
+			sc.Lives[extra][0] = r.updateLife(2, spec.StartSecs)
+			sc.Lives[extra][0].Denied = false
 		}
 	}
 	for range pick(r, 0, 0, 1, 2) {

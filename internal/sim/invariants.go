@@ -40,6 +40,8 @@ type Checker struct {
 	Patience time.Duration // how long a command may wait, other than an update
 	Hooks    int           // commands of a life that ran
 	Batches  int           // how often an update was busy with as many members of a group at once as it may, and with more than one
+	Extras   int           // how many processes there were meanwhile
+	Covered  int           // how often one of them took the place of one that was out of work
 
 	world    *World
 	quirks   core.Quirks
@@ -74,6 +76,7 @@ type watched struct {
 	revived  bool          // its last transition was from EXITED to STARTING
 	before   process.State // the one that its last transition was from
 	spec     *process.Spec
+	extra    bool          // it is there only while others are replaced
 	gated    bool          // it waits for other processes
 	waits    time.Duration // since when it is held back, plus one; 0 = it is not
 	leaving  bool          // since an earlier step
@@ -139,7 +142,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	allowed := c.allowed(in)
 	c.beginUpdate(in, out)
 	c.beginAct(in, out)
-	endings := 0
+	endings, again := 0, false
 	for i, e := range out {
 		switch e := e.(type) {
 		case core.OpenLogs:
@@ -191,9 +194,10 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			switch e := e.Event.(type) {
 			case core.StateChanged:
 				c.change(in, e)
-				if exited != nil && e.ID == exited.ID && isEnding(e) {
+				if exited != nil && e.ID == exited.ID && !again && isEnding(e) {
 					endings++
 				}
+				again = again || exited != nil && e.ID == exited.ID && e.To == process.Starting // what follows is of the next life
 			case core.NotAlive:
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
 					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving

@@ -21,16 +21,21 @@ func TestRolls(t *testing.T) {
 		seed := *simSeed + uint64(i)
 		sc := GenerateRoll(seed)
 		u := newUpdateRun(sc, seed%2 == 1, saw)
+		if sc.Is[0].Processes[0].Roll.MaxUnavailable == process.None {
+			saw["pure surge"]++
+		}
 		u.roll = true
 		broken := u.play(len(sc.Others) > 0)
 		saw["batches"] += u.checker.Batches
 		saw["commands of lives"] += u.checker.Hooks
+		saw["extras"] += u.checker.Extras
+		saw["covered"] += u.checker.Covered
 		if broken != "" {
 			t.Fatalf("seed %d (-seed=%[1]d -roll.n=1):\n%s", seed, broken)
 		}
 	}
 	t.Logf("%d rolls from seed %d: %v", *rollN, *simSeed, saw)
-	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives"} {
+	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives", "extras", "covered", "pure surge"} {
 		if *rollN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any roll: the generator does not reach it", what)
 		}
@@ -52,7 +57,12 @@ func (u *updateRun) alone() {
 			return
 		}
 		u.saw["paused"]++
-		u.Command(Command{Req: u.number(), Op: "resumeupdate", Name: "1"})
+		op := "resumeupdate"
+		if i > 10 { // an extra process that does not come up is tried again each time, and nothing goes on without it
+			u.saw["given up"]++
+			op = "cancelupdate"
+		}
+		u.Command(Command{Req: u.number(), Op: op, Name: "1"})
 		u.Until(u.Now() + 5*time.Minute)
 	}
 	r := u.replies[core.Req(req)]

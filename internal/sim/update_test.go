@@ -137,7 +137,7 @@ func (u *updateRun) number() uint64 {
 // update gives an update and lets time pass until it is over, but not for ever: children end within a minute.
 func (u *updateRun) update(roll *process.Roll) (plan.Update, core.Reply) {
 	req := u.number()
-	p := plan.Minimal(u.Core.Manifest(), u.Want, nil)
+	p := u.planned(nil, roll == nil)
 	u.Command(Command{Req: req, Op: "update", Roll: roll})
 	for limit := u.Now() + 10*time.Minute; u.replies[core.Req(req)].Req == 0 && u.Now() < limit && !u.Halted && u.broken == ""; {
 		u.Until(u.Now() + time.Second)
@@ -207,6 +207,9 @@ func (u *updateRun) asPlanned(p plan.Update, r core.Reply, before map[process.Na
 		u.saw["taken back"]++
 	}
 	for _, g := range p.Plans {
+		for _, extra := range g.Surge {
+			results = slices.DeleteFunc(results, func(s core.StepResult) bool { return s.Group == g.Group && s.Name == extra.Name })
+		}
 		if g.Scope == plan.ReplaceGroup {
 			u.saw["replace group"]++
 		}
@@ -348,14 +351,6 @@ func (u *updateRun) second(r core.Reply) {
 	}
 }
 
-func groupsOf(specs []process.GroupSpec) []plan.Group {
-	var out []plan.Group
-	for _, s := range specs {
-		out = append(out, plan.Group{GroupSpec: s})
-	}
-	return out
-}
-
 // generation checks that everything is as desired.
 func (u *updateRun) generation() {
 	n := 0
@@ -399,10 +394,14 @@ func (u *updateRun) noisy() {
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}
 	u.Until(u.Now() + 5*time.Minute)
-	for range 20 { // operations that somebody has paused; those that waited for them may be paused, too
+	for i := range 20 { // operations that somebody has paused; those that waited for them may be paused, too
 		for _, op := range u.checker.Updating() {
 			u.saw["paused"]++
-			u.Command(Command{Req: u.number(), Op: "resumeupdate", Name: fmt.Sprint(op)})
+			what := "resumeupdate"
+			if i > 10 { // see alone
+				what = "cancelupdate"
+			}
+			u.Command(Command{Req: u.number(), Op: what, Name: fmt.Sprint(op)})
 			u.Until(u.Now() + 2*time.Minute)
 		}
 	}

@@ -22,6 +22,7 @@ type updating struct {
 // watchedLine is the replacements of one group.
 type watchedLine struct {
 	most    int                      // that may be out of work because of it
+	surge   map[string]process.Spec  // those that may be there meanwhile, and take the place of others
 	olds    map[string]*process.Spec // in force before
 	members map[string]bool          // of those, the ones that were not on their way out
 	busy    map[string]bool          // begun
@@ -42,6 +43,7 @@ type watchedStep struct {
 	began   bool
 	old     *process.Spec // in force before
 	undo    bool
+	extra   bool // it brings one that is there meanwhile
 	leaving bool // it was on its way out
 }
 
@@ -83,8 +85,14 @@ func (c *Checker) beginUpdate(in core.Input, out []core.Effect) {
 		if do.Roll != nil {
 			roll = *do.Roll
 		}
-		l := &watchedLine{most: max(1, roll.MaxUnavailable.Of(len(p.Names(plan.ReplaceProcess)))), olds: map[string]*process.Spec{}, members: map[string]bool{}, busy: map[string]bool{}}
+		l := &watchedLine{most: roll.Most(len(p.Names(plan.ReplaceProcess))), surge: map[string]process.Spec{}, olds: map[string]*process.Spec{}, members: map[string]bool{}, busy: map[string]bool{}}
 		u.lines[p.Group] = l
+		for _, spec := range p.Surge {
+			l.surge[spec.Name] = spec
+		}
+		if len(p.Surge) == 0 {
+			l.most = max(1, l.most)
+		}
 		for _, change := range p.Changes {
 			u.left[stepKey{p.Group, change.Name, change.Action, false}] = change
 			if change.Action == plan.AddProcess {
@@ -131,6 +139,16 @@ func (c *Checker) added(p *watched) {
 	}
 }
 
+// standIns returns how many of a group that are there meanwhile are ready.
+func (c *Checker) standIns(group string) (n int) {
+	for _, p := range c.procs {
+		if p.extra && p.name.Group == group && (p.ready || p.state == process.Running && p.spec != nil && p.spec.Health.Ready.Kind == process.CheckNone) {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *Checker) renamed(e core.MemberRenamed) {
 	p := c.named(process.Namespec{Group: e.Group, Process: e.From})
 	switch {
@@ -148,6 +166,19 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 	if e.Step.Undo && p != nil && p.step == nil {
 		c.turnsBack(c.updates[e.Op], p)
 	}
+	if u := c.updates[e.Op]; u != nil && p != nil && p.step == nil && e.Step.Action == plan.AddProcess && u.lines[e.Step.Group] != nil {
+		if spec, ok := u.lines[e.Step.Group].surge[e.Step.Name]; ok {
+			change := plan.Change{Action: plan.AddProcess, Group: e.Step.Group, Name: e.Step.Name, Spec: spec}
+			u.left[stepKey{change.Group, change.Name, change.Action, false}] = change
+			p.step, p.extra = &watchedStep{update: u, change: change, extra: true}, true
+			c.Extras++
+		}
+	}
+	if u := c.updates[e.Op]; u != nil && p != nil && p.extra && p.step == nil && e.Step.Action == plan.RemoveProcess {
+		change := plan.Change{Action: plan.RemoveProcess, Group: e.Step.Group, Name: e.Step.Name, Spec: *p.spec}
+		u.left[stepKey{change.Group, change.Name, change.Action, false}] = change
+		p.step = &watchedStep{update: u, change: change, old: p.spec}
+	}
 	if p == nil || p.step == nil || p.step.update.op != e.Op || p.step.change.Action != e.Step.Action || p.step.began {
 		c.broken("step %s of update %d begins: %+v", stepText(e.Step), e.Op, p)
 		return
@@ -163,8 +194,12 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 		if len(l.busy) == l.most && l.most > 1 {
 			c.Batches++
 		}
-		if len(l.busy) > l.most {
-			c.broken("%s begins, and no more than %d may be out of work: %v", stepText(e.Step), l.most, l.busy)
+		most := l.most + c.standIns(e.Step.Group)
+		if e.Step.Undo || !p.ready {
+			most = max(1, most)
+		}
+		if len(l.busy) > most {
+			c.broken("%s begins, and no more than %d may be out of work: %v", stepText(e.Step), most, l.busy)
 		}
 	}
 }
@@ -194,6 +229,16 @@ func (c *Checker) pardon(u *updating) {
 // outOfWork checks that no more members of a group are out of work than may be, whenever one was taken from its work.
 func (c *Checker) outOfWork(u *updating, group string) {
 	l := u.lines[group]
+	extra, most := 0, l.most
+	for _, s := range c.world.Core.Statuses() {
+		if s.Group == group && s.Extra {
+			extra++
+			most += b2i(s.Ready)
+		}
+	}
+	if extra > len(l.surge) {
+		c.broken("%d processes are there while others of %s are replaced, and no more than %d may be", extra, group, len(l.surge))
+	}
 	if !l.began {
 		return
 	}
@@ -205,8 +250,11 @@ func (c *Checker) outOfWork(u *updating, group string) {
 			missing = append(missing, s.Name)
 		}
 	}
-	if len(missing) > l.most {
-		c.broken("of %s, %v are out of work, and no more than %d may be", group, missing, l.most)
+	if len(missing) > most {
+		c.broken("of %s, %v are out of work, and no more than %d may be", group, missing, most)
+	}
+	if len(missing) > 0 && most > l.most {
+		c.Covered++
 	}
 }
 
@@ -244,6 +292,7 @@ func (c *Checker) stepEnded(in core.Input, e core.StepEnded) {
 			p.wanted = true
 		}
 		p.step = nil
+		p.leaving = p.leaving || p.extra && e.Step.Fault != nil // it is not started again
 	}
 	if l := u.lines[key.group]; change.Action == plan.ReplaceProcess {
 		delete(l.busy, key.name)
@@ -291,6 +340,11 @@ func (c *Checker) afterUpdates() {
 		}
 		if _, goesOn := underway[op]; goesOn && !c.world.Halted {
 			continue
+		}
+		for _, s := range c.world.Core.Statuses() {
+			if s.Extra && !s.Leaving && u.lines[s.Group] != nil && !c.quitting {
+				c.broken("update %d is over, and %v is left", op, s.Namespec())
+			}
 		}
 		if delete(c.updates, op); len(c.left(u)) > 0 {
 			c.broken("update %d is over, and its steps are not: %v", op, c.left(u))
@@ -369,11 +423,18 @@ func (c *Checker) wished(in core.Input, p *watched, e core.StateChanged) {
 func (st *watchedStep) starts() bool {
 	switch st.change.Action {
 	case plan.AddProcess:
-		return st.change.Spec.Autostart
+		return st.change.Spec.Autostart || st.extra
 	case plan.ReplaceProcess:
 		return st.began && (!st.change.Down || st.leaving && st.change.Spec.Autostart)
 	case plan.RemoveProcess:
 		return false
 	}
 	return st.leaving && st.change.Spec.Autostart || !st.change.Down
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

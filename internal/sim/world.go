@@ -333,7 +333,7 @@ func (w *World) verb(c Command) (do core.Verb, rows, ok bool) {
 		}
 		return core.Apply{Plan: p}, false, ok
 	case "update":
-		p := plan.Minimal(w.Core.Manifest(), w.Want, c.Desired)
+		p := w.planned(c.Desired, c.Roll == nil)
 		if w.keeper != nil {
 			makeLazy(p)
 		}
@@ -480,9 +480,42 @@ func (w *World) answerText(r core.Reply) string {
 	return replyText(r, w.rows[r.Req])
 }
 
+// planned plans the update of groups, nil being all, to what is wanted, with or without processes that are there meanwhile.
+func (w *World) planned(groups []string, surges bool) plan.Update {
+	active := w.Core.Manifest()
+	u := plan.Minimal(active, w.Want, groups)
+	if !surges {
+		return u
+	}
+	u, _ = u.Surging(active, func(group, program string, n int, taken func(string) bool) (list []process.Spec, err error) {
+		want, _ := plan.Manifest{Groups: groupsOf(w.Want)}.Group(group)
+		i := slices.IndexFunc(want.Processes, func(s process.Spec) bool { return s.Program == program })
+		for num := 100; len(list) < n; num++ {
+			s := want.Processes[i]
+			if s.Name, s.Num = fmt.Sprintf("%s+%d", program, num), num; !taken(s.Name) {
+				list = append(list, s)
+			}
+		}
+		return list, nil
+	})
+	return u
+}
+
+func groupsOf(specs []process.GroupSpec) []plan.Group {
+	var out []plan.Group
+	for _, s := range specs {
+		out = append(out, plan.Group{GroupSpec: s})
+	}
+	return out
+}
+
 func (w *World) spawn(e core.Spawn) {
 	name := process.Namespec{Group: e.Group, Process: e.Spec.Name}
-	life := w.lives[name][w.spawns[name]%len(w.lives[name])]
+	lives := w.lives[name]
+	if len(lives) == 0 { // one that is there while others are replaced
+		lives = []Life{{Lasts: -1, Stop: 10_000, Kill: 1000}}
+	}
+	life := lives[w.spawns[name]%len(lives)]
 	if life.Fork != "" {
 		w.spawns[name]++
 		w.outcome(0, core.SpawnFailed{ID: e.ID, Incarnation: e.Incarnation, Text: "cannot fork: " + life.Fork})
