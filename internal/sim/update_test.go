@@ -56,6 +56,7 @@ type updateRun struct {
 	roll    bool             // of a group, with nobody else around
 
 	cancelled map[core.Req]bool
+	hung      map[process.Namespec]bool // it was found not to be alive, and stopped for good
 }
 
 func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
@@ -63,15 +64,20 @@ func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
 	if late {
 		r = rand.New(rand.NewPCG(sc.Seed, 2))
 	}
-	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}, cancelled: map[core.Req]bool{}}
+	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}, cancelled: map[core.Req]bool{}, hung: map[process.Namespec]bool{}}
 	u.lives, u.Want = sc.Lives, sc.Is
 	u.checker = Watch(u.World, core.Quirks{}, func(text string) { u.fail("%s", text) })
 	u.checker.Patience = 2 * time.Minute // children may be busy in the kernel for long
 	check := u.Watch
 	u.Watch = func(now time.Duration, in core.Input, out []core.Effect) {
 		for _, e := range out {
-			if r, ok := e.(core.Reply); ok {
-				u.replies[r.Req] = r
+			switch e := e.(type) {
+			case core.Reply:
+				u.replies[e.Req] = e
+			case core.Publish:
+				if n, ok := e.Event.(core.NotAlive); ok && n.Action == process.AliveStop {
+					u.hung[process.Namespec{Group: n.Group, Process: n.Name}] = true
+				}
 			}
 		}
 		check(now, in, out)
@@ -251,8 +257,13 @@ func (u *updateRun) asPlanned(p plan.Update, r core.Reply, before map[process.Na
 					u.fail("%v is not replaced: %s", name, stepText(step))
 				case c.Down && !c.Retry && !was.Leaving && step.Started:
 					u.fail("%v did not run and was started", name)
-				case !c.Down && !step.Started && step.OldPID != 0:
+				case c.Down || step.Started || step.OldPID == 0:
+				case !u.hung[name]:
 					u.fail("%v ran and was not started", name)
+				case step.PID != 0 || is.State != process.Stopped: // its own alive_action has stopped it before its turn, and that counts
+					u.fail("%v was stopped for good and is %v: %s", name, is.State, stepText(step))
+				default:
+					u.saw["hung"]++
 				}
 			case plan.AddProcess:
 				if step.Fault == nil && step.Started != c.Spec.Autostart {
