@@ -144,6 +144,7 @@ func (s *Supervisor) acted(st *step) {
 func (s *Supervisor) stopAsked(st *step) {
 	p := st.proc
 	st.oldPID = p.pid
+	p.hung = false
 	switch {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
