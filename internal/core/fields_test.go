@@ -56,7 +56,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
 	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now again refused"},
-	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID old undo trial due"},
+	reflect.TypeFor[step]():       {kept: "op change group proc line then under ended starts running oldPID old undo trial due"},
 	reflect.TypeFor[line]():       {kept: "op roll waiting busy done after cause undoing due"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},
 	reflect.TypeFor[hook]():       {kept: "due late"},

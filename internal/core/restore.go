@@ -32,7 +32,7 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 		st := r.steps[i]
 		*st = step{
 			op: at(r.ops, o.Op), change: o.Change, group: o.Group, proc: at(r.procs, o.Process), line: at(r.lines, o.Line),
-			then: at(r.steps, o.Then), ended: o.Ended, starts: o.Starts, running: o.Running, oldPID: o.OldPID,
+			then: at(r.steps, o.Then), under: at(r.steps, o.Under), ended: o.Ended, starts: o.Starts, running: o.Running, oldPID: o.OldPID,
 			old: at(from.Specs, o.Old), undo: o.Undo, trial: waitFor(o.Trial),
 		}
 		r.deadline(&st.due, o.Due, actStep, nil)

@@ -195,13 +195,14 @@ type (
 		Refused           map[process.ID]*Fault
 	}
 
-	// SavedStep is what an operation does to a process. Then refers to another step.
+	// SavedStep is what an operation does to a process. Then and Under refer to other steps.
 	SavedStep struct {
 		Op              Ref
 		Change          plan.Change
 		Group           string
 		Process         Ref
-		Line, Then      Ref
+		Line            Ref
+		Then, Under     Ref
 		Ended           bool
 		Starts, Running bool
 		OldPID          int
@@ -397,7 +398,7 @@ func (w *writer) op(o *operation) SavedOperation {
 func (w *writer) step(st *step) SavedStep {
 	return SavedStep{
 		Op: w.ops.ref(st.op), Change: st.change, Group: st.group, Process: w.procs.ref(st.proc), Line: w.lines.ref(st.line),
-		Then: w.steps.ref(st.then), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
+		Then: w.steps.ref(st.then), Under: w.steps.ref(st.under), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
 		Old: w.specs.ref(st.old), Undo: st.undo, Trial: int(st.trial), Due: saveDeadline(&st.due),
 	}
 }

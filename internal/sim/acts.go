@@ -66,7 +66,7 @@ func (c *Checker) actBegan(e core.StepBegan) {
 		c.broken("%d is busy with %v, and may be with %d", e.Op, a.busy, a.most)
 	}
 	takes := e.Step.Action == plan.StopProcess && (p.gated || p.state == process.Starting || p.state == process.Running || // of which somebody waits what becomes
-		a.now && p.state == process.Stopping && p.doing == plan.StopProcess)
+		p.state == process.Stopping && p.doing == plan.StopProcess && (a.now || p.act != nil && p.act.now))
 	if (p.step != nil || p.act != nil && p.act != a) && !takes {
 		c.broken("%s of %d begins, and another operation is busy with it: %+v %+v", stepText(e.Step), e.Op, p.step, p.act)
 	}
