@@ -82,7 +82,9 @@ func (s *Supervisor) act(id Req, do Act) {
 	}
 	for _, p := range stops {
 		st := op.newStep(p.group, p, p.change(plan.StopProcess))
-		st.then = started[p]
+		if st.then = started[p]; st.then != nil {
+			st.under = nil
+		}
 		a.waiting = append(a.waiting, st)
 	}
 	for _, p := range starts {
@@ -144,6 +146,7 @@ func (s *Supervisor) acted(st *step) {
 func (s *Supervisor) stopAsked(st *step) {
 	p := st.proc
 	st.oldPID = p.pid
+	p.hung = false
 	switch {
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)

@@ -36,7 +36,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held gated anew forlorn lastly extra fallen last hasLast lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched sick
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held gated anew forlorn lastly extra fallen last hasLast lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched sick hung
 			listener holds deaf due report waiters step unsent reason draining hook fresh stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {
@@ -56,7 +56,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
 	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now again refused"},
-	reflect.TypeFor[step]():       {kept: "op change group proc line then ended starts running oldPID old undo trial due"},
+	reflect.TypeFor[step]():       {kept: "op change group proc line then under ended starts running oldPID old undo trial due"},
 	reflect.TypeFor[line]():       {kept: "op group roll waiting busy done after cause undoing due surges spares extras failed"},
 	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},
 	reflect.TypeFor[hook]():       {kept: "due late"},

@@ -112,7 +112,7 @@ func (s *Supervisor) notAlive(p *proc, text string) {
 		return
 	}
 	p.sick = action == process.AliveRestart && p.fate == stays
-	p.again = p.sick
+	p.again, p.hung = p.sick, action == process.AliveStop
 	s.halt(p, ReasonRestart)
 }
 

@@ -127,8 +127,11 @@ func (st *step) missing() bool { return st.proc.missing() || st.starting() }
 // starting reports whether a step that has not begun starts a process that rests.
 func (st *step) starting() bool {
 	s := st.proc.state
-	return st.change.Retry && (s == process.Fatal || st.undo && s == process.Exited)
+	return st.change.Retry && (s == process.Fatal || st.undo && s == process.Exited) || st.revives() && s == process.Stopped
 }
+
+// revives reports whether a step gives what was there back to a process that worked then, and that nobody but its alive_action has stopped since.
+func (st *step) revives() bool { return st.undo && st.change.Retry && st.proc.hung }
 
 // room reports whether a process of the line may be taken from its work now. The patience with those that have ceased to work is limited.
 func (s *Supervisor) room(l *line, next *step) bool {
@@ -184,13 +187,13 @@ func (l *line) lapsed() (list []*step) {
 	return list
 }
 
-// givenUp returns a step that was good, and whose process could not be started again. Nil: there is none, or nothing follows from it any more.
+// givenUp returns a step that was good, and whose process could not be started again, or was stopped for good because it was not alive. Nil: there is none, or nothing follows from it any more.
 func (l *line) givenUp() *step {
 	if l.undoing || len(l.waiting) == 0 || l.op.paused {
 		return nil
 	}
 	for _, d := range slices.Concat(l.done, l.extras) {
-		if d.running && d.ended && d.proc.state == process.Fatal {
+		if d.running && d.ended && (d.proc.state == process.Fatal || d.proc.hung) {
 			return d
 		}
 	}
@@ -216,7 +219,7 @@ func (s *Supervisor) replace(st *step) {
 	case p.gated && p.state.IsStopped():
 		s.waitsOn(st)
 	case p.state == process.Stopping || p.lastly:
-		s.awaitEnd(st, p.again)
+		s.awaitEnd(st, p.again || st.revives())
 	case p.state.IsRunning() || p.restarting():
 		s.forgive(p)
 		s.awaitEnd(st, true)

@@ -62,6 +62,7 @@ type proc struct {
 	unfit        string // what the check has found else
 	watched      bool   // its checks are made
 	sick         bool   // it is being ended because it was not alive, and is to start again
+	hung         bool   // it was stopped for good because it was not alive; until somebody wants it stopped or it starts
 
 	listener *event.Listener // what it says, with a process of a listener group; of this life
 	holds    *queued         // the event that it works on
@@ -139,7 +140,7 @@ func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	p.reason = why
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
-	p.fit, p.unfit, p.sick, p.fresh = false, "", false, true
+	p.fit, p.unfit, p.sick, p.hung, p.fresh = false, "", false, false, true
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.hasLast, p.last = false, process.ExitStatus{}
 	if p.group.pool != nil {

@@ -142,7 +142,8 @@ type (
 		Last                   process.ExitStatus
 		HasLast                bool
 		SpawnErr               string
-		Fit, Watched, Sick     bool
+		Fit, Watched           bool
+		Sick, Hung             bool
 		Unfit                  string
 		Listener               *event.SavedListener
 		Holds                  Ref
@@ -194,13 +195,14 @@ type (
 		Refused           map[process.ID]*Fault
 	}
 
-	// SavedStep is what an operation does to a process. Then refers to another step.
+	// SavedStep is what an operation does to a process. Then and Under refer to other steps.
 	SavedStep struct {
 		Op              Ref
 		Change          plan.Change
 		Group           string
 		Process         Ref
-		Line, Then      Ref
+		Line            Ref
+		Then, Under     Ref
 		Ended           bool
 		Starts, Running bool
 		OldPID          int
@@ -367,7 +369,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 		Gated: p.gated, Anew: p.anew, Forlorn: p.forlorn, Lastly: p.lastly, Extra: p.extra, Fallen: p.fallen, Last: p.last, HasLast: p.hasLast,
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, Hook: p.hook, Fresh: p.fresh, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
-		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick,
+		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick, Hung: p.hung,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
 	if p.listener != nil {
@@ -400,7 +402,7 @@ func (w *writer) op(o *operation) SavedOperation {
 func (w *writer) step(st *step) SavedStep {
 	return SavedStep{
 		Op: w.ops.ref(st.op), Change: st.change, Group: st.group, Process: w.procs.ref(st.proc), Line: w.lines.ref(st.line),
-		Then: w.steps.ref(st.then), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
+		Then: w.steps.ref(st.then), Under: w.steps.ref(st.under), Ended: st.ended, Starts: st.starts, Running: st.running, OldPID: st.oldPID,
 		Old: w.specs.ref(st.old), Undo: st.undo, Trial: int(st.trial), Due: saveDeadline(&st.due),
 	}
 }

@@ -52,7 +52,7 @@ func (s *Supervisor) stopOne(r *request, p *proc, text string, wait bool) {
 	case p.fate != stays:
 		what = forStopped
 	default:
-		p.again = false
+		p.again, p.hung = false, false
 		s.shift()
 		s.done(r, p, &Fault{Kind: NotRunning, Text: text})
 		return

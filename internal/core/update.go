@@ -28,6 +28,7 @@ type step struct {
 	proc    *proc
 	line    *line // with replacements that wait or have begun
 	then    *step // with the stop of a restart: the start, which holds the process after it
+	under   *step // of another operation, that held the process before a stop took it, and does again after it
 	ended   bool
 	starts  bool // once it has ended it is started again
 	running bool // it has been started, and waits for that to succeed
@@ -103,7 +104,7 @@ func (s *Supervisor) stale(u plan.Update) string {
 // newStep announces a step: the update is not over before it is.
 func (op *operation) newStep(g *group, p *proc, c plan.Change) *step {
 	op.request.left++
-	st := &step{op: op, change: c, group: g.name(), proc: p, oldPID: p.pid}
+	st := &step{op: op, change: c, group: g.name(), proc: p, oldPID: p.pid, under: p.step}
 	st.due.fire, st.due.step = actStep, st
 	p.step = st
 	return st
@@ -355,10 +356,7 @@ func (s *Supervisor) over(st *step, f *Fault) {
 	st.ended = true
 	s.shift()
 	if st.proc.step == st {
-		st.proc.step = nil
-		if next := st.then; next != nil && !next.ended {
-			st.proc.step = next
-		}
+		st.proc.step = st.next()
 	}
 	s.ended(st.op, st.result(f))
 	if g := st.proc.group; f != nil && g.ending {
@@ -371,6 +369,18 @@ func (s *Supervisor) over(st *step, f *Fault) {
 		s.acted(st)
 	}
 	s.lessOne(st.op.request)
+}
+
+// next returns the step that holds the process after this one, nil if none does.
+func (st *step) next() *step {
+	if st.then != nil && !st.then.ended {
+		return st.then
+	}
+	under := st.under
+	for under != nil && under.ended {
+		under = under.under
+	}
+	return under
 }
 
 // ended tells of the end of a step.

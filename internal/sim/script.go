@@ -45,7 +45,8 @@ import (
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME", "+denied" (it cannot be signalled) and "+ready=TIME" or "+ready=never" (when a check finds
-// it ready, of a program with the option ready). In depends_on items have + between them. Requests are numbered from 1.
+// it ready, of a program with the option ready) and "+dead=TIME" (when a check finds it dead, of a program with the option alive). In depends_on items have +
+// between them. The option alive names what follows then: restart, stop or none. Requests are numbered from 1.
 type Script struct {
 	world  *World
 	opts   core.Options
@@ -406,6 +407,12 @@ func programOf(args []string) (Program, error) {
 		case "ready": // in the lives, a check finds it so
 			p.gently(func(s *process.Spec) { s.Health.Ready.Kind = process.CheckExec })
 			err = nil
+		case "alive": // in the lives, a check finds it dead
+			a, known := map[string]process.AliveAction{"restart": process.AliveRestart, "stop": process.AliveStop, "none": process.AliveNone}[value]
+			p.gently(func(s *process.Spec) { s.Health.Alive.Kind, s.Health.AliveAction = process.CheckExec, a })
+			if err = nil; !known {
+				err = fmt.Errorf("no such action")
+			}
 		case "stop_tree":
 			p.StopTree, err = on, nil
 		case "kill_tree":
@@ -517,6 +524,8 @@ func livesOf(text string) (lives []Life, err error) {
 				l.Ready = -1
 			case name == "ready":
 				l.Ready, err = microsecondsOf(value)
+			case name == "dead":
+				l.Dead, err = microsecondsOf(value)
 			case name == "denied":
 				l.Denied = true
 			default:

@@ -56,7 +56,7 @@ type updateRun struct {
 	roll    bool             // of a group, with nobody else around
 
 	cancelled map[core.Req]bool
-	unfit     map[process.Namespec]bool // stopped because of what a check of theirs has found: they stay so
+	hung      map[process.Namespec]bool // it was found not to be alive, and stopped for good
 }
 
 func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
@@ -64,7 +64,7 @@ func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
 	if late {
 		r = rand.New(rand.NewPCG(sc.Seed, 2))
 	}
-	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}, cancelled: map[core.Req]bool{}, unfit: map[process.Namespec]bool{}}
+	u := &updateRun{World: NewWorld(core.Options{Strict: true}, r), sc: sc, saw: saw, replies: map[core.Req]core.Reply{}, done: map[core.Req]int{}, cancelled: map[core.Req]bool{}, hung: map[process.Namespec]bool{}}
 	u.lives, u.Want = sc.Lives, sc.Is
 	u.checker = Watch(u.World, core.Quirks{}, func(text string) { u.fail("%s", text) })
 	u.checker.Patience = 2 * time.Minute // children may be busy in the kernel for long
@@ -75,8 +75,8 @@ func newUpdateRun(sc UpdateScenario, late bool, saw map[string]int) *updateRun {
 			case core.Reply:
 				u.replies[e.Req] = e
 			case core.Publish:
-				if e, ok := e.Event.(core.NotAlive); ok && e.Action == process.AliveStop {
-					u.unfit[process.Namespec{Group: e.Group, Process: e.Name}] = true
+				if n, ok := e.Event.(core.NotAlive); ok && n.Action == process.AliveStop {
+					u.hung[process.Namespec{Group: n.Group, Process: n.Name}] = true
 				}
 			}
 		}
@@ -260,8 +260,13 @@ func (u *updateRun) asPlanned(p plan.Update, r core.Reply, before map[process.Na
 					u.fail("%v is not replaced: %s", name, stepText(step))
 				case c.Down && !c.Retry && !was.Leaving && step.Started:
 					u.fail("%v did not run and was started", name)
-				case !c.Down && !step.Started && step.OldPID != 0 && !u.unfit[name]:
+				case c.Down || step.Started || step.OldPID == 0:
+				case !u.hung[name]:
 					u.fail("%v ran and was not started", name)
+				case step.PID != 0 || is.State != process.Stopped: // its own alive_action has stopped it before its turn, and that counts
+					u.fail("%v was stopped for good and is %v: %s", name, is.State, stepText(step))
+				default:
+					u.saw["hung"]++
 				}
 			case plan.AddProcess:
 				if step.Fault == nil && step.Started != c.Spec.Autostart {
