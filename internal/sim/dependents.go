@@ -36,6 +36,7 @@ type depended struct {
 	exit     process.ExitStatus
 	fit      bool
 	leaving  bool
+	extra    bool // it is there only while others are replaced: nothing depends on it
 	waits    string
 	refused  bool
 	together bool // it was told to stop together with others
@@ -141,7 +142,7 @@ func (c *DependChecker) look(whole bool) {
 			p = &depended{}
 			c.procs[s.ID] = p
 		}
-		p.name, p.spec, p.leaving = s.Namespec(), s.Spec, s.Leaving
+		p.name, p.spec, p.leaving, p.extra = s.Namespec(), s.Spec, s.Leaving, s.Extra
 		if s.Waits == "" { // of the end of a wait nothing is told, where nothing is started
 			p.waits = ""
 		}
@@ -242,7 +243,7 @@ func (c *DependChecker) above(p *depended, is func(*depended) bool) *depended {
 }
 
 func (c *DependChecker) means(d process.Dependency, p *depended) bool {
-	return d.Means(p.name, p.spec.Program, slices.Contains(c.world.Core.Groups(), d.Name.Group))
+	return !p.extra && d.Means(p.name, p.spec.Program, slices.Contains(c.world.Core.Groups(), d.Name.Group))
 }
 
 // holds reports whether a condition holds, as far as that can be seen, and why not.

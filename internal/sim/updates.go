@@ -175,7 +175,10 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 		}
 	}
 	if u := c.updates[e.Op]; u != nil && p != nil && p.extra && p.step == nil && e.Step.Action == plan.RemoveProcess {
-		change := plan.Change{Action: plan.RemoveProcess, Group: e.Step.Group, Name: e.Step.Name, Spec: *p.spec}
+		change := plan.Change{Action: plan.RemoveProcess, Group: e.Step.Group, Name: e.Step.Name}
+		if p.spec != nil { // else it came in the same step
+			change.Spec = *p.spec
+		}
 		u.left[stepKey{change.Group, change.Name, change.Action, false}] = change
 		p.step = &watchedStep{update: u, change: change, old: p.spec}
 	}
