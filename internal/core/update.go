@@ -376,6 +376,11 @@ func (st *step) next() *step {
 	if st.then != nil && !st.then.ended {
 		return st.then
 	}
+	return st.below()
+}
+
+// below returns the step of another operation that this one has taken the process from, nil if there is none or it is over.
+func (st *step) below() *step {
 	under := st.under
 	for under != nil && under.ended {
 		under = under.under
@@ -548,12 +553,14 @@ func (s *Supervisor) held(t Target) (op uint64, yes bool) {
 	return s.heldFrom(t, func(st *step) bool { return st.op.acting == nil })
 }
 
-// heldFrom is the same with the steps that are in the way.
+// heldFrom is the same with the steps that are in the way. One that a stop has taken the process from may be in the way still.
 func (s *Supervisor) heldFrom(t Target, inTheWay func(*step) bool) (op uint64, yes bool) {
 	list, _, _ := s.find(t)
 	for _, p := range list {
-		if p.step != nil && inTheWay(p.step) {
-			return p.step.op.id, true
+		for st := p.step; st != nil; st = st.below() {
+			if inTheWay(st) {
+				return st.op.id, true
+			}
 		}
 	}
 	return 0, false

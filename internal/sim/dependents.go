@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type DependChecker struct {
 type depended struct {
 	name     process.Namespec
 	spec     *process.Spec
+	old      *process.Spec // before the present step
 	inc      process.Incarnation
 	state    process.State
 	exit     process.ExitStatus
@@ -38,6 +40,8 @@ type depended struct {
 	leaving  bool
 	extra    bool // it is there only while others are replaced: nothing depends on it
 	waits    string
+	was      string // what it waited for before the present step
+	free     bool   // it waits for nothing after it
 	refused  bool
 	together bool // it was told to stop together with others
 }
@@ -142,8 +146,14 @@ func (c *DependChecker) look(whole bool) {
 			p = &depended{}
 			c.procs[s.ID] = p
 		}
+		if !whole {
+			p.old = cmp.Or(p.spec, s.Spec)
+		}
 		p.name, p.spec, p.leaving, p.extra = s.Namespec(), s.Spec, s.Leaving, s.Extra
-		if s.Waits == "" { // of the end of a wait nothing is told, where nothing is started
+		if !whole {
+			p.was = p.waits
+		}
+		if p.free = s.Waits == ""; p.free { // of the end of a wait nothing is told, where nothing is started
 			p.waits = ""
 		}
 		if whole {
@@ -261,11 +271,12 @@ func (c *DependChecker) holds(d process.Dependency) string {
 		if d.On == process.OnCompleted {
 			is = p.state == process.Exited && p.exit.Clean(p.spec.ExitCodes)
 		}
-		rests := p.state == process.Stopped || p.state == process.Exited && d.On != process.OnCompleted || p.state == process.Stopping || strings.HasPrefix(p.waits, "stops after")
+		rests := p.state == process.Stopped || p.state == process.Exited && d.On != process.OnCompleted || p.state == process.Stopping ||
+			strings.HasPrefix(p.waits, "stops after") || strings.HasPrefix(p.was, "stops after") // until its turn has come, in the same step
 		switch {
 		case is:
 			good++
-		case !rests || strings.HasPrefix(p.waits, "waits for") && !forCommand(p.waits) || !d.Name.WholeGroup():
+		case !rests || strings.HasPrefix(p.waits, "waits for") && !forCommand(p.waits) && !p.free || !d.Name.WholeGroup():
 			return fmt.Sprintf("%v is %v (%s, %v)", p.name, p.state, p.waits, p.exit)
 		}
 	}
@@ -277,15 +288,24 @@ func (c *DependChecker) holds(d process.Dependency) string {
 
 // starts checks that a process may start: that is decided where it becomes STARTING, a command before its fork does not look again.
 func (c *DependChecker) starts(p *depended, inc process.Incarnation) {
-	for _, d := range p.spec.DependsOn {
+	why := c.unmet(p.spec, inc)
+	if why != "" && c.unmet(p.old, inc) != "" { // it may have been given other settings after that, in the same step
+		c.broken("%v starts, and %s", p.name, why)
+	}
+}
+
+// unmet says what of that on which a process depends is not there for a start; "" = all is.
+func (c *DependChecker) unmet(spec *process.Spec, inc process.Incarnation) string {
+	for _, d := range spec.DependsOn {
 		c.Saw["starts"]++
 		if d.On == process.OnCompleted && inc > 1 { // by itself it does not wait for that again
 			continue
 		}
 		if why := c.holds(d); why != "" {
-			c.broken("%v starts, and %v does not hold: %s", p.name, d, why)
+			return fmt.Sprintf("%v does not hold: %s", d, why)
 		}
 	}
+	return ""
 }
 
 // after checks that who waits has something to wait for.

@@ -78,6 +78,7 @@ type watched struct {
 	spec     *process.Spec
 	extra    bool          // it is there only while others are replaced
 	gated    bool          // it waits for other processes
+	began    bool          // its last start had waited for other processes
 	waits    time.Duration // since when it is held back, plus one; 0 = it is not
 	leaving  bool          // since an earlier step
 	ready    bool          // likewise
@@ -194,7 +195,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			switch e := e.Event.(type) {
 			case core.StateChanged:
 				c.change(in, e)
-				if exited != nil && e.ID == exited.ID && !again && isEnding(e) {
+				if exited != nil && e.ID == exited.ID && e.Incarnation == exited.Incarnation && !again && isEnding(e) {
 					endings++
 				}
 				again = again || exited != nil && e.ID == exited.ID && e.To == process.Starting // what follows is of the next life
@@ -363,7 +364,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
 		c.broken("spawn of %v, which is leaving", p.name)
 	}
-	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil && !p.gated {
+	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil && !p.began {
 		c.broken("a plan restarts %v, which it does not name", p.name)
 	}
 	if c.quitting {
@@ -389,6 +390,7 @@ func (c *Checker) starts(now time.Duration, in core.Input, p *watched, e core.St
 	status, _ := c.world.Core.Status(e.ID)
 	wanted := p.gated && status.Restarts == 0 && p.before != process.Backoff // by somebody, before it had to wait
 	byItself := !wanted && (p.before == process.Exited || p.before == process.Backoff) && !command && p.act == nil && (p.step == nil || !p.step.undo)
+	p.began = p.gated
 	c.limited(now, p, spec.RestartLimit, byItself)
 	c.probed(p, byItself)
 	if b := p.backoff; b.Set() {

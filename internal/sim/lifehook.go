@@ -156,6 +156,9 @@ func removes(in core.Input) bool {
 // hooksAfter looks, after a step, at commands that have had their time, and at ends that have no post_stop.
 func (c *Checker) hooksAfter(now time.Duration, p *watched) {
 	l := &p.life
+	if p.state == process.Stopping && !p.spec.Hooks.PostStop.Wanted() { // its settings have none any more, and that is looked at when its turn has come
+		l.owes = false
+	}
 	if l.running != 0 && now > l.until {
 		c.broken("%s of %v runs since it has had its time", l.option, p.name)
 	}

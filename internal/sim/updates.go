@@ -367,7 +367,7 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.AddProcess:
 		ok = isNext || !there && e.result.Fault != nil // it never was, or was removed while it waited for others
 	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
-		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || c.quitting || e.result.Fault.Kind == core.Failed)
+		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || e.result.Fault.Kind == core.Failed || e.result.Fault.Kind == core.ShutdownState)
 	default: // while it waited for others it may have been removed as well
 		ok = isNext || e.result.Fault != nil && (isOld || !there && e.result.Started)
 	}
