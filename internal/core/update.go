@@ -359,7 +359,7 @@ func (s *Supervisor) over(st *step, f *Fault) {
 		st.proc.step = st.next()
 	}
 	s.ended(st.op, st.result(f))
-	if g := st.proc.group; f != nil && g.ending {
+	if g := st.proc.group; f != nil && g.ending && g.endOp == st.op {
 		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
 	}
 	if st.line != nil {

@@ -40,6 +40,7 @@ var oddSeeds = []uint64{
 	1049890, // everything is stopped while a process that was renamed is waited for
 	1099341, // a start waits in vain, and is given up in the same step
 	1163450, // a grace update comes while a stop has taken a process from an update
+	2031959, // an act finds nothing of a group that an update has replaced meanwhile
 }
 
 // TestDependentsOdd tells those.

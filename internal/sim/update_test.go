@@ -349,6 +349,7 @@ func (u *updateRun) second(r core.Reply) {
 	if len(u.broken) > 0 || slices.ContainsFunc(r.Updated, func(s core.StepResult) bool { return s.Fault != nil }) {
 		return
 	}
+	u.Input(core.Tick{}) // the first may have closed a breaker, and what that has held back starts now
 	from := len(u.Trace)
 	p, r := u.update(nil)
 	if !p.Empty() || len(r.Updated) > 0 || r.Fault != nil || len(u.Trace) != from+1 {
