@@ -35,6 +35,7 @@ type depended struct {
 	state    process.State
 	exit     process.ExitStatus
 	fit      bool
+	extra    bool // nothing depends on it
 	leaving  bool
 	waits    string
 	refused  bool
@@ -141,7 +142,7 @@ func (c *DependChecker) look(whole bool) {
 			p = &depended{}
 			c.procs[s.ID] = p
 		}
-		p.name, p.spec, p.leaving = s.Namespec(), s.Spec, s.Leaving
+		p.name, p.spec, p.extra, p.leaving = s.Namespec(), s.Spec, s.Extra, s.Leaving
 		if s.Waits == "" { // of the end of a wait nothing is told, where nothing is started
 			p.waits = ""
 		}
@@ -242,7 +243,7 @@ func (c *DependChecker) above(p *depended, is func(*depended) bool) *depended {
 }
 
 func (c *DependChecker) means(d process.Dependency, p *depended) bool {
-	return d.Means(p.name, p.spec.Program, slices.Contains(c.world.Core.Groups(), d.Name.Group))
+	return !p.extra && d.Means(p.name, p.spec.Program, slices.Contains(c.world.Core.Groups(), d.Name.Group))
 }
 
 // holds reports whether a condition holds, as far as that can be seen, and why not.
