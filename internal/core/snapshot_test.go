@@ -67,6 +67,24 @@ func TestRestoreAndReplay(t *testing.T) {
 	}
 }
 
+// TestRestoreRolls checks at every third step of rolls, many of which have extra processes, what TestRestore does.
+func TestRestoreRolls(t *testing.T) {
+	opts := core.Options{Strict: true, Identifier: "id"}
+	for seed := range uint64(100) {
+		w, _ := sim.NewMortal(opts, seed)
+		steps := 0
+		w.Watch = func(now time.Duration, in core.Input, _ []core.Effect) {
+			if steps++; steps%3 > 0 {
+				return
+			}
+			if d := core.Differs(w.Core, core.Restore(opts, written(t, w.Core.Snapshot()))); d != "" {
+				t.Fatalf("seed %d at %v after %T: %s", seed, now, in, d)
+			}
+		}
+		w.Tell(sim.GenerateRollStory(seed))
+	}
+}
+
 // BenchmarkSnapshot measures the snapshot of 1,000 processes, alone and with all it takes to come back from it.
 func BenchmarkSnapshot(b *testing.B) {
 	s, _ := many(1000)

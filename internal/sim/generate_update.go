@@ -353,6 +353,9 @@ func GenerateRoll(seed uint64) UpdateScenario {
 	if p.Roll.OnFailure == process.RollStop && r.one(2) {
 		p.Roll.OnFailure = process.RollPause
 	}
+	if p.Roll.Surge.N > 0 && r.one(3) {
+		p.Roll.OnFailure = process.RollPause
+	}
 	sc.Is = []process.GroupSpec{s.spec()}
 	bad := r.one(2)
 	var names []string
@@ -369,7 +372,11 @@ func GenerateRoll(seed uint64) UpdateScenario {
 		if r.one(12) {
 			after = r.updateLife(2, spec.StartSecs)
 		}
-		sc.Lives[name] = []Life{good, next, after}
+		first := good
+		if r.one(9) { // it does not work when the roll begins
+			first.Ready = -1
+		}
+		sc.Lives[name] = []Life{first, next, after}
 		for range 5 {
 			sc.Lives[name] = append(sc.Lives[name], good)
 		}
@@ -382,9 +389,14 @@ func GenerateRoll(seed uint64) UpdateScenario {
 		if num < 2 {
 			names = append(names, extra.String())
 		}
-		if bad || r.one(6) {
-			sc.Lives[extra][0] = r.updateLife(2, spec.StartSecs)
-			sc.Lives[extra][0].Denied = false
+		switch first := &sc.Lives[extra][0]; {
+		case r.one(6): // it was good
+			first.Lasts = int64(r.between(1, 8*second))
+		case r.one(6):
+			first.Sick, first.Well = int64(r.between(second, 5*second)), pick(r, 0, 0, r.Int64N(4*second)+1)
+		case bad || r.one(6):
+			*first = r.updateLife(2, spec.StartSecs)
+			first.Denied = false
 		}
 	}
 	for range pick(r, 0, 0, 1, 2) {
