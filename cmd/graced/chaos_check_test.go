@@ -21,6 +21,7 @@ import (
 // sight is a child that /proc shows.
 type sight struct {
 	pid        int
+	parent     int
 	kind, name string
 	generation string
 	life       string // names it among all that ever were
@@ -41,10 +42,12 @@ func scanChildren(dir string) (out []sight) {
 		if err != nil || stat.State == 'Z' || stat.State == 'X' {
 			continue
 		}
-		s.life = fmt.Sprintf("%d.%d", s.pid, stat.StartTime)
+		s.life, s.parent = fmt.Sprintf("%d.%d", s.pid, stat.StartTime), stat.Parent
 		out = append(out, s)
 	}
-	return out
+	return slices.DeleteFunc(out, func(s sight) bool { // a fork that is about to execute something still looks like its parent
+		return slices.ContainsFunc(out, func(p sight) bool { return s.parent == p.pid && s.name == p.name })
+	})
 }
 
 func (c *chaos) scan() []sight { return scanChildren(c.dir) }

@@ -177,7 +177,7 @@ func keep(argv []string, mode string) int {
 		Argv: argv, Environ: daemonEnviron(os.Environ()), Patience: takeoverPatience,
 		Trouble: func(text string) { fmt.Fprintln(os.Stderr, "graced: keeper:", text) },
 	}
-	if isBackground() {
+	if isBackground() && !host.IsKeeper() { // who waits for the start waits for its first daemon alone
 		o.First = []string{backgroundEnv + "=1"}
 		o.Extra = []*os.File{os.NewFile(backgroundFD, "parent")}
 	}

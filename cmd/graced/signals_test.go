@@ -68,6 +68,7 @@ func TestWhileShuttingDown(t *testing.T) {
 		s.write("p.sh", "trap '' TERM\n>ready\nwhile :; do sleep 1; done\n")
 		s.foreground("-s")
 		s.until("the program is up", func() bool { _, err := os.Stat(s.path("ready")); return err == nil })
+		s.logs("spawned", 1) // the program may be faster
 		s.signal(syscall.SIGTERM)
 		s.logs("received SIGTERM", 1)
 		s.signal(syscall.SIGTERM)

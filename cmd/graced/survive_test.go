@@ -799,6 +799,31 @@ func TestUpgradeAlone(t *testing.T) {
 	}
 }
 
+// TestBackgroundSurvives kills the keeper, then the daemon, and upgrades, where the start was one into the background: nobody waits for that any more.
+func TestBackgroundSurvives(t *testing.T) {
+	t.Parallel()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, dir: t.TempDir(), bin: bin}
+	r.write("[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.must(exec.Command(filepath.Join(bin, "graced"), "-c", r.path("s.conf")).Run())
+	t.Cleanup(func() { killMates(r.dir) })
+	r.Client, err = client.New("unix://"+r.path("s.sock"), "", "")
+	r.must(err)
+	before := r.allRun(1)
+	t.Cleanup(func() { _ = syscall.Kill(before["a"], syscall.SIGKILL) }) // should nobody do it
+	r.killKeeper()
+	r.killDaemon()
+	r.upgrade("")
+	if now := r.allRun(1); !maps.Equal(now, before) {
+		t.Errorf("other processes run: %v, not %v", now, before)
+	}
+	r.must(r.Shutdown(t.Context()))
+	r.until("all has ended", func() bool { return len(mates(r.dir)) == 0 })
+}
+
 // TestKilledAtFirst kills the first daemon of a keeper in the moments in which it comes up, and both in between: either the start has failed, or another
 // daemon goes on, also where the first has not written down anything yet. What ran all the time runs on.
 func TestKilledAtFirst(t *testing.T) {
