@@ -178,3 +178,16 @@ func FuzzSocket(f *testing.F) {
 		}
 	})
 }
+
+// TestPortBeyond: numbers that fit nowhere are told as Supervisor tells them.
+func TestPortBeyond(t *testing.T) {
+	for in, want := range map[string]string{
+		"0065535000806553565535": "65535000806553565535 is above upper bound (65535)",
+		"-9_9999999999999999999": "-99999999999999999999 is below lower bound (1)",
+		"+99999999999999999999١": "999999999999999999991 is above upper bound (65535)",
+	} {
+		if _, err := parsePort(in); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, not %s", in, err, want)
+		}
+	}
+}

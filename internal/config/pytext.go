@@ -44,6 +44,9 @@ func truncate(s string, n int) string {
 	return s
 }
 
+// outOfRange is how the error of a number begins that does not fit into 64 bits.
+const outOfRange = "number out of range: "
+
 // parseInt is Python's int(s, base) for base 8 and 10: blanks around, a sign, single underscores between digits, the digits of any
 // script, and for octal the prefix 0o. A number beyond 64 bits is refused, where Python goes on.
 func parseInt(s string, base int) (int64, error) {
@@ -77,7 +80,7 @@ func parseInt(s string, base int) (int64, error) {
 		underscore = true
 		digits++
 		if n > (1<<63-1-int64(d))/int64(base) {
-			return 0, &valueError{fmt.Sprintf("number out of range: %s", truncate(repr(s), 200)), "give a smaller number"}
+			return 0, &valueError{outOfRange + truncate(repr(s), 200), "give a smaller number"}
 		}
 		n = n*int64(base) + int64(d)
 	}

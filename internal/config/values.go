@@ -196,6 +196,8 @@ func parseAddress(s string) (host string, port int, err error) {
 func parsePort(s string) (int, error) {
 	n, err := parseInt(s, 10)
 	switch {
+	case err != nil && strings.HasPrefix(err.Error(), outOfRange):
+		return 0, beyondPorts(strip(s))
 	case err != nil:
 		return 0, err
 	case n < 1:
@@ -204,6 +206,20 @@ func parsePort(s string) (int, error) {
 		return 0, fmt.Errorf("%d is above upper bound (65535)", n)
 	}
 	return int(n), nil
+}
+
+// beyondPorts says what Supervisor says of a number that fits nowhere, which it writes in plain digits.
+func beyondPorts(s string) error {
+	digits := strings.TrimLeft(strings.Map(func(r rune) rune {
+		if d := digit(r); d >= 0 {
+			return rune('0' + d)
+		}
+		return -1
+	}, s), "0")
+	if strings.HasPrefix(s, "-") {
+		return fmt.Errorf("-%s is below lower bound (1)", digits)
+	}
+	return fmt.Errorf("%s is above upper bound (65535)", digits)
 }
 
 // parseCgroupUse reads the option cgroup of a program.
