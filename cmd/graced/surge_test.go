@@ -199,6 +199,10 @@ func TestSurge(t *testing.T) {
 	r.until("the extra process is there", func() bool { return r.full()["web:web_4"].PID != 0 })
 	r.orphaned()
 	r.until("no extra process is there", func() bool { return slices.Equal(slices.Sorted(maps.Keys(r.full())), names) })
+	r.until("who was stopped already runs again", func() bool { // the restart is cut off, and nobody goes on with it
+		_, err := r.Start(t.Context(), control.Target{All: true}, true)
+		return err == nil
+	})
 	r.allReady(4)
 }
 
