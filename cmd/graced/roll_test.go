@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/process"
 )
 
 // workerEnv makes the test's own program a worker of a web server. Its value is where it listens, or whose listener it shares: that which is its
@@ -426,5 +427,25 @@ func TestKilledRoll(t *testing.T) {
 	most, ended := together(op)
 	if got := changed(before, r.full()); len(got) != 4 || op.State != control.OperationDone || most != 1 || ended != 4 {
 		t.Errorf("%v, %d at a time, %d in all: %+v", got, most, ended, op)
+	}
+}
+
+// TestNothingBack rolls out a release of which the second process fails, and so does what was before it: the first, which works, stays as it is.
+func TestNothingBack(t *testing.T) {
+	t.Parallel()
+	conf := func(release int) string {
+		return fmt.Sprintf("[program:api]\ncommand=/bin/sh -c 'test -e %%(here)s/gone && exit 3; test ${V}%%(process_num)d = 21 && { >%%(here)s/gone; exit 3; }; echo accepting; exec sleep 1000'\n"+
+			"process_name=api_%%(process_num)d\nnumprocs=3\nstartsecs=0\nstartretries=0\nready=log:^accepting$\nenvironment=V=\"%d\"\n", release)
+	}
+	r := newRig(t, conf(1))
+	before := r.allRun(3)
+	r.write(conf(2))
+	out, code := r.ctl("gracectl", "update", "-y")
+	if want := "keeps what it has, since api_1 does not work with what it had before"; code != 1 || !strings.Contains(out, want) {
+		t.Errorf("exit %d, without %q: %s", code, want, out)
+	}
+	now := r.infos()
+	if now["api_0"].State != process.Running || now["api_0"].PID == before["api_0"] || now["api_2"].PID != before["api_2"] || now["api_1"].PID != 0 {
+		t.Errorf("before %v, now %+v", before, now)
 	}
 }

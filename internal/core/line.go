@@ -243,7 +243,11 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 	l.busy = slices.DeleteFunc(l.busy, func(b *step) bool { return b == st })
 	s.shift()
 	switch {
-	case st.undo, f != nil && f.Kind == ShutdownState:
+	case f != nil && f.Kind == ShutdownState:
+	case st.undo:
+		if f != nil && f.Kind != Cancelled {
+			s.keepWorking(l, st)
+		}
 	case l.undoing:
 		s.undo(l, st)
 	case f == nil && st.proc.extra:
@@ -252,6 +256,19 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 	default:
 		s.fail(l, st)
 	}
+}
+
+// keepWorking leaves those with what they have that work and were to go back, since one that went has failed: what was there before does not work either.
+func (s *Supervisor) keepWorking(l *line, st *step) {
+	var works []*step
+	l.waiting = slices.DeleteFunc(l.waiting, func(w *step) bool {
+		if w.proc.ready() {
+			works = append(works, w)
+			return true
+		}
+		return false
+	})
+	s.skip(works, &Fault{Kind: Cancelled, Text: "keeps what it has, since " + st.change.Name + " does not work with what it had before"})
 }
 
 // fail ends a line because of one of its steps, lets it wait for somebody's decision, or turns it round, as its roll says.
