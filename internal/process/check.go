@@ -140,12 +140,12 @@ func (r Roll) Most(all int) int {
 	return n
 }
 
-// Extra returns how many more processes are there while a number of them is replaced. A share that is less than one counts as one.
+// Extra returns how many more processes are there while a number of them is replaced: no more than these. A share that is less than one counts as one.
 func (r Roll) Extra(all int) int {
 	if r.Surge.N == 0 {
 		return 0
 	}
-	return max(1, r.Surge.Of(all))
+	return min(max(1, r.Surge.Of(all)), all)
 }
 
 // OnFailure says what follows when a new process does not become ready, or does not stay so.
