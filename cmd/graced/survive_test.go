@@ -742,7 +742,7 @@ func TestUpgradeToNothing(t *testing.T) {
 	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
 	r.until("it runs", func() bool { return r.infos()["a"].State == process.Running })
 	pid, keeper := r.infos()["a"].PID, r.keeperPID()
-	for name, text := range map[string]string{"junk": "junk\n", "false": "#!/bin/false\n"} {
+	for name, text := range map[string]string{"junk": "junk\n", "false": "#!/bin/false\n", "leaves": "#!/bin/sh\nsleep 300 &\nexit 3\n"} {
 		program := filepath.Join(r.dir, name)
 		if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
 			t.Fatal(err)
