@@ -46,7 +46,7 @@ test: ## everything that must pass: installs what is missing (as root), vets, te
 	@$(GO) build -o .tools/testsum ./internal/testsum
 	@echo "go test $(RACE) -timeout $(TIMEOUT) ./..., then $(SLICE) of chaos with the machine to itself"
 	@{ $(GO) test -json $(RACE) -timeout $(TIMEOUT) -skip '^TestChaos$$' ./... && \
-		$(GO) test -json -timeout $(TIMEOUT) -run '^TestChaos$$' -chaos $(SLICE) ./cmd/graced; } | .tools/testsum -absent .tools/absent
+		$(GO) test ./cmd/graced -json -timeout $(TIMEOUT) -run '^TestChaos$$' -chaos $(SLICE); } | .tools/testsum -absent .tools/absent
 
 contract: ## both daemons with both clients, each pairing through the same sessions (SESSIONS=/verbs for those of one script)
 	@mkdir -p .tools
