@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -44,12 +45,22 @@ func truncate(s string, n int) string {
 	return s
 }
 
-// outOfRange is how the error of a number begins that does not fit into 64 bits.
-const outOfRange = "number out of range: "
-
-// parseInt is Python's int(s, base) for base 8 and 10: blanks around, a sign, single underscores between digits, the digits of any
-// script, and for octal the prefix 0o. A number beyond 64 bits is refused, where Python goes on.
+// parseInt is Python's int(s, base) for base 8 and 10. A number beyond 64 bits is refused, where Python goes on.
 func parseInt(s string, base int) (int64, error) {
+	text, err := intText(s, base)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, base, 64)
+	if err != nil {
+		return 0, &valueError{fmt.Sprintf("number out of range: %s", truncate(repr(s), 200)), "give a smaller number"}
+	}
+	return n, nil
+}
+
+// intText returns what Python's int(s, base) reads, of any size, in plain digits: blanks around, a sign, single underscores between digits, the digits of
+// any script, and for octal the prefix 0o.
+func intText(s string, base int) (string, error) {
 	bad := &valueError{
 		text: fmt.Sprintf("invalid literal for int() with base %d: %s", base, truncate(repr(s), 200)),
 		hint: "give a whole number",
@@ -63,34 +74,33 @@ func parseInt(s string, base int) (int64, error) {
 	if base == 8 && len(text) > 1 && text[0] == '0' && (text[1] == 'o' || text[1] == 'O') {
 		text, underscore = text[2:], true
 	}
-	var n int64
-	digits := 0
+	var digits strings.Builder
 	for i, r := range text {
 		if r == '_' {
 			if !underscore || i == len(text)-1 {
-				return 0, bad
+				return "", bad
 			}
 			underscore = false
 			continue
 		}
 		d := digit(r)
 		if d < 0 || d >= base {
-			return 0, bad
+			return "", bad
 		}
 		underscore = true
-		digits++
-		if n > (1<<63-1-int64(d))/int64(base) {
-			return 0, &valueError{outOfRange + truncate(repr(s), 200), "give a smaller number"}
-		}
-		n = n*int64(base) + int64(d)
+		digits.WriteByte(byte('0' + d))
 	}
-	if digits == 0 {
-		return 0, bad
+	if digits.Len() == 0 {
+		return "", bad
 	}
-	if negative {
-		n = -n
+	switch plain := strings.TrimLeft(digits.String(), "0"); {
+	case plain == "":
+		return "0", nil
+	case negative:
+		return "-" + plain, nil
+	default:
+		return plain, nil
 	}
-	return n, nil
 }
 
 // digit returns the value of a decimal digit of any script, or -1.

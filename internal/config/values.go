@@ -194,32 +194,18 @@ func parseAddress(s string) (host string, port int, err error) {
 }
 
 func parsePort(s string) (int, error) {
-	n, err := parseInt(s, 10)
-	switch {
-	case err != nil && strings.HasPrefix(err.Error(), outOfRange):
-		return 0, beyondPorts(strip(s))
-	case err != nil:
+	text, err := intText(s, 10)
+	if err != nil {
 		return 0, err
+	}
+	n, _ := strconv.Atoi(text) // of one that is too large for that, the nearest
+	switch {
 	case n < 1:
-		return 0, fmt.Errorf("%d is below lower bound (1)", n)
+		return 0, fmt.Errorf("%s is below lower bound (1)", text)
 	case n > 0xffff:
-		return 0, fmt.Errorf("%d is above upper bound (65535)", n)
+		return 0, fmt.Errorf("%s is above upper bound (65535)", text)
 	}
-	return int(n), nil
-}
-
-// beyondPorts says what Supervisor says of a number that fits nowhere, which it writes in plain digits.
-func beyondPorts(s string) error {
-	digits := strings.TrimLeft(strings.Map(func(r rune) rune {
-		if d := digit(r); d >= 0 {
-			return rune('0' + d)
-		}
-		return -1
-	}, s), "0")
-	if strings.HasPrefix(s, "-") {
-		return fmt.Errorf("-%s is below lower bound (1)", digits)
-	}
-	return fmt.Errorf("%s is above upper bound (65535)", digits)
+	return n, nil
 }
 
 // parseCgroupUse reads the option cgroup of a program.
