@@ -97,12 +97,17 @@ func (c *Config) Spares(group, program string, n int, taken func(name string) bo
 	}
 }
 
+// sectionOf returns the section of a program, nil if there is none, and whether its processes share a socket.
+func (l *loader) sectionOf(program string) (sec *section, fcgi bool) {
+	if sec, ok := l.table.index["program:"+program]; ok {
+		return sec, false
+	}
+	return l.table.index["fcgi-program:"+program], true
+}
+
 // sparesOf returns the spare processes of a program, in the order of their numbers.
 func (l *loader) sparesOf(group, program string) ([]process.Spec, error) {
-	sec, fcgi := l.table.index["program:"+program], false
-	if sec == nil {
-		sec, fcgi = l.table.index["fcgi-program:"+program], true
-	}
+	sec, fcgi := l.sectionOf(program)
 	if sec == nil || l.spare == 0 {
 		return nil, nil
 	}
@@ -145,10 +150,7 @@ func (l *loader) refuseSurge(g process.GroupSpec) error {
 			if !is {
 				continue
 			}
-			sec := l.table.index["program:"+name]
-			if sec == nil {
-				sec = l.table.index["fcgi-program:"+name]
-			}
+			sec, _ := l.sectionOf(name)
 			r := l.reader(sec, l.hereNames)
 			r.refuse(NameTemplate, "roll_surge", fmt.Sprintf("the extra process of roll_surge=%s would be called %s, as a process of the program %s in the group %s is", roll[name].Surge, s.Name, other.Program, g.Name),
 				"write a process_name that no other program of the group has, such as %(program_name)s_%(process_num)d")
