@@ -72,8 +72,9 @@ func TestArgsLive(t *testing.T) {
 		t.Skip("hidden: comparison of command lines with Supervisor's, because /usr/bin/python3 has no supervisor module")
 	}
 	rnd := newRand(t)
-	words := []string{"-n", "-s", "-ns", "-k", "-t", "-c", "the-file", "--no", "--noc", "--silent", "--umask", "--umask=7", "-m", "8", "022", "-y", "1KB", "-z2",
-		"--loglevel=warn", "-e", "x", "-i", "me", "--id", "foo", "--", "-nm", "-a5", "--min=1", "--minf", "9", "-u", "root", "-q", "/tmp", "-v", "-h"}
+	// The numbers are of no accounts: the reference asks the machine for them after -u.
+	words := []string{"-n", "-s", "-ns", "-k", "-t", "-c", "the-file", "--no", "--noc", "--silent", "--umask", "--umask=7", "-m", "70008", "022", "-y", "1KB", "-z2",
+		"--loglevel=warn", "-e", "x", "-i", "me", "--id", "foo", "--", "-nm", "-a5", "--min=1", "--minf", "70009", "-u", "root", "-q", "/tmp", "-v", "-h"}
 	questions := make([][]string, 40)
 	for i := range questions {
 		questions[i] = []string{}
