@@ -20,6 +20,9 @@ type PlanStrategy struct {
 	Ready          string   `json:"ready,omitempty"` // the check by which they have to become ready, where they have one
 }
 
+// ExtraNote marks, at the end of what is said of a process, one that is there only while others are replaced.
+const ExtraNote = "extra while others are replaced"
+
 // The kinds of operations that are neither an act nor an update of the files.
 const (
 	KindRoll     = "roll"     // a rolling restart

@@ -200,8 +200,8 @@ func (a *statusAnswer) Text(style format.Style) string {
 		if _, other, ok := strings.Cut(p.Note, ", stops after "); ok {
 			row[8].Text = "stops after " + other
 		}
-		if strings.HasSuffix(p.Note, ", "+extraNote) {
-			row[8].Text = strings.TrimPrefix(p.Unready+"; "+extraNote, "; ")
+		if strings.HasSuffix(p.Note, ", "+control.ExtraNote) {
+			row[8].Text = strings.TrimPrefix(p.Unready+"; "+control.ExtraNote, "; ")
 		}
 		if p.state != process.Running {
 			row[8].Text = p.Note
@@ -214,9 +214,6 @@ func (a *statusAnswer) Text(style format.Style) string {
 	}
 	return format.Table(style, header, rows) + text
 }
-
-// extraNote marks a process that is there only while others are replaced.
-const extraNote = "extra while others are replaced"
 
 func readyCell(ready bool) format.Cell {
 	if ready {

@@ -100,13 +100,10 @@ func (m member) describe(now time.Time) string {
 	case !m.Extra:
 		return text
 	case text == "":
-		return extraText
+		return control.ExtraNote
 	}
-	return text + ", " + extraText
+	return text + ", " + control.ExtraNote
 }
-
-// extraText is the mark of a process that is there only for others.
-const extraText = "extra while others are replaced"
 
 // condition is what is said of any process.
 func (m member) condition(now time.Time) string {
