@@ -494,9 +494,6 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 			}
 			k.passOn(s, d, ready)
 		case status = <-d.ended:
-			if !ready && d.foreign == nil {
-				_ = unix.Kill(-d.pid, unix.SIGKILL) // a program that is none of ours may have left others in its group, which hold the socket; none is best
-			}
 			<-d.served // its last words count, and the next one is told what became of them
 			if cancel(); tried != nil {
 				<-tried //nolint:errcheck // it is about a daemon that is no more

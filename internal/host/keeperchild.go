@@ -200,6 +200,11 @@ func (k *Keeper) owner(pid int) func() {
 func (k *Keeper) programEnded(g *generation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	select {
+	case <-g.ready:
+	default: // what is none of ours may have left others in its group, which hold the socket; its pid is its own until it is reaped
+		_ = unix.Kill(-g.pid, unix.SIGKILL) // best is none
+	}
 	var ws unix.WaitStatus
 	for {
 		_, err := unix.Wait4(g.pid, &ws, 0, nil)
