@@ -195,6 +195,7 @@ func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
+	d.die() // Run has, if it was called
 	d.changing.Wait()
 	if d.loop.health != nil {
 		d.loop.health.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,8 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -500,5 +503,26 @@ func TestGraceByProgram(t *testing.T) {
 		}
 		_, err = w.d.GraceUpdate(ctx, "bar")
 		wantFault(t, err, control.BadName, "group: bar (a program of the groups one, two: name one of these)")
+	})
+}
+
+// TestCloseWithoutRun closes a daemon whose start has failed after it took up what one before has left: nobody waits for a loop that never runs.
+func TestCloseWithoutRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := New(Options{
+			Config: &config.Config{}, Logger: NewLogger(io.Discard, LevelDebug), Wall: time.Now,
+			Host: func(func(host.Event)) (host.Host, error) { return newFakeHost(), nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.changing.Go(func() {
+			if d.do(context.Background(), func(core.Now) {}) {
+				t.Error("a loop runs")
+			}
+		})
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
