@@ -147,12 +147,9 @@ func (c *DependChecker) look(whole bool) {
 			c.procs[s.ID] = p
 		}
 		if !whole {
-			p.old = cmp.Or(p.spec, s.Spec)
+			p.old, p.was = cmp.Or(p.spec, s.Spec), p.waits
 		}
 		p.name, p.spec, p.leaving, p.extra = s.Namespec(), s.Spec, s.Leaving, s.Extra
-		if !whole {
-			p.was = p.waits
-		}
 		if p.free = s.Waits == ""; p.free { // of the end of a wait nothing is told, where nothing is started
 			p.waits = ""
 		}

@@ -143,7 +143,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 	allowed := c.allowed(in)
 	c.beginUpdate(in, out)
 	c.beginAct(in, out)
-	endings, again := 0, false
+	endings := 0
 	for i, e := range out {
 		switch e := e.(type) {
 		case core.OpenLogs:
@@ -195,10 +195,9 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			switch e := e.Event.(type) {
 			case core.StateChanged:
 				c.change(in, e)
-				if exited != nil && e.ID == exited.ID && e.Incarnation == exited.Incarnation && !again && isEnding(e) {
+				if exited != nil && e.ID == exited.ID && e.Incarnation == exited.Incarnation && isEnding(e) {
 					endings++
 				}
-				again = again || exited != nil && e.ID == exited.ID && e.To == process.Starting // what follows is of the next life
 			case core.NotAlive:
 				if p := c.named(process.Namespec{Group: e.Group, Process: e.Name}); e.Action != process.AliveNone {
 					p.dead, p.wanted = true, e.Action == process.AliveRestart && !p.leaving

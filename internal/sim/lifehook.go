@@ -162,9 +162,7 @@ func (c *Checker) hooksAfter(now time.Duration, p *watched) {
 	if l.running != 0 && now > l.until {
 		c.broken("%s of %v runs since it has had its time", l.option, p.name)
 	}
-	busy := l.running != 0 || p.state == process.Stopping
-	l.owes = l.owes && (busy || p.spec == nil || p.spec.Hooks.PostStop.Wanted()) // an update may have taken the option away meanwhile
-	if l.owes && !busy {
+	if busy := l.running != 0 || p.state == process.Stopping; l.owes && !busy {
 		c.broken("%v has ended, and where is its post_stop?", p.name)
 	}
 }

@@ -242,10 +242,10 @@ func (c *Checker) outOfWork(u *updating, group string) {
 	if extra > len(l.surge) {
 		c.broken("%d processes are there while others of %s are replaced, and no more than %d may be", extra, group, len(l.surge))
 	}
-	if !l.began {
+	began := l.began
+	if l.began = false; !began || c.quitting { // all are on their way out
 		return
 	}
-	l.began = false
 	g, _ := c.world.Core.Manifest().Group(group)
 	var missing []string
 	for _, s := range c.world.Core.Statuses() {
@@ -345,7 +345,7 @@ func (c *Checker) afterUpdates() {
 			continue
 		}
 		for _, s := range c.world.Core.Statuses() {
-			if s.Extra && !s.Leaving && u.lines[s.Group] != nil && !c.quitting {
+			if s.Extra && !s.Leaving && u.lines[s.Group] != nil && !c.quitting && !c.replaces(s.Group, underway) {
 				c.broken("update %d is over, and %v is left", op, s.Namespec())
 			}
 		}
@@ -353,6 +353,16 @@ func (c *Checker) afterUpdates() {
 			c.broken("update %d is over, and its steps are not: %v", op, c.left(u))
 		}
 	}
+}
+
+// replaces reports whether an update that goes on has a line in a group: one that has waited for another begins in the step in which that is over.
+func (c *Checker) replaces(group string, underway map[uint64]core.Req) bool {
+	for op, u := range c.updates {
+		if _, goesOn := underway[op]; goesOn && u.lines[group] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Checker) oneGeneration(e endedStep) {
