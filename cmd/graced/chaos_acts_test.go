@@ -387,15 +387,8 @@ func (c *chaos) again() {
 		c.t.Fatalf("who was killed does not end: %v", mates(c.dir))
 	}
 	c.mend() // what is started does what the files say
-	c.cmd = exec.Command(c.cmd.Path, c.cmd.Args[1:]...)
-	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
-	if err := c.cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
+	c.startAgain(&c.output)
 	c.tell("started again with pid %d", c.cmd.Process.Pid)
-	cmd, exited := c.cmd, make(chan error, 1)
-	c.exited = exited
-	go func() { exited <- cmd.Wait() }()
 }
 
 // hit sends a signal to a process; there is none with pid 0. Whoever is killed is dead afterwards: on a busy machine that takes its time, in which he

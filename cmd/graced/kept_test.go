@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,13 +19,8 @@ func (r *rig) killed() {
 			_ = syscall.Kill(-p.PID, syscall.SIGKILL) // a group of this test's; it may have ended
 		}
 	}
-	err := <-r.exited
-	r.exited <- err
-	r.cmd, r.exited = exec.Command(r.cmd.Path, r.cmd.Args[1:]...), make(chan error, 1)
-	r.must(r.cmd.Start())
-	exited := r.exited
-	cmd := r.cmd
-	go func() { exited <- cmd.Wait() }()
+	<-r.exited
+	r.startAgain(nil)
 	r.until("the next daemon answers", func() bool { _, err := r.Daemon(r.t.Context()); return err == nil })
 }
 

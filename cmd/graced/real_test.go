@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,16 @@ func (r *rig) launch(wrap []string, conf string) {
 		t.Fatal(err)
 	}
 	r.until("the daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
+}
+
+// startAgain starts graced once more as at first, after its end. What it prints goes to out; nil: nowhere.
+func (r *rig) startAgain(out io.Writer) {
+	r.t.Helper()
+	cmd, exited := exec.Command(r.cmd.Path, r.cmd.Args[1:]...), make(chan error, 1)
+	cmd.Stdout, cmd.Stderr = out, out
+	r.must(cmd.Start())
+	go func() { exited <- cmd.Wait() }()
+	r.cmd, r.exited = cmd, exited
 }
 
 // end shuts the daemon down, once.

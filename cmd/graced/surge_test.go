@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,11 +209,7 @@ func TestSurge(t *testing.T) {
 func (r *rig) orphaned() {
 	r.t.Helper()
 	killMates(r.dir)
-	err := <-r.exited
-	r.exited <- err
-	r.cmd, r.exited = exec.Command(r.cmd.Path, r.cmd.Args[1:]...), make(chan error, 1)
-	r.must(r.cmd.Start())
-	exited, cmd := r.exited, r.cmd
-	go func() { exited <- cmd.Wait() }()
+	<-r.exited
+	r.startAgain(nil)
 	r.until("the next daemon answers", func() bool { _, err := r.Daemon(r.t.Context()); return err == nil })
 }

@@ -813,7 +813,11 @@ func TestBackgroundSurvives(t *testing.T) {
 	r.Client, err = client.New("unix://"+r.path("s.sock"), "", "")
 	r.must(err)
 	before := r.allRun(1)
-	t.Cleanup(func() { _ = syscall.Kill(before["a"], syscall.SIGKILL) }) // should nobody do it
+	t.Cleanup(func() {
+		if t.Failed() { // else it has ended, and its pid is anybody's
+			_ = syscall.Kill(before["a"], syscall.SIGKILL)
+		}
+	})
 	r.killKeeper()
 	r.killDaemon()
 	r.upgrade("")
@@ -836,13 +840,9 @@ func TestKilledAtFirst(t *testing.T) {
 	for round := range rounds {
 		killMates(r.dir)
 		<-r.exited
-		r.cmd = exec.Command(r.cmd.Path, r.cmd.Args[1:]...)
 		var out bytes.Buffer
-		r.cmd.Stderr = &out
-		r.must(r.cmd.Start())
-		cmd, exited := r.cmd, make(chan error, 1)
-		r.exited = exited
-		go func() { exited <- cmd.Wait() }()
+		r.startAgain(&out)
+		cmd, exited := r.cmd, r.exited
 		for r.keeperPID() != cmd.Process.Pid {
 			select {
 			case err := <-exited:
