@@ -156,7 +156,7 @@ func New(opts Options) (*Daemon, error) {
 		d.resumeRolls()
 		d.loop.astray = perhapsAstray
 		pending := d.loop.core.Pending() // before the first step: what that asks for is new
-		d.inbox.putWish(wish{do: func(core.Now) { d.goOn(pending) }})
+		d.inbox.putWish(wish{do: func(now core.Now) { d.goOn(now, pending) }})
 		d.goOnWaiting()
 		return d, nil
 	}

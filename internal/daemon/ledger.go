@@ -521,7 +521,7 @@ func (d *Daemon) keepLogs(logs *processLogs, own savedLogs, open core.OpenLogs) 
 }
 
 // goOn asks the world for what a daemon before may not have come to ask for, and takes its processes up. It runs in the loop.
-func (d *Daemon) goOn(pending []core.Effect) {
+func (d *Daemon) goOn(now core.Now, pending []core.Effect) {
 	statuses := d.loop.core.Statuses()
 	alive := 0
 	for _, s := range statuses {
@@ -539,7 +539,16 @@ func (d *Daemon) goOn(pending []core.Effect) {
 	for _, w := range d.loop.core.Watched() {
 		watched = append(watched, w)
 	}
-	d.effects = slices.Concat(pending, watched, []core.Effect{resumed{}}, d.effects)
+	var again []core.Effect
+	for _, e := range pending {
+		if w, ok := e.(core.WriteStdin); ok && !w.Idle {
+			// A client's input: the daemon before may have written it, and who has asked has no answer. It is not written a second time.
+			d.step(now, core.StdinWritten{Token: w.Token, Fault: &core.Fault{Kind: core.Failed}})
+		} else {
+			again = append(again, e)
+		}
+	}
+	d.effects = slices.Concat(again, watched, []core.Effect{resumed{}}, d.effects)
 }
 
 // resumed is an effect of our own: nothing more is taken up.
