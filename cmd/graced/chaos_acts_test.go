@@ -53,7 +53,7 @@ func (c *chaos) commands(n int) []*chaosCommand {
 		case cmd == nil:
 			continue
 		case cmd.kind == changeKind:
-			touched = []string{"flip", "gate", "base", "app"}
+			touched = []string{"flip", "gate", "base", "app", "lines", "told"} // an update of the old kind starts all of these
 		case p == "base" || p == "app": // who starts what depends on another that somebody stops waits without end
 			touched = []string{"base", "app"}
 		}
