@@ -34,6 +34,24 @@ type summary struct {
 	packages       map[string]bool // finished, with tests; one may come twice
 	failedPackages []string
 	unfinished     []string // packages that started and never ended: the stream was cut off
+	reasons        []string // of failures: the end of a long output is what is read first, and often all that is kept
+}
+
+// because notes the first lines of an output by which a failure may be known.
+func (s *summary) because(what, text string, of func(line string) bool) {
+	const most, width = 6, 400
+	s.reasons = append(s.reasons, what)
+	n := 0
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\n"); !of(line) {
+			continue
+		}
+		if n++; n > most {
+			s.reasons = append(s.reasons, "    ...")
+			return
+		}
+		s.reasons = append(s.reasons, "    "+strings.TrimSpace(line[:min(len(line), width)]))
+	}
 }
 
 // read consumes the stream and prints packages and failures to out as they end. A line that is not JSON (a tool's own complaint) is
@@ -43,6 +61,7 @@ func read(in io.Reader, out io.Writer) (*summary, error) {
 	output := map[string]map[string]*strings.Builder{} // by package and test; the package's own under ""
 	running := map[string]bool{}
 	builds := map[string]*strings.Builder{}
+	failed := map[string]bool{} // packages of which a test has
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, 16<<20)
 	for sc.Scan() {
@@ -66,13 +85,19 @@ func read(in io.Reader, out io.Writer) (*summary, error) {
 			delete(output[e.Package], e.Test)
 			if e.Test != "" {
 				sum.test(e, text, out)
+				failed[e.Package] = failed[e.Package] || e.Action == "fail"
 				continue
 			}
 			delete(running, e.Package)
+			all := contents(builds, e.FailedBuild) + text
 			if e.Action == "fail" {
 				// A test that ran into the time limit, or took the whole program down, has no end of its own.
 				for _, name := range slices.Sorted(maps.Keys(output[e.Package])) {
 					fmt.Fprintf(out, "--- %s.%s did not end\n%s", e.Package, name, output[e.Package][name])
+					all = output[e.Package][name].String() + all
+				}
+				if !failed[e.Package] {
+					sum.because(e.Package, all, func(line string) bool { return line != "" && !strings.HasPrefix(line, "=== ") })
 				}
 			}
 			delete(output, e.Package)
@@ -115,6 +140,7 @@ func (s *summary) test(e event, text string, out io.Writer) {
 	case "fail":
 		s.failed++
 		fmt.Fprintf(out, "--- %s.%s\n%s", e.Package, e.Test, text)
+		s.because(e.Package+"."+e.Test, text, location.MatchString)
 	}
 }
 
@@ -171,6 +197,9 @@ func (s *summary) report(out io.Writer, absent []absence, strict bool) bool {
 		for _, k := range loud {
 			fmt.Fprintf(out, "!!!   %s.%s: %s\n", k.pkg, k.test, k.reason)
 		}
+	}
+	if len(s.reasons) > 0 {
+		fmt.Fprintf(out, "\nwhat failed:\n%s\n\n", strings.Join(s.reasons, "\n"))
 	}
 	ok := true
 	fail := func(format string, args ...any) {
