@@ -25,7 +25,8 @@ import (
 // standard input ("stdin"), or that which it was passed ("passed").
 const workerEnv = "GRACED_TEST_WORKER"
 
-// rollWorker answers with its release. It leaves as a good worker does: at TERM it accepts no more, and ends what it has begun.
+// rollWorker answers with its release. It leaves as a good worker does: at TERM it accepts no more, and ends what it has begun. While the file that HOLDS
+// names is there, it does not begin.
 func rollWorker() int {
 	_, err := os.Stat(os.Getenv("BREAKS"))
 	switch broken := os.Getenv("BROKEN"); {
@@ -35,6 +36,12 @@ func rollWorker() int {
 	case broken == "hangs":
 		fmt.Println("warming up")
 		select {}
+	}
+	for os.Getenv("HOLDS") != "" {
+		if _, err := os.Stat(os.Getenv("HOLDS")); err != nil {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 	var l net.Listener
 	switch at := os.Getenv(workerEnv); at {

@@ -15,7 +15,7 @@ import (
 // surgeConf is a web server of four workers at one socket, of which none may be missing while they are replaced.
 func surgeConf(self string, release int, broken string) string {
 	return fmt.Sprintf("[socket:front]\nlisten=unix://%%(here)s/web.sock\nbacklog=1024\n[program:web]\nsockets=front\ncommand=%s\nprocess_name=web_%%(process_num)d\nnumprocs=4\nstartsecs=0\nstartretries=0\n"+
-		"ready=log:^accepting$\nready_wait=2s\nroll_surge=1\nroll_max_unavailable=0\nroll_steady=100ms\nenvironment=%s=\"passed\",RELEASE=\"%d\",BROKEN=\"%s\"\n", self, workerEnv, release, broken)
+		"ready=log:^accepting$\nready_wait=1m\nroll_surge=1\nroll_max_unavailable=0\nroll_steady=100ms\nenvironment=%s=\"passed\",RELEASE=\"%d\",BROKEN=\"%s\",HOLDS=\"%%(here)s/holds\"\n", self, workerEnv, release, broken)
 }
 
 // leastReady returns how many processes were ready at least between the events of a roll of four, and which processes came for it and went.
@@ -81,6 +81,17 @@ func (r *rig) rollAndLook(code int, args []string, words ...string) (least int, 
 		}
 	}
 	return least, fifth
+}
+
+// held begins a roll whose extra process is there and not ready before what it returns was called: as long as that, nothing goes on.
+func (r *rig) held(begin func() error) (id string, let func()) {
+	r.t.Helper()
+	file := filepath.Join(r.dir, "holds")
+	r.must(os.WriteFile(file, nil, 0o600))
+	r.must(begin())
+	id = r.lastOperation()
+	r.until("the extra process is there", func() bool { return r.full()["web:web_4"].PID != 0 })
+	return id, func() { r.t.Helper(); r.must(os.Remove(file)) }
 }
 
 // TestSurge rolls a web server that is never to have fewer than four workers: one more comes first, stands in for each that is replaced, and goes. It does so also
@@ -155,34 +166,32 @@ func TestSurge(t *testing.T) {
 
 	// A restart, and the daemon is killed when the extra process is there.
 	before = r.full()
-	_, err = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"web:*"}, Rolling: true})
-	r.must(err)
-	id := r.lastOperation()
-	r.until("the extra process is there", func() bool { _, is := r.full()["web:web_4"]; return is })
+	restart := func() error {
+		_, err := r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"web:*"}, Rolling: true})
+		return err
+	}
+	id, let := r.held(restart)
 	r.gracectl(0, []string{"status"}, "extra while others are replaced")
 	r.killDaemon()
+	let()
 	r.gracectl(0, []string{"wait", id})
 	check("a restart, the daemon killed", id, control.OperationDone, 4, before)
 
 	// The same with the keeper.
 	before = r.full()
-	_, err = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"web:*"}, Rolling: true})
-	r.must(err)
-	id = r.lastOperation()
-	r.until("the extra process is there", func() bool { _, is := r.full()["web:web_4"]; return is })
+	id, let = r.held(restart)
 	r.killKeeper()
+	let()
 	r.gracectl(0, []string{"wait", id})
 	check("a restart, the keeper killed", id, control.OperationDone, 4, before)
 
 	// Somebody ends it.
 	before = r.full()
 	r.write(surgeConf(self, 4, ""))
-	_, err = r.Update(t.Context(), control.UpdateRequest{})
-	r.must(err)
-	id = r.lastOperation()
-	r.until("the extra process is there", func() bool { _, is := r.full()["web:web_4"]; return is })
+	id, let = r.held(func() error { _, err := r.Update(t.Context(), control.UpdateRequest{}); return err })
 	r.gracectl(0, []string{"cancel", id})
 	r.gracectl(1, []string{"wait", id})
+	let()
 	if got := slices.Sorted(maps.Keys(r.full())); !slices.Equal(got, names) {
 		t.Errorf("cancelled: left are %v", got)
 	}
@@ -193,9 +202,8 @@ func TestSurge(t *testing.T) {
 	// Daemon and keeper are killed at once: the next start takes all back, and does what the file says.
 	r.write(surgeConf(self, 2, ""))
 	r.gracectl(0, []string{"update"}, "nothing to do")
-	_, err = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"web:*"}, Rolling: true})
-	r.must(err)
-	r.until("the extra process is there", func() bool { return r.full()["web:web_4"].PID != 0 })
+	_, let = r.held(restart)
+	let()
 	r.orphaned()
 	r.until("no extra process is there", func() bool { return slices.Equal(slices.Sorted(maps.Keys(r.full())), names) })
 	r.until("who was stopped already runs again", func() bool { // the restart is cut off, and nobody goes on with it
