@@ -440,6 +440,9 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 		for key := range l.last {
 			l.gap[key] = true
 		}
+		for _, life := range j.lives[name][l.checked:] { // nothing of one that has just begun need have been seen
+			l.gap[name+" "+life] = true
+		}
 	}
 	for {
 		line, rest, ok := strings.Cut(text, "\n")

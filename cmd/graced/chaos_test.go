@@ -35,9 +35,9 @@ func TestChaos(t *testing.T) {
 	seed := cmp.Or(*chaosSeed, rand.Uint64())
 	t.Logf("seed %d", seed)
 	sum := tally{}
-	for part, name := range []string{"plain", "strip_ansi"} { // the second daemon looks at every byte of output
+	for part, name := range []string{"plain", "strip_ansi"} { // the second daemon looks at every byte of output, and runs in the background
 		t.Run(name, func(t *testing.T) {
-			c := newChaos(t, rand.New(rand.NewPCG(seed, uint64(part))), name == "strip_ansi")
+			c := newChaos(t, rand.New(rand.NewPCG(seed, uint64(part))), part == 1)
 			for end := time.Now().Add(*chaosTime / 2); time.Now().Before(end) && !t.Failed(); {
 				c.scene()
 			}
@@ -103,7 +103,7 @@ var chaosPrograms = []chaosProgram{
 	{"program", "once", "reads", 3, noLines + "autorestart=false\n"},
 	{"program", "reads", "reads", 2, noLines},
 	{"program", "flip", "lines", 3, keptLines},
-	{"program", "gate", "gate", 3, keptLines + "ready=log: 3(\\x1b.*)?$\nready_wait=3s\nroll_canary=1\n"},
+	{"program", "gate", "gate", 3, keptLines + "ready=log: 3(\\x1b.*)?$\nready_wait=3s\nroll_canary=1\nroll_surge=1\n"},
 	{"program", "hooked", "hooked", 2, keptLines + hooks},
 	{"program", "base", "base", 1, keptLines + "ready=log: 3(\\x1b.*)?$\n"},
 	{"program", "app", "app", 2, keptLines + "depends_on=base:ready\n"},
@@ -202,7 +202,7 @@ func newChaos(t *testing.T, r *rand.Rand, strip bool) *chaos {
 		t.Fatal(err)
 	}
 	c := &chaos{
-		rig: &rig{t: t, dir: t.TempDir()}, Rand: r, strip: strip, child: child, tally: tally{},
+		rig: &rig{t: t, dir: t.TempDir(), behind: strip}, Rand: r, strip: strip, child: child, tally: tally{},
 		logs: map[string]*chaosLog{}, inputs: map[string]*chaosInput{}, hooks: map[string]*hookStory{}, rest: map[string]int{},
 	}
 	for _, dir := range []string{"logs", "locks", "counts", "aside"} {

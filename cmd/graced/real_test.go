@@ -71,6 +71,7 @@ type rig struct {
 	bin    string
 	cmd    *exec.Cmd
 	extra  []*os.File // what the daemon gets, from descriptor 3 on
+	behind bool       // in the background, under Supervisor's name
 	exited chan error
 	*client.Client
 }
@@ -94,6 +95,9 @@ func (r *rig) launch(wrap []string, conf string) {
 	r.bin, r.exited = bin, make(chan error, 1)
 	r.write(conf)
 	argv := append(wrap, filepath.Join(bin, "graced"), "-n", "-s", "-c", filepath.Join(r.dir, "s.conf"))
+	if r.behind {
+		argv = append(wrap, filepath.Join(bin, "supervisord"), "-c", filepath.Join(r.dir, "s.conf"))
+	}
 	r.cmd = exec.Command(argv[0], argv[1:]...)
 	var out bytes.Buffer
 	r.cmd.Stdout, r.cmd.Stderr, r.cmd.ExtraFiles = &out, &out, r.extra
