@@ -445,6 +445,75 @@ func TestBothKilledAtStart(t *testing.T) {
 	}
 }
 
+// TestBothKilledWhileStopping kills keeper and daemon while processes take their time to end: whose stop was half of something starts again once it has ended,
+// and what somebody has stopped stays so.
+func TestBothKilledWhileStopping(t *testing.T) {
+	t.Parallel()
+	conf := func(setting string) (text string) {
+		for _, name := range []string{"restarted", "replaced", "stopped", "released"} {
+			of := ""
+			if name == "replaced" {
+				of = "environment=A=" + setting + "\n"
+			}
+			text += "[program:" + name + "]\ncommand=/bin/sh -c 'trap \"\" TERM; until [ -e %(here)s/ends.$$ ]; do sleep .05; done'\nstopwaitsecs=1000\nstartsecs=0\n" + of
+		}
+		return text
+	}
+	r := newRig(t, conf("1"))
+	before := r.allRun(4)
+	let := func(name string) { r.put(fmt.Sprintf("ends.%d", before[name]), "") }
+	t.Cleanup(func() {
+		for name := range before {
+			let(name)
+		}
+	})
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		_, _ = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"restarted"}})
+	}) // nobody will answer, as with the next
+	asked.Go(func() { _, _ = r.Stop(t.Context(), control.Target{Name: "stopped"}, true) })
+	asked.Go(func() {
+		_, _ = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"released"}, Rolling: true})
+	})
+	r.write(conf("2"))
+	_, err := r.Update(t.Context(), control.UpdateRequest{})
+	r.must(err)
+	all := func(state process.State) bool {
+		for _, p := range r.infos() {
+			if p.State != state {
+				return false
+			}
+		}
+		return true
+	}
+	r.until("all are to end", func() bool { return all(process.Stopping) })
+	killMates(r.dir)
+	asked.Wait()
+	<-r.exited
+	r.startAgain(nil)
+	r.until("all were taken back", func() bool { _, err := r.Daemon(t.Context()); return err == nil && all(process.Stopping) })
+	for name := range before {
+		let(name)
+	}
+	r.until("all have ended", func() bool {
+		n := 0
+		for name, p := range r.infos() {
+			if p.PID != before[name] && (p.State == process.Running || p.State == process.Stopped) {
+				n++
+			}
+		}
+		return n == 4
+	})
+	for name, p := range r.infos() {
+		if want := map[bool]process.State{false: process.Running, true: process.Stopped}[name == "stopped"]; p.State != want {
+			t.Errorf("%s is %v, not %v", name, p.State, want)
+		}
+	}
+	for name, p := range r.infos() {
+		before[name] = p.PID
+	}
+}
+
 // TestUnwritten lets a process end while nothing can be written down: that is not forgotten by a daemon that is replaced, which waits for room, nor by
 // one that is killed.
 func TestUnwritten(t *testing.T) {

@@ -24,6 +24,8 @@ type Found struct {
 	// Undecided says that nobody has looked yet whether a STOPPED process is to be started with its group, or an EXITED one to be started
 	// again. Otherwise they stay as they are.
 	Undecided bool
+	// Again says that a STOPPING process starts once it has stopped.
+	Again bool
 	// Listener is what a process of a listener group is ready for. A BUSY one holds an event of which nothing is known: its answer is accepted,
 	// and thrown away. Zero: it is not READY, and what it says next tells whether it was ACKNOWLEDGED or BUSY.
 	Listener event.ListenerState
@@ -56,6 +58,9 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
 		p.reason = ReasonStop // as far as anybody knows
+		if p.again = f.Again; p.again {
+			p.reason = ReasonRestart
+		}
 		if first := p.spec.Steps()[0]; first.Wait != process.Forever || first.Signal == process.SIGKILL {
 			s.goOn(p, since+first.Wait)
 		}

@@ -123,6 +123,21 @@ func TestFoundStatus(t *testing.T) {
 	}
 }
 
+// TestFoundAgain: what was on its way out, and is to return, does so once it has ended.
+func TestFoundAgain(t *testing.T) {
+	for again, want := range map[bool]process.State{false: process.Stopped, true: process.Starting} {
+		b := foundBench(core.Quirks{}, map[process.Namespec]core.Found{{Group: "g", Process: "p"}: {State: process.Stopping, PID: 101, Again: again}})
+		got, _ := b.Find("g", "p")
+		if b.Returns(got.ID) != again {
+			t.Errorf("again %v: it is said to return: %v", again, !again)
+		}
+		b.exited(0)
+		if got, _ = b.Find("g", "p"); got.State != want {
+			t.Errorf("again %v: %v, want %v", again, got.State, want)
+		}
+	}
+}
+
 // TestFoundHeld checks that a mark counts for what is found as for others: nothing undecided starts.
 func TestFoundHeld(t *testing.T) {
 	for _, state := range []process.State{process.Exited, process.Stopped} {
