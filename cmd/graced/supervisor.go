@@ -208,6 +208,9 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	case prey != nil:
 		found, s.medium.path = prey.found, ledgerPath(c)
 	case first && s.left == nil:
+		if s.link.Generation > 1 {
+			s.link.Disown()
+		}
 		found = s.findLeft(c, logf)
 		if err := s.notifyAgain(found); err != nil {
 			logf(daemon.LevelWarn, "%v", err)

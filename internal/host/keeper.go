@@ -86,11 +86,12 @@ type child struct {
 	foreign   bool   // it is another's child, or nobody's
 	token     uint64 // of the last signal
 	place
-	want   process.TreeSpec // what was asked for about its tree; known of one that this keeper has forked
-	over   bool             // it has ended itself
-	ended  bool             // so has what is to end with it: it is told
-	status process.ExitStatus
-	at     time.Duration
+	want    process.TreeSpec // what was asked for about its tree; known of one that this keeper has forked
+	unwatch func()           // ends the look at a foreign one; nil: there is none, or none that can be ended
+	over    bool             // it has ended itself
+	ended   bool             // so has what is to end with it: it is told
+	status  process.ExitStatus
+	at      time.Duration
 }
 
 // holding is what is held under a key.
@@ -567,6 +568,8 @@ func (k *Keeper) obey(w *wire, d *generation, m message, fds []int) {
 	case *adoptChild:
 		k.adopt(m, fds)
 		return
+	case *disown:
+		k.disown()
 	case *keep:
 		k.keep(m, fds)
 		return

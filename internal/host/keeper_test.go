@@ -31,6 +31,7 @@ var scriptedDaemons = map[string]func(l *Link){
 	"becomes":           becomes,
 	"told to end":       toldToEnd,
 	"sets up again":     setsUpAgain,
+	"begins anew":       beginsAnew,
 }
 
 // beKeeper is the keeper, or one of its daemons.
@@ -254,6 +255,73 @@ func setsUpAgain(l *Link) {
 	}
 	fmt.Println(told.status)
 	l.Leave(Leave{How: Over})
+}
+
+// beginsAnew takes a process over and dies before it can have noted that. The next daemon looks for itself, and gives the number to another process.
+func beginsAnew(l *Link) {
+	if err := l.Setup(Setup{Umask: process.UnsetMask, UID: process.UnsetID}); err != nil {
+		panic(err)
+	}
+	l.Ready()
+	if l.Generation == 1 {
+		cmd := exec.Command("/bin/sleep", "1000")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			panic(err)
+		}
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fd, err := OpenPidfd(cmd.Process.Pid)
+		if err != nil {
+			panic(err)
+		}
+		(&keptChildren{l: l}).adopt(life{1, 1}, &There{
+			Identity: Identity{PID: cmd.Process.Pid, StartTime: startTime(cmd.Process.Pid)}, Pidfd: fd, Fds: [3]int{dup(int(in.(*os.File).Fd())), -1, -1},
+		})
+		l.Sync()
+		return
+	}
+	l.mu.Lock()
+	left := l.records[life{1, 1}]
+	l.mu.Unlock()
+	count := func(pid int) int {
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			panic(err)
+		}
+		return len(list)
+	}
+	own, keepers := count(os.Getpid()), count(l.Keeper())
+	l.Disown()
+	fmt.Printf("%d, the keeper %d\n", own-count(os.Getpid()), keepers-count(l.Keeper()))
+	events := make(chan Event, 9)
+	h, err := NewLocal(Options{Link: l, Events: func(e Event) { events <- e }})
+	if err != nil {
+		panic(err)
+	}
+	h.Spawn(SpawnRequest{ID: 1, Incarnation: 1, Spec: &process.Spec{Name: "x", Command: "/bin/true", UID: process.UnsetID, Umask: process.UnsetMask}, Environ: os.Environ()})
+	if err := unix.Kill(left.pid, unix.SIGKILL); err != nil { // its end is nobody's news
+		panic(err)
+	}
+	for over := false; !over; {
+		switch e := (<-events).(type) {
+		case Exited:
+			fmt.Println(e.Status)
+			over = true
+		case SpawnFailed:
+			fmt.Printf("%+v\n", e)
+			over = true
+		}
+	}
+	l.Leave(Leave{How: Over})
+}
+
+// TestBeginsAnew checks that what a daemon has taken over, and died before it has noted it, is in nobody's way.
+func TestBeginsAnew(t *testing.T) {
+	if out := runKeeper(t, "begins anew"); out != "2, the keeper 3\nexit status 0\n" { // the keeper has one more to look at its end
+		t.Errorf("it was %s", out)
+	}
 }
 
 // TestTiedToParent checks that a process that asked to end with its parent does not end with a daemon.

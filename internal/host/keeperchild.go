@@ -123,6 +123,21 @@ func (k *Keeper) forget(c *child) {
 	closeAll(c.fds[:])
 	closeAll([]int{c.pidfd})
 	delete(k.children, c.life)
+	if c.unwatch != nil {
+		c.unwatch()
+	}
+}
+
+// disown forgets those that this keeper has not forked, or that have ended: its daemon has died before it had noted any of them, and the next one looks for
+// them on its own. It may know them under other numbers, or have numbers of theirs for others.
+func (k *Keeper) disown() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.children {
+		if c.foreign || c.ended {
+			k.forget(c)
+		}
+	}
 }
 
 // signal sends a signal, once for each token.

@@ -25,17 +25,14 @@ func (k *Keeper) adopt(m *adoptChild, fds []int) {
 		place: m.place,
 	}
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.children[m.life] != nil {
-		k.mu.Unlock()
 		closeAll(fds)
 		return
 	}
 	k.children[m.life] = c
-	k.mu.Unlock()
 	if err := k.watchForeign(c); err != nil {
-		k.mu.Lock()
 		k.tell(&trouble{fmt.Sprintf("cannot watch process %d: %v", m.pid, err)})
-		k.mu.Unlock()
 	}
 }
 
@@ -51,35 +48,40 @@ func (c *child) signalForeign(req SignalRequest) error {
 	return nil
 }
 
-// watchForeign waits for the end of a process, and tells it.
+// watchForeign waits for the end of a process, and tells it. The mutex is held.
 func (k *Keeper) watchForeign(c *child) error {
-	return awaitEnd(c.asForeign(), func(s process.ExitStatus) {
+	unwatch, err := awaitEnd(c.asForeign(), func(s process.ExitStatus) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
+		if k.children[c.life] != c { // it is forgotten
+			return
+		}
 		c.killRest()
 		k.childOver(c, s)
 	})
+	c.unwatch = unwatch
+	return err
 }
 
-// awaitEnd waits for the end of a process in Go's poller, and calls ended from a goroutine.
-func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
+// awaitEnd waits for the end of a process in Go's poller, and calls ended from a goroutine. stop ends that, where it is not nil: the end is not known then.
+func awaitEnd(f *Foreign, ended func(process.ExitStatus)) (stop func(), err error) {
 	if f.Pidfd < 0 {
 		go func() { ended(f.lookForEnd()) }()
-		return nil
+		return nil, nil
 	}
 	own := dup(f.Pidfd)
 	if own < 0 {
-		return unix.EMFILE
+		return nil, unix.EMFILE
 	}
 	if err := unix.SetNonblock(own, true); err != nil {
 		unix.Close(own)
-		return err
+		return nil, err
 	}
 	file := os.NewFile(uintptr(own), "pidfd")
 	raw, err := file.SyscallConn()
 	if err != nil {
 		_ = file.Close() // only a copy
-		return err
+		return nil, err
 	}
 	go func() {
 		defer func() { _ = file.Close() }() // likewise
@@ -93,7 +95,7 @@ func awaitEnd(f *Foreign, ended func(process.ExitStatus)) error {
 		})
 		ended(status)
 	}()
-	return nil
+	return func() { _ = file.Close() }, nil // likewise
 }
 
 // lookForEnd waits for the end of a process that has no pidfd.

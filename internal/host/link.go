@@ -304,6 +304,18 @@ func (l *Link) Take(key string) (note string, fds []int, ok bool) {
 	return h.note, h.fds, ok
 }
 
+// Disown has the keeper forget the processes that a daemon before has taken over and not noted: this one begins anew, and looks for them itself.
+func (l *Link) Disown() {
+	l.say(&disown{})
+	l.Sync() // what was said of them is here by then
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.records {
+		r.close()
+	}
+	clear(l.records)
+}
+
 // adopt makes a process known to the keeper, as if it had been there before.
 func (c *keptChildren) adopt(lf life, t *There) {
 	m, fds := adoption(lf, t.PID, t.StartTime, t.Pidfd, t.Fds, t.place)

@@ -64,6 +64,8 @@ type (
 	}
 	// sync is answered by synced when everything before it has been done.
 	syncAll struct{}
+	// disown says that the daemon knows nothing of what was there before it, and begins anew.
+	disown struct{}
 	// ready says that this daemon is at work.
 	ready struct{}
 	// leave says that the daemon is about to end, and what follows.
@@ -159,7 +161,7 @@ var messages = [...]func() message{
 	1: func() message { return &setup{} }, 2: func() message { return &spawnChild{} }, 3: func() message { return &signalChild{} },
 	4: func() message { return &settleChild{} }, 5: func() message { return &adoptChild{} }, 6: func() message { return &keep{} },
 	7: func() message { return &ready{} }, 8: func() message { return &leave{} },
-	9: func() message { return &syncAll{} },
+	9: func() message { return &syncAll{} }, 10: func() message { return &disown{} },
 
 	32: func() message { return &welcome{} }, 33: func() message { return &kept{} }, 34: func() message { return &held{} },
 	35: func() message { return &complete{} }, 36: func() message { return &setupDone{} }, 37: func() message { return &forkedChild{} },
@@ -181,6 +183,7 @@ func (*keep) kind() byte           { return 6 }
 func (*ready) kind() byte          { return 7 }
 func (*leave) kind() byte          { return 8 }
 func (*syncAll) kind() byte        { return 9 }
+func (*disown) kind() byte         { return 10 }
 func (*welcome) kind() byte        { return 32 }
 func (*kept) kind() byte           { return 33 }
 func (*held) kind() byte           { return 34 }
@@ -258,6 +261,7 @@ func (m *keep) code(c *coder) { c.string(&m.key); c.string(&m.note) }
 
 func (*ready) code(*coder)   {}
 func (*syncAll) code(*coder) {}
+func (*disown) code(*coder)  {}
 func (*synced) code(*coder)  {}
 
 func (m *leave) code(c *coder) {

@@ -327,11 +327,12 @@ func (k *Keeper) keepDaemon() (*generation, error) {
 // follow waits for the end of a daemon that this keeper has not started.
 func (k *Keeper) follow(d *generation, own *Foreign) error {
 	d.foreign = own
-	return awaitEnd(own, func(process.ExitStatus) {
+	_, err := awaitEnd(own, func(process.ExitStatus) {
 		k.mu.Lock()
 		d.gone = true
 		own.Close()
 		k.mu.Unlock()
 		d.ended <- 0
 	})
+	return err
 }
