@@ -455,12 +455,13 @@ func TestBothKilledWhileStopping(t *testing.T) {
 			if name == "replaced" {
 				of = "environment=A=" + setting + "\n"
 			}
-			text += "[program:" + name + "]\ncommand=/bin/sh -c 'trap \"\" TERM; until [ -e %(here)s/ends.$$ ]; do sleep .05; done'\nstopwaitsecs=1000\nstartsecs=0\n" + of
+			text += "[program:" + name + "]\ncommand=/bin/sh -c 'trap \"\" TERM; : > %(here)s/up.$$; until [ -e %(here)s/ends.$$ ]; do sleep .05; done'\nstopwaitsecs=1000\nstartsecs=0\n" + of
 		}
 		return text
 	}
 	r := newRig(t, conf("1"))
 	before := r.allRun(4)
+	r.until("all of them ignore TERM", func() bool { return len(r.files("up.*")) == 4 })
 	let := func(name string) { r.put(fmt.Sprintf("ends.%d", before[name]), "") }
 	t.Cleanup(func() {
 		for name := range before {
@@ -476,7 +477,7 @@ func TestBothKilledWhileStopping(t *testing.T) {
 		_, _ = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"released"}, Rolling: true})
 	})
 	r.write(conf("2"))
-	_, err := r.Update(t.Context(), control.UpdateRequest{})
+	_, err := r.Update(t.Context(), control.UpdateRequest{Groups: []string{"replaced"}})
 	r.must(err)
 	all := func(state process.State) bool {
 		for _, p := range r.infos() {
@@ -509,7 +510,7 @@ func TestBothKilledWhileStopping(t *testing.T) {
 			t.Errorf("%s is %v, not %v", name, p.State, want)
 		}
 	}
-	for name, p := range r.infos() {
+	for name, p := range r.infos() { // for the end
 		before[name] = p.PID
 	}
 }
