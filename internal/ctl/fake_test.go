@@ -88,6 +88,9 @@ type changes struct {
 	op       control.Operation
 	why      control.Why
 	notKept  string
+
+	history []control.Generation // nil: two, the second by op-1
+	ops     []control.Operation  // nil: op, and one that was cut off
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -119,7 +122,11 @@ func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control
 }
 
 func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
-	if err := d.changed("Update", append(req.Groups, req.Plan)...); err != nil {
+	words := append(req.Groups, req.Plan)
+	if req.To != 0 {
+		words = append(words, fmt.Sprintf("to r%d", req.To))
+	}
+	if err := d.changed("Update", words...); err != nil {
 		return control.Operation{}, err
 	}
 	return d.part(0), nil
@@ -181,6 +188,9 @@ func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
 	if err := d.changed("Operations"); err != nil {
 		return nil, err
 	}
+	if d.changes.ops != nil {
+		return d.changes.ops, nil
+	}
 	op := d.changes.op
 	op.Events = []control.ProgressLine{}
 	cut := op
@@ -240,6 +250,9 @@ func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marki
 func (d *daemon) History(context.Context) ([]control.Generation, error) {
 	if err := d.changed("History"); err != nil {
 		return nil, err
+	}
+	if d.changes.history != nil {
+		return d.changes.history, nil
 	}
 	return []control.Generation{{Rev: 1, When: d.changes.op.Began, Result: "started"}, {Rev: 2, When: d.changes.op.Began, Who: "anna", Op: "op-1", Result: "done", Summary: "web ~1"}}, nil
 }

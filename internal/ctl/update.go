@@ -80,7 +80,7 @@ var ownCommands = []command{
 	},
 	{
 		name: "undo", args: "[operation]",
-		brief: "go back to the configuration before an operation, or before the last that brought one",
+		brief: "go back to the last good configuration before an operation, or before the one in force",
 	},
 	{
 		name: "rollback", args: "<rN>",
@@ -140,6 +140,7 @@ func (s *Session) agrees(ctx context.Context, question string) bool {
 // operationAnswer is an operation that was watched, or that is listed.
 type operationAnswer struct {
 	control.Operation
+	Passed []passedOver `json:"passed_over,omitempty"` // by undo
 
 	left string // why the watching ended before the operation; "" = it has not
 }
