@@ -223,6 +223,10 @@ func TestForms(t *testing.T) {
 			withChanges(f)
 			f.d.failedUpgrade = "/bin/next was not ready"
 		}},
+		{line: "upgrade /nope", failed: "E319", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Upgrade"] = bad(control.Failed, "/nope: no such file or directory")
+		}},
 		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},
 		{line: "grace_update web", schema: "grace_update", records: 1, record: "grace_update", failed: "E313",
