@@ -205,7 +205,7 @@ func (a *operationAnswer) Text(format.Style) string {
 	case a.left != "":
 		return stillRunning(a.ID)
 	case a.State == control.OperationNothing && acts(a.Kind):
-		return a.ID + "  nothing to do\n"
+		return strings.TrimPrefix(a.ID+"  nothing to do\n", "  ")
 	case a.State == control.OperationNothing && a.Kind == control.KindRoll:
 		return "nothing to do: none of them runs\n"
 	case a.State == control.OperationNothing && a.Kind == control.KindRollback:

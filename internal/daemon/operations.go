@@ -366,12 +366,16 @@ func (d *Daemon) launch(ctx context.Context, op *operation, a asked) (control.Op
 	d.changing.Go(func() { d.see(op, begin, told) })
 	select {
 	case err := <-told:
-		if err != nil {
-			d.operations.forget(op)
+		if err == nil {
+			break
 		}
-		if err != nil && !errors.Is(err, errNoChange) {
+		d.operations.forget(op)
+		if !errors.Is(err, errNoChange) {
 			return control.Operation{}, err
 		}
+		about, _ := d.operations.show(op, 0)
+		about.ID = "" // the next one gets the number
+		return about, nil
 	case <-ctx.Done(): // the caller has gone; the operation has not
 	}
 	about, _ := d.operations.show(op, 0)

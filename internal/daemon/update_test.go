@@ -101,6 +101,9 @@ func TestUpdate(t *testing.T) {
 		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " || w.host.spawns != spawns || !maps.Equal(w.pids(ctx), now) {
 			t.Errorf("again: %s, %d spawns", got, w.host.spawns-spawns)
 		}
+		if op, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil || op.State != control.OperationNothing || op.ID != "" {
+			t.Errorf("again: %+v, %v", op, err) // the next operation has that number
+		}
 		if list, err := w.d.Operations(ctx); err != nil || len(list) != 1 || list[0].State != control.OperationDone || list[0].Done != list[0].Steps {
 			t.Errorf("operations %+v, %v", list, err)
 		}
