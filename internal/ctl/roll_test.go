@@ -189,3 +189,29 @@ func TestUndoInDocuments(t *testing.T) {
 		}
 	}
 }
+
+// TestPausedEnds: what was paused goes on when somebody resumes it, and not when somebody cancels it.
+func TestPausedEnds(t *testing.T) {
+	for _, c := range []struct {
+		then []control.OperationState
+		want string
+	}{
+		{[]control.OperationState{control.OperationRunning, control.OperationDone}, "  goes on\nop-1  done\n"},
+		{[]control.OperationState{control.OperationCancelled}, "cancel op-1\nop-1  cancelled\n"},
+	} {
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: control.KindRoll, State: control.OperationPaused, Events: []control.ProgressLine{}}
+		asked := 0
+		f.d.waiting = func(context.Context, string) error {
+			if asked++; asked > 1 { // first as it is
+				f.d.changes.op.State = c.then[min(asked-2, len(c.then)-1)]
+			}
+			return nil
+		}
+		f.Run(t.Context(), []string{"attach", "op-1"})
+		if !strings.Contains(f.out.String(), c.want) {
+			t.Errorf("%s:\n%s%s", c.then, f.out, f.err)
+		}
+	}
+}

@@ -298,7 +298,7 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 		if now := op.State == control.OperationPaused; now != paused {
 			if paused = now; now && op.Failed == "" && c.Form == format.Text && !quiet {
 				s.output("  paused   resume: gracectl resume " + op.ID + "   stop here: gracectl cancel " + op.ID)
-			} else if !now && c.Form == format.Text && !quiet {
+			} else if !now && !op.State.Over() && c.Form == format.Text && !quiet {
 				s.output("  goes on")
 			}
 		}
