@@ -37,7 +37,8 @@ type daemon struct {
 	errs      map[string]error
 	results   map[string][]control.Result
 
-	daemonPID int // 0 = 4711
+	daemonPID int             // 0 = 4711
+	previewed control.Preview // of starts and stops
 
 	mu      sync.Mutex
 	calls   []string
@@ -117,6 +118,9 @@ func (d *daemon) Findings(_ context.Context, file string) (control.Findings, err
 func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control.Preview, error) {
 	if err := d.changed("Preview", req.Verb, req.Name); err != nil {
 		return control.Preview{}, err
+	}
+	if req.Names != nil {
+		return d.previewed, nil
 	}
 	return d.changes.preview, nil
 }
