@@ -286,6 +286,7 @@ const (
 type Fault struct {
 	Kind FaultKind
 	Text string // detail, often the name as given
+	By   uint64 // of a step with Cancelled: the operation that has stopped its process; 0 = none has
 }
 
 // Outcome is the result for one process of a command. Fault nil: success.
