@@ -215,3 +215,19 @@ func TestPausedEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestSparingUpdateEnds tells under the old name how an update has ended that was not done to its end.
+func TestSparingUpdateEnds(t *testing.T) {
+	for state, failed := range map[control.OperationState]bool{
+		control.OperationDone: false, control.OperationFailed: true, control.OperationRolledBack: true, control.OperationCancelled: true, control.OperationInterrupted: true,
+	} {
+		f := newFixture(t, Supervisorctl)
+		f.Minimal = true
+		withChanges(f)
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: "update", State: state, Text: "so it ended", Events: []control.ProgressLine{}}
+		exit := f.Run(t.Context(), []string{"update"})
+		if told := strings.HasPrefix(f.out.String(), "ERROR: so it ended\n"); told != failed || (exit == 0) == failed {
+			t.Errorf("%s: exit %d\n%s", state, exit, f.out)
+		}
+	}
+}
