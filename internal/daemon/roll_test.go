@@ -148,6 +148,7 @@ func TestStoppedRoll(t *testing.T) {
 		{"the one on trial", roll, "web:web_1", "op-2 (stop by anna) has stopped web:web_1; 1 of 5 were left as they were", ""},
 		{"the whole group", roll, "web:*", "op-2 (stop by anna) has stopped web:web_2", ""},
 		{"the whole group, with an extra one", roll + "roll_surge=1\nroll_max_unavailable=0\n", "web:*", "op-2 (stop by anna) has stopped web:web_2", "web:web_3"},
+		{"the extra one, which works", roll + "roll_surge=1\nroll_max_unavailable=0\n", "web:web_3", "2 of 5 processes were left as they were", "web:web_3"},
 	} {
 		inWorld(t, program("web", 3, c.options)+program("db", 2, roll), func(ctx context.Context, w *world) {
 			pass(2 * time.Second)
