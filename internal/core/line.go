@@ -256,7 +256,7 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 	case f == nil && st.proc.extra:
 	case f == nil:
 		l.done = append(l.done, st)
-	case f.By != 0:
+	case f.Taken:
 		s.endLine(l, st)
 	default:
 		s.fail(l, st)

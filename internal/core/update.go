@@ -331,11 +331,14 @@ func (s *Supervisor) tryOn(st *step, f *Fault) {
 // taken turns the fault of a process that does not become what it is to be into that of one that a stop has taken from its operation: that is no failure of
 // what it was started with. It is told of updates; an Act fails where another one wants the opposite.
 func (st *step) taken(f *Fault) *Fault {
-	by := st.proc.step
-	if f.Kind != AbnormalTermination || st.op.acting != nil || by == nil || by.op.acting == nil || by.change.Action != plan.StopProcess {
+	if f.Kind != AbnormalTermination || st.op.acting != nil || !st.proc.taken() {
 		return f
 	}
-	return &Fault{Kind: Cancelled, Text: "it was stopped", By: by.op.id}
+	stopped := &Fault{Kind: Cancelled, Text: "it was stopped", Taken: true}
+	if by := st.proc.step; by != nil && by.op.acting != nil {
+		stopped.By = by.op.id
+	}
+	return stopped
 }
 
 // trial makes a step wait for something, but not for ever.

@@ -638,24 +638,26 @@ func lateOnes(list []core.StepResult) (n int) {
 // takenText adds to how an operation was cancelled who has stopped what it was busy with, if somebody has.
 func (d *Daemon) takenText(reply core.Reply, text string) string {
 	var names []string
-	by, left, all := uint64(0), 0, 0
+	who, left, all := "", 0, 0
 	for _, r := range reply.Updated {
 		if r.Extra == 0 {
 			all++
 		}
 		switch {
-		case r.Fault == nil || r.Extra != 0 && r.Fault.By == 0:
-		case r.Fault.By != 0:
-			by = r.Fault.By
+		case r.Fault == nil || r.Extra != 0 && !r.Fault.Taken:
+		case r.Fault.Taken:
+			if who = "somebody"; r.Fault.By != 0 {
+				who = d.whose(r.Fault.By)
+			}
 			names = append(names, process.Namespec{Group: r.Group, Process: r.Name}.String())
 		case r.Fault.Kind == core.Cancelled:
 			left++
 		}
 	}
-	if by == 0 {
+	if who == "" {
 		return text
 	}
-	text = d.whose(by) + " has stopped " + strings.Join(names, " ")
+	text = who + " has stopped " + strings.Join(names, " ")
 	if left > 0 {
 		text += fmt.Sprintf("; %d of %d were left as they were", left, all)
 	}
