@@ -32,7 +32,7 @@ var layers = map[string][]string{
 	"internal/daemon": {"internal/childlog", "internal/config", "internal/control", "internal/core", "internal/event", "internal/health", "internal/host",
 		"internal/plan", "internal/process", "internal/pytext", "internal/store"},
 	"internal/machine":  {"internal/config"},
-	"internal/report":   {"internal/config", "internal/rewrite"},
+	"internal/report":   {"internal/config", "internal/format", "internal/rewrite"},
 	"internal/rewrite":  {},
 	"internal/host":     {"internal/process", "internal/shlex"},
 	"internal/health":   {"internal/host", "internal/process"},

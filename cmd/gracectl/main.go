@@ -35,7 +35,7 @@ func run(program string, args []string) int {
 	}
 	cl, exit := ctl.ParseCommandLine(face, program, args)
 	if exit == nil && ctl.NeedsNoDaemon(face, cl.Action) && !cl.Plain {
-		s := &ctl.Session{Settings: ctl.Settings{Program: os.Args[0]}, Face: face, Out: os.Stdout, Err: os.Stderr}
+		s := &ctl.Session{Settings: ctl.Settings{Program: os.Args[0], Form: cl.Form}, Face: face, Out: os.Stdout, Err: os.Stderr}
 		s.Check, s.Explain = fileVerbs(program, cl.Config)
 		s.TakeOver = takeOver(program, cl)
 		return s.Run(context.Background(), cl.Action)
@@ -46,8 +46,7 @@ func run(program string, args []string) int {
 			return session(face, settings, cl)
 		}
 	}
-	fmt.Fprint(os.Stdout, exit.Stdout)
-	fmt.Fprint(os.Stderr, exit.Stderr)
+	exit.Print(face, args, os.Stdout, os.Stderr)
 	return exit.Code
 }
 
@@ -124,9 +123,6 @@ func takeOver(program string, cl ctl.CommandLine) ctl.FileVerb {
 		line := []string{"takeover"}
 		if cl.Config != nil {
 			line = append(line, "-c", *cl.Config)
-		}
-		if cl.Form != "" {
-			line = append(line, "-o", string(cl.Form))
 		}
 		cmd := exec.Command(graced, append(line, args...)...)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, errOut

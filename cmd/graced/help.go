@@ -31,7 +31,7 @@ Usage: {name} [options]
 `
 	if called(argv0) == "graced" {
 		text += `
-graced check [FILE]         find everything that is wrong with a configuration file (--strict, -o short|json|sarif)
+graced check [FILE]         find everything that is wrong with a configuration file (--strict, -o short|json|jsonl|yaml|sarif)
 graced takeover [--dry-run [-o json]] [--force] [-n]
                             take over what a running supervisord (Python's) has; no process is restarted
 graced sample               print a sample configuration file with every option

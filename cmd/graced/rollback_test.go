@@ -61,3 +61,32 @@ func TestRollback(t *testing.T) {
 	r.gracectl(0, []string{"undo", "op-1", "--dry-run"}, "back to r1")
 	r.gracectl(0, []string{"rollback", "r1", "-o", "json"}, `"kind": "rollback"`, `"to": 1`)
 }
+
+// TestUndoPassesOver goes back to the last configuration that was wholly in force, over a release that was left half-way, and nowhere after one that has
+// taken itself back.
+func TestUndoPassesOver(t *testing.T) {
+	t.Parallel()
+	conf := func(command, more string) string {
+		return "[program:web]\ncommand=" + command + "\nstartsecs=0\nstartretries=0\nready=exec:true\nready_period=50ms\n" + more
+	}
+	const good, bad = "/bin/sleep 1000", "/bin/nothing-here"
+	db := func(value string) string { return "[program:db]\ncommand=/bin/sleep 100" + value + "\nstartsecs=0\n" }
+	r := newRig(t, conf(good, ""))
+	r.write(conf(bad, db("0")))
+	r.gracectl(1, []string{"update", "--on-failure", "stop"}, "op-1  failed")
+	r.write(conf(good, db("1")))
+	r.gracectl(0, []string{"update"}, "op-2  done")
+	r.gracectl(0, []string{"history"}, "r3 ", "r2 ", "failed")
+
+	r.write(conf(bad, db("1")))
+	r.gracectl(10, []string{"update"}, "op-3  rolled back")
+	before := r.full()
+	r.gracectl(0, []string{"undo"}, "nothing to undo: op-3 was rolled back and has brought nothing: what is in force is r3, as before it", "undo op-2")
+	if now := changed(before, r.full()); len(now) > 0 {
+		t.Errorf("%v are others", now)
+	}
+	r.gracectl(0, []string{"undo", "op-2"}, "back to r1, the last good one before r3; passed over: r2 (op-1 failed)", "rollback to r1", "done")
+	if len(r.full()) != 1 {
+		t.Errorf("%v", r.full())
+	}
+}

@@ -308,7 +308,8 @@ func TestUpgrade(t *testing.T) {
 	copyFile(t, filepath.Join(r.bin, "graced"), next)
 	for _, tt := range []struct{ program, want string }{
 		{"", "upgraded: daemon "}, {next, "(" + next + ")"}, {"/bin/false", "/bin/false was not ready (exit status 1)"},
-		{"/bin/true", "/bin/true was not ready (exit status 0)"}, {r.dir, "is no program"}, {"", "(" + next + ")"},
+		{"/bin/true", "/bin/true was not ready (exit status 0)"}, {r.dir, "not upgraded: " + r.dir + ": it is a directory\n  nothing has been changed"}, {"", "(" + next + ")"},
+		{"/nope", "error[E319]: not upgraded: /nope: no such file or directory\n"}, {r.path("s.conf"), "it is not executable: its mode is 0"},
 	} {
 		args := []string{"upgrade"}
 		if tt.program != "" {
@@ -316,6 +317,11 @@ func TestUpgrade(t *testing.T) {
 		}
 		if out, code := r.ctl("gracectl", args...); !strings.Contains(out, tt.want) || (code == 0) != strings.HasPrefix(out, "upgraded") {
 			t.Errorf("upgrade %s: exit %d, %s; want %q", tt.program, code, out, tt.want)
+		}
+	}
+	for _, program := range []string{"/bin/false was not ready (exit status 1)", "/bin/true was not ready (exit status 0)"} {
+		if want := "ERRO not upgraded: " + program + "; the program before, " + next + ", goes on, and no process was restarted\n"; strings.Count(r.read("s.log"), want) != 1 {
+			t.Errorf("the log does not say %q once", want)
 		}
 	}
 	close(stop)
@@ -819,6 +825,9 @@ func TestUpgradeToNothing(t *testing.T) {
 		}
 		if out, code := r.ctl("gracectl", "upgrade", program); code == 0 || !strings.Contains(out, name) {
 			t.Errorf("upgrade to %s: exit %d, %s", name, code, out)
+		}
+		if want := "ERRO not upgraded: " + map[string]string{"junk": "cannot start " + program + ": exec format error", "false": program + " was not ready (exit status 1)", "leaves": program + " was not ready (exit status 3)"}[name]; !strings.Contains(r.read("s.log"), want) {
+			t.Errorf("the log does not say %q", want)
 		}
 		if now := r.infos()["a"]; now.PID != pid || r.keeperPID() != keeper {
 			t.Errorf("after %s: a has pid %d, the keeper %d", name, now.PID, r.keeperPID())

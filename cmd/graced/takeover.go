@@ -20,6 +20,7 @@ import (
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/machine"
 	"github.com/graced/graced/internal/process"
+	"github.com/graced/graced/internal/report"
 	"github.com/graced/graced/internal/takeover"
 )
 
@@ -87,7 +88,11 @@ func takeOver(argv0 string, args []string) int {
 		err = a.run(argv0, os.Stdout)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "Error: %s\n", err)
+		form := ""
+		if a.asDoc {
+			form = "json"
+		}
+		report.Fail(os.Stderr, form, "takeover", err.Error())
 		return 2
 	}
 	return 0

@@ -147,7 +147,7 @@ func TestService(t *testing.T) {
 		{"Findings", func(c *Client) (any, error) { return c.Findings(background, "") }, control.Findings{Errors: 1, List: []byte("[]"), Text: "t"}, "Findings()"},
 		{"Preview", func(c *Client) (any, error) {
 			return c.Preview(background, control.PreviewRequest{Verb: "add", Name: "g"})
-		}, control.Preview{Group: "g", Start: []string{"g:p"}}, "Preview({Verb:add Name:g})"},
+		}, control.Preview{Group: "g", Start: []string{"g:p"}}, "Preview({Verb:add Name:g Names:[]})"},
 		{"Update", func(c *Client) (any, error) { return c.Update(background, control.UpdateRequest{Plan: "1"}) }, op, ""},
 		{"Scale", func(c *Client) (any, error) {
 			return c.Scale(background, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "p", To: "+1"}}, Lazy: true})

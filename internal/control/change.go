@@ -336,7 +336,7 @@ type Problem struct {
 // Operation is one change on its way, or over.
 type Operation struct {
 	Schema string         `json:"schema,omitempty"`
-	ID     string         `json:"id"`   // "op-7"
+	ID     string         `json:"id"`   // "op-7"; "" = there is none, since there was nothing to do
 	Kind   string         `json:"kind"` // update, scale, start, stop, restart, roll, rollback
 	Who    string         `json:"who"`
 	Plan   string         `json:"plan"` // its identifier; "" while it waits

@@ -2,7 +2,11 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Desired is what users have said of processes besides the files, and what the files have said over time.
@@ -29,8 +33,25 @@ const (
 type MarkRequest struct {
 	Names []string `json:"names"`
 	Mark  string   `json:"mark"`
-	Note  string   `json:"note,omitempty"`
+	Note  string   `json:"note,omitempty"` // as CheckNote takes it
 	Who   string   `json:"-"`
+}
+
+// NoteMost is how many characters a note may have.
+const NoteMost = 500
+
+// CheckNote returns a note as it is kept, on one line, or the fault of one that is none.
+func CheckNote(note string) (string, error) {
+	if n := utf8.RuneCountInString(note); n > NoteMost {
+		return "", Fault(IncorrectParameters, fmt.Sprintf("note: it has %d characters, and %d is the most", n, NoteMost))
+	}
+	note = strings.Join(strings.Fields(note), " ") // line ends, too
+	for _, r := range note {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return "", Fault(IncorrectParameters, fmt.Sprintf("note: %q is no character of a text", r))
+		}
+	}
+	return note, nil
 }
 
 // The schemas of the answers below.

@@ -94,7 +94,10 @@ func (s *Supervisor) advance(l *line) {
 		case !l.undoing && next.proc.ready() && s.surging(l):
 			return
 		case !s.room(l, next):
-			if st := l.idle(next); st != nil {
+			if st := l.idle(next); st != nil && st.proc.taken() {
+				s.endLine(l, st)
+				return
+			} else if st != nil {
 				s.fail(l, st)
 				s.shed(l)
 				continue
@@ -253,9 +256,18 @@ func (s *Supervisor) leaveLine(st *step, f *Fault) {
 	case f == nil && st.proc.extra:
 	case f == nil:
 		l.done = append(l.done, st)
+	case f.Taken:
+		s.endLine(l, st)
 	default:
 		s.fail(l, st)
 	}
+}
+
+// endLine leaves all as it is that waits in a line, since somebody has stopped one of its processes: those that were replaced keep what they have.
+func (s *Supervisor) endLine(l *line, st *step) {
+	l.cause = st.change.Name
+	s.due.disarm(&l.due)
+	s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "left as it was, since " + l.cause + " was stopped"})
 }
 
 // keepWorking leaves those with what they have that work and were to go back, since one that went has failed: what was there before does not work either.

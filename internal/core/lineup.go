@@ -73,7 +73,18 @@ func (l *line) behind() (failed string, waits bool) {
 // leaveOut leaves all as it is that waits in a line, since a process has failed that it depends on.
 func (s *Supervisor) leaveOut(l *line, failed string) {
 	l.cause = failed
-	s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "left as it was, since " + failed + ", which it depends on, failed"})
+	how := "failed"
+	for _, k := range l.after {
+		if g := s.named[k.group]; g != nil && k.cause == failed && g.byName[failed] != nil && g.byName[failed].taken() {
+			how = "was stopped"
+		}
+	}
+	s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "left as it was, since " + failed + ", which it depends on, " + how})
+}
+
+// taken reports whether somebody has stopped a process.
+func (p *proc) taken() bool {
+	return p.reason == ReasonStop && (p.state == process.Stopping || p.state == process.Stopped)
 }
 
 // early reports whether a process that works is not to be replaced yet: something that it is going to depend on is being added by the same operation.

@@ -286,6 +286,9 @@ const (
 type Fault struct {
 	Kind FaultKind
 	Text string // detail, often the name as given
+	// Taken, of a step with Cancelled: somebody has stopped its process. By is the operation that has; 0 = a command without one.
+	Taken bool
+	By    uint64
 }
 
 // Outcome is the result for one process of a command. Fault nil: success.

@@ -14,6 +14,76 @@ type summons struct {
 	seen  map[*proc]bool
 	list  []*proc // dependencies first
 	fault *Fault
+	// coming are those that would be started anyway, when nothing is started yet.
+	coming map[*proc]bool
+}
+
+// Summon is a process that is started for the sake of another one, or one that depends on another one.
+type Summon struct{ Process, For process.Namespec }
+
+// Summons returns which processes an Act would start besides those that it names, and which of these it could not start because of what they depend on, with
+// the reason. BadName for a target that names nothing.
+func (s *Supervisor) Summons(do Act) (called []Summon, vain map[process.Namespec]string, f *Fault) {
+	_, starts, f := s.touched(do)
+	if f != nil {
+		return nil, nil, f
+	}
+	coming := map[*proc]bool{}
+	for _, p := range starts {
+		coming[p] = do.Stop || !p.state.IsRunning()
+	}
+	vain = map[process.Namespec]string{}
+	for _, p := range starts {
+		if !coming[p] {
+			continue
+		}
+		c := summons{Supervisor: s, seen: map[*proc]bool{}, coming: coming}
+		if c.visit(p); c.fault != nil {
+			vain[p.namespec()] = c.fault.Text
+			continue
+		}
+		for _, m := range c.list {
+			coming[m] = true
+			called = append(called, Summon{m.namespec(), p.namespec()})
+		}
+	}
+	return called, vain, nil
+}
+
+// Dependents returns the processes that run, depend on one of those that are named and would not find it or another one that will do when these do not run: what
+// they depend on is For. They go on running all the same.
+func (s *Supervisor) Dependents(targets []Target) (out []Summon, f *Fault) {
+	named := map[*proc]bool{}
+	for _, t := range targets {
+		list, _, f := s.find(t)
+		if f != nil {
+			return nil, f
+		}
+		for _, p := range list {
+			named[p] = true
+		}
+	}
+	for _, g := range s.groups {
+		for _, p := range g.members {
+			if named[p] || p.state != process.Starting && p.state != process.Running {
+				continue
+			}
+			for _, d := range p.spec.DependsOn {
+				var lacks *proc
+				serves := d.On == process.OnCompleted // it is not asked for again
+				s.each(d, func(q *proc) {
+					if serves = serves || !named[q] && q.standing(d.On) == holds; named[q] && lacks == nil {
+						lacks = q
+					}
+				})
+				if lacks != nil && !serves {
+					out = append(out, Summon{p.namespec(), lacks.namespec()})
+					break
+				}
+			}
+		}
+	}
+	return out, nil
 }
 
 // summon starts what a process depends on and is not on its way, since somebody wants to start the process. It starts nothing, and says why, when
@@ -75,7 +145,7 @@ func (c *summons) startable(d process.Dependency) (list []*proc, why string) {
 		switch {
 		case p.gated:
 			list = append(list, p)
-		case p.step.brings() || p.rest() == plan.Up || d.On == process.OnCompleted && p.standing(d.On) == holds:
+		case c.coming[p] || p.step.brings() || p.rest() == plan.Up || d.On == process.OnCompleted && p.standing(d.On) == holds:
 			busy = true
 		case again && c.barred(p) == "":
 			list = append(list, p)

@@ -316,7 +316,7 @@ func (s *Supervisor) tryOn(st *step, f *Fault) {
 	p, l := st.proc, st.line
 	switch {
 	case f != nil:
-		s.over(st, f)
+		s.over(st, st.taken(f))
 	case st.late() && st.old != nil: // it is going to get back what it had
 		s.over(st, st.verdict())
 	case !p.ready():
@@ -326,6 +326,19 @@ func (s *Supervisor) tryOn(st *step, f *Fault) {
 	default:
 		s.over(st, st.verdict())
 	}
+}
+
+// taken turns the fault of a process that does not become what it is to be into that of one that a stop has taken from its operation: that is no failure of
+// what it was started with. It is told of updates; an Act fails where another one wants the opposite.
+func (st *step) taken(f *Fault) *Fault {
+	if f.Kind != AbnormalTermination || st.op.acting != nil || !st.proc.taken() {
+		return f
+	}
+	stopped := &Fault{Kind: Cancelled, Text: "it was stopped", Taken: true}
+	if by := st.proc.step; by != nil && by.op.acting != nil {
+		stopped.By = by.op.id
+	}
+	return stopped
 }
 
 // trial makes a step wait for something, but not for ever.

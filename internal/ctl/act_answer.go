@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/graced/graced/internal/control"
@@ -23,6 +24,7 @@ type resultRecord struct {
 	Result string   `json:"result"` // started, already_started, stopped, not_running, signalled, cleared; failed
 	Error  *failure `json:"error,omitempty"`
 	DryRun bool     `json:"dry_run,omitempty"` // it would be so
+	For    string   `json:"for,omitempty"`     // it would be started since this one depends on it
 
 	line string
 }
@@ -61,6 +63,8 @@ type resultsAnswer struct {
 
 	Operation string `json:"operation,omitempty"` // that did it; "" = none did, or it had nothing to do
 	Left      string `json:"left,omitempty"`      // interrupted, timeout: it goes on
+
+	Dependents []control.Dependent `json:"dependents,omitempty"` // of stop: they depend on what is stopped, and go on running
 }
 
 func (a *resultsAnswer) Schema() string           { return "graced.results/v1" }
@@ -118,8 +122,8 @@ func (v act) record(group, name string, code control.Code, text string) resultRe
 	return r
 }
 
-// would tells what the verb would do to a process as it is now.
-func (v act) would(c *call, p control.ProcessInfo, a *resultsAnswer) {
+// would tells what the verb would do to a process as it is now. vain says why it could not be started, by name.
+func (v act) would(c *call, p control.ProcessInfo, vain map[string]string, a *resultsAnswer) {
 	short := namespec(p.Group, p.Name) + ": "
 	r := resultRecord{ID: fullName(p), Group: p.Group, Proc: p.Name, OK: true, Result: v.done, DryRun: true, line: short + "would be " + v.done}
 	// After a stop in the same command it can be started.
@@ -127,8 +131,67 @@ func (v act) would(c *call, p control.ProcessInfo, a *resultsAnswer) {
 	if idle {
 		r.Result, r.line = v.already, short+v.nothing+": nothing to do"
 	}
+	if why := vain[fullName(p)]; why != "" && v.verb == control.ActStart {
+		r = v.record(p.Group, p.Name, control.SpawnError, namespec(p.Group, p.Name)+" "+why)
+		r.DryRun = true
+	}
 	a.add(r)
 	c.Show(r)
+}
+
+// summoned tells of a process that would be started for the sake of another one.
+func (v act) summoned(c *call, p control.Summoned, a *resultsAnswer) {
+	r := resultRecord{ID: p.Process, OK: true, Result: v.done, DryRun: true, For: p.For}
+	r.Group, r.Proc, _ = strings.Cut(p.Process, ":")
+	r.line = shortName(p.Process) + ": would be " + v.done + ", since " + shortName(p.For) + " depends on it"
+	a.add(r)
+	c.Show(r)
+}
+
+// shortName is a full name as people write it.
+func shortName(full string) string {
+	group, name, _ := strings.Cut(full, ":")
+	return namespec(group, name)
+}
+
+// previewAct asks what starts and stops have to do with other processes. A daemon that does not know that tells nothing.
+func (s *Session) previewAct(ctx context.Context, server Proxy, verb string, units []unit) control.Preview {
+	if len(units) == 0 {
+		return control.Preview{}
+	}
+	p, err := server.Preview(ctx, control.PreviewRequest{Verb: verb, Names: namesOf(units)})
+	if err != nil {
+		return control.Preview{}
+	}
+	return p
+}
+
+// dependentsNote says who goes on running without what it depends on, "" for nobody. would: nothing has been stopped.
+func dependentsNote(list []control.Dependent, would bool) string {
+	if len(list) == 0 {
+		return ""
+	}
+	const most = 5
+	var names, on []string
+	for _, d := range list {
+		if names = append(names, shortName(d.Process)); !contains(on, shortName(d.On)) {
+			on = append(on, shortName(d.On))
+		}
+	}
+	short := func(names []string) string {
+		if len(names) > most {
+			return strings.Join(names[:most], " ") + " and " + strconv.Itoa(len(names)-most) + " more"
+		}
+		return strings.Join(names, " ")
+	}
+	verbs := []string{" depends on ", " goes on running; before its next start it waits for that"}
+	if len(names) > 1 {
+		verbs = []string{" depend on ", " go on running; before their next start they wait for that"}
+	}
+	if would {
+		verbs[1] = " would go on running"
+	}
+	return "note: " + short(names) + verbs[0] + short(on) + " and" + verbs[1]
 }
 
 func actStart() act {
@@ -304,10 +367,27 @@ func (s *Session) actOn(ctx context.Context, server Proxy, c *call, words []stri
 func (s *Session) actOnUnits(ctx context.Context, server Proxy, c *call, units []unit, steps ...act) (*resultsAnswer, error) {
 	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
 	if c.dryRun {
+		var also control.Preview
+		vain := map[string]string{}
+		if c.verb == control.ActStart || c.verb == control.ActStop || c.verb == control.ActRestart {
+			also = s.previewAct(ctx, server, c.verb, units)
+			a.Dependents = also.Dependents
+		}
+		for _, p := range also.Vain {
+			vain[p.Process] = p.Text
+		}
 		for _, step := range steps {
-			for _, p := range members(units) {
-				step.would(c, p, a)
+			if step.verb == control.ActStart {
+				for _, p := range also.Summoned {
+					step.summoned(c, p, a)
+				}
 			}
+			for _, p := range members(units) {
+				step.would(c, p, vain, a)
+			}
+		}
+		if note := dependentsNote(a.Dependents, true); note != "" && c.Form == format.Text {
+			s.complain(note)
 		}
 		return a, nil
 	}

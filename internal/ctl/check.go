@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/graced/graced/internal/format"
 	"github.com/graced/graced/internal/shlex"
 )
 
@@ -13,11 +14,11 @@ type FileVerb func(args []string, out, err io.Writer) int
 // fileVerbs are gracectl's verbs about configuration files, and takeover, which asks for itself. They need no daemon.
 var fileVerbs = []command{
 	{
-		name: "check", args: "[--fix] [-o short|json|sarif] [file]",
-		brief: "find everything that is wrong with a configuration file",
+		name: "check", args: "[--fix] [-o FORM] [file]",
+		brief: "find everything that is wrong with a configuration file; its forms are also short and sarif",
 	},
 	{
-		name: "explain", args: "[-o json] <option>",
+		name: "explain", args: "[-o FORM] <option>",
 		brief: "what an option does, what a change of it costs, and where it is set",
 	},
 	{
@@ -56,6 +57,19 @@ func (s *Session) fileVerb(verb string) FileVerb {
 	return nil
 }
 
+// formed adds the form of the session to the words of a verb about files. What they say themselves wins.
+func (s *Session) formed(words []string) []string {
+	if s.Form == format.Text {
+		return words
+	}
+	return append([]string{"-o", string(s.Form)}, words...)
+}
+
+// formOf reports whether a form is one of a verb about files, beside those that all verbs have.
+func formOf(form string, action []string) bool {
+	return len(action) > 0 && action[0] == "check" && (form == "short" || form == "sarif")
+}
+
 // runFileVerb runs such a verb for a line of the shell.
 func (s *Session) runFileVerb(verb FileVerb) func(context.Context, string) error {
 	return func(_ context.Context, arg string) error {
@@ -63,7 +77,7 @@ func (s *Session) runFileVerb(verb FileVerb) func(context.Context, string) error
 		if err != nil {
 			return err
 		}
-		s.status = verb(words, s.Out, s.Err)
+		s.status = verb(s.formed(words), s.Out, s.Err)
 		return nil
 	}
 }

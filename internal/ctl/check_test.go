@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/graced/graced/internal/format"
 )
 
 // TestFileVerbs runs the verbs about configuration files: under gracectl alone, without a daemon, and with the words as they were typed.
@@ -43,6 +45,18 @@ func TestFileVerbs(t *testing.T) {
 			t.Errorf("%q needs a daemon under the wrong name", test.args)
 		}
 	}
+	for form, want := range map[format.Form]string{"": "check [\"x\"]\n", "json": "check [\"-o\" \"json\" \"x\"]\n", "sarif": "check [\"-o\" \"sarif\" \"x\"]\n"} {
+		var out bytes.Buffer
+		s := session(Gracectl, &out)
+		s.Form = form // of -o before the verb
+		if s.Run(context.Background(), []string{"check", "x"}); out.String() != want {
+			t.Errorf("in the form %q: %s", form, out.String())
+		}
+		out.Reset()
+		if _ = s.execute(context.Background(), "check x"); out.String() != want {
+			t.Errorf("in the shell, in the form %q: %s", form, out.String())
+		}
+	}
 	if NeedsNoDaemon(Gracectl, nil) || NeedsNoDaemon(Gracectl, []string{"status"}) {
 		t.Error("other verbs need a daemon")
 	}
@@ -54,7 +68,7 @@ func TestFileVerbs(t *testing.T) {
 	}
 	out.Reset()
 	_ = s.execute(context.Background(), "help explain") // likewise
-	if !strings.Contains(out.String(), "explain [-o json] <option>") || !slices.Contains(s.verbs(), "check") {
+	if !strings.Contains(out.String(), "explain [-o FORM] <option>") || !slices.Contains(s.verbs(), "check") {
 		t.Errorf("help: %s; verbs %q", out.String(), s.verbs())
 	}
 	if s = session(Supervisorctl, &out); slices.Contains(s.verbs(), "check") || s.topic("check") != "" {

@@ -41,6 +41,9 @@ func (s *Session) answerMark(ctx context.Context, server Proxy, c *call) (format
 	if len(c.words) == 0 {
 		return nil, c.misused("which processes? Names, or group:*")
 	}
+	if _, err := control.CheckNote(c.note); err != nil {
+		return nil, c.misused("--" + detail(err))
+	}
 	a := &marksAnswer{Verb: c.verb, Marks: []markRecord{}}
 	names, err := s.markNames(ctx, server, c)
 	if c.dryRun && err == nil {

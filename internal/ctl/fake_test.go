@@ -37,7 +37,8 @@ type daemon struct {
 	errs      map[string]error
 	results   map[string][]control.Result
 
-	daemonPID int // 0 = 4711
+	daemonPID int             // 0 = 4711
+	previewed control.Preview // of starts and stops
 
 	mu      sync.Mutex
 	calls   []string
@@ -88,6 +89,9 @@ type changes struct {
 	op       control.Operation
 	why      control.Why
 	notKept  string
+
+	history []control.Generation // nil: two, the second by op-1
+	ops     []control.Operation  // nil: op, and one that was cut off
 }
 
 func (d *daemon) changed(call string, args ...string) error {
@@ -115,11 +119,18 @@ func (d *daemon) Preview(_ context.Context, req control.PreviewRequest) (control
 	if err := d.changed("Preview", req.Verb, req.Name); err != nil {
 		return control.Preview{}, err
 	}
+	if req.Names != nil {
+		return d.previewed, nil
+	}
 	return d.changes.preview, nil
 }
 
 func (d *daemon) Update(_ context.Context, req control.UpdateRequest) (control.Operation, error) {
-	if err := d.changed("Update", append(req.Groups, req.Plan)...); err != nil {
+	words := append(req.Groups, req.Plan)
+	if req.To != 0 {
+		words = append(words, fmt.Sprintf("to r%d", req.To))
+	}
+	if err := d.changed("Update", words...); err != nil {
 		return control.Operation{}, err
 	}
 	return d.part(0), nil
@@ -181,6 +192,9 @@ func (d *daemon) Operations(context.Context) ([]control.Operation, error) {
 	if err := d.changed("Operations"); err != nil {
 		return nil, err
 	}
+	if d.changes.ops != nil {
+		return d.changes.ops, nil
+	}
 	op := d.changes.op
 	op.Events = []control.ProgressLine{}
 	cut := op
@@ -240,6 +254,9 @@ func (d *daemon) Mark(_ context.Context, req control.MarkRequest) (control.Marki
 func (d *daemon) History(context.Context) ([]control.Generation, error) {
 	if err := d.changed("History"); err != nil {
 		return nil, err
+	}
+	if d.changes.history != nil {
+		return d.changes.history, nil
 	}
 	return []control.Generation{{Rev: 1, When: d.changes.op.Began, Result: "started"}, {Rev: 2, When: d.changes.op.Began, Who: "anna", Op: "op-1", Result: "done", Summary: "web ~1"}}, nil
 }

@@ -189,6 +189,8 @@ func TestForms(t *testing.T) {
 		{line: "scale web=3 --dry-run", setup: withChanges, schema: "scaling", records: 1, record: "scaling"},
 		{line: "scale web", setup: withChanges, schema: "", failed: "E312"},
 		{line: "hold web:web_0 web:* --note x", setup: withChanges, schema: "marks", records: 2, record: "mark", names: "web:web_0 web:web_1"},
+		{line: "hold web:* --note a\x1bb", setup: withChanges, failed: "E312"},
+		{line: "hold web:* --dry-run --note " + strings.Repeat("x", 501), setup: withChanges, failed: "E312"},
 		{line: "hold web:*", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "web:*"},
 		{line: "hold solo nope", setup: withChanges, schema: "marks", records: 1, record: "marks", failed: "E310"},
 		{line: "disable solo", setup: withChanges, schema: "marks", records: 1, record: "mark", names: "solo:solo"},
@@ -222,6 +224,10 @@ func TestForms(t *testing.T) {
 		{line: "upgrade", failed: "E319", setup: func(f *fixture) {
 			withChanges(f)
 			f.d.failedUpgrade = "/bin/next was not ready"
+		}},
+		{line: "upgrade /nope", failed: "E319", setup: func(f *fixture) {
+			withChanges(f)
+			f.d.errs["Upgrade"] = bad(control.Failed, "/nope: no such file or directory")
 		}},
 		{line: "doctor x", setup: withChanges, failed: "E312"},
 		{line: "grace_update web", setup: grace, schema: "grace_update", records: 3, record: "grace_step", names: "web:web_2 web:web_1"},

@@ -179,7 +179,7 @@ func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
 		return err
 	}
 	switch op.State {
-	case control.OperationFailed, control.OperationRolledBack:
+	case control.OperationFailed, control.OperationRolledBack, control.OperationCancelled, control.OperationInterrupted:
 		s.output("ERROR: " + op.Text)
 		s.status = exitGeneric
 	case control.OperationPaused:

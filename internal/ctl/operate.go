@@ -51,6 +51,12 @@ func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...a
 		a.Operation = last.ID
 	}
 	a.Left = left
+	if err == nil && left == "" && c.verb == control.ActStop && last.State != control.OperationNothing {
+		a.Dependents = s.previewAct(ctx, server, c.verb, units).Dependents
+		if note := dependentsNote(a.Dependents, false); note != "" && c.Form == format.Text {
+			s.complain(note)
+		}
+	}
 	switch {
 	case err != nil:
 		return a, err

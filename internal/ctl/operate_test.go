@@ -53,7 +53,26 @@ func TestOperate(t *testing.T) {
 		{name: "at once, and the daemon knows no such thing", line: "stop --now solo", setup: func(*fixture) {}, calls: "Processes", exit: 1,
 			err: "error[E306]: the daemon at unix:///s.sock is no graced: it knows no --now\n  ctl signal KILL solo comes near it\n"},
 		{name: "a pattern", line: "stop web*", setup: withAct("stop", control.OperationDone, "end stop web:web_1 70 was not running", "end stop web:web_0"),
-			out: "web:web_0: stopped\nweb:web_1: was not running\n", calls: "Processes, Act stop web:web_0 web:web_1, Operation op-7"},
+			out: "web:web_0: stopped\nweb:web_1: was not running\n", calls: "Processes, Act stop web:web_0 web:web_1, Operation op-7, Preview stop"},
+		{name: "what others depend on", line: "stop solo", setup: func(f *fixture) {
+			withAct("stop", control.OperationDone, "begin stop solo:solo", "end stop solo:solo")(f)
+			f.d.previewed.Dependents = []control.Dependent{{Process: "web:web_0", On: "solo:solo"}}
+		}, out: "solo: stopped\n", err: "note: web:web_0 depends on solo and goes on running; before its next start it waits for that\n"},
+		{name: "what others would depend on", line: "stop solo --dry-run", setup: func(f *fixture) {
+			withAct("stop", control.OperationDone)(f)
+			withChanges(f)
+			f.d.previewed.Dependents = []control.Dependent{{Process: "web:web_0", On: "solo:solo"}, {Process: "web:web_1", On: "solo:solo"}}
+		}, out: "solo: would be stopped\n", err: "note: web:web_0 web:web_1 depend on solo and would go on running\n"},
+		{name: "what would be started as well", line: "start sad --dry-run", setup: func(f *fixture) {
+			withAct("start", control.OperationDone)(f)
+			withChanges(f)
+			f.d.previewed.Summoned = []control.Summoned{{Process: "solo:solo", For: "sad:sad"}}
+		}, out: "solo: would be started, since sad depends on it\nsad: would be started\n"},
+		{name: "what could not be started", line: "restart sad --dry-run", exit: 1, setup: func(f *fixture) {
+			withAct("restart", control.OperationDone)(f)
+			withChanges(f)
+			f.d.previewed.Vain = []control.Vain{{Process: "sad:sad", Text: "depends on solo, which is held"}}
+		}, out: "sad: was not running: nothing to do\nsad: ERROR (depends on solo, which is held)\n"},
 		{name: "one that was not expected", line: "stop web:*", setup: withAct("stop", control.OperationDone, "end stop web:web_1", "end stop web:web_0"),
 			out: "web:web_0: stopped\nweb:web_1: stopped\n"},
 		{name: "nothing to do", line: "start solo", setup: withAct("start", control.OperationNothing, "end start solo:solo 60 already started"), out: "solo: already started\n"},

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"io"
 	"strings"
 	"time"
 
@@ -22,11 +23,24 @@ type Exit struct {
 	Code   int
 	Stdout string
 	Stderr string
+	text   string // what went wrong, without the words around it
+}
+
+// Print writes what the program has to say at its end. gracectl writes a problem in the form that the words behind its name ask for.
+func (e *Exit) Print(face Face, args []string, out, errOut io.Writer) {
+	// There is nobody to tell when the terminal or pipe is gone.
+	_, _ = io.WriteString(out, e.Stdout)
+	switch form := format.Form(format.Wanted(args)); {
+	case face == Gracectl && e.text != "" && (form == format.JSON || form == format.JSONL || form == format.YAML):
+		(&format.Printer{Form: form, Err: errOut}).Fail(&format.Problem{Code: "E312", Title: "wrong usage", Detail: e.text})
+	default:
+		_, _ = io.WriteString(errOut, e.Stderr)
+	}
 }
 
 // UsageError is the end of a program called in a wrong way.
 func UsageError(program, text string) *Exit {
-	return &Exit{Code: exitInvalidArgs, Stderr: "Error: " + text + "\nFor help, use " + program + " -h\n"}
+	return &Exit{Code: exitInvalidArgs, text: text, Stderr: "Error: " + text + "\nFor help, use " + program + " -h\n"}
 }
 
 // ParseCommandLine reads the words behind the program name (contract: ctl, "Options"). program is argv[0].
@@ -74,7 +88,7 @@ func ParseCommandLine(face Face, program string, args []string) (CommandLine, *E
 			clash = conflict(&cl.HistoryFile)
 		case "-o", "--output":
 			form, plain, ok := parseForm(arg)
-			if !ok {
+			if !ok && !formOf(arg, action) {
 				return cl, UsageError(program, "invalid value for "+o.name+" "+quote(arg)+": the forms are "+formNames())
 			}
 			cl.Plain = plain

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,32 @@ func TestColumns(t *testing.T) {
 	} {
 		if got := strings.Join(columns(strings.Fields(tt.words), tt.width), "|"); got != tt.want {
 			t.Errorf("columns(%q, %d) = %q, want %q", tt.words, tt.width, got, tt.want)
+		}
+	}
+}
+
+// TestFormsBeforeTheVerb takes what a verb knows, and tells a wrong command line in the form that it asks for.
+func TestFormsBeforeTheVerb(t *testing.T) {
+	for _, c := range []struct {
+		line, form string
+		err        string // what is printed
+	}{
+		{"-o sarif check x", "sarif", ""},
+		{"-o short check", "short", ""},
+		{"-o json explain x", "json", ""},
+		{"-o sarif status", "", "Error: invalid value for -o 'sarif': the forms are json, jsonl, yaml, name, plain\nFor help, use gracectl -h\n"},
+		{"-o json --bogus status", "", `{"schema":"graced.error/v1","code":"E312","title":"wrong usage","detail":"option --bogus not recognized"}` + "\n"},
+		{"--parallel 0 --output=yaml status", "", "schema: graced.error/v1\ncode: E312\ntitle: \"wrong usage\"\ndetail: \"invalid value for --parallel '0': it takes a number from 1 on\"\n"},
+		{"--bogus status", "", "Error: option --bogus not recognized\nFor help, use gracectl -h\n"},
+	} {
+		args := strings.Fields(c.line)
+		cl, exit := ParseCommandLine(Gracectl, "gracectl", args)
+		var out, err bytes.Buffer
+		if exit != nil {
+			exit.Print(Gracectl, args, &out, &err)
+		}
+		if (exit == nil) != (c.err == "") || exit == nil && string(cl.Form) != c.form || err.String() != c.err || out.Len() > 0 {
+			t.Errorf("%s: the form %q, %s%s", c.line, cl.Form, &out, &err)
 		}
 	}
 }

@@ -27,6 +27,7 @@ const (
 // planAnswer answers plan, and update --dry-run.
 type planAnswer struct {
 	control.Plan
+	Passed []passedOver `json:"passed_over,omitempty"` // by undo
 
 	diff  bool // show the settings as a diff
 	other bool // of files that are not the daemon's: no update does it
@@ -48,7 +49,7 @@ func (g planGroup) Name() string {
 
 func newPlanAnswer(p control.Plan, c *call) *planAnswer {
 	p.Schema = "" // the document has it
-	return &planAnswer{Plan: p, diff: c.diff, other: c.file != ""}
+	return &planAnswer{Plan: p, Passed: c.passed, diff: c.diff, other: c.file != ""}
 }
 
 func (a *planAnswer) Schema() string { return control.PlanSchema }

@@ -160,7 +160,7 @@ func (s *Session) answerRollback(ctx context.Context, server Proxy, c *call) (fo
 	return s.goBack(ctx, server, c, parseRev(c.words[0]))
 }
 
-// answerUndo goes back to the generation before that of an operation.
+// answerUndo goes back to the last good generation before that of an operation. Where the last operation has taken itself back there is nothing to undo.
 func (s *Session) answerUndo(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	if len(c.words) > 1 {
 		return nil, c.misused("takes one operation, or none: " + s.Program + " history lists those that brought something")
@@ -173,15 +173,103 @@ func (s *Session) answerUndo(ctx context.Context, server Proxy, c *call) (format
 	if len(c.words) == 1 {
 		for ; at >= 0 && list[at].Op != c.words[0]; at-- {
 		}
+	} else if at >= 0 {
+		ops, err := server.Operations(ctx)
+		if err != nil {
+			return nil, s.changeProblem(ctx, server, err)
+		}
+		if op := vain(ops, list[at]); op != nil {
+			return &nothingToUndo{&operationAnswer{Operation: control.Operation{
+				Kind: control.KindRollback, State: control.OperationNothing, To: list[at].Rev, Events: []control.ProgressLine{},
+				Text: op.ID + " " + wasWords(string(op.State)) + " and has brought nothing: what is in force is " + generationRecord{list[at]}.Name() + ", as before it",
+			}}, furtherBack(s.Program, list[at])}, nil
+		}
 	}
 	hint := s.Program + " history lists what has been brought, by which operation"
-	switch {
-	case at < 0:
+	if at < 0 {
 		return nil, &format.Problem{Code: "E318", Title: "nothing to undo", Detail: "operation " + quote(c.words[0]) + " has brought no other configuration, or it is not kept", Hint: hint}
-	case at == 0:
-		return nil, &format.Problem{Code: "E318", Title: "nothing to undo", Detail: "no generation is kept from before " + generationRecord{list[at]}.Name(), Hint: hint}
 	}
-	return s.goBack(ctx, server, c, list[at-1].Rev)
+	to := at - 1
+	for ; to >= 0 && !good(list[to]); to-- {
+		c.passed = append(c.passed, passedOver{generationRecord{list[to]}.Name(), list[to].Op, list[to].Result})
+	}
+	name := generationRecord{list[at]}.Name()
+	switch {
+	case to < 0 && len(c.passed) > 0:
+		return nil, &format.Problem{Code: "E318", Title: "nothing to undo", Detail: "no good generation is kept from before " + name + ": " + passedText(c.passed),
+			Hint: "to go to one of them all the same: " + s.Program + " rollback " + c.passed[0].Rev}
+	case to < 0:
+		return nil, &format.Problem{Code: "E318", Title: "nothing to undo", Detail: "no generation is kept from before " + name, Hint: hint}
+	}
+	if len(c.passed) > 0 && c.Form == format.Text {
+		s.output("back to " + generationRecord{list[to]}.Name() + ", the last good one before " + name + "; passed over: " + passedText(c.passed))
+	}
+	return s.goBack(ctx, server, c, list[to].Rev)
+}
+
+// good reports whether a generation is one that people go back to: all of it was in force. What an operation has brought that failed, was taken back or was
+// ended in the middle is part of what was wanted, beside part of what was there before.
+func good(g control.Generation) bool {
+	return g.Result == string(control.OperationDone) || g.Result == "started"
+}
+
+// vain is the last operation that was to bring another configuration after a generation, if in the end it has brought nothing; nil else.
+func vain(ops []control.Operation, since control.Generation) *control.Operation {
+	for _, op := range slices.Backward(ops) {
+		switch {
+		case acts(op.Kind), op.Kind == control.KindRoll, op.State == control.OperationNothing, op.State == control.OperationStale, op.Steps == 0:
+			continue // it was to bring none, or has done nothing
+		case op.Ended == nil || op.ID == since.Op || op.State == control.OperationDone || !op.Ended.After(since.When):
+			return nil
+		}
+		return &op
+	}
+	return nil
+}
+
+// passedOver is a generation that undo has not gone back to.
+type passedOver struct {
+	Rev    string `json:"rev"`
+	Op     string `json:"op,omitempty"`
+	Result string `json:"result"`
+}
+
+// passedText says why generations were passed over.
+func passedText(list []passedOver) string {
+	words := make([]string, len(list))
+	for i, p := range list {
+		words[i] = p.Rev + " (" + strings.TrimPrefix(p.Op+" ", " ") + wasWords(p.Result) + ")"
+	}
+	return strings.Join(words, ", ")
+}
+
+// wasWords tells how an operation has ended.
+func wasWords(result string) string {
+	switch state := control.OperationState(result); state {
+	case control.OperationRolledBack, control.OperationCancelled, control.OperationInterrupted:
+		return "was " + state.Words()
+	default:
+		return state.Words()
+	}
+}
+
+// nothingToUndo answers undo where the last operation has brought nothing.
+type nothingToUndo struct {
+	*operationAnswer
+
+	hint string
+}
+
+func (a *nothingToUndo) Text(format.Style) string {
+	return "nothing to undo: " + a.Operation.Text + "\n" + a.hint
+}
+
+// furtherBack says how the generation is undone that is in force.
+func furtherBack(program string, g control.Generation) string {
+	if g.Op == "" {
+		return ""
+	}
+	return "  to take that back as well: " + program + " undo " + g.Op + "\n"
 }
 
 // goBack makes what runs what a generation was. On a terminal it shows what that is and asks.
@@ -213,5 +301,7 @@ func (s *Session) goBack(ctx context.Context, server Proxy, c *call, rev int) (f
 	if err != nil {
 		return nil, problem(err)
 	}
-	return s.watch(ctx, server, op, c)
+	a, err := s.watch(ctx, server, op, c)
+	a.Passed = c.passed
+	return a, err
 }

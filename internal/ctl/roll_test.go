@@ -115,3 +115,119 @@ func TestPausedIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestUndo goes back to what was wholly in force, names what it passes over, and leaves alone what a release that has taken itself back has left.
+func TestUndo(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
+	gen := func(rev int, op, result string) control.Generation {
+		return control.Generation{Rev: rev, When: at(10 * rev), Op: op, Result: result}
+	}
+	op := func(id, kind string, state control.OperationState, minute int) control.Operation {
+		end := at(minute)
+		return control.Operation{ID: id, Kind: kind, State: state, Began: end, Ended: &end, Steps: 3, Events: []control.ProgressLine{}}
+	}
+	done := op("op-1", "update", control.OperationDone, 20)
+	paused := op("op-4", "update", control.OperationPaused, 35)
+	paused.Ended = nil
+	three := []control.Generation{gen(1, "", "started"), gen(2, "op-1", "done"), gen(3, "op-3", "done")}
+	for _, c := range []struct {
+		name, line string
+		history    []control.Generation
+		ops        []control.Operation
+		to, text   string // "" = it goes back nowhere
+		exit       int
+	}{
+		{"the one before", "undo", three, []control.Operation{done, op("op-3", "update", control.OperationDone, 30)}, "to r2", "op-9  rollback", 0},
+		{"over those that were not wholly in force", "undo", []control.Generation{gen(1, "", "started"), gen(2, "op-1", "done"), gen(3, "op-2", "failed"), gen(4, "op-3", "rolled_back"), gen(5, "op-4", "done")},
+			[]control.Operation{op("op-4", "update", control.OperationDone, 50)}, "to r2", "back to r2, the last good one before r5; passed over: r4 (op-3 was rolled back), r3 (op-2 failed)\n", 0},
+		{"before one that failed itself", "undo op-2", []control.Generation{gen(1, "", "started"), gen(2, "op-1", "cancelled"), gen(3, "op-2", "failed"), gen(4, "op-3", "done")}, nil, "to r1",
+			"back to r1, the last good one before r3; passed over: r2 (op-1 was cancelled)\n", 0},
+		{"none is good", "undo", []control.Generation{gen(2, "op-1", "failed"), gen(3, "op-2", "done")}, []control.Operation{}, "",
+			"error[E318]: no good generation is kept from before r3: r2 (op-1 failed)\n  to go to one of them all the same: ctl rollback r2\n", 1},
+		{"a release that has taken itself back", "undo", three, []control.Operation{op("op-4", "update", control.OperationRolledBack, 35), op("op-5", "restart", control.OperationDone, 36)}, "",
+			"nothing to undo: op-4 was rolled back and has brought nothing: what is in force is r3, as before it\n  to take that back as well: ctl undo op-3\n", 0},
+		{"one that failed and has left nothing", "undo", three[:1], []control.Operation{op("op-1", "scale", control.OperationFailed, 35)}, "",
+			"nothing to undo: op-1 failed and has brought nothing: what is in force is r1, as before it\n", 0},
+		{"what is older than a start", "undo", three, []control.Operation{op("op-2", "update", control.OperationRolledBack, 25)}, "to r2", "", 0},
+		{"what was rolled back has left something", "undo", []control.Generation{gen(1, "", "started"), gen(2, "op-1", "rolled_back")}, []control.Operation{op("op-1", "update", control.OperationRolledBack, 19)}, "to r1", "", 0},
+		{"what is under way is waited for", "undo", three, []control.Operation{paused}, "to r2", "", 0},
+		{"all the same", "undo op-3", three, []control.Operation{op("op-4", "update", control.OperationRolledBack, 35)}, "to r2", "", 0},
+	} {
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.history, f.d.changes.ops = c.history, c.ops
+		f.d.changes.op = control.Operation{ID: "op-9", Kind: control.KindRollback, State: control.OperationDone, To: 1, Began: at(0), Events: []control.ProgressLine{}}
+		exit := f.Run(t.Context(), strings.Fields(c.line))
+		went := ""
+		for _, call := range f.d.calls {
+			if _, to, ok := strings.Cut(call, "Update "); ok {
+				went = strings.TrimSpace(to)
+			}
+		}
+		if text := f.out.String() + f.err.String(); went != c.to || !strings.Contains(text, c.text) || exit != c.exit {
+			t.Errorf("%s: %q, exit %d\n%s", c.name, went, exit, text)
+		}
+	}
+}
+
+// TestUndoInDocuments names what undo passes over there as well.
+func TestUndoInDocuments(t *testing.T) {
+	for _, line := range []string{"undo -o json", "undo --dry-run -o json"} {
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.history = []control.Generation{{Rev: 1, Result: "started"}, {Rev: 2, Op: "op-1", Result: "failed"}, {Rev: 3, Op: "op-2", Result: "done"}}
+		f.d.changes.ops = []control.Operation{}
+		f.Run(t.Context(), strings.Fields(line))
+		if want := `"passed_over": [
+    {
+      "rev": "r2",
+      "op": "op-1",
+      "result": "failed"
+    }
+  ]`; !strings.Contains(f.out.String(), want) {
+			t.Errorf("%s:\n%s%s", line, f.out, f.err)
+		}
+	}
+}
+
+// TestPausedEnds: what was paused goes on when somebody resumes it, and not when somebody cancels it.
+func TestPausedEnds(t *testing.T) {
+	for _, c := range []struct {
+		then []control.OperationState
+		want string
+	}{
+		{[]control.OperationState{control.OperationRunning, control.OperationDone}, "  goes on\nop-1  done\n"},
+		{[]control.OperationState{control.OperationCancelled}, "cancel op-1\nop-1  cancelled\n"},
+	} {
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: control.KindRoll, State: control.OperationPaused, Events: []control.ProgressLine{}}
+		asked := 0
+		f.d.waiting = func(context.Context, string) error {
+			if asked++; asked > 1 { // first as it is
+				f.d.changes.op.State = c.then[min(asked-2, len(c.then)-1)]
+			}
+			return nil
+		}
+		f.Run(t.Context(), []string{"attach", "op-1"})
+		if !strings.Contains(f.out.String(), c.want) {
+			t.Errorf("%s:\n%s%s", c.then, f.out, f.err)
+		}
+	}
+}
+
+// TestSparingUpdateEnds tells under the old name how an update has ended that was not done to its end.
+func TestSparingUpdateEnds(t *testing.T) {
+	for state, failed := range map[control.OperationState]bool{
+		control.OperationDone: false, control.OperationFailed: true, control.OperationRolledBack: true, control.OperationCancelled: true, control.OperationInterrupted: true,
+	} {
+		f := newFixture(t, Supervisorctl)
+		f.Minimal = true
+		withChanges(f)
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: "update", State: state, Text: "so it ended", Events: []control.ProgressLine{}}
+		exit := f.Run(t.Context(), []string{"update"})
+		if told := strings.HasPrefix(f.out.String(), "ERROR: so it ended\n"); told != failed || (exit == 0) == failed {
+			t.Errorf("%s: exit %d\n%s", state, exit, f.out)
+		}
+	}
+}

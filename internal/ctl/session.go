@@ -129,7 +129,7 @@ func (s *Session) Run(ctx context.Context, args []string) int {
 		return exitOK // compat: the shell's exit code says nothing about its commands
 	}
 	if verb := s.fileVerb(args[0]); verb != nil && !asksHelp(args[1:]) {
-		return verb(args[1:], s.Out, s.Err) // the words as they are: a line would lose blanks in names of files
+		return verb(s.formed(args[1:]), s.Out, s.Err) // the words as they are: a line would lose blanks in names of files
 	}
 	carryOut := func() error { return s.execute(ctx, joinArgs(args)) }
 	if s.Face == Gracectl {

@@ -80,7 +80,7 @@ var ownCommands = []command{
 	},
 	{
 		name: "undo", args: "[operation]",
-		brief: "go back to the configuration before an operation, or before the last that brought one",
+		brief: "go back to the last good configuration before an operation, or before the one in force",
 	},
 	{
 		name: "rollback", args: "<rN>",
@@ -140,6 +140,7 @@ func (s *Session) agrees(ctx context.Context, question string) bool {
 // operationAnswer is an operation that was watched, or that is listed.
 type operationAnswer struct {
 	control.Operation
+	Passed []passedOver `json:"passed_over,omitempty"` // by undo
 
 	left string // why the watching ended before the operation; "" = it has not
 }
@@ -204,7 +205,7 @@ func (a *operationAnswer) Text(format.Style) string {
 	case a.left != "":
 		return stillRunning(a.ID)
 	case a.State == control.OperationNothing && acts(a.Kind):
-		return a.ID + "  nothing to do\n"
+		return strings.TrimPrefix(a.ID+"  nothing to do\n", "  ")
 	case a.State == control.OperationNothing && a.Kind == control.KindRoll:
 		return "nothing to do: none of them runs\n"
 	case a.State == control.OperationNothing && a.Kind == control.KindRollback:
@@ -297,7 +298,7 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 		if now := op.State == control.OperationPaused; now != paused {
 			if paused = now; now && op.Failed == "" && c.Form == format.Text && !quiet {
 				s.output("  paused   resume: gracectl resume " + op.ID + "   stop here: gracectl cancel " + op.ID)
-			} else if !now && c.Form == format.Text && !quiet {
+			} else if !now && !op.State.Over() && c.Form == format.Text && !quiet {
 				s.output("  goes on")
 			}
 		}

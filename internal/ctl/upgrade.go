@@ -56,6 +56,10 @@ func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (for
 	}
 	began := time.Now()
 	if err := server.Upgrade(ctx, binary); err != nil {
+		if fault(err) == control.Failed {
+			return nil, &format.Problem{Code: "E319", Title: "not upgraded", Detail: "not upgraded: " + detail(err), FaultCode: int(control.Failed),
+				Hint: "nothing has been changed: the daemon goes on as it is\n" + s.whichProgram()}
+		}
 		return nil, s.changeProblem(ctx, server, err)
 	}
 	now, err := s.awaitDaemon(ctx, server, func(d *control.Doctor) bool { return d.Generation > before.Generation })
@@ -65,13 +69,18 @@ func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (for
 	took := time.Since(began)
 	if now.Failed != "" {
 		return nil, &format.Problem{
-			Code: "E319", Title: "not upgraded", Detail: "the program before goes on: " + now.Failed, Hint: "no process was restarted; the main log may tell more",
+			Code: "E319", Title: "not upgraded", Detail: "the program before goes on: " + now.Failed, Hint: "no process was restarted; the main log tells it as well\n" + s.whichProgram(),
 		}
 	}
 	if now, err = s.awaitDaemon(ctx, server, func(d *control.Doctor) bool { return !d.KeeperChanging }); err != nil {
 		return nil, err
 	}
 	return &upgradeAnswer{before.DaemonPID, now.DaemonPID, now.Generation, now.Binary, now.KeeperBinary, now.KeeperFailed, took}, nil
+}
+
+// whichProgram says what upgrade takes.
+func (s *Session) whichProgram() string {
+	return "it takes the program of a graced, the daemon, that this machine can execute: " + s.Program + " upgrade /path/to/graced, or no word for the file of the running one"
 }
 
 // awaitDaemon waits for a daemon that is as it is to be.

@@ -52,6 +52,8 @@ type call struct {
 	rolling  bool            // restart: one after the other
 	ready    bool            // wait: until processes are ready
 
+	passed []passedOver // undo: generations that it does not go back to
+
 	roll *control.RollRequest // how processes are to be replaced; nil = as their options say
 
 	*format.Printer

@@ -53,7 +53,7 @@ func TestAct(t *testing.T) {
 			}
 		}
 		for range 20 { // also when it is over before anybody can look
-			if op, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"db:db_0"}}); err != nil || op.State != control.OperationNothing || len(op.Events) != 1 {
+			if op, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"db:db_0"}}); err != nil || op.State != control.OperationNothing || len(op.Events) != 1 || op.ID != "" {
 				t.Fatalf("nothing to do: %+v, %v", op, err)
 			}
 		}

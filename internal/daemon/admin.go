@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -45,14 +48,8 @@ func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 		return control.Fault(control.ShutdownState, "")
 	}
 	if binary != "" {
-		info, err := os.Stat(binary)
-		switch {
-		case err != nil:
-			return control.Fault(control.Failed, err.Error())
-		case !filepath.IsAbs(binary):
-			return control.Fault(control.Failed, binary+" is no absolute path")
-		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
-			return control.Fault(control.Failed, binary+" is no program")
+		if why := noProgram(binary); why != "" {
+			return control.Fault(control.Failed, binary+": "+why)
 		}
 	}
 	var unwritten error
@@ -65,6 +62,36 @@ func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 	d.logf(LevelWarn, "handing over to another daemon")
 	d.opts.HandOver(binary)
 	return nil
+}
+
+// noProgram says why a file cannot be a program, "" if it may be one.
+func noProgram(path string) string {
+	info, err := os.Stat(path)
+	var place *fs.PathError
+	switch {
+	case !filepath.IsAbs(path):
+		return "it is no absolute path"
+	case errors.As(err, &place):
+		return place.Err.Error()
+	case err != nil:
+		return err.Error()
+	case info.IsDir():
+		return "it is a directory"
+	case !info.Mode().IsRegular():
+		return "it is no regular file"
+	case info.Mode()&0o111 == 0:
+		return fmt.Sprintf("it is not executable: its mode is %04o", info.Mode().Perm())
+	}
+	return ""
+}
+
+// tellFailedUpgrade tells that this daemon goes on since another program could not.
+func (d *Daemon) tellFailedUpgrade() {
+	if d.opts.Failed == "" {
+		return
+	}
+	own, _ := os.Executable() // it is shown, no more
+	d.logf(LevelError, "not upgraded: %s; the program before, %s, goes on, and no process was restarted", d.opts.Failed, own)
 }
 
 func (d *Daemon) quit(ctx context.Context, restart bool) error {

@@ -152,6 +152,7 @@ func New(opts Options) (*Daemon, error) {
 			return nil, errors.Join(err, h.Close())
 		}
 		d.booted.Do(func() {}) // by the daemon before
+		d.tellFailedUpgrade()
 		d.goOnWithOperations()
 		d.resumeRolls()
 		d.loop.astray = perhapsAstray

@@ -27,7 +27,10 @@ func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) (control.Mar
 	if !ok {
 		return control.Marking{}, control.Fault(control.IncorrectParameters, "mark "+strconv.Quote(req.Mark)+" is none of hold, disable, enable")
 	}
-	req.Note = control.Printable(req.Note)
+	note, err := control.CheckNote(req.Note)
+	if err != nil {
+		return control.Marking{}, err
+	}
 	out := control.Marking{Schema: control.MarksSchema, Verb: req.Mark, Marks: []control.Marked{}}
 	for _, name := range req.Names {
 		target := coreTarget(control.Target{Name: name})
@@ -37,7 +40,7 @@ func (d *Daemon) Mark(ctx context.Context, req control.MarkRequest) (control.Mar
 				return out, err
 			}
 		}
-		m := store.Mark{Group: target.Group, Process: target.Process, Kind: kind, Who: req.Who, When: d.opts.Wall(), Note: req.Note}
+		m := store.Mark{Group: target.Group, Process: target.Process, Kind: kind, Who: req.Who, When: d.opts.Wall(), Note: note}
 		d.state.write(func(s *store.Store) error { return s.SetMark(m) })
 		d.asked(ctx, req.Mark, target)
 		out.Marks = append(out.Marks, showMark(m))

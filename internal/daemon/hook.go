@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -82,10 +83,22 @@ func hookNews(e host.Event) (in core.Input, ok bool) {
 	return nil, false
 }
 
-// hookOutput tells what a command writes, line by line.
+// What is told of a command that writes much: its first lines as they come, and its last ones at its end.
+const (
+	hookFirstLines, hookFirstBytes = 100, 16 << 10
+	hookLastLines, hookLastBytes   = 20, 8 << 10
+)
+
+// hookOutput tells what a command writes, line by line, within bounds.
 type hookOutput struct {
 	tell func(line string)
 	rest []byte // of a line that has not ended
+
+	lines, bytes int      // told
+	last         []string // those after them: the latest
+	lastBytes    int
+	left         int // lines between these
+	leftBytes    int
 }
 
 // Open implements host.Output.
@@ -121,10 +134,35 @@ func (o *hookOutput) Close() {
 		o.say(o.rest)
 	}
 	o.rest = nil
+	if o.left > 0 {
+		o.tell(fmt.Sprintf("(%d lines, %d bytes, are left out here)", o.left, o.leftBytes))
+	}
+	for _, line := range o.last {
+		o.tell(line)
+	}
+	o.last, o.lastBytes, o.left, o.leftBytes = nil, 0, 0, 0
 }
 
-func (o *hookOutput) say(line []byte) {
-	o.tell(strings.ToValidUTF8(strings.TrimRight(string(line), "\r"), "?"))
+func (o *hookOutput) say(text []byte) {
+	line := strings.ToValidUTF8(strings.TrimRight(string(text), "\r"), "?")
+	if o.lines < hookFirstLines && o.bytes+len(line) <= hookFirstBytes {
+		o.lines++
+		o.bytes += len(line)
+		o.tell(line)
+		return
+	}
+	if o.lines <= hookFirstLines {
+		o.lines = hookFirstLines + 1
+		o.tell("(it writes more than is logged: its last lines follow at its end)")
+	}
+	o.last = append(o.last, line)
+	o.lastBytes += len(line)
+	for len(o.last) > hookLastLines || o.lastBytes > hookLastBytes && len(o.last) > 1 {
+		o.left++
+		o.leftBytes += len(o.last[0])
+		o.lastBytes -= len(o.last[0])
+		o.last = o.last[1:]
+	}
 }
 
 // hookText says which command runs, and for how long at most.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -60,6 +61,34 @@ func TestHookOutput(t *testing.T) {
 	}
 	if want := []string{"one", "two", ""}; !slices.Equal(whole[:3], want) || strings.Join(got[3:len(got)-1], "") != long+"y" || got[len(got)-1] != "?z" || slices.ContainsFunc(got, func(l string) bool { return len(l) > 2*4096 }) {
 		t.Errorf("%q", whole)
+	}
+}
+
+// TestHookFlood bounds what is told of a command that writes without end: its first lines at once, its last ones at its end, and how much lay between.
+func TestHookFlood(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		line        func(i int) string
+		lines       int
+		told, after int // lines before and after its end
+		between     string
+	}{
+		{"few", func(i int) string { return fmt.Sprint(i) }, 100, 100, 0, ""},
+		{"some more", func(i int) string { return fmt.Sprint(i) }, 110, 101, 10, ""},
+		{"many", func(i int) string { return fmt.Sprintf("%07d", i) }, 1_000_000, 101, 21, "(999880 lines, 6999160 bytes, are left out here)"},
+		{"long", func(i int) string { return strings.Repeat("x", 4000) + fmt.Sprint(i%10) }, 100, 5, 3, "(94 lines, 376094 bytes, are left out here)"},
+	} {
+		var got []string
+		o := &hookOutput{tell: func(line string) { got = append(got, line) }}
+		for i := range c.lines {
+			o.say([]byte(c.line(i)))
+		}
+		told := len(got)
+		o.Close()
+		if told != c.told || len(got)-told != c.after || got[len(got)-1] != c.line(c.lines-1) || got[0] != c.line(0) ||
+			c.between != "" && (got[told] != c.between || !strings.Contains(got[told-1], "more than is logged")) {
+			t.Errorf("%s: %d lines, then %.80q", c.name, told, got[told:])
+		}
 	}
 }
 

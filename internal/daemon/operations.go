@@ -200,6 +200,9 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 		line.Error = faultText(r.Fault)
 		line.Skipped = r.Fault.Kind == core.Cancelled || needless(r.Fault)
 		line.FaultCode = control.Code(max(r.Fault.Kind, 0))
+		if r.Fault.By != 0 {
+			line.Error = "stopped by " + d.whose(r.Fault.By)
+		}
 		switch ended := d.endText(id, d.loop.trials[id]); r.Fault.Kind {
 		case core.SpawnError:
 			if line.Error == notStarted { // one that goes back has begun another life by now
@@ -366,12 +369,16 @@ func (d *Daemon) launch(ctx context.Context, op *operation, a asked) (control.Op
 	d.changing.Go(func() { d.see(op, begin, told) })
 	select {
 	case err := <-told:
-		if err != nil {
-			d.operations.forget(op)
+		if err == nil {
+			break
 		}
-		if err != nil && !errors.Is(err, errNoChange) {
+		d.operations.forget(op)
+		if !errors.Is(err, errNoChange) {
 			return control.Operation{}, err
 		}
+		about, _ := d.operations.show(op, 0)
+		about.ID = "" // the next one gets the number
+		return about, nil
 	case <-ctx.Done(): // the caller has gone; the operation has not
 	}
 	about, _ := d.operations.show(op, 0)
@@ -628,10 +635,53 @@ func lateOnes(list []core.StepResult) (n int) {
 	return n
 }
 
+// takenText adds to how an operation was cancelled who has stopped what it was busy with, if somebody has.
+func (d *Daemon) takenText(reply core.Reply, text string) string {
+	var names []string
+	who, left, all := "", 0, 0
+	for _, r := range reply.Updated {
+		if r.Extra == 0 {
+			all++
+		}
+		switch {
+		case r.Fault == nil || r.Extra != 0 && !r.Fault.Taken:
+		case r.Fault.Taken:
+			if who = "somebody"; r.Fault.By != 0 {
+				who = d.whose(r.Fault.By)
+			}
+			names = append(names, process.Namespec{Group: r.Group, Process: r.Name}.String())
+		case r.Fault.Kind == core.Cancelled:
+			left++
+		}
+	}
+	if who == "" {
+		return text
+	}
+	text = who + " has stopped " + strings.Join(names, " ")
+	if left > 0 {
+		text += fmt.Sprintf("; %d of %d were left as they were", left, all)
+	}
+	return text
+}
+
+// whose names an operation with its kind and who asked for it.
+func (d *Daemon) whose(number uint64) string {
+	name := operationName(number)
+	op := d.operations.numbered(number)
+	if op == nil {
+		return name
+	}
+	about, _ := d.operations.show(op, 0)
+	return name + " (" + strings.TrimSuffix(about.Kind+" by "+about.Who, " by ") + ")"
+}
+
 // concludeUpdate notes how an operation ended.
 func (d *Daemon) concludeUpdate(op *operation, reply core.Reply) {
 	about, _ := d.operations.show(op, 0)
 	state, text := conclusion(about, reply, op.rolls)
+	if state == control.OperationCancelled {
+		text = d.takenText(reply, text)
+	}
 	if op.acts { // it brings no other configuration
 		d.conclude(op, state, text)
 		return

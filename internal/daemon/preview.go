@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/graced/graced/internal/config"
 	"github.com/graced/graced/internal/control"
@@ -35,8 +36,12 @@ func (d *Daemon) Preview(ctx context.Context, req control.PreviewRequest) (contr
 	case "reload":
 		c, err = d.restartable()
 		look = func() { d.previewRestart(c, &out) }
+	case control.ActStart, control.ActStop, control.ActRestart:
+		var do core.Act
+		do, err = actOf(control.ActRequest{Verb: req.Verb, Names: req.Names})
+		look = func() { err = d.previewAct(do, &out) }
 	default:
-		err = control.Fault(control.IncorrectParameters, "verb "+strconv.Quote(req.Verb)+" is none of add, remove, grace_update, signal, reload")
+		err = control.Fault(control.IncorrectParameters, "verb "+strconv.Quote(req.Verb)+" is none of add, remove, grace_update, signal, reload, start, stop, restart")
 	}
 	if err != nil {
 		return out, err
@@ -142,3 +147,39 @@ func (d *Daemon) previewRestart(c *config.Config, out *control.Preview) {
 		}
 	}
 }
+
+// previewAct lists what would be stopped and started, also for the sake of what is named, and who would go on without it.
+func (d *Daemon) previewAct(do core.Act, out *control.Preview) error {
+	changes, f := d.loop.core.Changes(do)
+	if f != nil {
+		return faultError(f)
+	}
+	called, vain, _ := d.loop.core.Summons(do) // the names are good
+	for _, c := range changes {
+		name := c.Group + ":" + c.Name
+		s, _ := d.loop.core.Find(c.Group, c.Name)
+		switch text := vain[process.Namespec{Group: c.Group, Process: c.Name}]; {
+		case c.Action == plan.StopProcess && !s.State.IsStopped():
+			out.Stop = append(out.Stop, name)
+		case c.Action == plan.StopProcess, !do.Stop && s.State.IsRunning():
+		case text != "":
+			_, text, _ = strings.Cut(text, " ") // behind its name, as when it is started
+			out.Vain = append(out.Vain, control.Vain{Process: name, Text: text})
+		default:
+			out.Start = append(out.Start, name)
+		}
+	}
+	for _, c := range called {
+		out.Start = append(out.Start, qualified(c.Process))
+		out.Summoned = append(out.Summoned, control.Summoned{Process: qualified(c.Process), For: qualified(c.For)})
+	}
+	if !do.Start {
+		list, _ := d.loop.core.Dependents(do.Targets)
+		for _, c := range list {
+			out.Dependents = append(out.Dependents, control.Dependent{Process: qualified(c.Process), On: qualified(c.For)})
+		}
+	}
+	return nil
+}
+
+func qualified(n process.Namespec) string { return n.Group + ":" + n.Process }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestPreview(t *testing.T) {
 			{"signal", "HUP", " start[] add[] stop[] remove[]-"},
 			{"signal", "NOPE", "BAD_SIGNAL: NOPE"},
 			{"reload", "", " start[new:new_0 new:new_1 web:web_0 web:web_1] add[idle:idle_0 idle:idle_1] stop[web:web_0 web:web_1 web:web_2] remove[]-"},
-			{"dance", "", `INCORRECT_PARAMETERS: verb "dance" is none of add, remove, grace_update, signal, reload`},
+			{"dance", "", `INCORRECT_PARAMETERS: verb "dance" is none of add, remove, grace_update, signal, reload, start, stop, restart`},
 		} {
 			if got := ask(c.verb, c.name); got != c.want {
 				t.Errorf("%s %s: %s\nwant %s", c.verb, c.name, got, c.want)
@@ -97,4 +98,50 @@ func faultOf(err error) control.Code {
 		return fault.Code
 	}
 	return 0
+}
+
+// TestPreviewAct tells which others starts and stops have to do with, as it comes then.
+func TestPreviewAct(t *testing.T) {
+	conf := program("db", 2, "startsecs=0\nautostart=false") + program("cache", 1, "startsecs=0\nautostart=false\ndepends_on=db") +
+		program("app", 1, "startsecs=0\nautostart=false\ndepends_on=cache") + program("free", 1, "startsecs=0\nautostart=false\ndepends_on=db:completed")
+	inWorld(t, conf, func(ctx context.Context, w *world) {
+		ask := func(verb string, names ...string) string {
+			p, err := w.d.Preview(ctx, control.PreviewRequest{Verb: verb, Names: names})
+			if err != nil {
+				return err.Error()
+			}
+			return fmt.Sprintf("start%v stop%v %v%v%v", p.Start, p.Stop, p.Summoned, p.Vain, p.Dependents)
+		}
+		check := func(want, verb string, names ...string) {
+			t.Helper()
+			was := w.states(ctx)
+			if got := ask(verb, names...); got != want {
+				t.Errorf("%s %v: %s, want %s", verb, names, got, want)
+			}
+			if now := w.states(ctx); now != was {
+				t.Errorf("%s %v has changed\n%sto\n%s", verb, names, was, now)
+			}
+		}
+		const all = "start[app:app_0 db:db_0 db:db_1 cache:cache_0] stop[] [{db:db_0 app:app_0} {db:db_1 app:app_0} {cache:cache_0 app:app_0}][][]"
+		check(all, "start", "app:app_0")
+		check(all, "restart", "app:app_0")
+		check("start[db:db_0 app:app_0 cache:cache_0] stop[] [{cache:cache_0 app:app_0}][][]", "start", "app:app_0", "db:db_0")
+		check("BAD_NAME: nope", "start", "nope")
+		check("INCORRECT_PARAMETERS: no names", "stop")
+		if got := w.act(ctx, "start", "app:app_0"); !strings.HasSuffix(got, "done ") {
+			t.Fatal(got)
+		}
+		pass(time.Second)
+		if now := w.states(ctx); strings.Count(now, "RUNNING") != 4 {
+			t.Fatalf("running:\n%s", now)
+		}
+		check("start[] stop[] [][][]", "start", "app:app_0")
+		check("start[] stop[db:db_0] [][][]", "stop", "db:db_0") // the other one is there
+		check("start[] stop[db:db_0 db:db_1] [][][{cache:cache_0 db:db_0}]", "stop", "db:*")
+		check("start[] stop[cache:cache_0 db:db_0 db:db_1] [][][{app:app_0 cache:cache_0}]", "stop", "db:*", "cache:cache_0")
+		w.act(ctx, "stop", "db:*")
+		check("start[] stop[] [][][{cache:cache_0 db:db_0}]", "stop", "db:*") // told after it as well
+		check("start[] stop[cache:cache_0] [][{cache:cache_0 depends on db, which was stopped on request}][]", "restart", "cache:cache_0")
+		check("start[db:db_0 db:db_1 cache:cache_0] stop[cache:cache_0] [][][]", "restart", "cache:cache_0", "db:*")
+	})
 }

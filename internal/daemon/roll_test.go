@@ -135,3 +135,50 @@ func TestPausedOperation(t *testing.T) {
 		}
 	})
 }
+
+// TestStoppedRoll: what somebody stops while it is being rolled is no failure of the release. The roll ends where it is, says who has ended it, and other groups of the
+// same update go on.
+func TestStoppedRoll(t *testing.T) {
+	roll := "startsecs=0\nroll_steady=5s\n"
+	for _, c := range []struct {
+		name, options, stop string
+		text                string // of the end, without the rest
+		extra               string // that was there meanwhile
+	}{
+		{"the one on trial", roll, "web:web_1", "op-2 (stop by anna) has stopped web:web_1; 1 of 5 were left as they were", ""},
+		{"the whole group", roll, "web:*", "op-2 (stop by anna) has stopped web:web_2", ""},
+		{"the whole group, with an extra one", roll + "roll_surge=1\nroll_max_unavailable=0\n", "web:*", "op-2 (stop by anna) has stopped web:web_2", "web:web_3"},
+		{"the extra one, which works", roll + "roll_surge=1\nroll_max_unavailable=0\n", "web:web_3", "2 of 5 processes were left as they were", "web:web_3"},
+	} {
+		inWorld(t, program("web", 3, c.options)+program("db", 2, roll), func(ctx context.Context, w *world) {
+			pass(2 * time.Second)
+			was := w.pids(ctx)
+			w.write(program("web", 3, "environment=A=2\n"+c.options) + program("db", 2, "environment=A=2\n"+roll))
+			op, err := w.d.Update(ctx, control.UpdateRequest{Who: "bert"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass(8 * time.Second)
+			if c.extra != "" && w.pids(ctx)[c.extra] == 0 {
+				t.Errorf("%s: no %s among %v", c.name, c.extra, w.pids(ctx))
+			}
+			stopped := w.act(ctx, "stop", c.stop)
+			if !strings.HasSuffix(stopped, "done ") {
+				t.Errorf("%s: the stop:\n%s", c.name, stopped)
+			}
+			got := w.settle(ctx, op)
+			about, err := w.d.Operation(ctx, op.ID, -1)
+			if err != nil || about.State != control.OperationCancelled || !strings.HasPrefix(about.Text, c.text) {
+				t.Errorf("%s: %s %q, %v\n%s", c.name, about.State, about.Text, err, got)
+			}
+			now := w.pids(ctx)
+			if now["db:db_0"] == was["db:db_0"] || now["db:db_1"] == was["db:db_1"] || now[c.extra] != 0 || strings.Contains(got, "<") {
+				t.Errorf("%s: pids %v became %v\n%s", c.name, was, now, got)
+			}
+			history, err := w.d.History(ctx)
+			if err != nil || history[len(history)-1].Result != string(control.OperationCancelled) {
+				t.Errorf("%s: %+v, %v", c.name, history, err)
+			}
+		})
+	}
+}

@@ -101,6 +101,9 @@ func TestUpdate(t *testing.T) {
 		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " || w.host.spawns != spawns || !maps.Equal(w.pids(ctx), now) {
 			t.Errorf("again: %s, %d spawns", got, w.host.spawns-spawns)
 		}
+		if op, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil || op.State != control.OperationNothing || op.ID != "" {
+			t.Errorf("again: %+v, %v", op, err) // the next operation has that number
+		}
 		if list, err := w.d.Operations(ctx); err != nil || len(list) != 1 || list[0].State != control.OperationDone || list[0].Done != list[0].Steps {
 			t.Errorf("operations %+v, %v", list, err)
 		}
@@ -430,7 +433,10 @@ func TestScaleBase(t *testing.T) {
 			t.Errorf("twice: %s", got)
 		}
 		// What is held stays, or the wish is refused.
-		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_1"}, Mark: control.MarkHold, Note: "a\x1bb"}); err != nil {
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_1"}, Mark: control.MarkHold, Note: "a\x1bb"}); err == nil {
+			t.Error("a note with an order to a terminal is kept")
+		}
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:web_1"}, Mark: control.MarkHold, Note: "a\nb"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := scale(control.ScaleTarget{Program: "web", To: "1"}); got != "+stop web:web_0\n=stop web:web_0\ndone " {
@@ -439,7 +445,7 @@ func TestScaleBase(t *testing.T) {
 		if got := scale(control.ScaleTarget{Program: "web", To: "0"}); got != "INCORRECT_PARAMETERS: web=0: 1 processes of it are held: gracectl enable them first" {
 			t.Errorf("all held: %s", got)
 		}
-		if s, err := w.d.Standing(ctx); err != nil || s.Marks[0].Note != "a?b" {
+		if s, err := w.d.Standing(ctx); err != nil || s.Marks[0].Note != "a b" {
 			t.Errorf("%+v, %v", s.Marks, err)
 		}
 		// Lazy surplus is left alone by the next update.

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"strings"
 )
 
 // Form is how an answer is written: a value of the option -o.
@@ -94,6 +95,36 @@ func (p *Printer) Finish(a Answer) {
 			p.write(p.Out, a.Text(p.Style))
 		}
 	}
+}
+
+// Document is a JSON document, indented and with a line end, in another form that is one document. ok is false for a form that is none.
+func Document(form Form, doc []byte) (text string, ok bool) {
+	switch form {
+	case JSON:
+		return string(doc), true
+	case JSONL:
+		var b bytes.Buffer
+		_ = json.Compact(&b, doc) // it is valid
+		return b.String() + "\n", true
+	case YAML:
+		return yamlOf(doc), true
+	}
+	return "", false
+}
+
+// Wanted looks for the form that a command line asks for which cannot be read as a whole, for the problem to be written in it.
+func Wanted(args []string) (form string) {
+	for i, word := range args {
+		switch next := min(i+1, len(args)-1); {
+		case word == "-o", word == "--output":
+			form = args[next]
+		case strings.HasPrefix(word, "--output="):
+			form = word[len("--output="):]
+		case strings.HasPrefix(word, "-o") && word != "-o":
+			form = strings.TrimPrefix(word[2:], "=")
+		}
+	}
+	return form
 }
 
 // line writes a line, unless it is empty.

@@ -105,6 +105,7 @@ type generation struct {
 	pid     int
 	started time.Time
 	ended   chan unix.WaitStatus
+	late    bool // it was not ready in time
 	gone    bool // it is reaped, or its descriptor is closed
 	serving sync.WaitGroup
 	served  chan struct{} // closed when everything that it has said is done
@@ -234,7 +235,11 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 					continue
 				}
 			case previous != nil: // the new one does not come up
-				k.fail(fmt.Sprintf("%s was not ready (%s)", k.binary.Name(), exitStatus(status)))
+				within := ""
+				if d.late {
+					within = " within " + k.o.Patience.String()
+				}
+				k.fail(fmt.Sprintf("%s was not ready%s (%s)", k.binary.Name(), within, exitStatus(status)))
 				k.goBack(&previous)
 				continue
 			}
@@ -482,6 +487,7 @@ func (k *Keeper) watch(d *generation, replaces bool) (ready bool, status unix.Wa
 				k.mu.Unlock()
 			}
 		case <-late:
+			d.late = true
 			k.end(d)
 		case s := <-k.hup:
 			k.passOn(s, d, ready)

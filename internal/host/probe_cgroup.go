@@ -1,9 +1,11 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -85,7 +87,12 @@ func inNewCgroup(look func(dir string) (string, bool)) (detail string, ok bool) 
 	if err != nil {
 		return outcome(err)
 	}
-	dir, err := os.MkdirTemp(own, "graced-probe-")
+	name, err := probeName()
+	if err != nil {
+		return outcome(err)
+	}
+	sweepProbes(own)
+	dir, err := os.MkdirTemp(own, name)
 	if err != nil {
 		return outcome(err)
 	}
@@ -94,4 +101,55 @@ func inNewCgroup(look func(dir string) (string, bool)) (detail string, ok bool) 
 		return outcome(err)
 	}
 	return detail, ok
+}
+
+// probePrefix begins the names of groups that are made to look at them. Behind it stand the pid namespace, the pid and the start of their maker.
+const probePrefix = "graced-probe-"
+
+// probeName is the beginning of the name of a group that this process makes for a look.
+func probeName() (string, error) {
+	space, err := pidSpace()
+	if err != nil {
+		return "", err
+	}
+	self, err := ReadStat(os.Getpid())
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s%s-%d-%d-", probePrefix, space, self.PID, self.StartTime), nil
+}
+
+// pidSpace is the number of the namespace that the pids of this process are of.
+func pidSpace() (string, error) {
+	link, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return "", err
+	}
+	_, number, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
+	return number, nil
+}
+
+// sweepProbes removes what those have left who were killed while they looked. Whether the maker is gone can be said of this namespace alone; the kernel
+// keeps what a process is in, or another group.
+func sweepProbes(dir string) {
+	space, err := pidSpace()
+	if err != nil {
+		return
+	}
+	list, _ := filepath.Glob(filepath.Join(dir, probePrefix+space+"-*")) // the pattern is good
+	for _, path := range list {
+		words := strings.Split(strings.TrimPrefix(filepath.Base(path), probePrefix+space+"-"), "-")
+		if len(words) != 3 {
+			continue
+		}
+		pid, err1 := strconv.Atoi(words[0])
+		start, err2 := strconv.ParseUint(words[1], 10, 64)
+		if errors.Join(err1, err2) != nil {
+			continue
+		}
+		maker, err := ReadStat(pid)
+		if errors.Is(err, ErrGone) || err == nil && (maker.StartTime != start || maker.State == 'Z' || maker.State == 'X') {
+			_ = os.Remove(path) // the next start tries again
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package host
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -144,5 +146,71 @@ func TestPtraceRight(t *testing.T) {
 		if got, ok := ptraceRight(c.scope, c.capable); got != c.want || ok != c.ok {
 			t.Errorf("%d %v: %q %v", c.scope, c.capable, got, ok)
 		}
+	}
+}
+
+// TestSweepProbes removes the groups of those who were killed while they looked, and no other.
+func TestSweepProbes(t *testing.T) {
+	cmd := exec.Command("/bin/cat")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	maker, err := ReadStat(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	space, err := pidSpace()
+	if err != nil || space == "" {
+		t.Fatal(space, err)
+	}
+	own, err := probeName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	left := fmt.Sprintf("%s%s-%d-%d-1", probePrefix, space, maker.PID, maker.StartTime)
+	all := []string{
+		left,
+		fmt.Sprintf("%s%s-%d-%d-full", probePrefix, space, maker.PID, maker.StartTime),
+		fmt.Sprintf("%s1-%d-%d-1", probePrefix, maker.PID, maker.StartTime), // of another namespace
+		fmt.Sprintf("%s%s-%d-x-1", probePrefix, space, maker.PID),
+		own + "1", probePrefix + "123", "web.1",
+	}
+	for _, name := range all {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, all[1], "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	remain := func() []string {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	want := slices.Sorted(slices.Values(all))
+	if sweepProbes(dir); !slices.Equal(remain(), want) {
+		t.Errorf("while the maker lives: left are %q", remain())
+	}
+	if err := stdin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want = slices.DeleteFunc(want, func(name string) bool { return name == left })
+	if sweepProbes(dir); !slices.Equal(remain(), want) {
+		t.Errorf("left are %q, want %q", remain(), want)
 	}
 }

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/graced/graced/internal/config"
+	"github.com/graced/graced/internal/format"
 )
 
 // Exit codes.
@@ -27,22 +29,27 @@ type Command struct {
 	Dir     string         // the directory of the program, for that search
 	Out     io.Writer
 	Err     io.Writer
+
+	verb string
+	form string // that -o names; "" = for people
 }
 
 // flags returns the options that both verbs have.
-func (c *Command) flags(verb string) (set *flag.FlagSet, format *string) {
-	set = flag.NewFlagSet(verb, flag.ContinueOnError)
+func (c *Command) flags(verb string) *flag.FlagSet {
+	c.verb = verb
+	set := flag.NewFlagSet(verb, flag.ContinueOnError)
 	set.SetOutput(io.Discard) // parse tells what is wrong
 	set.StringVar(&c.Path, "c", c.Path, "")
 	set.StringVar(&c.Path, "configuration", c.Path, "")
-	format = set.String("o", "", "")
-	set.StringVar(format, "output", "", "")
-	return set, format
+	set.StringVar(&c.form, "o", "", "")
+	set.StringVar(&c.form, "output", "", "")
+	return set
 }
 
 // parse reads a command line on which options and words may come in any order. It returns the words, or the exit code of a command line
 // that has been dealt with. usage is what -h shows behind the verb.
 func (c *Command) parse(set *flag.FlagSet, usage string, args []string) (words []string, exit int, ok bool) {
+	all := args
 	for {
 		err := set.Parse(args)
 		switch {
@@ -50,6 +57,7 @@ func (c *Command) parse(set *flag.FlagSet, usage string, args []string) (words [
 			fmt.Fprintf(c.Out, "usage: %s %s %s\n", c.Program, set.Name(), usage)
 			return nil, exitOK, false
 		case err != nil:
+			c.form = format.Wanted(all)
 			return nil, c.fail(err.Error()), false
 		case set.NArg() == 0:
 			return words, 0, true
@@ -61,8 +69,46 @@ func (c *Command) parse(set *flag.FlagSet, usage string, args []string) (words [
 
 // fail prints an error of the command line and returns its exit code.
 func (c *Command) fail(text string) int {
-	fmt.Fprintf(c.Err, "Error: %s\n", text)
+	Fail(c.Err, c.form, c.verb, text)
 	return exitBad
+}
+
+// Fail prints why a verb has not been done: as a document if that is the form that was asked for.
+func Fail(w io.Writer, form, verb, text string) {
+	if !refuse(w, form, &format.Problem{Code: "E312", Title: "wrong usage", Detail: verb + ": " + text}) {
+		fmt.Fprintf(w, "Error: %s\n", text)
+	}
+}
+
+// refuse prints a problem if the form is that of documents.
+func refuse(w io.Writer, form string, p *format.Problem) bool {
+	switch f := format.Form(form); f {
+	case format.JSON, format.JSONL, format.YAML:
+		(&format.Printer{Form: f, Err: w}).Fail(p)
+		return true
+	}
+	return false
+}
+
+// printing is how the result of a verb is printed.
+type printing = func(io.Writer, *config.Report, config.Machine) error
+
+// inForm prints the document of JSON in another form.
+func inForm(form format.Form) printing {
+	return func(w io.Writer, r *config.Report, m config.Machine) error {
+		return rewritten(w, form, func(w io.Writer) error { return JSON(w, r, m) })
+	}
+}
+
+// rewritten prints a document of JSON in another form.
+func rewritten(w io.Writer, form format.Form, print func(io.Writer) error) error {
+	var doc bytes.Buffer
+	if err := print(&doc); err != nil {
+		return err
+	}
+	text, _ := format.Document(form, doc.Bytes())
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // find returns the file to look at.
@@ -74,11 +120,11 @@ func (c *Command) find() (string, error) {
 }
 
 // checkUsage is what stands behind the verb check.
-const checkUsage = "[-c FILE] [-o short|json|sarif] [--strict] [--env FILE|NAME=VALUE]... [--fix [--dry-run] [--force]] [FILE]"
+const checkUsage = "[-c FILE] [-o short|json|jsonl|yaml|sarif] [--strict] [--env FILE|NAME=VALUE]... [--fix [--dry-run] [--force]] [FILE]"
 
 // Check runs the verb check, with the words of checkUsage behind it. It returns the exit code.
 func (c Command) Check(args []string) int {
-	set, format := c.flags("check")
+	set := c.flags("check")
 	strict := set.Bool("strict", false, "")
 	var fix fixing
 	set.BoolVar(&fix.wanted, "fix", false, "")
@@ -96,9 +142,9 @@ func (c Command) Check(args []string) int {
 	case len(words) == 1:
 		c.Path = words[0]
 	}
-	print, ok := map[string]func(io.Writer, *config.Report, config.Machine) error{"": Blocks, "short": Short, "json": JSON, "sarif": SARIF}[*format]
+	print, ok := map[string]printing{"": Blocks, "short": Short, "json": JSON, "jsonl": inForm(format.JSONL), "yaml": inForm(format.YAML), "sarif": SARIF}[c.form]
 	if !ok {
-		return c.fail("no output format " + *format + ": there are short, json and sarif")
+		return c.fail("no output format " + c.form + ": there are short, json, jsonl, yaml and sarif")
 	}
 	path, err := c.find()
 	if err != nil {
@@ -107,7 +153,7 @@ func (c Command) Check(args []string) int {
 	r := config.Check(c.Machine, path)
 	if fix.wanted {
 		fix.out = c.Out
-		if *format != "" {
+		if c.form != "" {
 			fix.out = c.Err // the document stays one
 		}
 		if err := fix.all(c.Machine, path, r); err != nil {
@@ -129,24 +175,29 @@ func (c Command) Check(args []string) int {
 	return exitOK
 }
 
-// Explain runs the verb explain: [-c FILE] [-o json] OPTION. It returns the exit code.
+// explainUsage is what stands behind the verb explain.
+const explainUsage = "[-c FILE] [-o json|jsonl|yaml] OPTION"
+
+// Explain runs the verb explain, with the words of explainUsage behind it. It returns the exit code.
 func (c Command) Explain(args []string) int {
-	set, format := c.flags("explain")
-	words, exit, ok := c.parse(set, "[-c FILE] [-o json] OPTION", args)
+	set := c.flags("explain")
+	words, exit, ok := c.parse(set, explainUsage, args)
+	_, documents := format.Document(format.Form(c.form), []byte("{}"))
 	switch {
 	case !ok:
 		return exit
 	case len(words) != 1:
 		return c.fail("explain takes one option, such as stopwaitsecs or program.stopwaitsecs")
-	case *format != "" && *format != "json":
-		return c.fail("no output format " + *format + ": there is json")
+	case c.form != "" && !documents:
+		return c.fail("no output format " + c.form + ": there are json, jsonl and yaml")
 	}
 	options := config.OptionsNamed(words[0])
 	if len(options) == 0 {
-		fmt.Fprintf(c.Err, "error[E101]: no option %q\n", words[0])
+		p := &format.Problem{Code: "E101", Title: "no such option", Detail: fmt.Sprintf("no option %q", words[0])}
 		if near := config.NearestOption(words[0]); near != "" {
-			fmt.Fprintf(c.Err, "  did you mean %s?\n", near)
+			p.Hint = "did you mean " + near + "?"
 		}
+		(&format.Printer{Form: format.Form(c.form), Err: c.Err}).Fail(p)
 		return exitBad
 	}
 	named := c.Path != ""
@@ -165,8 +216,8 @@ func (c Command) Explain(args []string) int {
 		}
 		all = append(all, e)
 	}
-	if *format == "json" {
-		err = explainJSON(c.Out, all, path)
+	if documents {
+		err = rewritten(c.Out, format.Form(c.form), func(w io.Writer) error { return explainJSON(w, all, path) })
 	} else {
 		err = explainText(c.Out, all)
 	}
