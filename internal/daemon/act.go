@@ -75,7 +75,7 @@ func (d *Daemon) beginAct(op *operation, do core.Act) (done <-chan core.Reply, w
 			return
 		}
 		if behind, blocked := d.loop.core.Blocked(do); blocked {
-			wait = d.waitBehind(op, behind)
+			wait = d.waitBehind(op, behind.Op)
 			return
 		}
 		if len(changes) == 0 {

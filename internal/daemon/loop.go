@@ -316,7 +316,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 func (d *Daemon) command(now core.Now, w wish) {
 	if w.held != nil {
 		if op, yes := d.loop.core.Blocked(w.command); yes {
-			w.held <- op
+			w.held <- op.Op
 			return
 		}
 	}

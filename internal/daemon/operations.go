@@ -505,7 +505,7 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 			return
 		}
 		if behind, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked {
-			wait = d.waitBehind(op, behind)
+			wait = d.waitBehind(op, behind.Op)
 			return
 		}
 		if err = adopt(); err != nil || u.Empty() {
