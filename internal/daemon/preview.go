@@ -88,6 +88,9 @@ func (d *Daemon) previewRemove(name string, out *control.Preview) error {
 	if !slices.Contains(d.loop.core.Groups(), name) {
 		return control.Fault(control.BadName, name)
 	}
+	if err := d.refusal(core.RemoveGroup{Name: name}); err != nil {
+		return err
+	}
 	out.Group = name
 	for _, p := range d.loop.core.Statuses() {
 		if p.Group != name {
@@ -107,6 +110,9 @@ func (d *Daemon) previewGrace(c *config.Config, name string, out *control.Previe
 		return err
 	}
 	out.Group = p.Group
+	if err := d.refusal(core.Apply{Plan: p}); err != nil && p.Refusal == nil && !p.Empty() {
+		return err
+	}
 	switch {
 	case p.Refusal != nil:
 		out.Refused, out.Message, out.Fields = true, p.Refusal.Text, p.Refusal.Fields
