@@ -357,6 +357,15 @@ func (l *line) empty() []*step {
 	return rest
 }
 
+// giveUpLine takes out of its line what rests there of a group that is removed.
+func (s *Supervisor) giveUpLine(g *group) {
+	for _, l := range s.lines {
+		if l.group == g.name() && l.op.paused && !l.undoing {
+			s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "its group was removed"})
+		}
+	}
+}
+
 // skip leaves those as they are that have waited in a line.
 func (s *Supervisor) skip(rest []*step, f *Fault) {
 	for _, st := range rest {

@@ -512,7 +512,7 @@ type Block struct {
 // Blocked reports whether a command has to wait because an operation is busy with a process that it is about. Signals and standard input are let
 // through. What an Act is busy with only keeps other operations waiting; and one that does nothing but stop does not wait for a process to be
 // RUNNING, nor, if it stops Now, for one that is STOPPING and stays so. An operation that is paused holds nothing that it has not begun with, but
-// keeps others from changing what its groups are.
+// keeps others from changing what its groups are, other than by removing them.
 func (s *Supervisor) Blocked(v Verb) (b Block, yes bool) {
 	switch v := v.(type) {
 	case Act:
@@ -526,7 +526,12 @@ func (s *Supervisor) Blocked(v Verb) (b Block, yes bool) {
 	case Stop:
 		return s.heldFrom(v.Target, func(st *step) bool { return st.op.acting == nil && !st.rests() && !(st.op.paused && st.running) })
 	case RemoveGroup:
-		return s.heldGroup(v.Name)
+		if b, yes := s.heldFrom(Target{Group: v.Name}, func(st *step) bool { return st.op.acting == nil && !st.rests() }); yes {
+			return b, true
+		}
+		if b, yes := s.heldGroup(v.Name); !b.Paused {
+			return b, yes
+		}
 	case AddGroups:
 		for _, g := range v.Groups {
 			if b, yes := s.heldGroup(g.Name); yes {

@@ -185,17 +185,18 @@ func TestBlockedByPaused(t *testing.T) {
 		list := []core.Target{t}
 		return []core.Verb{core.Start{Target: t}, core.Stop{Target: t}, core.Act{Targets: list, Stop: true}, core.Act{Targets: list, Start: true}, core.Act{Targets: list, Stop: true, Now: true}}
 	}
-	changes := []core.Verb{core.RemoveGroup{Name: "g"}, core.AddProcesses{Group: "g"}, core.RemoveProcess{Group: "g", Name: "q"}, core.Apply{Plan: plan.Plan{Group: "g"}}, core.Leave{Plan: plan.Plan{Group: "g"}}, update}
+	remove := core.RemoveGroup{Name: "g"}
+	changes := []core.Verb{core.AddProcesses{Group: "g"}, core.RemoveProcess{Group: "g", Name: "q"}, core.Apply{Plan: plan.Plan{Group: "g"}}, core.Leave{Plan: plan.Plan{Group: "g"}}, update}
 	check("before", map[string][]core.Verb{passes: append(about(q), changes...)})
 	b.do(update)
-	check("it goes on", map[string][]core.Verb{waits: append(about(q), changes...)})
+	check("it goes on", map[string][]core.Verb{waits: append(append(about(q), changes...), remove)})
 	b.do(core.PauseUpdate{Op: 7})
-	check("paused", map[string][]core.Verb{passes: about(q), waits: about(target), refused: changes})
+	check("paused", map[string][]core.Verb{passes: about(q), waits: append(about(target), remove), refused: changes})
 	ended("p")
 	spawned("p", 13)
-	check("the first starts", map[string][]core.Verb{passes: append(about(q), core.Stop{Target: target}, core.Act{Targets: []core.Target{target}, Stop: true}), waits: {core.Start{Target: target}}, refused: changes})
+	check("the first starts", map[string][]core.Verb{passes: append(about(q), core.Stop{Target: target}, core.Act{Targets: []core.Target{target}, Stop: true}), waits: {core.Start{Target: target}, remove}, refused: changes})
 	b.pass()
-	check("the first is RUNNING", map[string][]core.Verb{passes: append(about(q), about(target)...), refused: changes})
+	check("the first is RUNNING", map[string][]core.Verb{passes: append(append(about(q), about(target)...), remove), refused: changes})
 	b.do(core.Stop{Target: q})
 	ended("q")
 	b.do(core.PauseUpdate{Op: 7, Resume: true})

@@ -88,9 +88,6 @@ func (d *Daemon) previewRemove(name string, out *control.Preview) error {
 	if !slices.Contains(d.loop.core.Groups(), name) {
 		return control.Fault(control.BadName, name)
 	}
-	if err := d.refusal(core.RemoveGroup{Name: name}); err != nil {
-		return err
-	}
 	out.Group = name
 	for _, p := range d.loop.core.Statuses() {
 		if p.Group != name {

@@ -148,12 +148,7 @@ func TestPausedOperation(t *testing.T) {
 				_, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true})
 				return err
 			},
-			"remove":         func() error { return w.d.RemoveGroup(ctx, "web") },
 			"remove process": func() error { return w.d.RemoveProcess(ctx, "web", "web_1") },
-			"preview": func() error {
-				_, err := w.d.Preview(ctx, control.PreviewRequest{Verb: "remove", Name: "web"})
-				return err
-			},
 			"scale": func() error {
 				_, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
 				return err

@@ -441,7 +441,12 @@ func (r *dice) seized(sc UpdateScenario, names []string) (list []Command) {
 		case 4:
 			say(Command{Op: pick(r, "pauseact", "resumeact", "cancelact")})
 		case 5:
-			say(Command{Op: pick(r, "update", "apply", "removeProcessGroup"), Name: "g"})
+			say(Command{Op: pick(r, "update", "apply"), Name: "g"})
+			if r.one(3) {
+				say(Command{Op: "stopProcessGroup", Name: "g", Wait: true})
+				say(Command{Op: "removeProcessGroup", Name: "g"})
+				say(Command{Op: pick(r, "update", "resumeupdate")})
+			}
 		case 6:
 			say(Command{Op: pick(r, "pauseupdate", "resumeupdate")})
 		default:

@@ -39,7 +39,7 @@ func TestRolls(t *testing.T) {
 	}
 	t.Logf("%d rolls from seed %d: %v", *rollN, *simSeed, saw)
 	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives", "extras", "covered", "pure surge",
-		"stopped while paused", "started while paused", "taken while paused", "is paused"} {
+		"stopped while paused", "started while paused", "taken while paused", "is paused", "its group was removed"} {
 		if *rollN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any roll: the generator does not reach it", what)
 		}

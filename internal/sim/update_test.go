@@ -104,7 +104,7 @@ func (u *updateRun) play(others bool) (broken string) {
 			if option, _, _ := strings.Cut(f.Text, " "); f.Kind == "hook" {
 				u.saw[option]++
 			}
-			for _, what := range []string{"waits for update", "no such operation", "is paused"} {
+			for _, what := range []string{"waits for update", "no such operation", "is paused", "its group was removed"} {
 				if strings.Contains(f.Text, what) {
 					u.saw[what]++
 				}

@@ -383,7 +383,7 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
 		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || e.result.Fault.Kind == core.Failed || e.result.Fault.Kind == core.ShutdownState)
 	default: // while it waited for others it may have been removed as well
-		ok = isNext || e.result.Fault != nil && (isOld || !there && e.result.Started)
+		ok = isNext || e.result.Fault != nil && (isOld || !there && (e.result.Started || e.result.Fault.Kind == core.Cancelled))
 	}
 	if !ok {
 		c.broken("%s ended, and its settings are\n%+v, to be\n%+v", stepText(e.result), status.Spec, next)
