@@ -563,7 +563,7 @@ func (st *step) rests() bool {
 	return st.waits && st.op.paused && !(st.line != nil && st.line.undoing)
 }
 
-// hinders reports whether a step of an Act that starts a process, or stops it, has to wait for this one, of another operation.
+// hinders reports whether a step of an Act, which starts something or does nothing but stop, has to wait for this one, of another operation.
 func (st *step) hinders(starts, now bool) bool {
 	return starts || !st.running && !(now && st.stops())
 }
@@ -608,7 +608,7 @@ func (st *step) hinderedBy() *step {
 		if o == st || o.waits {
 			continue
 		}
-		if a := st.op.acting; a == nil || o.hinders(st.change.Action == plan.StartProcess, a.now) {
+		if a := st.op.acting; a == nil || o.hinders(st.change.Action == plan.StartProcess || a.again, a.now) {
 			return o
 		}
 	}
