@@ -411,6 +411,116 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestActsOnPaused has clients of both kinds wait for an update, which is paused then: who stops or restarts gets that done, who would change the group is
+// told why not, and the update takes what it finds when it goes on.
+func TestActsOnPaused(t *testing.T) {
+	t.Parallel()
+	r := slowRig(t)
+	before := r.pids()
+	r.write(slowConf("1"))
+	_, first, firstEnds := r.background(nil, "gracectl", "update", "-y")
+	r.until("the first is being replaced", func() bool { return r.infos()["s_0"].State == process.Stopping })
+	_, second, secondEnds := r.background(nil, "gracectl", "update", "-y")
+	r.until("another update waits", func() bool { return strings.Contains(second.String(), "  waits for op-1 (update by ") && strings.Contains(second.String(), ", running)") })
+	_, stop, stopEnds := r.background(nil, "supervisorctl", "stop", "s:s_1")
+	listed := func(id, state, text string) func() bool {
+		return func() bool {
+			list, err := r.Operations(t.Context())
+			i := slices.IndexFunc(list, func(op control.Operation) bool { return op.ID == id })
+			return err == nil && i >= 0 && list[i].Kind == "stop" && string(list[i].State) == state && list[i].Behind+list[i].Text == text
+		}
+	}
+	r.until("a stop waits", listed("op-3", "waiting", "op-1"))
+	client, _, clientEnds := r.background(nil, "supervisorctl", "stop", "s:s_2")
+	r.until("another stop waits", listed("op-4", "waiting", "op-1"))
+	r.gracectl(0, []string{"ops"}, "waits for op-1 (running)")
+	r.must(client.Process.Kill())
+	<-clientEnds
+	r.until("it is withdrawn with its client", listed("op-4", "cancelled", "its client has gone"))
+
+	const paused = "op-1 is paused: gracectl resume op-1 lets it go on, gracectl cancel op-1 ends it"
+	r.gracectl(0, []string{"pause", "op-1"})
+	r.ends(secondEnds, second, 1, "op-2  failed", paused)
+	r.until("the stop is carried out", func() bool { return r.infos()["s_1"].State == process.Stopping })
+	for _, args := range [][]string{{"update", "-y"}, {"update", "-y", "-o", "json"}, {"scale", "s=2"}, {"scale", "s=2", "--dry-run"}, {"restart", "--rolling", "s:*"}} {
+		r.gracectl(1, args, paused)
+	}
+	r.gracectl(0, []string{"plan"}, "  refused now: "+paused)
+	if now := r.pids(); now != before {
+		t.Errorf("the pids are %v, were %v", now, before)
+	}
+	r.put("go", "")
+	r.ends(stopEnds, stop, 0, "s:s_1: stopped")
+	r.until("the first is replaced", func() bool { return r.operation("op-1").Done == 1 })
+	r.killDaemon() // what is paused stays so, and holds nothing
+	r.until("it is known to be paused", func() bool {
+		op, err := r.Operation(t.Context(), "op-1", -1)
+		return err == nil && op.State == control.OperationPaused
+	})
+	r.gracectl(0, []string{"restart", "s:s_2"}, "s:s_2: stopped", "s:s_2: started")
+	restarted := r.pids()
+	if value := r.variable(restarted[2], "A"); value != "0" {
+		t.Errorf("what was restarted meanwhile has %q", value)
+	}
+	r.gracectl(0, []string{"resume", "op-1"})
+	r.gracectl(0, []string{"wait", "op-1"})
+	r.ends(firstEnds, first, 0, "  paused   resume: gracectl resume op-1", "op-1  done")
+	now := r.pids()
+	if now[0] != restarted[0] || now[1] != 0 || now[2] == restarted[2] || r.variable(now[0], "A")+r.variable(now[2], "A") != "11" {
+		t.Errorf("the pids are %v, were %v", now, restarted)
+	}
+	r.gracectl(0, []string{"start", "s:s_1"}, "s:s_1: started")
+	if value := r.variable(r.pids()[1], "A"); value != "1" {
+		t.Errorf("what was stopped meanwhile has %q", value)
+	}
+	r.gracectl(0, []string{"update", "-y"}, "nothing to do")
+
+	// An old client's update stops the group, removes it and adds it anew: nothing is left then of what is paused.
+	r.must(os.Remove(r.path("go")))
+	r.trapped()
+	r.write(slowConf("2"))
+	_, third, thirdEnds := r.background(nil, "gracectl", "update", "-y")
+	r.until("the first is being replaced", func() bool { return r.infos()["s_0"].State == process.Stopping })
+	id := r.lastOperation()
+	r.gracectl(0, []string{"pause", id})
+	r.put("go", "")
+	r.until("the first is replaced", func() bool { return r.operation(id).Done == 1 })
+	r.write(slowConf("3"))
+	if out, code := r.ctl("supervisorctl", "update"); code != 0 || out != "s: stopped\ns: updated process group\n" {
+		t.Errorf("an old client: exit %d, %s", code, out)
+	}
+	r.ends(thirdEnds, third, 1, "its group was removed", id+"  cancelled")
+	r.trapped()
+	for _, pid := range r.pids() {
+		if value := r.variable(pid, "A"); value != "3" {
+			t.Errorf("after all %d has %q", pid, value)
+		}
+	}
+}
+
+// variable is what a process has in its environment, "" for none.
+func (r *rig) variable(pid int, name string) string {
+	r.t.Helper()
+	text := r.environ(pid)
+	for entry := range strings.SplitSeq(text, "\x00") {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// environ is the environment of a process once it has executed its program.
+func (r *rig) environ(pid int) (text string) {
+	r.t.Helper()
+	r.until("it has its environment", func() bool {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		text = string(data)
+		return err == nil && strings.Contains(text, "SUPERVISOR_PROCESS_NAME=")
+	})
+	return text
+}
+
 // TestKilledRoll kills the daemon in the middle of a roll: it goes on, each process is replaced once.
 func TestKilledRoll(t *testing.T) {
 	t.Parallel()

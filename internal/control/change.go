@@ -189,7 +189,10 @@ type PlanTotals struct {
 	Live    int `json:"live"` // settings that take effect at once
 }
 
-// PlanNote is a remark about the files.
+// NoteRefused is the code of a note that the plan would be refused now, and why.
+const NoteRefused = "W190"
+
+// PlanNote is a remark about the files, or about the plan.
 type PlanNote struct {
 	Code    string `json:"code"`
 	File    string `json:"file,omitempty"`
@@ -337,20 +340,22 @@ type Problem struct {
 type Operation struct {
 	Schema string         `json:"schema,omitempty"`
 	ID     string         `json:"id"`   // "op-7"; "" = there is none, since there was nothing to do
-	Kind   string         `json:"kind"` // update, scale, start, stop, restart, roll, rollback
+	Kind   string         `json:"kind"` // update, scale, start, stop, restart, roll, rollback; add, remove of one that has had to wait
 	Who    string         `json:"who"`
 	Plan   string         `json:"plan"` // its identifier; "" while it waits
 	State  OperationState `json:"state"`
 	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
-	Text   string         `json:"text,omitempty"`   // with failed, rolled_back, stale, interrupted: why, or how far it came
-	Failed string         `json:"failed,omitempty"` // with paused and rolled_back: the process because of which; "" with paused = somebody wanted it
-	To     int            `json:"to,omitempty"`     // with rollback: the generation
-	Began  time.Time      `json:"began"`
-	Ended  *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
-	Steps  int            `json:"steps"`           // one for each process that it touches; with restart two
-	Done   int            `json:"done"`
-	Events []ProgressLine `json:"events"` // from the asked one on
-	Count  int            `json:"count"`  // of all events so far
+	// BehindState is the state of that one: running, or paused.
+	BehindState OperationState `json:"behind_state,omitempty"`
+	Text        string         `json:"text,omitempty"`   // with failed, rolled_back, stale, interrupted: why, or how far it came
+	Failed      string         `json:"failed,omitempty"` // with paused and rolled_back: the process because of which; "" with paused = somebody wanted it
+	To          int            `json:"to,omitempty"`     // with rollback: the generation
+	Began       time.Time      `json:"began"`
+	Ended       *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
+	Steps       int            `json:"steps"`           // one for each process that it touches; with restart two
+	Done        int            `json:"done"`
+	Events      []ProgressLine `json:"events"` // from the asked one on
+	Count       int            `json:"count"`  // of all events so far
 	// Scaled is, of a scaling, what happens to each program; while it waits, what would happen now.
 	Scaled []ScaledProgram `json:"scaled,omitempty"`
 	// NotKept is why the next daemon may not know what it changed: the disk did not take it.

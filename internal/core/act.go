@@ -83,13 +83,14 @@ func (s *Supervisor) act(id Req, do Act) {
 	for _, p := range stops {
 		st := op.newStep(p.group, p, p.change(plan.StopProcess))
 		if st.then = started[p]; st.then != nil {
-			st.under = nil
+			st.under = st.then.under
 		}
 		a.waiting = append(a.waiting, st)
 	}
 	for _, p := range starts {
 		a.waiting = append(a.waiting, started[p])
 	}
+	stand(a.waiting)
 	s.moved = append(s.moved, op)
 	s.shut(op.request)
 }
@@ -112,10 +113,11 @@ func (s *Supervisor) advanceAct(op *operation) {
 		st := a.waiting[0]
 		starts := st.change.Action == plan.StartProcess
 		ends := op.cancelled || s.quitting()
-		if !ends && (op.paused || starts && a.stops > 0 || a.most > 0 && a.busy >= a.most) {
+		if !ends && (op.paused || starts && a.stops > 0 || a.most > 0 && a.busy >= a.most || st.hinderedBy() != nil) {
 			break
 		}
 		a.waiting = a.waiting[1:]
+		st.waits = false
 		a.busy++
 		switch p := st.proc; {
 		case op.cancelled:

@@ -137,7 +137,7 @@ func (p *proc) condition(on process.Condition) string {
 // brings reports whether a step leads to a start of its process.
 func (st *step) brings() bool {
 	switch {
-	case st == nil || st.change.Action == plan.RemoveProcess:
+	case st == nil || st.change.Action == plan.RemoveProcess || st.rests():
 		return false
 	case st.change.Action == plan.StopProcess:
 		return st.then != nil && !st.then.ended

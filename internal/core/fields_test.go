@@ -56,13 +56,16 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 	reflect.TypeFor[signalWish](): {kept: "request signal text"},
 	reflect.TypeFor[operation]():  {kept: "id request cancelled paused acting"},
 	reflect.TypeFor[acting]():     {kept: "waiting most busy stops now again refused"},
-	reflect.TypeFor[step]():       {kept: "op change group proc line then under ended starts running oldPID old undo trial due"},
-	reflect.TypeFor[line]():       {kept: "op group roll waiting busy done after cause undoing due surges spares extras failed"},
-	reflect.TypeFor[sending]():    {kept: "kind effect proc incarnation request event hook text"},
-	reflect.TypeFor[hook]():       {kept: "due late"},
-	reflect.TypeFor[quit]():       {kept: "restart queue sent code report"},
-	reflect.TypeFor[clock]():      {kept: "running slices from until due"},
-	reflect.TypeFor[deadlines]():  {kept: "seq", derived: "heap: by the places of deadlines"},
+	reflect.TypeFor[step](): {
+		kept:    "op change group proc line then under ended starts running oldPID old undo trial due",
+		derived: `waits: those that stand in a line, or in that of an Act`,
+	},
+	reflect.TypeFor[line]():      {kept: "op group roll waiting busy done after cause undoing due surges spares extras failed"},
+	reflect.TypeFor[sending]():   {kept: "kind effect proc incarnation request event hook text"},
+	reflect.TypeFor[hook]():      {kept: "due late"},
+	reflect.TypeFor[quit]():      {kept: "restart queue sent code report"},
+	reflect.TypeFor[clock]():     {kept: "running slices from until due"},
+	reflect.TypeFor[deadlines](): {kept: "seq", derived: "heap: by the places of deadlines"},
 	reflect.TypeFor[deadline](): {
 		kept: "at seq index",
 		derived: `

@@ -161,6 +161,7 @@ func (s *Supervisor) removeGroup(name string) *Fault {
 	if slices.ContainsFunc(g.members, func(p *proc) bool { return !p.state.IsStopped() }) {
 		return &Fault{Kind: StillRunning, Text: name}
 	}
+	s.giveUpLine(g)
 	for len(g.members) > 0 {
 		s.drop(g.members[len(g.members)-1])
 	}

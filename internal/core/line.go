@@ -89,7 +89,10 @@ func (s *Supervisor) advance(l *line) {
 		case failed != "":
 			s.leaveOut(l, failed)
 			return
-		case l.op.paused && !l.undoing, behind, next == nil:
+		case l.op.paused && !l.undoing:
+			s.due.disarm(&l.due) // its patience begins anew when it goes on
+			return
+		case behind, next == nil:
 			return
 		case !l.undoing && next.proc.ready() && s.surging(l):
 			return
@@ -105,6 +108,7 @@ func (s *Supervisor) advance(l *line) {
 			return
 		}
 		l.waiting = slices.DeleteFunc(l.waiting, func(st *step) bool { return st == next })
+		next.waits = false
 		l.busy = append(l.busy, next)
 		s.replace(next)
 	}
@@ -112,10 +116,10 @@ func (s *Supervisor) advance(l *line) {
 
 // nextOf is the replacement of a line that is to begin first: of a process that does not work, if there is one. Nil: none can begin yet.
 func (s *Supervisor) nextOf(l *line) *step {
-	if i := slices.IndexFunc(l.waiting, (*step).missing); i >= 0 {
+	if i := slices.IndexFunc(l.waiting, func(st *step) bool { return st.missing() && st.hinderedBy() == nil }); i >= 0 {
 		return l.waiting[i]
 	}
-	if i := slices.IndexFunc(l.waiting, func(st *step) bool { return !s.early(st) }); i >= 0 {
+	if i := slices.IndexFunc(l.waiting, func(st *step) bool { return !s.early(st) && st.hinderedBy() == nil }); i >= 0 {
 		return l.waiting[i]
 	}
 	return nil
@@ -353,6 +357,7 @@ func (s *Supervisor) undo(l *line, st *step) {
 	}
 	back := l.op.newStep(p.group, p, c)
 	back.undo, back.line = true, l
+	back.waits = true
 	l.waiting = append(l.waiting, back)
 	s.shift()
 }
@@ -362,6 +367,15 @@ func (l *line) empty() []*step {
 	rest := l.waiting
 	l.waiting = nil
 	return rest
+}
+
+// giveUpLine takes out of its line what rests there of a group that is removed.
+func (s *Supervisor) giveUpLine(g *group) {
+	for _, l := range s.lines {
+		if l.group == g.name() && l.op.paused && !l.undoing {
+			s.skip(l.empty(), &Fault{Kind: Cancelled, Text: "its group was removed"})
+		}
+	}
 }
 
 // skip leaves those as they are that have waited in a line.

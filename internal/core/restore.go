@@ -57,6 +57,14 @@ func Restore(opts Options, from Snapshot) *Supervisor {
 	for _, o := range from.Sent {
 		r.sending(o)
 	}
+	for _, l := range r.lines {
+		stand(l.waiting)
+	}
+	for _, op := range r.ops {
+		if op.acting != nil {
+			stand(op.acting.waiting)
+		}
+	}
 	r.machine()
 	return s
 }
@@ -141,6 +149,13 @@ func (r *reader) machine() {
 		r.deadline(&r.quit.report, q.Report, actQuit, nil)
 	}
 	r.due.seq = r.from.Armed
+}
+
+// stand notes that steps have not begun.
+func stand(waiting []*step) {
+	for _, st := range waiting {
+		st.waits = true
+	}
 }
 
 // deadline makes a deadline inside its owner, and puts an armed one into its place of the heap.

@@ -131,11 +131,7 @@ func (s *Supervisor) dismiss(l *line, st *step) {
 	if s.quitting() || s.procs[p.id] != p || p.fate == goes {
 		return
 	}
-	holder := p.step
 	remove := l.op.newStep(p.group, p, plan.Change{Action: plan.RemoveProcess, Group: p.group.name(), Name: p.name, Spec: *p.spec})
-	if holder != nil { // somebody is about to stop it, too
-		p.step = holder
-	}
 	s.removePlanned(remove)
 }
 

@@ -29,6 +29,7 @@ type step struct {
 	line    *line // with replacements that wait or have begun
 	then    *step // with the stop of a restart: the start, which holds the process after it
 	under   *step // of another operation, that held the process before a stop took it, and does again after it
+	waits   bool  // it stands in a line, or in that of an Act, and has not begun
 	ended   bool
 	starts  bool // once it has ended it is started again
 	running bool // it has been started, and waits for that to succeed
@@ -146,6 +147,7 @@ func (s *Supervisor) changeGroup(op *operation, p plan.Plan, roll *process.Roll)
 				s.comeBack(m)
 			}
 			st.line = l
+			st.waits = true
 			l.waiting = append(l.waiting, st)
 		case replace && m.state == process.Stopping: // it does not work any more: nobody has to wait for its turn
 			s.comeBack(m)
@@ -250,6 +252,7 @@ func (s *Supervisor) begun(st *step) { s.publish(StepBegan{Op: st.op.id, Step: s
 // awaitStart makes a step wait for its process, which starts, to be RUNNING.
 func (s *Supervisor) awaitStart(st *step) {
 	st.running = true
+	s.nudge(st.proc)
 	st.proc.waiters = append(st.proc.waiters, waiter{what: forRunning, text: st.proc.namespec().String(), step: st})
 }
 
@@ -366,11 +369,12 @@ func (s *Supervisor) tried(st *step) {
 
 // over ends a step. A group of which a member does not go does not come again.
 func (s *Supervisor) over(st *step, f *Fault) {
-	st.ended = true
+	st.ended, st.waits = true, false
 	s.shift()
 	if st.proc.step == st {
 		st.proc.step = st.next()
 	}
+	s.nudge(st.proc)
 	s.ended(st.op, st.result(f))
 	if g := st.proc.group; f != nil && g.ending && g.endOp == st.op {
 		s.stay(g, &Fault{Kind: Cancelled, Text: "left out, since " + st.change.Name + " failed"})
@@ -512,27 +516,39 @@ func (s *Supervisor) decided(op *operation) {
 	s.shift()
 }
 
-// Blocked reports whether a command has to wait because an operation is busy with a process that it is about, and names the operation. Signals and
-// standard input are let through. What an Act is busy with only keeps other operations waiting; and one that does nothing but stop does not wait
-// for a process to be RUNNING, nor, if it stops Now, for one that is STOPPING and stays so.
-func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
+// Block is what a command has to wait for.
+type Block struct {
+	Op     uint64
+	Paused bool // it is: the command would have to wait for somebody's decision
+}
+
+// Blocked reports whether a command has to wait because an operation is busy with a process that it is about. Signals and standard input are let
+// through. What an Act is busy with only keeps other operations waiting; and one that does nothing but stop does not wait for a process to be
+// RUNNING, nor, if it stops Now, for one that is STOPPING and stays so. An operation that is paused holds nothing that it has not begun with, but
+// keeps others from changing what its groups are, other than by removing them.
+func (s *Supervisor) Blocked(v Verb) (b Block, yes bool) {
 	switch v := v.(type) {
 	case Act:
 		for _, t := range v.Targets {
-			if op, yes := s.heldFrom(t, func(st *step) bool { return v.Start || !st.running && !(v.Now && st.stops()) }); yes {
-				return op, true
+			if b, yes := s.heldFrom(t, func(st *step) bool { return !st.rests() && st.hinders(v.Start, v.Now) }); yes {
+				return b, true
 			}
 		}
 	case Start:
-		return s.held(v.Target)
+		return s.heldFrom(v.Target, func(st *step) bool { return st.op.acting == nil && !st.rests() })
 	case Stop:
-		return s.held(v.Target)
+		return s.heldFrom(v.Target, func(st *step) bool { return st.op.acting == nil && !st.rests() && !(st.op.paused && st.running) })
 	case RemoveGroup:
-		return s.heldGroup(v.Name)
+		if b, yes := s.heldFrom(Target{Group: v.Name}, func(st *step) bool { return st.op.acting == nil && !st.rests() }); yes {
+			return b, true
+		}
+		if b, yes := s.heldGroup(v.Name); !b.Paused {
+			return b, yes
+		}
 	case AddGroups:
 		for _, g := range v.Groups {
-			if op, yes := s.heldGroup(g.Name); yes {
-				return op, true
+			if b, yes := s.heldGroup(g.Name); yes {
+				return b, true
 			}
 		}
 	case AddProcesses:
@@ -545,15 +561,24 @@ func (s *Supervisor) Blocked(v Verb) (op uint64, yes bool) {
 		return s.heldGroup(v.Plan.Group)
 	case Update:
 		for _, p := range v.Plan.Plans {
-			if l := s.surgeOf(p.Group); l != nil {
-				return l.op.id, true
-			}
-			if op, yes := s.heldFrom(Target{Group: p.Group}, func(*step) bool { return true }); yes {
-				return op, true
+			if more, held := s.heldAs(p.Group, func(*step) bool { return true }); held && (!yes || more.Paused) {
+				if b, yes = more, true; b.Paused {
+					break
+				}
 			}
 		}
 	}
-	return 0, false
+	return b, yes
+}
+
+// rests reports whether a step waits for nothing but somebody's decision. Those who take back what was done go on, paused or not.
+func (st *step) rests() bool {
+	return st.waits && st.op.paused && !(st.line != nil && st.line.undoing)
+}
+
+// hinders reports whether a step of an Act, which starts something or does nothing but stop, has to wait for this one, of another operation.
+func (st *step) hinders(starts, now bool) bool {
+	return starts || !st.running && !(now && st.stops())
 }
 
 // stops reports whether the step has begun the stop of its process, and nothing but that.
@@ -561,27 +586,53 @@ func (st *step) stops() bool {
 	return st.change.Action == plan.StopProcess && st.then == nil && st.proc.state == process.Stopping
 }
 
-// held reports whether an update holds one of the processes, and which.
-func (s *Supervisor) held(t Target) (op uint64, yes bool) {
-	return s.heldFrom(t, func(st *step) bool { return st.op.acting == nil })
-}
-
-// heldFrom is the same with the steps that are in the way. One that a stop has taken the process from may be in the way still.
-func (s *Supervisor) heldFrom(t Target, inTheWay func(*step) bool) (op uint64, yes bool) {
+// heldFrom reports whether steps are in the way of a command, and of which operation. One that a stop has taken the process from may be in the way still.
+func (s *Supervisor) heldFrom(t Target, inTheWay func(*step) bool) (b Block, yes bool) {
 	list, _, _ := s.find(t)
 	for _, p := range list {
 		for st := p.step; st != nil; st = st.below() {
-			if inTheWay(st) {
-				return st.op.id, true
+			if inTheWay(st) && (!yes || st.rests()) {
+				if b, yes = (Block{st.op.id, st.rests()}), true; b.Paused {
+					return b, true
+				}
 			}
 		}
 	}
-	return 0, false
+	return b, yes
 }
 
-func (s *Supervisor) heldGroup(name string) (op uint64, yes bool) {
-	if l := s.surgeOf(name); l != nil {
-		return l.op.id, true
+// heldGroup does the same for what changes a group: updates are in its way.
+func (s *Supervisor) heldGroup(name string) (b Block, yes bool) {
+	return s.heldAs(name, func(st *step) bool { return st.op.acting == nil })
+}
+
+// heldAs is that with the steps that are in the way. The names of extra processes are not free.
+func (s *Supervisor) heldAs(group string, inTheWay func(*step) bool) (b Block, yes bool) {
+	if l := s.surgeOf(group); l != nil {
+		return Block{l.op.id, l.op.paused && !l.undoing && len(l.waiting) > 0}, true
 	}
-	return s.held(Target{Group: name})
+	return s.heldFrom(Target{Group: group}, inTheWay)
+}
+
+// hinderedBy returns a step that is busy with the process of one that has not begun, and has to be over before that begins, nil when there is none. One
+// begins with a process on which another rests; when that goes on, it waits.
+func (st *step) hinderedBy() *step {
+	for o := st.proc.step; o != nil; o = o.below() {
+		if o == st || o.waits {
+			continue
+		}
+		if a := st.op.acting; a == nil || o.hinders(st.change.Action == plan.StartProcess || a.again, a.now) {
+			return o
+		}
+	}
+	return nil
+}
+
+// nudge lets the Acts look again that may have waited for a step of a process.
+func (s *Supervisor) nudge(p *proc) {
+	for st := p.step; st != nil; st = st.below() {
+		if st.waits && st.op.acting != nil {
+			s.moved = append(s.moved, st.op)
+		}
+	}
 }

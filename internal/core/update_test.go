@@ -122,8 +122,8 @@ func TestBlocked(t *testing.T) {
 	check := func(when string, busy bool) {
 		t.Helper()
 		for _, v := range verbs {
-			if op, held := b.Blocked(v.do); held != (busy && v.held) || held && op != 7 {
-				t.Errorf("%s, %T %+v: blocked %v by %d", when, v.do, v.do, held, op)
+			if by, held := b.Blocked(v.do); held != (busy && v.held) || held && by != (core.Block{Op: 7}) {
+				t.Errorf("%s, %T %+v: blocked %v by %+v", when, v.do, v.do, held, by)
 			}
 		}
 	}
@@ -138,6 +138,72 @@ func TestBlocked(t *testing.T) {
 	b.spawned()
 	b.pass()
 	check("after", false)
+}
+
+// TestBlockedByPaused asks for every command about the second of two processes, of which the first is being replaced: while the update goes on, and
+// while it is paused.
+func TestBlockedByPaused(t *testing.T) {
+	second := matrixSpec
+	second.Name, second.Num = "q", 1
+	next := second
+	next.Command = "new"
+	b := newBench(core.Options{Strict: true}, matrixSpec)
+	b.do(core.AddProcesses{Group: "g", Specs: []process.Spec{second}})
+	spawned := func(name string, pid int) {
+		st, _ := b.Find("g", name)
+		b.step(core.Spawned{ID: st.ID, Incarnation: st.Incarnation, PID: pid})
+	}
+	ended := func(name string) {
+		st, _ := b.Find("g", name)
+		b.step(core.Exited{ID: st.ID, Incarnation: st.Incarnation})
+	}
+	b.do(core.Start{Target: core.Target{Group: "g"}})
+	spawned("p", 11)
+	spawned("q", 12)
+	b.pass()
+	q := core.Target{Group: "g", Process: "q", Text: "g:q"}
+	update := core.Update{Op: 7, Plan: plan.Minimal(b.Manifest(), []process.GroupSpec{{Name: "g", Processes: []process.Spec{changed(), next}}}, nil)}
+	const passes, waits, refused = "passes", "waits", "refused"
+	check := func(when string, want map[string][]core.Verb) {
+		t.Helper()
+		for want, verbs := range want {
+			for _, v := range verbs {
+				got := passes
+				switch by, held := b.Blocked(v); {
+				case held && by.Paused && by.Op == 7:
+					got = refused
+				case held && by.Op == 7:
+					got = waits
+				}
+				if got != want {
+					t.Errorf("%s: %T %s, want %s", when, v, got, want)
+				}
+			}
+		}
+	}
+	about := func(t core.Target) []core.Verb {
+		list := []core.Target{t}
+		return []core.Verb{core.Start{Target: t}, core.Stop{Target: t}, core.Act{Targets: list, Stop: true}, core.Act{Targets: list, Start: true}, core.Act{Targets: list, Stop: true, Now: true}}
+	}
+	remove := core.RemoveGroup{Name: "g"}
+	changes := []core.Verb{core.AddProcesses{Group: "g"}, core.RemoveProcess{Group: "g", Name: "q"}, core.Apply{Plan: plan.Plan{Group: "g"}}, core.Leave{Plan: plan.Plan{Group: "g"}}, update}
+	check("before", map[string][]core.Verb{passes: append(about(q), changes...)})
+	b.do(update)
+	check("it goes on", map[string][]core.Verb{waits: append(append(about(q), changes...), remove)})
+	b.do(core.PauseUpdate{Op: 7})
+	check("paused", map[string][]core.Verb{passes: about(q), waits: append(about(target), remove), refused: changes})
+	ended("p")
+	spawned("p", 13)
+	check("the first starts", map[string][]core.Verb{passes: append(about(q), core.Stop{Target: target}, core.Act{Targets: []core.Target{target}, Stop: true}), waits: {core.Start{Target: target}, remove}, refused: changes})
+	b.pass()
+	check("the first is RUNNING", map[string][]core.Verb{passes: append(append(about(q), about(target)...), remove), refused: changes})
+	b.do(core.Stop{Target: q})
+	ended("q")
+	b.do(core.PauseUpdate{Op: 7, Resume: true})
+	check("over", map[string][]core.Verb{passes: append(append(about(q), about(target)...), changes...)})
+	if st, _ := b.Find("g", "q"); st.State != process.Stopped || st.Spec.Command != "new" {
+		t.Errorf("the second, which was stopped meanwhile, is %v with %q", st.State, st.Spec.Command)
+	}
 }
 
 // TestUpdateUnknown checks that a replacement ends when nobody knows any more what its process does (quirk C14).

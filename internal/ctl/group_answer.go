@@ -75,6 +75,8 @@ type groupRecord struct {
 	Error  *failure `json:"error,omitempty"`
 	DryRun bool     `json:"dry_run,omitempty"` // it would be so
 	Start  []string `json:"start,omitempty"`   // with DryRun: what would start, "group:name"
+
+	refused bool // with Error: the call itself, and not the stop of a process
 }
 
 func (r groupRecord) Schema() string { return "graced.group_result/v1" }
@@ -98,7 +100,9 @@ func (r groupRecord) Line() string {
 		case control.StillRunning:
 			return r.Group + ": ERROR (still running)"
 		case control.Failed:
-			return r.Group + ": has problems; not removing"
+			if !r.refused {
+				return r.Group + ": has problems; not removing"
+			}
 		}
 		return r.Group + ": ERROR (" + r.Error.Text + ")"
 	}
@@ -196,7 +200,7 @@ func groupsTry(c *call, already string, ignored control.Code, known func() []str
 		case code == 0 || code == control.ShutdownState || code == control.UnknownMethod:
 			return a, err
 		default:
-			a.tell(c, groupRecord{Group: name, Result: "failed", Error: failureOf(code, detail(err)), DryRun: c.dryRun})
+			a.tell(c, groupRecord{Group: name, Result: "failed", Error: failureOf(code, detail(err)), DryRun: c.dryRun, refused: true})
 		}
 	}
 	return a, missed

@@ -34,12 +34,13 @@ func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...a
 	}
 	a := &resultsAnswer{Verb: c.verb, Results: []resultRecord{}}
 	out := newInOrder(units, steps, func(r resultRecord) { a.add(r); c.Show(r) })
-	waiting := ""
+	waiting := [2]string{}
 	last, left, err := s.untilOver(ctx, server, op, func(op control.Operation) {
-		if op.Behind != waiting && op.Behind != "" && c.Form == format.Text {
-			s.complain("note: waits for " + s.described(ctx, server, op.Behind))
+		if behind := [2]string{op.Behind, string(op.BehindState)}; behind != waiting {
+			if waiting = behind; op.Behind != "" && c.Form == format.Text {
+				s.complain("note: waits for " + s.described(ctx, server, op))
+			}
 		}
-		waiting = op.Behind
 		for _, e := range op.Events {
 			if e.Type == "end" {
 				out.put(e.Action, resultOf(e, steps))
@@ -103,13 +104,25 @@ func namesOf(units []unit) []string {
 	return names
 }
 
-// described names an operation, what it is and whose.
-func (s *Session) described(ctx context.Context, server Proxy, id string) string {
-	op, err := server.Operation(ctx, id, -1)
+// described names the operation that another one waits for, what it is, whose, and how it stands.
+func (s *Session) described(ctx context.Context, server Proxy, op control.Operation) string {
+	first, err := server.Operation(ctx, op.Behind, -1)
 	if err != nil { // it may be over and forgotten
-		return id
+		return behindText(op)
 	}
-	return id + " (" + strings.TrimSuffix(op.Kind+" by "+op.Who, " by ") + ")"
+	text := op.Behind + " (" + strings.TrimSuffix(first.Kind+" by "+first.Who, " by ")
+	if op.BehindState != "" {
+		text += ", " + stateWord(op.BehindState)
+	}
+	return text + ")"
+}
+
+// behindText names the operation that another one waits for, and how it stands.
+func behindText(op control.Operation) string {
+	if op.BehindState == "" { // of a daemon that does not say so
+		return op.Behind
+	}
+	return op.Behind + " (" + stateWord(op.BehindState) + ")"
 }
 
 // resultOf is what an event of an operation says of a process.

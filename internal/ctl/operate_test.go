@@ -83,7 +83,15 @@ func TestOperate(t *testing.T) {
 		{name: "cancelled in the middle", line: "restart solo", setup: withAct("restart", control.OperationCancelled, "end start solo:solo 0 cancelled before its turn", "end stop solo:solo"), exit: 1,
 			out: "solo: stopped\nsolo: ERROR (cancelled before its turn)\n"},
 		{name: "cancelled before", line: "restart solo", setup: withAct("restart", control.OperationCancelled), exit: 1, err: "error[E300]: op-7 cancelled\n"},
-		{name: "behind another one", line: "stop solo", out: "solo: stopped\n", err: "note: waits for op-3 (stop by anna)\n", setup: func(f *fixture) {
+		{name: "behind another one", line: "stop solo", out: "solo: stopped\n", err: "note: waits for op-3 (stop by anna, running)\n", setup: func(f *fixture) {
+			withAct("stop", control.OperationDone, "begin stop solo:solo", "end stop solo:solo")(f)
+			f.d.acting.Behind, f.d.acting.BehindState = "op-3", control.OperationRunning
+		}},
+		{name: "behind one that is paused", line: "stop solo", out: "solo: stopped\n", err: "note: waits for op-3 (stop by anna, PAUSED)\n", setup: func(f *fixture) {
+			withAct("stop", control.OperationDone, "begin stop solo:solo", "end stop solo:solo")(f)
+			f.d.acting.Behind, f.d.acting.BehindState = "op-3", control.OperationPaused
+		}},
+		{name: "behind another one of an older daemon", line: "stop solo", out: "solo: stopped\n", err: "note: waits for op-3 (stop by anna)\n", setup: func(f *fixture) {
 			withAct("stop", control.OperationDone, "begin stop solo:solo", "end stop solo:solo")(f)
 			f.d.acting.Behind = "op-3"
 		}},

@@ -297,7 +297,7 @@ func planText(p control.Plan, dir string, other bool) string {
 	fmt.Fprintf(&b, "  %d keep their pid · %d replaced · %d started · %d stopped        nothing has been changed\n", t.Keep, t.Replace, t.Start, t.Stop)
 	overrideLines(&b, p, dir)
 	failingLines(&b, p.Failing)
-	if n := len(p.Notes); n > 0 {
+	if n := len(slices.DeleteFunc(slices.Clone(p.Notes), func(n control.PlanNote) bool { return n.Code == control.NoteRefused })); n > 0 {
 		fmt.Fprintf(&b, "  %s in these files: gracectl check\n", count(n, "warning"))
 	}
 	switch {
@@ -318,6 +318,8 @@ func overrideLines(b *strings.Builder, p control.Plan, dir string) {
 			fmt.Fprintf(b, "  warning[%s]: %s   %s:%d\n", n.Code, n.Message, shorten(n.File, dir), n.Line)
 		case "W181":
 			fmt.Fprintf(b, "  warning[%s]: %s\n", n.Code, n.Message)
+		case control.NoteRefused:
+			fmt.Fprintf(b, "  refused now: %s\n", n.Message)
 		}
 	}
 	for _, o := range p.Overrides {

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,8 @@ func (s *Session) problem(err error, c *call) *format.Problem {
 func (s *Session) faulted(f *control.Error) *format.Problem {
 	p := &format.Problem{Code: "E300", Title: "the daemon refused", Detail: f.Error(), FaultCode: int(f.Code)}
 	switch f.Code {
+	case control.Failed:
+		p.Detail = cmp.Or(f.Text, p.Detail)
 	case control.CantReread:
 		p.Code, p.Title = "E308", "the configuration files are broken"
 		p.Hint = "nothing has been changed; the daemon keeps its configuration"

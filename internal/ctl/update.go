@@ -292,7 +292,7 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 	if c.Form == format.Text && !quiet {
 		s.output(op.ID + "  " + kindWords(op) + "        Ctrl-C stops watching, not the work")
 	}
-	waiting, paused := "", false
+	waiting, paused := [2]string{}, false
 	last, left, err := s.untilOver(ctx, server, op, func(op control.Operation) {
 		v.clear()
 		if now := op.State == control.OperationPaused; now != paused {
@@ -302,9 +302,9 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 				s.output("  goes on")
 			}
 		}
-		if op.Behind != waiting && c.Form == format.Text && !quiet {
-			if waiting = op.Behind; waiting != "" {
-				s.output("  waits for " + waiting)
+		if behind := [2]string{op.Behind, string(op.BehindState)}; behind != waiting {
+			if waiting = behind; op.Behind != "" && c.Form == format.Text && !quiet {
+				s.output("  waits for " + s.described(ctx, server, op))
 			}
 		}
 		for _, e := range op.Events {
@@ -543,6 +543,10 @@ func (a *operationsAnswer) Text(style format.Style) string {
 	for i := len(a.Operations) - 1; i >= 0; i-- {
 		op := a.Operations[i]
 		rows = append(rows, cells(op.ID, op.Began.Local().Format(time.DateTime), op.Who, op.Kind, stateWord(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.Operation.Text))
+		if op.Behind != "" {
+			row := rows[len(rows)-1]
+			row[len(row)-1].Text = "waits for " + behindText(op.Operation)
+		}
 		if op.State == control.OperationPaused {
 			if row := rows[len(rows)-1]; op.Failed != "" {
 				row[len(row)-1].Text = op.Failed + " failed"

@@ -74,8 +74,8 @@ func (d *Daemon) beginAct(op *operation, do core.Act) (done <-chan core.Reply, w
 		if quitting {
 			return
 		}
-		if behind, blocked := d.loop.core.Blocked(do); blocked {
-			wait = d.waitBehind(op, behind)
+		if by, blocked := d.loop.core.Blocked(do); blocked {
+			wait = d.waitBehind(op, by.Op)
 			return
 		}
 		if len(changes) == 0 {

@@ -28,8 +28,10 @@ func (d *Daemon) GraceUpdate(ctx context.Context, name string) (control.GraceRes
 		if p.Refusal != nil || p.Empty() {
 			return nil, errNothing
 		}
-		d.loop.desired.set(p.Desired)
-		d.loop.source[p.Group] = c
+		if d.free(core.Apply{Plan: p}) {
+			d.loop.desired.set(p.Desired)
+			d.loop.source[p.Group] = c
+		}
 		return core.Apply{Plan: p}, nil
 	})
 	result := control.GraceResult{Group: p.Group}
@@ -81,8 +83,10 @@ func (d *Daemon) UpdateNumprocs(ctx context.Context, group string) (control.Nump
 		default:
 			answer = control.Numprocs{Type: "add", Processes: plan.QualifiedNames(p.Group, fresh)}
 		}
-		d.loop.desired.set(p.Desired)
-		d.loop.source[p.Group] = c
+		if d.free(core.Leave{Plan: p}) {
+			d.loop.desired.set(p.Desired)
+			d.loop.source[p.Group] = c
+		}
 		return core.Leave{Plan: p}, nil
 	})
 	if err != nil && !errors.Is(err, errNothing) {

@@ -173,48 +173,48 @@ func coreTarget(t control.Target) core.Target {
 	return core.Target{Group: n.Group, Process: n.Process, Text: t.Name}
 }
 
-// ask steps one command in the loop and waits for its answer. When ctx ends first the command goes on, only the wait is given up.
+// ask steps one command in the loop and waits for its answer. When ctx ends first the command goes on if it has begun, only the wait is given up.
 func (d *Daemon) ask(ctx context.Context, verb core.Verb) (core.Reply, error) {
+	t := newBid(ctx, verb)
 	for {
-		a := newAnswer()
+		a := newAnswer(t)
 		d.inbox.putWish(a.wish(verb))
 		reply, again, err := d.await(ctx, a)
 		if !again {
+			d.endBid(ctx, t, err)
 			return reply, err
 		}
 	}
 }
 
-// answer is how the loop answers a command: with a reply, after the number of the command; or with the number of the operation that it has to
-// wait for.
+// answer is how the loop answers a command: with a reply, after the number of the command; or with the operation that it has to wait for.
 type answer struct {
 	reply  chan core.Reply
 	number chan core.Req
-	held   chan uint64
+	held   chan hindrance
+	bid    *bid
 }
 
-func newAnswer() answer {
-	return answer{make(chan core.Reply, 1), make(chan core.Req, 1), make(chan uint64, 1)}
+func newAnswer(t *bid) answer {
+	return answer{make(chan core.Reply, 1), make(chan core.Req, 1), make(chan hindrance, 1), t}
 }
 
 func (a answer) wish(verb core.Verb) wish {
-	return wish{command: verb, reply: a.reply, got: func(r core.Req) { a.number <- r }, held: a.held}
+	return wish{command: verb, reply: a.reply, got: func(r core.Req) { a.number <- r }, held: a.held, bid: a.bid}
 }
 
-// await waits for an answer that the loop owes. again: the operation is over now that the command had to wait for.
+// await waits for an answer that the loop owes. again: the operation has come further that the command had to wait for.
 func (d *Daemon) await(ctx context.Context, a answer) (reply core.Reply, again bool, err error) {
 	given := func() error { return control.Fault(control.Failed, ctx.Err().Error()) }
 	select {
 	case r := <-a.reply:
 		return r, false, faultError(r.Fault)
-	case number := <-a.held:
-		op := d.operations.numbered(number)
-		if op == nil {
-			return core.Reply{}, true, nil
-		}
+	case by := <-a.held:
 		select {
-		case <-op.over:
+		case <-by.further:
 			return core.Reply{}, true, nil
+		case <-d.awaitBid(a.bid, by):
+			return core.Reply{}, false, control.Fault(control.Failed, "cancelled before its turn")
 		case <-d.life.Done():
 			return core.Reply{}, false, control.Fault(control.ShutdownState, "")
 		case <-ctx.Done():

@@ -24,7 +24,8 @@ type wish struct {
 	reply   chan<- core.Reply // takes exactly one value; nil: nobody waits
 	cancel  core.Req          // not zero: forget the waiter of this request
 	got     func(core.Req)    // told the number of the command, before it is stepped
-	held    chan<- uint64     // takes, instead of an answer, the operation that the command has to wait for; nil: it waits for none
+	held    chan<- hindrance  // takes, instead of an answer, the operation that the command has to wait for; nil: it waits for none
+	bid     *bid              // with held: what its wait is known by
 	do      func(now core.Now)
 	done    chan<- struct{} // closed at the end of the turn: what do changed can be seen from outside
 }
@@ -315,8 +316,15 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 // command steps one command and files who waits for its answer.
 func (d *Daemon) command(now core.Now, w wish) {
 	if w.held != nil {
-		if op, yes := d.loop.core.Blocked(w.command); yes {
-			w.held <- op
+		switch by, yes := d.loop.core.Blocked(w.command); {
+		case yes && by.Paused:
+			w.reply <- core.Reply{Fault: d.standsPaused(by.Op)}
+			return
+		case yes:
+			w.held <- d.hindrance(by.Op)
+			return
+		case !w.bid.comes(d):
+			w.reply <- core.Reply{Fault: &core.Fault{Kind: core.Failed, Text: "cancelled before its turn"}}
 			return
 		}
 	}

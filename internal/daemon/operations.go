@@ -33,11 +33,17 @@ type operation struct {
 	number  uint64
 	about   control.Operation       // Events holds them all
 	acts    bool                    // a start, stop or restart
+	request bool                    // a command that is none, and has had to wait; guarded as well
 	noted   atomic.Bool             // the ledger says that it waits; the loop changes it
 	asked   *asked                  // what it was asked for; nil: an earlier daemon has begun it
 	rolls   map[string]process.Roll // how it replaces, by group; only the loop touches it
 	changed chan struct{}           // closed at the next change
+	stands  chan struct{}           // closed when it is in another state
 	over    chan struct{}           // closed when nothing follows
+}
+
+func newOperation(number uint64) *operation {
+	return &operation{number: number, changed: make(chan struct{}), stands: make(chan struct{}), over: make(chan struct{})}
 }
 
 // add makes a new operation.
@@ -45,7 +51,7 @@ func (o *operations) add(kind, who string, now time.Time) *operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last++
-	op := &operation{number: o.last, changed: make(chan struct{}), over: make(chan struct{})}
+	op := newOperation(o.last)
 	op.about = control.Operation{
 		Schema: control.OperationSchema, ID: operationName(o.last), Kind: kind, Who: who, State: control.OperationWaiting, Began: now,
 		Events: []control.ProgressLine{},
@@ -85,13 +91,30 @@ func (o *operations) change(op *operation, f func(*control.Operation)) bool {
 	if op.about.State.Over() {
 		return false
 	}
+	before := op.about.State
 	f(&op.about)
 	close(op.changed)
 	op.changed = make(chan struct{})
+	if op.about.State != before {
+		close(op.stands)
+		op.stands = make(chan struct{})
+	}
 	if op.about.State.Over() {
 		close(op.over)
 	}
 	return true
+}
+
+// waitsFor notes that an operation waits for another one. The channel is closed when that is in another state.
+func (o *operations) waitsFor(op, first *operation) (stands <-chan struct{}) {
+	o.mu.Lock()
+	behind, state, stands := first.about.ID, first.about.State, first.stands
+	known := op.about.Behind == behind && op.about.BehindState == state
+	o.mu.Unlock()
+	if !known {
+		o.change(op, func(about *control.Operation) { about.Behind, about.BehindState = behind, state })
+	}
+	return stands
 }
 
 // show describes an operation with its events from one on; the channel is closed when there is more to tell.
@@ -122,9 +145,11 @@ func (d *Daemon) Operation(ctx context.Context, id string, after int) (control.O
 	if op == nil {
 		return control.Operation{}, control.Fault(control.BadName, id)
 	}
+	first, _ := d.operations.show(op, after)
 	for {
 		about, changed := d.operations.show(op, after)
-		if about.State.Over() || len(about.Events) > 0 || after < 0 {
+		stands := about.State != first.State || about.Behind != first.Behind || about.BehindState != first.BehindState
+		if about.State.Over() || len(about.Events) > 0 || after < 0 || stands {
 			return about, nil
 		}
 		select {
@@ -145,11 +170,14 @@ func (d *Daemon) CancelOperation(ctx context.Context, id string) error {
 		return control.Fault(control.BadName, id)
 	}
 	d.operations.mu.Lock()
-	waiting := op.about.State == control.OperationWaiting
+	waiting, begun := op.about.State == control.OperationWaiting, op.request && op.about.State == control.OperationRunning
 	d.operations.mu.Unlock()
 	if waiting && d.conclude(op, control.OperationCancelled, "") {
 		d.do(ctx, func(core.Now) { d.waitsNoMore(op) }) // before anybody hears of it
 		return nil
+	}
+	if begun {
+		return control.Fault(control.Failed, id+" has begun, and ends as that does which it asked for")
 	}
 	_, err := d.ask(ctx, core.CancelUpdate{Op: op.number})
 	if err != nil {
@@ -162,7 +190,7 @@ func (d *Daemon) CancelOperation(ctx context.Context, id string) error {
 func (d *Daemon) conclude(op *operation, state control.OperationState, text string) bool {
 	return d.operations.change(op, func(about *control.Operation) {
 		now := d.opts.Wall()
-		about.State, about.Text, about.Behind, about.Ended, about.Failed = state, text, "", &now, ""
+		about.State, about.Text, about.Behind, about.BehindState, about.Ended, about.Failed = state, text, "", "", &now, ""
 		if state == control.OperationRolledBack {
 			for _, e := range about.Events {
 				removed := slices.ContainsFunc(about.Events, func(o control.ProgressLine) bool { // nobody can ask about it any more
@@ -352,7 +380,7 @@ func (d *Daemon) staleness(u plan.Update, want string) error {
 	if want == "" || u.ID() == want {
 		return nil
 	}
-	if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked { // it may be the present one again
+	if _, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked { // it is refused, or may be the present one again
 		return nil
 	}
 	return control.Fault(control.StalePlan, "what plan "+want+" stands on has changed")
@@ -419,7 +447,7 @@ func (d *Daemon) see(op *operation, start beginner, told chan<- error) {
 			if errors.As(err, &fault) && fault.Code == control.StalePlan {
 				state = control.OperationStale
 			}
-			d.conclude(op, state, err.Error())
+			d.conclude(op, state, refusalText(err))
 			inform(told, err)
 			return
 		case done == nil && wait == nil:
@@ -477,6 +505,11 @@ func (d *Daemon) follow(op *operation, done <-chan core.Reply, kept int) int {
 	}
 }
 
+// refusalText is an error in words, without the name of a code that says no more than they do.
+func refusalText(err error) string {
+	return strings.TrimPrefix(err.Error(), control.Failed.String()+": ")
+}
+
 // inform answers the caller, if that has not been done.
 func inform(to chan<- error, err error) {
 	select {
@@ -485,22 +518,19 @@ func inform(to chan<- error, err error) {
 	}
 }
 
-// waitBehind notes that an operation has to wait for another one. The channel is closed when it is worth to try again: when that is over or, with a
-// start, stop or restart, when it has come further. It runs in the loop.
+// waitBehind notes that an operation has to wait for another one. The channel is closed when it is worth to try again: when that is over or paused or, with
+// a start, stop or restart, when it has come further. It runs in the loop.
 func (d *Daemon) waitBehind(op *operation, number uint64) (wait <-chan struct{}) {
-	first := d.operations.numbered(number)
-	if first == nil { // it has just ended
-		now := make(chan struct{})
-		close(now)
-		return now
+	by := d.hindrance(number)
+	if by.op == nil {
+		return by.further
 	}
 	d.noteWaiting(op)
-	d.operations.change(op, func(about *control.Operation) { about.Behind = first.about.ID })
+	stands := d.operations.waitsFor(op, by.op)
 	if op.acts {
-		_, wait = d.operations.show(first, 0)
-		return wait
+		return by.further
 	}
-	return first.over
+	return stands
 }
 
 // begin plans and steps an update in one turn of the loop. done takes its answer, unless it has to wait behind another operation; with neither there
@@ -511,8 +541,11 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 		if u, err = prepare(now); err != nil {
 			return
 		}
-		if behind, blocked := d.loop.core.Blocked(core.Update{Plan: u}); blocked {
-			wait = d.waitBehind(op, behind)
+		if by, blocked := d.loop.core.Blocked(core.Update{Plan: u}); by.Paused {
+			err = faultError(d.standsPaused(by.Op))
+			return
+		} else if blocked {
+			wait = d.waitBehind(op, by.Op)
 			return
 		}
 		if err = adopt(); err != nil || u.Empty() {
@@ -545,7 +578,7 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 // beginSteps notes that an operation begins. An error: it was cancelled while it waited.
 func (d *Daemon) beginSteps(op *operation, plan string, steps int) error {
 	begun := d.operations.change(op, func(about *control.Operation) {
-		about.State, about.Behind, about.Plan, about.Steps = control.OperationRunning, "", plan, steps
+		about.State, about.Behind, about.BehindState, about.Plan, about.Steps = control.OperationRunning, "", "", plan, steps
 	})
 	if !begun {
 		return control.Fault(control.Failed, "cancelled")

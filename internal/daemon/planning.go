@@ -151,6 +151,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	}
 	if req.File == "" {
 		out.Notes = append(out.Notes, d.daemonNotes(file)...)
+		if !d.do(ctx, func(core.Now) { out.Notes = append(out.Notes, d.refusalNotes(u)...) }) {
+			return control.Plan{}, gone(ctx)
+		}
 	}
 	out.Overrides = d.overrides(file)
 	out.Failing = failing(out.Groups, statuses)

@@ -112,6 +112,9 @@ func (d *Daemon) previewGrace(c *config.Config, name string, out *control.Previe
 		return err
 	}
 	out.Group = p.Group
+	if err := d.refusal(core.Apply{Plan: p}); err != nil && p.Refusal == nil && !p.Empty() {
+		return err
+	}
 	switch {
 	case p.Refusal != nil:
 		out.Refused, out.Message, out.Fields = true, p.Refusal.Text, p.Refusal.Fields

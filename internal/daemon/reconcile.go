@@ -210,15 +210,18 @@ func (d *Daemon) change(ctx context.Context, decide func() (core.Verb, error)) e
 // errNothing ends a change that has nothing to do.
 var errNothing = errors.New("nothing to do")
 
-func (d *Daemon) changed(ctx context.Context, decide func() (core.Verb, error)) (core.Reply, error) {
-	for {
-		a, refused := newAnswer(), error(nil)
+func (d *Daemon) changed(ctx context.Context, decide func() (core.Verb, error)) (reply core.Reply, err error) {
+	b := newBid(ctx, nil)
+	defer func() { d.endBid(ctx, b, err) }()
+	for again := true; again; {
+		a, refused := newAnswer(b), error(nil)
 		ok := d.do(ctx, func(now core.Now) {
 			verb, err := decide()
 			if err != nil {
 				refused = err
 				return
 			}
+			b.kind = bidKind(verb)
 			d.command(now, a.wish(verb))
 		})
 		switch {
@@ -227,9 +230,7 @@ func (d *Daemon) changed(ctx context.Context, decide func() (core.Verb, error)) 
 		case refused != nil:
 			return core.Reply{}, refused
 		}
-		reply, again, err := d.await(ctx, a)
-		if !again {
-			return reply, err
-		}
+		reply, again, err = d.await(ctx, a)
 	}
+	return reply, err
 }

@@ -29,7 +29,8 @@ func (o *operations) recall(kept *store.Store) {
 				Error: l.Error, Skipped: l.Skipped, Undo: l.Undo, Text: l.Text, Output: lines(l.Output), Channel: control.Channel(l.Channel), FaultCode: control.Code(l.FaultCode),
 			})
 		}
-		op := &operation{number: uint64(was.ID), about: about, changed: make(chan struct{}), over: make(chan struct{})}
+		op := newOperation(uint64(was.ID))
+		op.about = about
 		if was.Result == "" {
 			op.about.State, op.about.Text = control.OperationInterrupted, cutText(about)
 			o.cut = append(o.cut, op)

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/graced/graced/internal/control"
@@ -104,34 +106,167 @@ func TestRollingRestartRequests(t *testing.T) {
 	})
 }
 
-// TestPausedOperation keeps what waits behind another operation from being paused, and one that is from going on.
+// TestPausedOperation has others do things to the processes of a paused update, and refuses what would change its group.
 func TestPausedOperation(t *testing.T) {
-	inWorld(t, program("web", 3, ""), func(ctx context.Context, w *world) {
+	inWorld(t, program("web", 4, "")+program("db", 1, ""), func(ctx context.Context, w *world) {
 		pass(2 * time.Second)
 		was := w.pids(ctx)
-		w.write(program("web", 3, "environment=A=2"))
+		w.write(program("web", 4, "environment=A=2") + program("db", 1, ""))
 		op, err := w.d.Update(ctx, control.UpdateRequest{})
-		if err != nil || w.d.PauseOperation(ctx, op.ID) != nil {
+		if err != nil || op.State != control.OperationRunning {
 			t.Fatal(op, err)
 		}
 		second, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:web_2"}, Rolling: true})
-		if err != nil || second.Behind != op.ID {
+		if err != nil || second.Behind != op.ID || second.BehindState != control.OperationRunning {
 			t.Fatalf("%+v, %v", second, err)
 		}
+		third, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"web:web_1"}})
+		if err != nil || third.Behind != op.ID {
+			t.Fatalf("%+v, %v", third, err)
+		}
 		wantFault(t, w.d.PauseOperation(ctx, second.ID), control.Failed, second.ID+" waits for "+op.ID+": it has not begun")
+		if err := w.d.PauseOperation(ctx, op.ID); err != nil {
+			t.Fatal(err)
+		}
+		// Those who wait learn it: what cannot go on does not wait for it, what can does.
+		stands := op.ID + " is paused: gracectl resume " + op.ID + " lets it go on, gracectl cancel " + op.ID + " ends it"
+		if got := w.settle(ctx, second); got != "failed "+stands {
+			t.Errorf("a rolling restart that has waited: %s", got)
+		}
+		if got := w.settle(ctx, third); got != "+stop web:web_1\n=stop web:web_1\ndone " {
+			t.Errorf("a stop that has waited: %s", got)
+		}
 		pass(time.Minute)
 		about, err := w.d.Operation(ctx, op.ID, -1)
-		if now := w.pids(ctx); err != nil || about.State != control.OperationPaused || about.Failed != "" || about.Done != 1 || now["web:web_1"] != was["web:web_1"] {
+		if now := w.pids(ctx); err != nil || about.State != control.OperationPaused || about.Failed != "" || about.Done != 1 || now["web:web_2"] != was["web:web_2"] {
 			t.Errorf("%+v, %v", about, err)
 		}
+
+		for what, f := range map[string]func() error{
+			"update": func() error { _, err := w.d.Update(ctx, control.UpdateRequest{}); return err },
+			"restart": func() error {
+				_, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true})
+				return err
+			},
+			"remove process": func() error { return w.d.RemoveProcess(ctx, "web", "web_1") },
+			"scale": func() error {
+				_, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
+				return err
+			},
+			"scale --dry-run": func() error {
+				_, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}, DryRun: true})
+				return err
+			},
+		} {
+			began := time.Now()
+			if err := f(); err == nil || err.Error() != "FAILED: "+stands || time.Since(began) > 0 {
+				t.Errorf("%s: %v after %v", what, err, time.Since(began))
+			}
+			w.write(program("web", 4, "environment=A=3") + program("db", 1, "environment=A=3"))
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{}); err != nil || len(p.Notes) != 1 || p.Notes[0].Message != stands {
+			t.Errorf("a plan: %+v, %v", p.Notes, err)
+		}
+		if p, err := w.d.Plan(ctx, control.PlanRequest{Groups: []string{"db"}}); err != nil || len(p.Notes) != 0 {
+			t.Errorf("a plan for another group: %+v, %v", p.Notes, err)
+		}
+		if got := w.update(ctx, control.UpdateRequest{Groups: []string{"db"}}); !strings.HasSuffix(got, "done ") {
+			t.Errorf("an update of another group: %s", got)
+		}
+
+		began := time.Now()
+		if got := w.act(ctx, "restart", "web:web_2"); !strings.HasSuffix(got, "=start web:web_2\ndone ") {
+			t.Errorf("restart: %s", got)
+		}
+		if _, err := w.d.Stop(ctx, control.Target{Name: "web:web_3"}, true); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		again := w.pids(ctx)
 		if err := w.d.ResumeOperation(ctx, op.ID); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.settle(ctx, op); !strings.HasSuffix(got, "done ") {
 			t.Error(got)
 		}
-		if got := w.settle(ctx, second); !strings.HasSuffix(got, "done ") {
-			t.Error(got)
+		now := w.pids(ctx)
+		if now["web:web_2"] == again["web:web_2"] || now["web:web_1"] != 0 || now["web:web_3"] != 0 {
+			t.Errorf("what was restarted is replaced, what was stopped stays so: %v, before %v", now, again)
+		}
+	})
+}
+
+// TestBids has commands that are no operations wait for an update. They can be seen and cancelled, and are withdrawn with their clients.
+func TestBids(t *testing.T) {
+	inWorld(t, program("web", 4, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 4, "environment=A=2"))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(op, err)
+		}
+		anna := control.WithCaller(ctx, func() string { return "anna" })
+		stop := func(ctx context.Context, name string) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := w.d.Stop(ctx, control.Target{Name: name}, true)
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		list := func() (out []string) {
+			ops, err := w.d.Operations(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range ops[1:] {
+				out = append(out, strings.TrimRight(strings.Join([]string{o.ID, o.Kind, string(o.State), o.Behind, string(o.BehindState), o.Text}, " "), " "))
+			}
+			return out
+		}
+		gone, leave := context.WithCancel(ctx)
+		cancelled, withdrawn, second, last := stop(anna, "web:web_3"), stop(gone, "web:web_2"), stop(ctx, "web:web_1"), stop(ctx, "web:*")
+		leave()
+		if err := <-withdrawn; err == nil {
+			t.Error("the one whose client has gone is answered")
+		}
+		if err := w.d.CancelOperation(ctx, "op-2"); err != nil {
+			t.Error(err)
+		}
+		wantFault(t, <-cancelled, control.Failed, "cancelled before its turn")
+		want := []string{"op-2 stop cancelled", "op-3 stop cancelled   its client has gone", "op-4 stop waiting op-1 running", "op-5 stop waiting op-1 running"}
+		if got := list(); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if ops, _ := w.d.Operations(ctx); ops[1].Who != "anna" {
+			t.Errorf("by %q", ops[1].Who)
+		}
+		if err := w.d.PauseOperation(ctx, op.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-second; err != nil {
+			t.Errorf("what was waited for is paused, and in the way still: %v", err)
+		}
+		if got := list(); !slices.Equal(got[2:], []string{"op-4 stop done", "op-5 stop waiting op-1 paused"}) {
+			t.Errorf("op-5 waits for what is being replaced: %q", got)
+		}
+		if err := <-last; err != nil {
+			t.Error(err)
+		}
+		if got := list(); got[3] != "op-5 stop done" {
+			t.Errorf("%q", got)
+		}
+		if err := w.d.ResumeOperation(ctx, op.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.settle(ctx, op)
+		for name, pid := range w.pids(ctx) {
+			if pid != 0 {
+				t.Errorf("%s was stopped and runs", name)
+			}
 		}
 	})
 }

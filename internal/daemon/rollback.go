@@ -74,6 +74,7 @@ func (d *Daemon) planOther(ctx context.Context, req control.PlanRequest) (contro
 			return
 		}
 		out = showPlan(u, m, &config.Config{})
+		out.Notes = append(out.Notes, d.refusalNotes(u)...)
 	}) {
 		return control.Plan{}, gone(ctx)
 	}

@@ -73,7 +73,12 @@ func (d *Daemon) Scale(ctx context.Context, req control.ScaleRequest) (control.S
 			return control.Scaling{}, cantReread(err)
 		}
 		out := control.Scaling{Schema: control.ScalingSchema}
-		if !d.do(ctx, func(core.Now) { _, out.Programs, _, err = d.planScale(file, req, victim) }) {
+		if !d.do(ctx, func(core.Now) {
+			var u plan.Update
+			if u, out.Programs, _, err = d.planScale(file, req, victim); err == nil {
+				err = d.refusal(core.Update{Plan: u})
+			}
+		}) {
 			return control.Scaling{}, gone(ctx)
 		}
 		return out, err

@@ -151,7 +151,7 @@ func (o *operations) known(number uint64) *operation {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	op := &operation{number: number, changed: make(chan struct{})}
+	op := newOperation(number)
 	op.about = control.Operation{Schema: control.OperationSchema, ID: operationName(number), Events: []control.ProgressLine{}}
 	o.list = append(o.list, op)
 	o.last = max(o.last, number)

@@ -33,6 +33,14 @@ func (c *Checker) beginAct(in core.Input, out []core.Effect) {
 	}
 	a := &watchedAct{op: do.Op, most: do.AtOnce, now: do.Now, left: map[stepKey]bool{}, busy: map[stepKey]bool{}}
 	c.acts[do.Op] = a
+	for _, t := range do.Targets {
+		for _, p := range c.procs {
+			if st := p.step; (t.All || p.name.Group == t.Group && (t.Process == "" || t.Process == p.name.Process)) && st != nil && !st.began &&
+				st.change.Action == plan.ReplaceProcess && (!st.update.paused || st.undo) {
+				c.broken("an Act takes %v, which waits in the line of update %d", p.name, st.update.op)
+			}
+		}
+	}
 	for _, change := range c.world.steps[command.Req] {
 		a.left[stepKey{change.Group, change.Name, change.Action, false}] = true
 		if change.Action == plan.StopProcess {
@@ -67,8 +75,14 @@ func (c *Checker) actBegan(e core.StepBegan) {
 	}
 	takes := e.Step.Action == plan.StopProcess && (p.gated || p.state == process.Starting || p.state == process.Running || // of which somebody waits what becomes
 		(a.now || p.act != nil && p.act.now) && p.state == process.Stopping && p.doing == plan.StopProcess) // who does not wait for others holds up nobody
-	leaves := p.extra && p.step != nil && p.step.change.Action == plan.RemoveProcess // since what it was there for is over
-	if (p.step != nil && !leaves || p.act != nil && p.act != a) && !takes {
+	leaves := p.extra && p.step != nil && p.step.change.Action == plan.RemoveProcess                  // since what it was there for is over
+	busy := p.step != nil && !leaves && (p.step.began || p.step.change.Action != plan.ReplaceProcess) // else it waits in its line
+	if busy && p.step.update.paused {
+		c.Seized["taken while paused"]++
+	} else if p.step != nil && p.step.update.paused {
+		c.Seized[map[plan.Action]string{plan.StopProcess: "stopped while paused", plan.StartProcess: "started while paused"}[e.Step.Action]]++
+	}
+	if (busy || p.act != nil && p.act != a) && !takes {
 		c.broken("%s of %d begins, and another operation is busy with it: %+v %+v", stepText(e.Step), e.Op, p.step, p.act)
 	}
 	p.act, p.doing = a, e.Step.Action

@@ -105,8 +105,8 @@ func (st *Story) fromUpdate(r *dice, sc UpdateScenario) {
 		switch c.Op {
 		case "act":
 			act = fmt.Sprint(len(st.Commands) + 1)
-		case "cancelact":
-			c.Op, c.Name = "cancelupdate", act
+		case "cancelact", "pauseact", "resumeact":
+			c.Op, c.Name = strings.Replace(c.Op, "act", "update", 1), act
 		case "cancelupdate", "pauseupdate", "resumeupdate":
 			c.Name = first
 		case "cancel":

@@ -415,6 +415,44 @@ func GenerateRoll(seed uint64) UpdateScenario {
 		}
 		sc.Others = append(sc.Others, c)
 	}
+	if r.one(3) {
+		sc.Others = append(sc.Others, r.seized(sc, names)...)
+	}
 	sc.live(true)
 	return sc
+}
+
+// seized makes commands that pause a roll, do things to its processes, and have it go on.
+func (r *dice) seized(sc UpdateScenario, names []string) (list []Command) {
+	at := sc.Start + r.Int64N(3*second)
+	say := func(c Command) {
+		c.At = at
+		list = append(list, c)
+		at += pick(r, 0, r.Int64N(50_000), r.Int64N(2*second), r.Int64N(6*second))
+	}
+	say(Command{Op: "pauseupdate"})
+	for range r.between(1, 7) {
+		name := pick(r, names...)
+		switch r.IntN(12) {
+		case 0, 1, 2:
+			say(Command{Op: pick(r, "stopProcess", "startProcess"), Name: name, Wait: r.one(2)})
+		case 3:
+			say(Command{Op: pick(r, "stopProcessGroup", "startProcessGroup"), Name: "g", Wait: r.one(2)})
+		case 4:
+			say(Command{Op: pick(r, "pauseact", "resumeact", "cancelact")})
+		case 5:
+			say(Command{Op: pick(r, "update", "apply"), Name: "g"})
+			if r.one(3) {
+				say(Command{Op: "stopProcessGroup", Name: "g", Wait: true})
+				say(Command{Op: "removeProcessGroup", Name: "g"})
+				say(Command{Op: pick(r, "update", "resumeupdate")})
+			}
+		case 6:
+			say(Command{Op: pick(r, "pauseupdate", "resumeupdate")})
+		default:
+			say(Command{Op: "act", Name: pick(r, "stop", "start", "restart", "restart"), Desired: pick(r, []string{name}, []string{name, pick(r, names...)}, []string{"g:*"}), AtOnce: pick(r, 0, 0, 1, 2)})
+		}
+	}
+	say(Command{Op: pick(r, "resumeupdate", "resumeupdate", "resumeupdate", "cancelupdate")})
+	return list
 }

@@ -37,11 +37,12 @@ import (
 //   - a stop ends: with the process, or with SIGKILL, unless its last step is to last for ever;
 //   - it halts only when nothing is left that could be stopped.
 type Checker struct {
-	Patience time.Duration // how long a command may wait, other than an update
-	Hooks    int           // commands of a life that ran
-	Batches  int           // how often an update was busy with as many members of a group at once as it may, and with more than one
-	Extras   int           // how many processes there were meanwhile
-	Covered  int           // how often one of them took the place of one that was out of work
+	Patience time.Duration  // how long a command may wait, other than an update
+	Hooks    int            // commands of a life that ran
+	Batches  int            // how often an update was busy with as many members of a group at once as it may, and with more than one
+	Extras   int            // how many processes there were meanwhile
+	Covered  int            // how often one of them took the place of one that was out of work
+	Seized   map[string]int // what Acts did with processes of paused updates; busy: that these had begun with
 
 	world    *World
 	quirks   core.Quirks
@@ -112,7 +113,7 @@ func Watch(w *World, quirks core.Quirks, fail func(string)) *Checker {
 	c := &Checker{
 		Patience: patience, world: w, quirks: quirks, fail: fail, procs: map[process.ID]*watched{},
 		asked: map[core.Req]time.Duration{}, cancel: map[core.Req]bool{}, updates: map[uint64]*updating{},
-		acts: map[uint64]*watchedAct{}, breakers: map[string]*watchedBreaker{},
+		acts: map[uint64]*watchedAct{}, breakers: map[string]*watchedBreaker{}, Seized: map[string]int{},
 	}
 	w.Watch = c.step
 	return c
@@ -150,7 +151,7 @@ func (c *Checker) step(now time.Duration, in core.Input, out []core.Effect) {
 			if c.procs[e.ID] != nil {
 				c.broken("process %d added twice", e.ID)
 			}
-			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}}
+			c.procs[e.ID] = &watched{name: process.Namespec{Group: e.Group, Process: e.Spec.Name}, spec: e.Spec}
 			c.added(c.procs[e.ID])
 			c.found(now, in, c.procs[e.ID], e.Spec)
 		case core.ChangeLogs:
@@ -360,7 +361,7 @@ func (c *Checker) spawn(now time.Duration, in core.Input, e core.Spawn, allowed 
 		c.broken("spawn %d of %v: %+v", e.Incarnation, p.name, p)
 	}
 	c.forks(p, e)
-	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving {
+	if status, ok := c.world.Core.Status(e.ID); ok && status.Leaving && (!status.Extra || p.leaving) { // its line may end in the step in which somebody starts it
 		c.broken("spawn of %v, which is leaving", p.name)
 	}
 	if allowed != nil && allowed[p.name.Group+":"] && !allowed[p.name.Process] && p.inc > 0 && p.act == nil && !p.began {

@@ -30,12 +30,16 @@ func TestRolls(t *testing.T) {
 		saw["commands of lives"] += u.checker.Hooks
 		saw["extras"] += u.checker.Extras
 		saw["covered"] += u.checker.Covered
+		for what, n := range u.checker.Seized {
+			saw[what] += n
+		}
 		if broken != "" {
 			t.Fatalf("seed %d (-seed=%[1]d -roll.n=1):\n%s", seed, broken)
 		}
 	}
 	t.Logf("%d rolls from seed %d: %v", *rollN, *simSeed, saw)
-	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives", "extras", "covered", "pure surge"} {
+	for _, what := range []string{"rolled", "rolled back", "left", "paused", "batches", "commands of lives", "extras", "covered", "pure surge",
+		"stopped while paused", "started while paused", "taken while paused", "is paused", "its group was removed"} {
 		if *rollN >= 1000 && saw[what] == 0 {
 			t.Errorf("no %q in any roll: the generator does not reach it", what)
 		}

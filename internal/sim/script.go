@@ -35,11 +35,13 @@ import (
 //	refresh NAME                       have it read its own configuration again
 //	hurry NAME                         skip what is left of stops
 //	cancelupdate N                     the operation of request N begins nothing new
+//	pauseupdate N, resumeupdate N      it begins nothing new meanwhile
 //	cancel N                           nobody waits for request N any more
 //	shutdown, restart; sigterm         the last is a shutdown that nobody waits for
 //	status                             print the state of everything
 //
-// A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that.
+// A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that, or is
+// refused where the update is paused.
 //
 // A drain_command, reload_command, pre_start, post_ready, pre_stop or post_stop is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
 //
@@ -313,7 +315,7 @@ func commandOf(op string, args []string) (Command, error) {
 		n, err := strconv.ParseUint(c.Name, 10, 64)
 		c.Cancel = n
 		return c, err
-	case "write", "hurry", "refresh", "shutdown", "restart", "cancelupdate":
+	case "write", "hurry", "refresh", "shutdown", "restart", "cancelupdate", "pauseupdate", "resumeupdate":
 	default:
 		return c, fmt.Errorf("no such command")
 	}

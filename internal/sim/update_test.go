@@ -104,7 +104,7 @@ func (u *updateRun) play(others bool) (broken string) {
 			if option, _, _ := strings.Cut(f.Text, " "); f.Kind == "hook" {
 				u.saw[option]++
 			}
-			for _, what := range []string{"waits for update", "no such operation"} {
+			for _, what := range []string{"waits for update", "no such operation", "is paused", "its group was removed"} {
 				if strings.Contains(f.Text, what) {
 					u.saw[what]++
 				}
@@ -394,8 +394,8 @@ func (u *updateRun) noisy() {
 			acts = append(acts, c.Req)
 		case "cancelupdate", "pauseupdate", "resumeupdate":
 			c.Name = fmt.Sprint(first)
-		case "cancelact":
-			c.Op, c.Name = "cancelupdate", fmt.Sprint(acts[len(acts)-1])
+		case "cancelact", "pauseact", "resumeact":
+			c.Op, c.Name = strings.Replace(c.Op, "act", "update", 1), fmt.Sprint(acts[len(acts)-1])
 		}
 		u.at(microseconds(c.At), func() { u.Command(c) })
 	}

@@ -41,6 +41,7 @@ type watchedStep struct {
 	update  *updating
 	change  plan.Change
 	began   bool
+	halted  bool          // somebody was stopping it then
 	old     *process.Spec // in force before
 	undo    bool
 	extra   bool // it brings one that is there meanwhile
@@ -189,7 +190,10 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 	if e.Step.OldPID != p.pid || e.Step.Started {
 		c.broken("%s begins with pid %d", stepText(e.Step), p.pid)
 	}
-	p.step.began = true
+	if p.act != nil && e.Step.Action != plan.RemoveProcess {
+		c.broken("%s begins, and %d is busy with it", stepText(e.Step), p.act.op)
+	}
+	p.step.began, p.step.halted = true, p.state == process.Stopping && !p.wanted && !p.step.leaving
 	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
 		l := p.step.update.lines[e.Step.Group]
 		l.busy[e.Step.Name] = true
@@ -379,7 +383,7 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
 		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || e.result.Fault.Kind == core.Failed || e.result.Fault.Kind == core.ShutdownState)
 	default: // while it waited for others it may have been removed as well
-		ok = isNext || e.result.Fault != nil && (isOld || !there && e.result.Started)
+		ok = isNext || e.result.Fault != nil && (isOld || !there && (e.result.Started || e.result.Fault.Kind == core.Cancelled))
 	}
 	if !ok {
 		c.broken("%s ended, and its settings are\n%+v, to be\n%+v", stepText(e.result), status.Spec, next)
@@ -438,7 +442,7 @@ func (st *watchedStep) starts() bool {
 	case plan.AddProcess:
 		return st.change.Spec.Autostart || st.extra
 	case plan.ReplaceProcess:
-		return st.began && (!st.change.Down || st.leaving && st.change.Spec.Autostart)
+		return st.began && (!st.halted || st.undo) && (!st.change.Down || st.leaving && st.change.Spec.Autostart)
 	case plan.RemoveProcess:
 		return false
 	}

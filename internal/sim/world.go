@@ -234,7 +234,7 @@ func (w *World) Input(in core.Input) {
 // wall returns what the wall clock shows.
 func (w *World) wall() time.Time { return epoch.Add(w.now + w.clockSet) }
 
-// giveWaiting gives the commands that no update is in the way of any more, in their order; they may find another one there. A halt answers them.
+// giveWaiting gives the commands that no update is in the way of any more, or one that is paused, in their order; they may find another one there. A halt answers them.
 func (w *World) giveWaiting() {
 	if w.Halted {
 		for _, c := range w.waiting {
@@ -243,7 +243,8 @@ func (w *World) giveWaiting() {
 		w.waiting = nil
 	}
 	w.waiting = slices.DeleteFunc(w.waiting, func(c Command) bool {
-		_, blocked := w.blocked(c)
+		b, blocked := w.blocked(c)
+		blocked = blocked && !b.Paused
 		if !blocked {
 			w.at(w.now, func() { w.Command(c) }) // after what is due
 		}
@@ -252,21 +253,24 @@ func (w *World) giveWaiting() {
 }
 
 // blocked reports whether an update is in the way of a command.
-func (w *World) blocked(c Command) (op uint64, yes bool) {
+func (w *World) blocked(c Command) (b core.Block, yes bool) {
 	if c.Cancel != 0 {
-		return 0, false
+		return b, false
 	}
 	do, _, ok := w.verb(c)
 	if !ok {
-		return 0, false
+		return b, false
 	}
 	return w.Core.Blocked(do)
 }
 
-// Command translates and gives a wish, once no update is in its way.
+// Command translates and gives a wish, once no update is in its way. What would have to wait for one that is paused is refused.
 func (w *World) Command(c Command) {
-	if op, yes := w.blocked(c); yes {
-		w.note("reply", fmt.Sprintf("#%d", c.Req), fmt.Sprintf("waits for update %d", op))
+	if b, yes := w.blocked(c); yes && b.Paused {
+		w.note("reply", fmt.Sprintf("#%d", c.Req), fmt.Sprintf("refused: update %d is paused", b.Op))
+		return
+	} else if yes {
+		w.note("reply", fmt.Sprintf("#%d", c.Req), fmt.Sprintf("waits for update %d", b.Op))
 		w.waiting = append(w.waiting, c)
 		return
 	}

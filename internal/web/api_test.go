@@ -20,7 +20,7 @@ func answers() map[string]struct {
 	mark := control.Marked{Name: "web:*", Mark: control.MarkHold, Who: "anna", When: at, Note: "n"}
 	scaled := control.ScaledProgram{Program: "web", File: "/f", Line: 1, SHA256: "00", Nums: []int{0}, Start: []string{"web:web_1"}, Stop: []string{}, Leave: []string{}}
 	op := control.Operation{
-		Schema: control.OperationSchema, ID: "op-1", State: control.OperationInterrupted, Behind: "op-0", Text: "t", Began: at, Ended: &at,
+		Schema: control.OperationSchema, ID: "op-1", State: control.OperationInterrupted, Behind: "op-0", BehindState: control.OperationPaused, Text: "t", Began: at, Ended: &at,
 		Events: []control.ProgressLine{{Time: at, Type: "end", Process: "web:a", From: "web:b", Action: "live", OldPID: 1, PID: 2, Error: "e", Skipped: true}},
 		Scaled: []control.ScaledProgram{scaled}, NotKept: "full", Earlier: true,
 	}
