@@ -561,7 +561,8 @@ func (s *Supervisor) Blocked(v Verb) (b Block, yes bool) {
 		return s.heldGroup(v.Plan.Group)
 	case Update:
 		for _, p := range v.Plan.Plans {
-			if more, held := s.heldAs(p.Group, func(*step) bool { return true }); held && (!yes || more.Paused) {
+			matters := func(st *step) bool { return !p.Empty() || st.op.acting == nil } // starts and stops change nothing of a group that is right
+			if more, held := s.heldAs(p.Group, matters); held && (!yes || more.Paused) {
 				if b, yes = more, true; b.Paused {
 					break
 				}

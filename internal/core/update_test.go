@@ -140,6 +140,24 @@ func TestBlocked(t *testing.T) {
 	check("after", false)
 }
 
+// TestBlockedByAct: a restart that takes its time keeps an update of its group waiting, and none that changes nothing there.
+func TestBlockedByAct(t *testing.T) {
+	b := newBench(core.Options{Strict: true}, matrixSpec)
+	b.do(core.Start{Target: target})
+	b.spawned()
+	b.pass()
+	b.do(core.Act{Op: 7, Targets: []core.Target{target}, Stop: true, Start: true})
+	same := plan.Minimal(b.Manifest(), []process.GroupSpec{{Name: "g", Processes: []process.Spec{matrixSpec}}}, nil)
+	for _, c := range []struct {
+		plan plan.Update
+		want bool
+	}{{same, false}, {b.update(changed()).Plan, true}} {
+		if by, held := b.Blocked(core.Update{Plan: c.plan}); held != c.want || held && by != (core.Block{Op: 7}) {
+			t.Errorf("empty %v: blocked %v by %+v", c.plan.Empty(), held, by)
+		}
+	}
+}
+
 // TestBlockedByPaused asks for every command about the second of two processes, of which the first is being replaced: while the update goes on, and
 // while it is paused.
 func TestBlockedByPaused(t *testing.T) {
