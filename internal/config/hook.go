@@ -28,8 +28,12 @@ func (p *programReader) secretFiles(text string) ([]process.Secret, error) {
 	bad := func(why string) ([]process.Secret, error) {
 		return nil, &valueError{"invalid 'secret_files' value: " + why, "write NAME=/path/of/the/file, with commas between"}
 	}
+	items, err := namesOf("secret_files", "name", text)
+	if err != nil {
+		return nil, err
+	}
 	var list []process.Secret
-	for _, item := range parseList(text) {
+	for _, item := range items {
 		key, path, ok := strings.Cut(item, "=")
 		key, path = strip(key), strip(path)
 		switch {

@@ -164,8 +164,12 @@ func (p *programReader) shared() process.Spec {
 
 // environFiles reads the names of environment files.
 func (p *programReader) environFiles(text string) ([]string, error) {
+	items, err := namesOf("environment_file", "name", text)
+	if err != nil {
+		return nil, err
+	}
 	var files []string
-	for _, item := range parseList(text) {
+	for _, item := range items {
 		name, optional := strings.CutPrefix(item, "-")
 		if name = strip(name); name == "" {
 			return nil, &valueError{"invalid 'environment_file' value " + repr(text), "write paths with commas between"}
