@@ -10,7 +10,7 @@ import (
 
 // hooks reads how commands run at the moments of a process's life, apart from the commands.
 func (p *programReader) hooks() (h process.Hooks) {
-	most := func(what string) time.Duration { return read(p.reader, what+"_timeout", 30*time.Second, duration) }
+	most := func(what string) time.Duration { return read(p.reader, what+"_timeout", 30*time.Second, span) }
 	h.PreStart.Timeout, h.PostReady.Timeout, h.PreStop.Timeout, h.PostStop.Timeout = most("pre_start"), most("post_ready"), most("pre_stop"), most("post_stop")
 	h.OnPreStart = read(p.reader, "pre_start_on_failure", process.HookFails, oneOf("pre_start_on_failure", process.HookFails, process.HookIgnored))
 	return h

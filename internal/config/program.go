@@ -13,8 +13,9 @@ import (
 	"github.com/graced/graced/internal/shlex"
 )
 
-// maxProcesses bounds numprocs. The reference has no bound and would fill the memory for a mistyped number.
-const maxProcesses = 1_000_000
+// maxProcesses bounds numprocs. The reference has no bound and would fill the memory for a mistyped number. It holds up to three
+// descriptors for each process, of which Linux gives a process a million, and asks all of them in each turn: nobody has so many.
+const maxProcesses = 100_000
 
 // processes returns the processes that a [program:x] section defines as members of a group, sorted by name: they have one priority.
 // Errors carry the section and its file, as the reference appends them.
@@ -56,8 +57,9 @@ func (p *programReader) read() []process.Spec {
 		p.refuse(BadValue, "numprocs", fmt.Sprintf("numprocs value %d is too large", p.numprocs), fmt.Sprintf("at most %d", maxProcesses))
 		return nil
 	}
-	var specs []process.Spec
-	for _, num := range p.numsOf() {
+	nums := p.numsOf()
+	specs := slices.Grow([]process.Spec(nil), len(nums))
+	for _, num := range nums {
 		s := p.single(spec, num)
 		if p.err != nil {
 			return nil
