@@ -365,7 +365,7 @@ func TestAddProgram(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nstartsecs=9\n" + head + "environment=G=1,S=global\n"}, nil)
 	specs, err := c.AddProgram("g", "x", map[string]string{
 		"Command": "/bin/%(program_name)s %(group_name)s %(ENV_G)s ; no comment", "numprocs": "2", "process_name": "%(program_name)s_%(process_num)02d", "environment": "S=own",
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestAddProgram(t *testing.T) {
 		"y":   {map[string]string{"command": "a", "autostart": "maybe"}, "not a valid boolean value: 'maybe' in section 'program:y' (file: '/etc/s.conf')"},
 		"a b": {map[string]string{"command": "a"}, "Invalid name: 'a b' because of character: ' ' in section 'program:a b' (file: '/etc/s.conf')"},
 	} {
-		if _, err := c.AddProgram("g", program, test.options); err == nil || err.Error() != test.want {
+		if _, err := c.AddProgram("g", program, test.options, nil); err == nil || err.Error() != test.want {
 			t.Errorf("%s: %v, want %s", program, err, test.want)
 		}
 	}

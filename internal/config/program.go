@@ -375,8 +375,9 @@ func openQuote(s string) bool {
 }
 
 // AddProgram returns the processes of a program that is defined by options instead of a file, as members of a group: what
-// twiddler.addProgramToGroup needs (contract: rpc, "twiddler"). The error is an *Error that names the main file, as the reference's.
-func (c *Config) AddProgram(group, program string, options map[string]string) ([]process.Spec, error) {
+// twiddler.addProgramToGroup needs (contract: rpc, "twiddler"). there are the groups that it comes to, which it may depend on. The error is an *Error that
+// names the main file, as the reference's.
+func (c *Config) AddProgram(group, program string, options map[string]string, there []process.GroupSpec) ([]process.Spec, error) {
 	sec := newSection("program:"+program, c.loader.named, 0)
 	for _, key := range slices.Sorted(maps.Keys(options)) {
 		sec.put(&entry{key: lower(key), value: options[key], file: c.loader.named})
@@ -384,5 +385,31 @@ func (c *Config) AddProgram(group, program string, options map[string]string) ([
 	// On a copy: warnings belong to the load, and [DEFAULT] to the files.
 	l := *c.loader
 	l.table, l.warnings, l.warned = newTable(), nil, map[Warning]bool{}
-	return l.processes(sec, group)
+	specs, err := l.processes(sec, group)
+	if err == nil {
+		err = l.addable(sec, group, specs, there)
+	}
+	return specs, err
+}
+
+// addable refuses processes that depend on what is not there, or in a circle with what is.
+func (l *loader) addable(sec *section, group string, specs []process.Spec, there []process.GroupSpec) error {
+	if len(specs) == 0 {
+		return nil
+	}
+	groups := slices.Clone(there)
+	if i := slices.IndexFunc(groups, func(g process.GroupSpec) bool { return g.Name == group }); i >= 0 {
+		groups[i].Processes = slices.Concat(groups[i].Processes, specs)
+	}
+	r := l.reader(sec, nil)
+	for _, d := range specs[0].DependsOn {
+		l.known(r, d, groups)
+	}
+	if cycle := process.Cycle(groups); cycle != nil {
+		r.refuse(DependencyCycle, "depends_on", "programs depend on one another in a circle: "+process.CycleText(cycle), "remove one of these dependencies")
+	}
+	if r.err != nil {
+		return r.err.in(sec)
+	}
+	return nil
 }
