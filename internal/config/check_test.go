@@ -167,6 +167,9 @@ func TestCheckFew(t *testing.T) {
 		{map[string]string{"/etc/s.conf": "[include]\nfiles=c\n[supervisord]\n", "/etc/c": "[supervisorctl]\n"}, "W103 1:2 [supervisorctl] stands in an included file, and clients read the main file alone"},
 		{map[string]string{"/etc/s.conf": "[include]\n[supervisord]\n"}, "E113 1:2 [include] has no files"},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[inet_http_server]\nport=localhost:1\n[program:a]\ncommand=/bin/x\nstopwaitsecs=1000\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=infinity"}, ""},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\ndrain_signal=USR1\ndrain_timeout=forever\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=300"},
+			"W160 5:15 drain_timeout=forever may take longer than systemd lets the daemon stop: 300 s (/lib/systemd/system/graced.service)"},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\ndrain_timeout=forever\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=300"}, ""},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[eventlistener:e]\ncommand=/bin/x\nevents=EVENT\n[program:a]\ncommand=/bin/x\npriority=-9"},
 			"W117 7:10 a priority below -1 starts before the event listeners, which do not hear of it"},
 		// Clients read the main file alone.

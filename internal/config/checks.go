@@ -280,6 +280,8 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 	alone, _ := plain.Patience()
 	key, what, needed := "stopwaitsecs", fmt.Sprintf("stopwaitsecs=%d is longer", p.StopWaitSecs), strconv.Itoa(needs+10)
 	switch {
+	case p.Drain.Endless():
+		key, what, needed = "drain_timeout", "drain_timeout=forever may take longer", "infinity"
 	case !ends:
 		key, what, needed = "stop_steps", "stop_steps without KILL may take longer", "infinity"
 	case int(alone/time.Second) <= limit:

@@ -144,7 +144,7 @@ var Options = []Option{
 	{inProgram, "stop_steps", "SIGNAL TIME, ..., KILL", "stopsignal stopwaitsecs, KILL", process.Live, "", "The signals of a stop, each with the time to obey it, such as TERM 60s, INT 30s, KILL; forever, or no KILL at the end, waits as long as it takes."},
 	{inPlain, "drain_signal", typeSignal, "", process.Live, "", "The signal that tells a process, before its stop begins, to finish what it does; it has drain_timeout for that."},
 	{inPlain, "drain_command", "words as in a shell, no shell", "", process.Live, "", "A command that has a process finish what it does before its stop begins: the stop goes on when it has ended."},
-	{inPlain, "drain_timeout", typeSpan, "30s", process.Live, "", "How long drain_signal or drain_command may take before the stop goes on."},
+	{inPlain, "drain_timeout", typeSpan + "; or forever", "30s", process.Live, "", "How long drain_signal or drain_command may take before the stop goes on; forever: as long as it takes."},
 	{inPlain, "reload_signal", typeSignal, "", process.Live, "", "The signal that has a process read its own configuration again: gracectl refresh."},
 	{inPlain, "reload_command", "words as in a shell, no shell", "", process.Live, "", "The command that gracectl refresh runs instead."},
 	{inPlain, "reload_timeout", typeSpan, "30s", process.Live, "", "How long reload_command may take before it is killed."},

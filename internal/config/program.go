@@ -190,7 +190,11 @@ func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "
 // tell reads how a process is told something, apart from the command.
 func (p *programReader) tell(what string, t *process.TellSpec) {
 	t.Signal = read(p.reader, what+"_signal", 0, func(word string) (process.Signal, error) { return parseCue(what+"_signal", word) })
-	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, duration)
+	most := duration
+	if what == "drain" {
+		most = durationOrForever
+	}
+	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, most)
 	key := what + "_command"
 	if e, ok := p.raw(key); ok && e.value != "" && t.Signal != 0 {
 		p.refuse(ToldTwice, key, "Cannot set both "+what+"_signal and "+key, "remove one of them: a command can send the signal to $GRACED_PID")
