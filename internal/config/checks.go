@@ -35,6 +35,7 @@ const (
 	WarnReadable      Code = "W151" // everybody can read a password
 	WarnSocketMode    Code = "W152" // every user may control every program
 	WarnMany          Code = "W154" // more processes than there are on purpose
+	WarnShownSecret   Code = "W155" // a secret in a command or a URL
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
@@ -62,6 +63,7 @@ func (c *checker) lookFurther() {
 	c.lookSockets()
 	c.lookAddresses()
 	c.lookCounts()
+	c.lookSecrets()
 	c.lookDepends()
 }
 

@@ -52,6 +52,7 @@ var Kinds = []Kind{
 	{"152", "the mode of a socket: no octal number, or open to every user"},
 	{"153", "a user name without a password, or the other way round"},
 	{"154", "more processes of a program than a machine is likely to carry"},
+	{"155", "a secret in a command or a URL, where everybody sees it"},
 	{"160", "a stop that may take longer than systemd lets the daemon stop"},
 	{"161", "startsecs=0 with autorestart"},
 	{"162", "stopasgroup=true with killasgroup=false"},
