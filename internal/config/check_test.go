@@ -128,7 +128,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// allCodes is every code that Check can give.
+// allCodes is every code that Check can give, but for what takes too long here (see TestCheckCounts).
 var allCodes = []Code{
 	NoFile, NoDaemon, NotALine, NotUTF8, BadChoice, BadValue, NameTemplate, Missing, UnknownMember, BadExpansion, NoAccount, BadUmask, BadQuoting, BadName,
 	KeyFirst, BadDirectory, BadLogPath, BadMode, HalfLogin, AddressTwice, KillAsGroup, UnknownEvent, NotBuiltIn, ListenerPipe, DependencyCycle, UnknownDependency,
@@ -137,7 +137,12 @@ var allCodes = []Code{
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
 	WarnWideRoll, WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
-	WarnNeverDone, WarnNotStarted,
+	WarnNeverDone, WarnNotStarted, WarnLongPath, WarnAddress, WarnNothing, WarnShownSecret,
+}
+
+// describeShort writes a finding as "code line:col title".
+func describeShort(f Finding) string {
+	return fmt.Sprintf("%s %d:%d %s", f.Code, f.Line, f.Col, f.Title)
 }
 
 // findings checks the files of a machine and returns what was found as "code line:col title".
@@ -145,7 +150,7 @@ func findings(m Machine) []string {
 	r := Check(m, "/etc/s.conf")
 	var out []string
 	for _, f := range r.Findings {
-		out = append(out, fmt.Sprintf("%s %d:%d %s", f.Code, f.Line, f.Col, f.Title))
+		out = append(out, describeShort(f))
 	}
 	return out
 }
@@ -162,6 +167,9 @@ func TestCheckFew(t *testing.T) {
 		{map[string]string{"/etc/s.conf": "[include]\nfiles=c\n[supervisord]\n", "/etc/c": "[supervisorctl]\n"}, "W103 1:2 [supervisorctl] stands in an included file, and clients read the main file alone"},
 		{map[string]string{"/etc/s.conf": "[include]\n[supervisord]\n"}, "E113 1:2 [include] has no files"},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[inet_http_server]\nport=localhost:1\n[program:a]\ncommand=/bin/x\nstopwaitsecs=1000\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=infinity"}, ""},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\ndrain_signal=USR1\ndrain_timeout=forever\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=300"},
+			"W160 5:15 drain_timeout=forever may take longer than systemd lets the daemon stop: 300 s (/lib/systemd/system/graced.service)"},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\ndrain_timeout=forever\n", "/lib/systemd/system/graced.service": "TimeoutStopSec=300"}, ""},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[eventlistener:e]\ncommand=/bin/x\nevents=EVENT\n[program:a]\ncommand=/bin/x\npriority=-9"},
 			"W117 7:10 a priority below -1 starts before the event listeners, which do not hear of it"},
 		// Clients read the main file alone.
@@ -175,7 +183,7 @@ func TestCheckFew(t *testing.T) {
 		// What is wrong with a default is one thing, however many sections have it.
 		{map[string]string{"/etc/s.conf": "[DEFAULT]\nautostart=x\n[supervisord]\n[program:a]\ncommand=/bin/x\n[program:b]\ncommand=/bin/x"}, `E111 2:11 "x" is not a value of autostart`},
 		// What follows from an error is no news.
-		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=%(x)s\nnumprocs=900000\nprocess_name=%(process_num)d"}, "E115 3:9 %(x)s cannot be expanded"},
+		{map[string]string{"/etc/s.conf": "[supervisord]\n[program:a]\ncommand=%(x)s\nnumprocs=90000\nprocess_name=%(process_num)d"}, "E115 3:9 %(x)s cannot be expanded\nW154 4:10 numprocs=90000 is more than this machine is likely to carry"},
 		{map[string]string{"/etc/s.conf": "[supervisord]\n[inet_http_server]\nport=%(x)s\nusername=%(y)s\npassword=z"}, "E115 3:6 %(x)s cannot be expanded\nE115 4:10 %(y)s cannot be expanded"},
 	} {
 		files := map[string]string{"/bin/x": "#!"}

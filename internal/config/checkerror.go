@@ -42,9 +42,13 @@ func (c *checker) fromError(e *Error) Finding {
 			f.Title = shown(en.value) + " names no user, or no group, of this machine"
 		}
 	case BadQuoting:
-		f.Title = "the environment is not a list of KEY=value"
-		if strings.Contains(e.Text, "No closing quotation") {
+		switch {
+		case e.Key != "environment":
+			f.Title = "a quote of " + e.Key + " never closes"
+		case strings.Contains(e.Text, "No closing quotation"):
 			f.Title = "a quote in the environment never closes"
+		default:
+			f.Title = "the environment is not a list of KEY=value"
 		}
 	case BadExpansion:
 		c.describeExpansion(&f, e, en)

@@ -6,7 +6,7 @@ import "strings"
 const hiddenText = "(hidden)"
 
 // secretWords are in the names of options, variables and switches that hold secrets.
-var secretWords = []string{"password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "api-key", "apikey", "access_key", "private_key"}
+var secretWords = []string{"password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private_key"}
 
 func soundsSecret(s string) bool {
 	s = asciiLower(s)

@@ -23,14 +23,19 @@ const (
 	WarnDirectory     Code = "W131" // a program's directory that is not there
 	WarnLog           Code = "W132" // a log that cannot be written, or that two outputs rotate
 	WarnEnvironFile   Code = "W136" // an environment file, or that of a secret, that is not there
+	WarnLongPath      Code = "W137" // a path that is too long for a socket
 	WarnSectionTwice  Code = "W140"
 	WarnKeyTwice      Code = "W141"
+	WarnAddress       Code = "W145" // two that listen at one address
 	WarnFewPids       Code = "W146" // a pids_max that a process with sockets does not get through
 	WarnUnusedSocket  Code = "W147" // a socket that no program names
 	WarnWideRoll      Code = "W148" // a roll of more processes than there are
+	WarnNothing       Code = "W149" // a number or a time with which nothing happens
 	WarnOpenServer    Code = "W150" // other machines may control every program
 	WarnReadable      Code = "W151" // everybody can read a password
 	WarnSocketMode    Code = "W152" // every user may control every program
+	WarnMany          Code = "W154" // more processes than there are on purpose
+	WarnShownSecret   Code = "W155" // a secret in a command or a URL
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
@@ -56,6 +61,9 @@ func (c *checker) lookFurther() {
 	}
 	c.lookProcesses()
 	c.lookSockets()
+	c.lookAddresses()
+	c.lookCounts()
+	c.lookSecrets()
 	c.lookDepends()
 }
 
@@ -231,6 +239,7 @@ func (c *checker) lookProcesses() {
 			}
 			seen[sec] = true
 			c.lookOptions(sec, p, g.Kind == process.KindEventListener)
+			c.lookTimes(sec, p)
 			c.lookRoll(sec, p, len(g.Processes))
 			if limit > 0 {
 				c.lookPatience(sec, p, unit, limit)
@@ -273,6 +282,8 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 	alone, _ := plain.Patience()
 	key, what, needed := "stopwaitsecs", fmt.Sprintf("stopwaitsecs=%d is longer", p.StopWaitSecs), strconv.Itoa(needs+10)
 	switch {
+	case p.Drain.Endless():
+		key, what, needed = "drain_timeout", "drain_timeout=forever may take longer", "infinity"
 	case !ends:
 		key, what, needed = "stop_steps", "stop_steps without KILL may take longer", "infinity"
 	case int(alone/time.Second) <= limit:

@@ -12,7 +12,11 @@ const dependsHint = "write names of programs or groups, or group:process, with c
 
 // ParseDepends reads what a program depends on: NAME, GROUP:PROCESS, and either with :CONDITION.
 func ParseDepends(text string) (list []process.Dependency, err error) {
-	for _, item := range parseList(text) {
+	items, err := namesOf("depends_on", "name", text)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
 		d, ok := parseDepend(item)
 		if !ok {
 			return nil, &valueError{"invalid 'depends_on' value: " + repr(item), dependsHint}

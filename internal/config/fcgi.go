@@ -126,7 +126,11 @@ func (r *reader) unixSocket(prefix, text, hint string, s *process.SocketSpec) (b
 		if !strings.HasPrefix(path, "/") {
 			return true, &valueError{"Unix socket path " + path + " is not an absolute path", hint}
 		}
-		s.URL = "unix://" + r.m.normalize(path)
+		path = r.m.normalize(path)
+		if prefix == "" && len(path) > socketPathMost { // that of a program is Supervisor's to refuse, at a start
+			return true, &valueError{fmt.Sprintf("the path has %d bytes, and a socket at most %d", len(path), socketPathMost), "write a shorter one"}
+		}
+		s.URL = "unix://" + path
 		return true, nil
 	}
 	_, owner := r.raw(prefix + "owner")

@@ -63,7 +63,7 @@ func (p *programReader) roll() process.Roll {
 	surge := read(p.reader, "roll_surge", process.Share{}, func(s string) (process.Share, error) {
 		share, ok := process.ParseShare(s)
 		if !ok {
-			return share, &valueError{"invalid 'roll_surge' value " + repr(s), "write a number of processes, or a share such as 25%"}
+			return share, &valueError{"invalid 'roll_surge' value " + repr(s), "write a number of processes, or a share such as 25%%"}
 		}
 		if share.N == 0 {
 			share = process.Share{}
@@ -78,16 +78,25 @@ func (p *programReader) roll() process.Roll {
 			case ok && share.N == 0 && surge.N > 0:
 				return process.None, nil
 			case ok && share.N == 0:
-				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s) + ": nothing could be replaced", "write a number of processes from 1, or a share such as 25%; or add roll_surge=1, so that another process takes the place of each"}
+				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s) + ": nothing could be replaced", "write a number of processes from 1, or a share such as 25%%; or add roll_surge=1, so that another process takes the place of each"}
 			case !ok:
-				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s), "write a number of processes from 1, or a share such as 25%"}
+				return share, &valueError{"invalid 'roll_max_unavailable' value " + repr(s), "write a number of processes from 1, or a share such as 25%%"}
 			}
 			return share, nil
 		}),
-		Canary:    read(p.reader, "roll_canary", 0, func(s string) (int, error) { return notNegative("roll_canary", s, ParseInt) }),
+		Canary:    read(p.reader, "roll_canary", 0, canary),
 		Steady:    read(p.reader, "roll_steady", 0, duration),
 		OnFailure: read(p.reader, "roll_on_failure", process.RollBack, oneOf("roll_on_failure", process.RollBack, process.RollPause, process.RollStop)),
 	}
+}
+
+// canary reads how many are replaced first.
+func canary(s string) (int, error) {
+	n, err := ParseInt(s)
+	if err == nil && n < 0 {
+		err = &valueError{"invalid 'roll_canary' value " + repr(s), "write a number of processes, or 0 for none that goes first"}
+	}
+	return n, err
 }
 
 // refuseChecks refuses the checks of an event listener.

@@ -10,7 +10,7 @@ import (
 
 // hooks reads how commands run at the moments of a process's life, apart from the commands.
 func (p *programReader) hooks() (h process.Hooks) {
-	most := func(what string) time.Duration { return read(p.reader, what+"_timeout", 30*time.Second, duration) }
+	most := func(what string) time.Duration { return read(p.reader, what+"_timeout", 30*time.Second, span) }
 	h.PreStart.Timeout, h.PostReady.Timeout, h.PreStop.Timeout, h.PostStop.Timeout = most("pre_start"), most("post_ready"), most("pre_stop"), most("post_stop")
 	h.OnPreStart = read(p.reader, "pre_start_on_failure", process.HookFails, oneOf("pre_start_on_failure", process.HookFails, process.HookIgnored))
 	return h
@@ -28,8 +28,12 @@ func (p *programReader) secretFiles(text string) ([]process.Secret, error) {
 	bad := func(why string) ([]process.Secret, error) {
 		return nil, &valueError{"invalid 'secret_files' value: " + why, "write NAME=/path/of/the/file, with commas between"}
 	}
+	items, err := namesOf("secret_files", "name", text)
+	if err != nil {
+		return nil, err
+	}
 	var list []process.Secret
-	for _, item := range parseList(text) {
+	for _, item := range items {
 		key, path, ok := strings.Cut(item, "=")
 		key, path = strip(key), strip(path)
 		switch {

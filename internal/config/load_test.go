@@ -245,6 +245,8 @@ func TestDrain(t *testing.T) {
 		"":                                   {Timeout: 30 * time.Second},
 		"drain_signal=usr1\ndrain_timeout=5": {Signal: 10, Timeout: 5 * time.Second},
 		"drain_command=/bin/drain %(process_num)d 'a b'\ndrain_timeout=1m": {Command: "/bin/drain 0 'a b'", Timeout: time.Minute},
+		"drain_signal=USR1\ndrain_timeout=Forever":                         {Signal: 10, Timeout: process.Forever},
+		"drain_command=/bin/x\ndrain_timeout= forever":                     {Command: "/bin/x", Timeout: process.Forever},
 		"drain_signal=TERM\ndrain_command=":                                {Signal: process.SIGTERM, Timeout: 30 * time.Second},
 	} {
 		c := load(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}, nil)
@@ -254,7 +256,7 @@ func TestDrain(t *testing.T) {
 	}
 	for text, code := range map[string]Code{
 		"drain_signal=NOPE": BadValue, "drain_signal=KILL": BadValue, "drain_signal=sigstop": BadValue, "reload_signal=9": BadValue, "drain_timeout=-1s": BadValue, "drain_timeout=soon": BadValue, "drain_command=a 'b": BadQuoting, "drain_command=x\ndrain_signal=USR1": ToldTwice,
-		"reload_signal=HUP\nreload_command=x": ToldTwice, "reload_timeout=x": BadValue,
+		"reload_signal=HUP\nreload_command=x": ToldTwice, "reload_timeout=x": BadValue, "reload_timeout=forever": BadValue, "drain_timeout=ever": BadValue, "pre_stop_timeout=forever": BadValue,
 	} {
 		key, _, _ := strings.Cut(text, "=")
 		if code == ToldTwice {
@@ -365,7 +367,7 @@ func TestAddProgram(t *testing.T) {
 	c := load(t, map[string]string{"/etc/s.conf": "[DEFAULT]\nstartsecs=9\n" + head + "environment=G=1,S=global\n"}, nil)
 	specs, err := c.AddProgram("g", "x", map[string]string{
 		"Command": "/bin/%(program_name)s %(group_name)s %(ENV_G)s ; no comment", "numprocs": "2", "process_name": "%(program_name)s_%(process_num)02d", "environment": "S=own",
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +384,7 @@ func TestAddProgram(t *testing.T) {
 		"y":   {map[string]string{"command": "a", "autostart": "maybe"}, "not a valid boolean value: 'maybe' in section 'program:y' (file: '/etc/s.conf')"},
 		"a b": {map[string]string{"command": "a"}, "Invalid name: 'a b' because of character: ' ' in section 'program:a b' (file: '/etc/s.conf')"},
 	} {
-		if _, err := c.AddProgram("g", program, test.options); err == nil || err.Error() != test.want {
+		if _, err := c.AddProgram("g", program, test.options, nil); err == nil || err.Error() != test.want {
 			t.Errorf("%s: %v, want %s", program, err, test.want)
 		}
 	}

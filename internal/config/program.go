@@ -13,8 +13,9 @@ import (
 	"github.com/graced/graced/internal/shlex"
 )
 
-// maxProcesses bounds numprocs. The reference has no bound and would fill the memory for a mistyped number.
-const maxProcesses = 1_000_000
+// maxProcesses bounds numprocs. The reference has no bound and would fill the memory for a mistyped number. It holds up to three
+// descriptors for each process, of which Linux gives a process a million, and asks all of them in each turn: nobody has so many.
+const maxProcesses = 100_000
 
 // processes returns the processes that a [program:x] section defines as members of a group, sorted by name: they have one priority.
 // Errors carry the section and its file, as the reference appends them.
@@ -56,8 +57,9 @@ func (p *programReader) read() []process.Spec {
 		p.refuse(BadValue, "numprocs", fmt.Sprintf("numprocs value %d is too large", p.numprocs), fmt.Sprintf("at most %d", maxProcesses))
 		return nil
 	}
-	var specs []process.Spec
-	for _, num := range p.numsOf() {
+	nums := p.numsOf()
+	specs := slices.Grow([]process.Spec(nil), len(nums))
+	for _, num := range nums {
 		s := p.single(spec, num)
 		if p.err != nil {
 			return nil
@@ -164,8 +166,12 @@ func (p *programReader) shared() process.Spec {
 
 // environFiles reads the names of environment files.
 func (p *programReader) environFiles(text string) ([]string, error) {
+	items, err := namesOf("environment_file", "name", text)
+	if err != nil {
+		return nil, err
+	}
 	var files []string
-	for _, item := range parseList(text) {
+	for _, item := range items {
 		name, optional := strings.CutPrefix(item, "-")
 		if name = strip(name); name == "" {
 			return nil, &valueError{"invalid 'environment_file' value " + repr(text), "write paths with commas between"}
@@ -184,7 +190,11 @@ func (p *programReader) listener() bool { return strings.HasPrefix(p.sec.name, "
 // tell reads how a process is told something, apart from the command.
 func (p *programReader) tell(what string, t *process.TellSpec) {
 	t.Signal = read(p.reader, what+"_signal", 0, func(word string) (process.Signal, error) { return parseCue(what+"_signal", word) })
-	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, duration)
+	most := duration
+	if what == "drain" {
+		most = durationOrForever
+	}
+	t.Timeout = read(p.reader, what+"_timeout", 30*time.Second, most)
 	key := what + "_command"
 	if e, ok := p.raw(key); ok && e.value != "" && t.Signal != 0 {
 		p.refuse(ToldTwice, key, "Cannot set both "+what+"_signal and "+key, "remove one of them: a command can send the signal to $GRACED_PID")
@@ -369,8 +379,9 @@ func openQuote(s string) bool {
 }
 
 // AddProgram returns the processes of a program that is defined by options instead of a file, as members of a group: what
-// twiddler.addProgramToGroup needs (contract: rpc, "twiddler"). The error is an *Error that names the main file, as the reference's.
-func (c *Config) AddProgram(group, program string, options map[string]string) ([]process.Spec, error) {
+// twiddler.addProgramToGroup needs (contract: rpc, "twiddler"). there are the groups that it comes to, which it may depend on. The error is an *Error that
+// names the main file, as the reference's.
+func (c *Config) AddProgram(group, program string, options map[string]string, there []process.GroupSpec) ([]process.Spec, error) {
 	sec := newSection("program:"+program, c.loader.named, 0)
 	for _, key := range slices.Sorted(maps.Keys(options)) {
 		sec.put(&entry{key: lower(key), value: options[key], file: c.loader.named})
@@ -378,5 +389,31 @@ func (c *Config) AddProgram(group, program string, options map[string]string) ([
 	// On a copy: warnings belong to the load, and [DEFAULT] to the files.
 	l := *c.loader
 	l.table, l.warnings, l.warned = newTable(), nil, map[Warning]bool{}
-	return l.processes(sec, group)
+	specs, err := l.processes(sec, group)
+	if err == nil {
+		err = l.addable(sec, group, specs, there)
+	}
+	return specs, err
+}
+
+// addable refuses processes that depend on what is not there, or in a circle with what is.
+func (l *loader) addable(sec *section, group string, specs []process.Spec, there []process.GroupSpec) error {
+	if len(specs) == 0 {
+		return nil
+	}
+	groups := slices.Clone(there)
+	if i := slices.IndexFunc(groups, func(g process.GroupSpec) bool { return g.Name == group }); i >= 0 {
+		groups[i].Processes = slices.Concat(groups[i].Processes, specs)
+	}
+	r := l.reader(sec, nil)
+	for _, d := range specs[0].DependsOn {
+		l.known(r, d, groups)
+	}
+	if cycle := process.Cycle(groups); cycle != nil {
+		r.refuse(DependencyCycle, "depends_on", "programs depend on one another in a circle: "+process.CycleText(cycle), "remove one of these dependencies")
+	}
+	if r.err != nil {
+		return r.err.in(sec)
+	}
+	return nil
 }

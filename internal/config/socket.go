@@ -86,12 +86,16 @@ func (r *reader) parseListen(text string, s *process.SocketSpec) error {
 
 // socketsNamed reads the names of sockets.
 func (p *programReader) socketsNamed(text string) ([]process.NamedSocket, error) {
+	names, err := namesOf("sockets", "name", text)
+	if err != nil {
+		return nil, err
+	}
 	var out []process.NamedSocket
-	for _, name := range parseList(text) {
+	for _, name := range names {
 		s, ok := p.sockets[name]
 		if !ok {
 			hint := "define [socket:" + name + "], or remove the name"
-			if near := nearest(name, slices.Sorted(maps.Keys(p.sockets))); near != "" && name != "" {
+			if near := nearest(name, slices.Sorted(maps.Keys(p.sockets))); near != "" {
 				hint = "did you mean " + near + "?"
 			}
 			return nil, &valueError{"unknown socket " + name, hint}

@@ -9,7 +9,10 @@ import (
 // parseStopSteps reads the steps of a stop, such as TERM 60s, INT 30s, KILL.
 func parseStopSteps(text string) ([]process.StopStep, error) {
 	var steps []process.StopStep
-	words := parseList(text)
+	words, err := namesOf("stop_steps", "step", text)
+	if err != nil {
+		return nil, err
+	}
 	for i, item := range words {
 		step, err := parseStopStep(item, i == len(words)-1)
 		if err != nil {

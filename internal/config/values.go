@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -143,6 +144,15 @@ func parseList(s string) []string {
 		items[i] = strip(items[i])
 	}
 	return items
+}
+
+// namesOf is parseList for an option that Supervisor does not know: a comma too many is refused. what is called so.
+func namesOf(key, what, s string) ([]string, error) {
+	items := parseList(s)
+	if slices.Contains(items, "") {
+		return nil, &valueError{"an empty " + what + " in the list of " + key, "remove the comma too many"}
+	}
+	return items, nil
 }
 
 // parseName checks the name of a program, group or process (contract: config, "Value types", name).

@@ -32,7 +32,9 @@ func (s *Supervisor) runHook(p *proc, e RunHook, r *request) Token {
 	e.Token, e.ID, e.Group, e.Name, e.Spec = s.token(), p.id, p.group.name(), p.name, p.spec
 	h := &hook{due: deadline{fire: actHook, token: e.Token}}
 	s.ask(p, e, sending{kind: sentHook, hook: h, request: r})
-	s.due.arm(&h.due, s.now.Mono+e.Most)
+	if e.Most != process.Forever {
+		s.due.arm(&h.due, s.now.Mono+e.Most)
+	}
 	return e.Token
 }
 
@@ -142,7 +144,9 @@ func (s *Supervisor) drain(p *proc) {
 	}
 	s.send(p, sending{kind: sentDrain}, Signal{Signal: d.Signal})
 	p.draining = s.lastToken
-	s.due.arm(&p.due, s.now.Mono+d.Timeout)
+	if s.due.disarm(&p.due); d.Timeout != process.Forever {
+		s.due.arm(&p.due, s.now.Mono+d.Timeout)
+	}
 }
 
 // drained goes on with the stop.

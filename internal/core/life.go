@@ -118,6 +118,9 @@ func (s *Supervisor) endLife(p *proc, end ProcessEnded, why Reason) {
 
 // tidies reports whether a process that has ended is still STOPPING because of commands: what was to come before its end, and post_stop.
 func (s *Supervisor) tidies(p *proc, end ProcessEnded) bool {
+	if s.hookOf(p.draining).Most == process.Forever {
+		s.undrain(p) // with the process its command has nothing to wait for any more, and nothing else would end it
+	}
 	before := s.hookOf(p.draining)
 	busy := before.Option == preStop || before.Option != "" && p.spec.Hooks.PostStop.Wanted()
 	switch {

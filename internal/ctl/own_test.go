@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -242,6 +243,19 @@ func TestScaleWrites(t *testing.T) {
 		if string(got) != c.want || code != c.exit || !strings.Contains(f.out.String(), c.out) || !strings.Contains(f.err.String(), c.err) ||
 			c.dontCalled != "" && strings.Contains(calls, c.dontCalled) {
 			t.Errorf("%s of %v: exit %d, %q, calls %s\n%s%s", c.line, c.mode, code, got, calls, f.out, f.err)
+		}
+	}
+}
+
+// TestScaleMisused: what is said to write can be written.
+func TestScaleMisused(t *testing.T) {
+	for words, program := range map[string]string{"web": "web", "web=": "web", "web==3": "web", "web=+-3": "web", "web=3x": "web", "web=+": "web", "=3": "PROGRAM", "=": "PROGRAM", "db=1 web=": "web"} {
+		f := newFixture(t, Gracectl)
+		withChanges(f)
+		code := f.Run(t.Context(), append([]string{"scale"}, strings.Fields(words)...))
+		want := strings.ReplaceAll("error[E312]: scale: write PROGRAM=N, PROGRAM=+N, PROGRAM=-N or PROGRAM=file\n", "PROGRAM", program)
+		if f.err.String() != want || code != exitUsage || slices.ContainsFunc(f.d.calls, func(call string) bool { return strings.HasPrefix(call, "Scale") }) {
+			t.Errorf("%s: exit %d, %q, want %q; calls %q", words, code, f.err, want, f.d.calls)
 		}
 	}
 }

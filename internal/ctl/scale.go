@@ -93,8 +93,11 @@ func (c *call) scaleTargets() ([]control.ScaleTarget, error) {
 	var out []control.ScaleTarget
 	for _, w := range c.words {
 		program, to, ok := strings.Cut(w, "=")
-		if !ok || to == "" || program == "" {
-			return nil, c.misused("write " + w + "=N, " + w + "=+N, " + w + "=-N or " + w + "=file")
+		if !ok || program == "" || !isCount(to) {
+			if program == "" {
+				program = "PROGRAM"
+			}
+			return nil, c.misused("write " + program + "=N, " + program + "=+N, " + program + "=-N or " + program + "=file")
 		}
 		out = append(out, control.ScaleTarget{Program: program, To: to})
 	}
@@ -102,6 +105,12 @@ func (c *call) scaleTargets() ([]control.ScaleTarget, error) {
 		return nil, c.misused("name a program and how many processes it shall have: web=5")
 	}
 	return out, nil
+}
+
+// isCount reports whether a text is in the form of what a program can be scaled to. How much it may be is the daemon's to say.
+func isCount(to string) bool {
+	digits := strings.TrimLeft(to, "+-")
+	return to == control.ScaleToFile || digits != "" && len(to)-len(digits) <= 1 && strings.Trim(digits, "0123456789") == ""
 }
 
 // answerScale changes how many processes programs have.

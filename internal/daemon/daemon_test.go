@@ -320,6 +320,18 @@ func TestGroups(t *testing.T) {
 		}
 		wantFault(t, w.d.AddProgram(ctx, "b", "extra", map[string]string{"command": "/bin/x"}), control.BadName, "extra")
 		wantFault(t, w.d.AddProgram(ctx, "zz", "extra", map[string]string{"command": "/bin/x"}), control.BadName, "group: zz")
+		for depends, want := range map[string]string{
+			"extra:started, x": "depends_on names unknown program or group x in section 'program:late' (file: '/etc/s.conf')",
+			"b:b_7":            "depends_on names b:b_7, which is no process of b, nor is b_7 a condition in section 'program:late' (file: '/etc/s.conf')",
+			"a":                "depends_on names unknown program or group a in section 'program:late' (file: '/etc/s.conf')", // it has been removed
+			"late":             "programs depend on one another in a circle: b:late -> b:late in section 'program:late' (file: '/etc/s.conf')",
+			"extra,":           "an empty name in the list of depends_on in section 'program:late' (file: '/etc/s.conf')",
+		} {
+			wantFault(t, w.d.AddProgram(ctx, "b", "late", map[string]string{"command": "/bin/x", "depends_on": depends}), control.IncorrectParameters, want)
+		}
+		if err := w.d.AddProgram(ctx, "b", "late", map[string]string{"command": "/bin/x", "depends_on": "extra, b:b_0:ready", "stdout_logfile": "NONE", "stderr_logfile": "NONE"}); err != nil {
+			t.Errorf("a program that depends on what is there: %v", err)
+		}
 		err := w.d.AddProgram(ctx, "b", "extra2", map[string]string{"command": "/bin/x", "numprocs": "many"})
 		var e *control.Error
 		if !errors.As(err, &e) || e.Code != control.IncorrectParameters || !strings.Contains(e.Text, "'many'") {

@@ -166,7 +166,7 @@ func (o *hookOutput) say(text []byte) {
 }
 
 // hookText says which command runs, and for how long at most.
-func hookText(e core.HookBegan) string { return e.Option + ", for at most " + e.Most.String() }
+func hookText(e core.HookBegan) string { return e.Option + ", " + process.MostText(e.Most) }
 
 // drainText says how a process is told to finish what it does.
 func drainText(e core.DrainBegan) string {
@@ -174,5 +174,5 @@ func drainText(e core.DrainBegan) string {
 	if e.Signal != 0 {
 		by = e.Signal.String()
 	}
-	return by + ", for at most " + e.Most.String()
+	return by + ", " + process.MostText(e.Most)
 }

@@ -76,7 +76,7 @@ func (d *Daemon) report(e core.Event) {
 	case core.DrainBegan:
 		d.logf(LevelInfo, "draining %s (pid %d): %s", e.Name, e.PID, drainText(e))
 	case core.HookBegan:
-		d.logf(LevelInfo, "running %s of %s, for at most %v", e.Option, process.Namespec{Group: e.Group, Process: e.Name}, e.Most)
+		d.logf(LevelInfo, "running %s of %s, %s", e.Option, process.Namespec{Group: e.Group, Process: e.Name}, process.MostText(e.Most))
 	case core.HookProblem:
 		d.logf(LevelWarn, "%s of %s: %s", e.Option, process.Namespec{Group: e.Group, Process: e.Name}, e.Text)
 	case core.SignalSent:

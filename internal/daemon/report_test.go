@@ -24,6 +24,7 @@ func TestReportLines(t *testing.T) {
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM, ToGroup: true}, "DEBG killing p (pid 7) process group with signal SIGTERM"},
 			{core.KillSent{Name: "p", PID: 7, Signal: process.SIGTERM, ToGroup: true, ToTree: true}, "DEBG killing p (pid 7) and all that it has started with signal SIGTERM"},
 			{core.DrainBegan{Name: "p", PID: 7, Signal: 10, Most: time.Second}, "INFO draining p (pid 7): SIGUSR1, for at most 1s"},
+			{core.DrainBegan{Name: "p", PID: 7, Most: process.Forever}, "INFO draining p (pid 7): drain_command, as long as it takes"},
 			{core.DrainBegan{Name: "p", PID: 7, Most: time.Minute}, "INFO draining p (pid 7): drain_command, for at most 1m0s"},
 			{core.HookBegan{Group: "g", Name: "p", Option: "pre_start", Most: time.Minute}, "INFO running pre_start of g:p, for at most 1m0s"},
 			{core.HookProblem{Group: "g", Name: "p", Option: "drain_command", Text: "exit status 3"}, "WARN drain_command of g:p: exit status 3"},

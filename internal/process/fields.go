@@ -89,7 +89,12 @@ func buildFields() []Field {
 			return get(s).Signal.String()
 		})
 		add(what+"_command", member+".Command", Live, func(s Spec) string { return get(s).Command })
-		add(what+"_timeout", member+".Timeout", Live, func(s Spec) string { return get(s).Timeout.String() })
+		add(what+"_timeout", member+".Timeout", Live, func(s Spec) string {
+			if get(s).Timeout == Forever {
+				return "forever"
+			}
+			return get(s).Timeout.String()
+		})
 	}
 	tell("drain", "Drain", func(s Spec) TellSpec { return s.Drain })
 	tell("reload", "Reload", func(s Spec) TellSpec { return s.Reload })

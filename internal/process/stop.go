@@ -11,7 +11,7 @@ type StopStep struct {
 	Wait   time.Duration // Forever = as long as it takes
 }
 
-// Forever is the Wait of a step that nothing follows.
+// Forever is the Wait of a step that nothing follows, and the Timeout of a drain that goes on until the process ends, or the command.
 const Forever time.Duration = -1
 
 // Steps returns the steps of a stop, at least one. SIGKILL without an end to its time stands at most at the end.
@@ -22,10 +22,10 @@ func (s *Spec) Steps() []StopStep {
 	return []StopStep{{s.StopSignal, time.Duration(max(s.StopWaitSecs, 0)) * time.Second}, {SIGKILL, Forever}}
 }
 
-// Patience is how long a stop may take until SIGKILL, draining and the commands before and after it included. ends is false if that never comes: the time is then that of the steps before the last.
+// Patience is how long a stop may take until SIGKILL, draining and the commands before and after it included. ends is false if that may never come: the time is then that of the rest.
 func (s *Spec) Patience() (sum time.Duration, ends bool) {
 	if s.Drain.Wanted() {
-		sum = s.Drain.Timeout
+		sum = max(s.Drain.Timeout, 0)
 	}
 	for _, h := range []HookSpec{s.Hooks.PreStop, s.Hooks.PostStop} {
 		if h.Wanted() {
@@ -36,7 +36,7 @@ func (s *Spec) Patience() (sum time.Duration, ends bool) {
 		sum += max(step.Wait, 0)
 		ends = step.Signal == SIGKILL && step.Wait == Forever
 	}
-	return sum, ends
+	return sum, ends && !s.Drain.Endless()
 }
 
 // StopStepsText writes steps as a configuration file spells them.
@@ -59,7 +59,18 @@ func StopStepsText(steps []StopStep) string {
 type TellSpec struct {
 	Signal  Signal
 	Command string        // split with shlex
-	Timeout time.Duration // the most that it may take
+	Timeout time.Duration // the most that it may take; of a drain Forever = as long as it takes
+}
+
+// Endless reports whether the process is told, and has all the time that it takes.
+func (t TellSpec) Endless() bool { return t.Wanted() && t.Timeout == Forever }
+
+// MostText says how long something may take at most.
+func MostText(most time.Duration) string {
+	if most == Forever {
+		return "as long as it takes"
+	}
+	return "for at most " + most.String()
 }
 
 // Wanted reports whether the process is told.

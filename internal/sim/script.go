@@ -43,7 +43,8 @@ import (
 // A group that is defined again replaces the definition it had. A command that an update is in the way of waits for that, or is
 // refused where the update is paused.
 //
-// A drain_command, reload_command, pre_start, post_ready, pre_stop or post_stop is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds.
+// A drain_command, reload_command, pre_start, post_ready, pre_stop or post_stop is how it goes: "TIME" or "TIME/CODE", "never" (it does not end by itself) or "none" (it cannot be started); it has five seconds, or with
+// drain_timeout=forever behind it as long as it takes.
 //
 // A LIFE is "forever", "TIME/CODE" (how long it lasts, and its exit code) or "fork" (there is no process), with "+term=TIME" or "+term=never"
 // (how it takes the stop signal; default 10ms), "+kill=TIME", "+denied" (it cannot be signalled) and "+ready=TIME" or "+ready=never" (when a check finds
@@ -435,6 +436,9 @@ func programOf(args []string) (Program, error) {
 					s.Reload = d
 				}
 			})
+			err = nil
+		case "drain_timeout":
+			p.gently(func(s *process.Spec) { s.Drain.Timeout = process.Forever })
 			err = nil
 		case "pre_start", "post_ready", "pre_stop", "post_stop":
 			p.gently(func(s *process.Spec) {

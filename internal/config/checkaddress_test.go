@@ -1,0 +1,62 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCheckAddresses finds sockets that cannot be opened: their paths are too long, or another one has them.
+func TestCheckAddresses(t *testing.T) {
+	path := func(n int) string { return "/" + strings.Repeat("x", n-1) }
+	for _, c := range []struct{ text, want string }{
+		{"[socket:a]\nlisten=unix://" + path(107), ""},
+		{"[socket:a]\nlisten=unix://" + path(108), "E111 3:8 the path has 108 bytes, and a socket at most 107|write a shorter one"},
+		{"[socket:a]\nlisten=unix:///y/" + path(104) + "/../z", ""}, // what is written is not what is opened
+		{"[unix_http_server]\nfile=" + path(99), ""},
+		{"[unix_http_server]\nfile=" + path(100), "W137 3:6 the path has 100 bytes, and a socket of a server at most 99|write a shorter one"},
+		{"[fcgi-program:f]\ncommand=/bin/x\nsocket=unix://" + path(107), ""},
+		{"[fcgi-program:f]\ncommand=/bin/x\nsocket=unix://" + path(108), "W137 4:8 the path has 108 bytes, and a socket at most 107|write a shorter one; every start fails"},
+
+		{"[unix_http_server]\nfile=/run/../s\n[socket:a]\nlisten=unix:///s", "W145 5:8 [socket:a] listens where [unix_http_server] does: unix:///s|only one of them can; give it an address of its own"},
+		{"[socket:a]\nlisten=unix:///s\n[socket:b]\nlisten=unix:///s", "E145 5:8 [socket:b] listens where [socket:a] does: unix:///s|all programs that name one socket share it: name a instead"},
+		{"[socket:a]\nlisten=unix:///s\n[socket:b]\nlisten=unix:///S", ""},
+		{"[unix_http_server:a]\nfile=/s\n[unix_http_server:b]\nfile=/s", "W145 5:6 [unix_http_server:b] listens where [unix_http_server:a] does: unix:///s|only one of them can; give it an address of its own"},
+		{"[inet_http_server]\nport=localhost:80\n[socket:a]\nlisten=tcp://127.0.0.1:80", "W145 5:8 [socket:a] listens where [inet_http_server] does: tcp://127.0.0.1:80|only one of them can; give it an address of its own"},
+		{"[inet_http_server]\nport=localhost:80\n[socket:a]\nlisten=tcp://127.0.0.1:81", ""},
+		{"[fcgi-program:f]\ncommand=/bin/x\nsocket=unix:///s\nnumprocs=2\nprocess_name=%(process_num)d\n[fcgi-program:g]\ncommand=/bin/x\nsocket=unix:///s",
+			"W145 9:8 [fcgi-program:g] listens where [fcgi-program:f] does: unix:///s|only one of them can; give it an address of its own"},
+	} {
+		r := Check(fakeMachine(map[string]string{"/bin/x": "#!", "/run/": "", "/etc/s.conf": "[supervisord]\n" + c.text + "\n"}), "/etc/s.conf")
+		var got []string
+		for _, f := range r.Findings {
+			if f.Code != WarnUnusedSocket {
+				got = append(got, describeShort(f)+"|"+f.Label)
+			}
+		}
+		if got := strings.Join(got, "\n"); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.text, got, c.want)
+		}
+	}
+}
+
+// TestCheckCounts finds numbers and times with which nothing happens.
+func TestCheckCounts(t *testing.T) {
+	for text, want := range map[string]string{
+		"numprocs=0": "", "numprocs=1": "", "stopwaitsecs=0": "", "drain_signal=USR1\ndrain_timeout=0": "", "drain_command=/bin/x": "", "numprocs=10000\nprocess_name=%(process_num)d": "",
+		"numprocs=-1":                                           "W149 4:10 numprocs=-1 is no process, as 0 is",
+		"stopwaitsecs=-1":                                       "W149 4:14 stopwaitsecs=-1 leaves no time to stop: SIGKILL follows at once, as with 0",
+		"stopwaitsecs=-1\nstop_steps=TERM":                      "",
+		"drain_command=/bin/x\ndrain_timeout=0":                 "W149 5:15 drain_timeout=0 has drain_command killed as soon as it is started",
+		"reload_command=/bin/x\nreload_timeout=0s":              "W149 5:16 reload_timeout=0 has reload_command killed as soon as it is started",
+		"pre_start_timeout=0":                                   "E111 4:19 \"0\" is not a value of pre_start_timeout",
+		"post_stop_timeout=0ms":                                 "E111 4:19 \"0ms\" is not a value of post_stop_timeout",
+		"numprocs=10001\nprocess_name=%(process_num)d":          "W154 4:10 numprocs=10001 is more than this machine is likely to carry",
+		"numprocs=100001\nprocess_name=%(process_num)d":         "E111 4:10 \"100001\" is not a value of numprocs",
+		"numprocs=999999999999\nprocess_name=%(process_num)d\n": "E111 4:10 \"999999999999\" is not a value of numprocs",
+	} {
+		got := strings.Join(findings(fakeMachine(map[string]string{"/bin/x": "#!", "/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\n" + text + "\n"})), "\n")
+		if got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", text, got, want)
+		}
+	}
+}
