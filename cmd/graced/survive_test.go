@@ -483,7 +483,7 @@ func TestBothKilledWhileStopping(t *testing.T) {
 		_, _ = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"released"}, Rolling: true})
 	})
 	r.write(conf("2"))
-	_, err := r.Update(t.Context(), control.UpdateRequest{})
+	_, err := r.Update(t.Context(), control.UpdateRequest{Groups: []string{"replaced"}})
 	r.must(err)
 	all := func(state process.State) bool {
 		for _, p := range r.infos() {
