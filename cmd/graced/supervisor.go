@@ -238,6 +238,11 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	if err := s.openState(c); err != nil {
 		return false, err
 	}
+	defer func() {
+		if !restart { // before the sockets are free: who waits for these finds the state directory free, too
+			s.closeState()
+		}
+	}()
 	var d *daemon.Daemon
 	d, err = daemon.New(daemon.Options{
 		Config: c, Load: s.load, LoadFile: s.loadOther, Check: s.check,
@@ -275,7 +280,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 		reportBackground(logf)
 	}
 	server := web.Serve(listeners, d, handler)
-	defer server.Close()
+	defer server.Stop()
 
 	run, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -329,17 +334,24 @@ func (s *supervisor) openState(c *config.Config) error {
 	if s.state != nil && dir == s.stateDir {
 		return nil
 	}
-	if s.state != nil {
-		if err := s.state.Close(); err != nil {
-			s.logf(daemon.LevelWarn, "cannot close the state directory: %v", err)
-		}
-	}
+	s.closeState()
 	state, err := daemon.OpenState(dir, time.Now, func(text string) { s.logf(daemon.LevelWarn, "%s", text) })
 	if err != nil {
 		return &usageError{err.Error()}
 	}
 	s.state, s.stateDir = state, dir
 	return nil
+}
+
+// closeState lets another daemon have what outlives this one.
+func (s *supervisor) closeState() {
+	if s.state == nil {
+		return
+	}
+	if err := s.state.Close(); err != nil {
+		s.logf(daemon.LevelWarn, "cannot close the state directory: %v", err)
+	}
+	s.state = nil
 }
 
 // logFunc writes a line into the main log.

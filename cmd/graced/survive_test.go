@@ -990,3 +990,29 @@ func (r *rig) allRun(many int) map[string]int {
 	})
 	return out
 }
+
+// TestStateFree: when the socket of a daemon that ends has gone, its state directory is free as well: whoever waits for the one starts at once.
+func TestStateFree(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.launch(nil, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.gracectl(0, []string{"disable", "a"}) // something to keep
+	for range 10 {
+		r.until("the daemon answers", func() bool { _, err := r.Daemon(t.Context()); return err == nil })
+		lock, err := os.Open(r.path("s.log.state/lock"))
+		r.must(err)
+		r.must(r.Shutdown(t.Context()))
+		for {
+			if _, err := os.Lstat(r.path("s.sock")); err != nil {
+				break
+			}
+			runtime.Gosched()
+		}
+		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Errorf("the state directory is in use when the socket has gone: %v", err)
+		}
+		r.must(lock.Close())
+		<-r.exited
+		r.startAgain(nil)
+	}
+}

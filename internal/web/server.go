@@ -132,9 +132,12 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 // Close ends streams and waiting calls, lets answers that are being written out for up to two seconds, closes all connections and the
 // listeners, and returns when nothing runs any more.
 func (s *Server) Close() {
-	s.end()
+	s.Stop()
 	s.listeners.Close()
 }
+
+// Stop is Close for a server whose sockets somebody else closes, later: until then their addresses are not free.
+func (s *Server) Stop() { s.end() }
 
 // HandOver is Close for a server whose sockets another one goes on with: they stay where they are, and whoever connects meanwhile waits. What was
 // accepted is answered, but for what only waits for news.
