@@ -41,6 +41,7 @@ var oddSeeds = []uint64{
 	1099341, // a start waits in vain, and is given up in the same step
 	1163450, // a grace update comes while a stop has taken a process from an update
 	2031959, // an act finds nothing of a group that an update has replaced meanwhile
+	2205532, // a replacement ends, and goes back in the same step
 }
 
 // TestDependentsOdd tells those.

@@ -42,6 +42,7 @@ type watchedStep struct {
 	change  plan.Change
 	began   bool
 	halted  bool          // somebody was stopping it then
+	ran     bool          // it ran then, or was about to
 	old     *process.Spec // in force before
 	undo    bool
 	extra   bool // it brings one that is there meanwhile
@@ -194,6 +195,7 @@ func (c *Checker) stepBegan(e core.StepBegan) {
 		c.broken("%s begins, and %d is busy with it", stepText(e.Step), p.act.op)
 	}
 	p.step.began, p.step.halted = true, p.state == process.Stopping && !p.wanted && !p.step.leaving
+	p.step.ran = p.state.IsRunning()
 	if e.Step.Action == plan.ReplaceProcess && (!p.step.leaving || p.state.IsRunning()) {
 		l := p.step.update.lines[e.Step.Group]
 		l.busy[e.Step.Name] = true
@@ -383,7 +385,8 @@ func (c *Checker) oneGeneration(e endedStep) {
 	case plan.RenameProcess: // one that comes back has to end first, and is started, and both may fail
 		ok = isNext && (e.result.Fault == nil || e.result.Started || e.step.leaving || e.result.Fault.Kind == core.Failed || e.result.Fault.Kind == core.ShutdownState)
 	default: // while it waited for others it may have been removed as well
-		ok = isNext || e.result.Fault != nil && (isOld || !there && (e.result.Started || e.result.Fault.Kind == core.Cancelled))
+		turned := c.procs[e.id] != nil && c.procs[e.id].step != nil && c.procs[e.id].step.undo // it goes back already
+		ok = isNext || turned && isOld || e.result.Fault != nil && (isOld || !there && (e.result.Started || e.result.Fault.Kind == core.Cancelled))
 	}
 	if !ok {
 		c.broken("%s ended, and its settings are\n%+v, to be\n%+v", stepText(e.result), status.Spec, next)
@@ -442,7 +445,7 @@ func (st *watchedStep) starts() bool {
 	case plan.AddProcess:
 		return st.change.Spec.Autostart || st.extra
 	case plan.ReplaceProcess:
-		return st.began && (!st.halted || st.undo) && (!st.change.Down || st.leaving && st.change.Spec.Autostart)
+		return st.began && (!st.halted || st.undo) && (!st.change.Down || st.ran || st.leaving && st.change.Spec.Autostart)
 	case plan.RemoveProcess:
 		return false
 	}
