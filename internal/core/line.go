@@ -345,7 +345,7 @@ func (s *Supervisor) undo(l *line, st *step) {
 	if st.old == nil || s.procs[p.id] != p || p.fate != stays {
 		return
 	}
-	c := plan.Change{Action: plan.ReplaceProcess, Group: st.group, Name: p.name, Spec: *st.old, Retry: st.oldPID != 0}
+	c := plan.Change{Action: plan.ReplaceProcess, Group: st.group, Name: p.name, Spec: *st.old, Retry: st.oldPID != 0 && st.starts}
 	if st.running && !c.Retry { // it rested before
 		s.unwait(p, AbnormalTermination)
 	}
