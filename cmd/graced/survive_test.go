@@ -1016,3 +1016,15 @@ func TestStateFree(t *testing.T) {
 		r.startAgain(nil)
 	}
 }
+
+// TestUpgradesLeaveNothing: a keeper holds after many upgrades what it held after the first.
+func TestUpgradesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.upgrade("")
+	first := kindsOf(r.keeperPID())
+	for range 5 {
+		r.upgrade("")
+	}
+	r.until("the keeper holds what it held", func() bool { return maps.Equal(kindsOf(r.keeperPID()), first) })
+}

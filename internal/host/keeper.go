@@ -214,6 +214,9 @@ func (k *Keeper) Run() (code int, how LeaveHow) {
 			case !wasReady && k.generationNumber() == 1:
 				return exitCode(status), Over
 			case d.left != nil:
+				if previous != nil {
+					_ = previous.Close() // only read
+				}
 				previous, failures, k.declined = k.binary, 0, false
 				if k.binary, err = os.Open(cmp.Or(d.left.Binary, fileOf(int(k.binary.Fd())))); err != nil {
 					k.binary, previous = previous, nil
