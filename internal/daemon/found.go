@@ -22,6 +22,8 @@ type FoundProcess struct {
 	As   core.Found
 	// Ready says that a check had found it ready: it may not say so again.
 	Ready bool
+	// Gone says that it has ended since, and was to start again. Nothing else is known then but Group and the Spec's name.
+	Gone bool
 	// There is the process and the daemon's ends of its pipes, which become the daemon's; nil: it does not run.
 	There *host.There
 	// Stdout and Stderr are the files of its AUTO logs; "" = new ones.
@@ -51,11 +53,14 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 		case ok && s.PID == life.PID && s.Incarnation == life.Incarnation:
 			there, err = host.Find(life.PID, life.Traits)
 		default:
-			continue
+			err = host.ErrGone
 		}
 		if err != nil {
 			if err != host.ErrGone { //nolint:errorlint // it is what Find returns
 				report("cannot take " + s.Namespec().String() + " back: " + err.Error())
+			}
+			if l.core.Returns(s.ID) {
+				found = append(found, FoundProcess{Group: s.Group, Spec: s.Spec, Gone: true})
 			}
 			continue
 		}
@@ -78,6 +83,9 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 func withFound(groups []process.GroupSpec, found []FoundProcess) []process.GroupSpec {
 	out := slices.Clone(groups)
 	for _, f := range found {
+		if f.Gone {
+			continue
+		}
 		i := slices.IndexFunc(out, func(g process.GroupSpec) bool { return g.Name == f.Group })
 		if i < 0 {
 			out = append(out, process.GroupSpec{Name: f.Group, Priority: f.Spec.Priority})
@@ -98,7 +106,12 @@ func withFound(groups []process.GroupSpec, found []FoundProcess) []process.Group
 func (d *Daemon) bootWith(c *config.Config) {
 	found := d.opts.Found
 	boot := core.AddGroups{Groups: withFound(d.loop.desired.groups, found), Boot: true, Found: map[process.Namespec]core.Found{}}
+	gone := map[process.Namespec]bool{}
 	for _, f := range found {
+		if f.Gone {
+			gone[process.Namespec{Group: f.Group, Process: f.Spec.Name}] = true
+			continue
+		}
 		boot.Found[process.Namespec{Group: f.Group, Process: f.Spec.Name}] = f.As
 	}
 	var sockets []string
@@ -110,8 +123,16 @@ func (d *Daemon) bootWith(c *config.Config) {
 	d.inbox.putWish(wish{do: func(now core.Now) {
 		d.probe(boot.Groups, sockets...)
 		d.step(now, core.Command{Do: boot})
+		for _, s := range d.loop.core.Statuses() { // those that do not begin with their groups, either
+			if gone[s.Namespec()] && s.State == process.Stopped {
+				d.step(now, core.Command{Do: core.Start{Target: core.Target{Group: s.Group, Process: s.Name}}})
+			}
+		}
 		names, alive := map[string]bool{}, 0
 		for _, f := range found {
+			if f.Gone {
+				continue
+			}
 			names[f.Group] = true
 			if f.There != nil {
 				alive++
@@ -119,7 +140,7 @@ func (d *Daemon) bootWith(c *config.Config) {
 			d.adopt(now, f)
 		}
 		d.effects = append(d.effects, resumed{}) // before a soft restart there may have been sockets that nobody names any more
-		if len(found) == 0 {
+		if len(names) == 0 {
 			return
 		}
 		d.logf(LevelInfo, "%d processes were there already and go on", alive)
