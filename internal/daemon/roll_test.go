@@ -317,3 +317,33 @@ func TestStoppedRoll(t *testing.T) {
 		})
 	}
 }
+
+// TestActOnExtra: to who starts or stops the extra process of a roll it is a process like others: a start that was not needed has not failed.
+func TestActOnExtra(t *testing.T) {
+	options := "startsecs=0\nroll_steady=5s\nroll_surge=1\nroll_max_unavailable=0\n"
+	inWorld(t, program("web", 3, options), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(program("web", 3, "environment=A=2\n"+options))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(8 * time.Second)
+		if err := w.d.PauseOperation(ctx, op.ID); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		for _, c := range []struct{ verb, want string }{
+			{"start", ".start web:web_3\nnothing "}, {"stop", "+stop web:web_3\n=stop web:web_3\ndone "}, {"stop", ".stop web:web_3\nnothing "},
+			{"restart", ".stop web:web_3\n+start web:web_3\n=start web:web_3\ndone "},
+		} {
+			if got := w.act(ctx, c.verb, "web:web_3"); got != c.want {
+				t.Errorf("%s: %q, want %q", c.verb, got, c.want)
+			}
+			list, err := w.d.Operations(ctx)
+			if last := list[len(list)-1]; err != nil || last.Kind == c.verb && last.Done != last.Steps {
+				t.Errorf("%s: %d of %d steps are done: %v", c.verb, last.Done, last.Steps, err)
+			}
+		}
+	})
+}
