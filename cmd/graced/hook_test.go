@@ -128,6 +128,7 @@ func TestHookHurried(t *testing.T) {
 			t.Parallel()
 			r := hooking(t, option)
 			pid := r.hookPID()
+			r.gracectl(0, []string{"stop", "--dry-run", "a"}, "a: is being stopped: would wait until it has stopped\n")
 			r.gracectl(0, []string{"stop", "--now", "a"}, says)
 			r.until("its command has ended", func() bool { return !lives(pid) })
 			r.runs("a", process.Stopped)
