@@ -108,6 +108,18 @@ func TestHookOfAStart(t *testing.T) {
 	}
 }
 
+// TestHookThatFloods: what a command writes beyond what is logged does not use up its time.
+func TestHookThatFloods(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.launch(nil, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nstartretries=0\npre_start=/bin/sh -c \"yes flood | head -c 30000000\"\npre_start_timeout=20s\n")
+	r.until("it runs, or has failed", func() bool { return strings.Contains(r.read("s.log"), "a entered RUNNING") || strings.Contains(r.read("s.log"), "FATAL") })
+	r.runs("a", process.Running)
+	if text := r.read("s.log"); !strings.Contains(text, "are left out here") {
+		t.Errorf("it has written:\n%s", text)
+	}
+}
+
 // TestHookHurried: stop --now ends a pre_stop, and asked again a post_stop.
 func TestHookHurried(t *testing.T) {
 	t.Parallel()
@@ -116,6 +128,7 @@ func TestHookHurried(t *testing.T) {
 			t.Parallel()
 			r := hooking(t, option)
 			pid := r.hookPID()
+			r.gracectl(0, []string{"stop", "--dry-run", "a"}, "a: is being stopped: would wait until it has stopped\n")
 			r.gracectl(0, []string{"stop", "--now", "a"}, says)
 			r.until("its command has ended", func() bool { return !lives(pid) })
 			r.runs("a", process.Stopped)

@@ -339,10 +339,10 @@ type Problem struct {
 // Operation is one change on its way, or over.
 type Operation struct {
 	Schema string         `json:"schema,omitempty"`
-	ID     string         `json:"id"`   // "op-7"; "" = there is none, since there was nothing to do
-	Kind   string         `json:"kind"` // update, scale, start, stop, restart, roll, rollback; add, remove of one that has had to wait
-	Who    string         `json:"who"`
-	Plan   string         `json:"plan"` // its identifier; "" while it waits
+	ID     string         `json:"id"`             // "op-7"; "" = there is none, since there was nothing to do
+	Kind   string         `json:"kind"`           // update, scale, start, stop, restart, roll, rollback; add, remove of one that has had to wait
+	Who    string         `json:"who,omitempty"`  // "" = there is no operation
+	Plan   string         `json:"plan,omitempty"` // its identifier; "" while it waits, and where there is no operation
 	State  OperationState `json:"state"`
 	Behind string         `json:"behind,omitempty"` // with waiting: the operation that it waits for
 	// BehindState is the state of that one: running, or paused.
@@ -350,9 +350,9 @@ type Operation struct {
 	Text        string         `json:"text,omitempty"`   // with failed, rolled_back, stale, interrupted: why, or how far it came
 	Failed      string         `json:"failed,omitempty"` // with paused and rolled_back: the process because of which; "" with paused = somebody wanted it
 	To          int            `json:"to,omitempty"`     // with rollback: the generation
-	Began       time.Time      `json:"began"`
-	Ended       *time.Time     `json:"ended,omitempty"` // not known of what was interrupted
-	Steps       int            `json:"steps"`           // one for each process that it touches; with restart two
+	Began       time.Time      `json:"began,omitzero"`   // zero = there is no operation
+	Ended       *time.Time     `json:"ended,omitempty"`  // not known of what was interrupted
+	Steps       int            `json:"steps"`            // one for each process that it touches; with restart two
 	Done        int            `json:"done"`
 	Events      []ProgressLine `json:"events"` // from the asked one on
 	Count       int            `json:"count"`  // of all events so far

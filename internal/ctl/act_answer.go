@@ -10,6 +10,7 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
+	"github.com/graced/graced/internal/process"
 )
 
 // patternParallel is how many processes that a pattern matches are acted on at once without --parallel.
@@ -122,13 +123,17 @@ func (v act) record(group, name string, code control.Code, text string) resultRe
 	return r
 }
 
-// would tells what the verb would do to a process as it is now. vain says why it could not be started, by name.
-func (v act) would(c *call, p control.ProcessInfo, vain map[string]string, a *resultsAnswer) {
+// would tells what the verb would do to a process as it is now. stops are those that would be stopped, or whose end would be waited for; vain says why it
+// could not be started, by name.
+func (v act) would(c *call, p control.ProcessInfo, stops []string, vain map[string]string, a *resultsAnswer) {
 	short := namespec(p.Group, p.Name) + ": "
 	r := resultRecord{ID: fullName(p), Group: p.Group, Proc: p.Name, OK: true, Result: v.done, DryRun: true, line: short + "would be " + v.done}
 	// After a stop in the same command it can be started.
 	idle := v.already == "not_running" && !p.State.IsRunning() || v.already == "already_started" && p.State.IsRunning() && c.verb == "start"
-	if idle {
+	switch {
+	case idle && v.verb == control.ActStop && p.State == process.Stopping && slices.Contains(stops, fullName(p)):
+		r.line = short + "is being stopped: would wait until it has " + v.done
+	case idle:
 		r.Result, r.line = v.already, short+v.nothing+": nothing to do"
 	}
 	if why := vain[fullName(p)]; why != "" && v.verb == control.ActStart {
@@ -383,7 +388,7 @@ func (s *Session) actOnUnits(ctx context.Context, server Proxy, c *call, units [
 				}
 			}
 			for _, p := range members(units) {
-				step.would(c, p, vain, a)
+				step.would(c, p, also.Stop, vain, a)
 			}
 		}
 		if note := dependentsNote(a.Dependents, true); note != "" && c.Form == format.Text {

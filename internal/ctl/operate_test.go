@@ -12,6 +12,7 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/control/controltest"
+	"github.com/graced/graced/internal/process"
 )
 
 // withAct makes the daemon a graced that carries out a start, stop or restart. Its events are lines: "begin" or "end", what is done, the process and,
@@ -63,6 +64,12 @@ func TestOperate(t *testing.T) {
 			withChanges(f)
 			f.d.previewed.Dependents = []control.Dependent{{Process: "web:web_0", On: "solo:solo"}, {Process: "web:web_1", On: "solo:solo"}}
 		}, out: "solo: would be stopped\n", err: "note: web:web_0 web:web_1 depend on solo and would go on running\n"},
+		{name: "what is being stopped", line: "restart solo web:* --dry-run", setup: func(f *fixture) {
+			withAct("restart", control.OperationDone)(f)
+			withChanges(f)
+			f.d.processes = []control.ProcessInfo{{Group: "solo", Name: "solo", State: process.Stopping}, {Group: "web", Name: "web_0", State: process.Stopping}}
+			f.d.previewed.Stop = []string{"solo:solo"} // nobody waits for one of a whole group
+		}, out: "solo: is being stopped: would wait until it has stopped\nweb:web_0: was not running: nothing to do\nsolo: would be started\nweb:web_0: would be started\n"},
 		{name: "what would be started as well", line: "start sad --dry-run", setup: func(f *fixture) {
 			withAct("start", control.OperationDone)(f)
 			withChanges(f)

@@ -190,6 +190,23 @@ func TestUndoInDocuments(t *testing.T) {
 	}
 }
 
+// TestNothingToUndoInDocuments: what there is not is not there either. Nobody has begun anything, at no time.
+func TestNothingToUndoInDocuments(t *testing.T) {
+	f := newFixture(t, Gracectl)
+	withChanges(f)
+	since, ended := time.Unix(1000, 0), time.Unix(2000, 0)
+	f.d.changes.history = []control.Generation{{Rev: 1, Result: "started", When: since}}
+	f.d.changes.ops = []control.Operation{{ID: "op-1", Kind: "update", State: control.OperationRolledBack, Steps: 1, Began: since, Ended: &ended}}
+	if exit := f.Run(t.Context(), []string{"undo", "-o", "json"}); exit != 0 || !strings.Contains(f.out.String(), `"state": "nothing"`) {
+		t.Errorf("exit %d\n%s%s", exit, f.out, f.err)
+	}
+	for _, field := range []string{"began", "who", "plan"} {
+		if strings.Contains(f.out.String(), `"`+field+`"`) {
+			t.Errorf("it has %s:\n%s", field, f.out)
+		}
+	}
+}
+
 // TestPausedEnds: what was paused goes on when somebody resumes it, and not when somebody cancels it.
 func TestPausedEnds(t *testing.T) {
 	for _, c := range []struct {

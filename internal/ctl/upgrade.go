@@ -44,6 +44,8 @@ func (s *Session) answerUpgrade(ctx context.Context, server Proxy, c *call) (for
 	switch {
 	case len(c.words) > 1:
 		return nil, c.misused("takes one program, and got " + quote(c.words[1]) + " as well")
+	case len(c.words) == 1 && c.words[0] == "":
+		return nil, c.misused("the program has no name: an empty word; without any it is the file of the running one")
 	case len(c.words) == 1:
 		var err error
 		if binary, err = filepath.Abs(c.words[0]); err != nil {

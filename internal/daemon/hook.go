@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/graced/graced/internal/core"
@@ -89,13 +90,19 @@ const (
 	hookLastLines, hookLastBytes   = 20, 8 << 10
 )
 
-// hookOutput tells what a command writes, line by line, within bounds.
+// hookLine is where a line that has no end yet is broken.
+const hookLine = 4096
+
+// hookBuffers has room for what a pipe holds: whoever takes less of it at a time is taken for one that has emptied it, and is not asked again at once.
+var hookBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// hookOutput tells what a command writes, line by line, within bounds. What is not told costs next to nothing, so that nobody waits for it.
 type hookOutput struct {
 	tell func(line string)
 	rest []byte // of a line that has not ended
 
 	lines, bytes int      // told
-	last         []string // those after them: the latest
+	last         [][]byte // those after them: the latest
 	lastBytes    int
 	left         int // lines between these
 	leftBytes    int
@@ -106,9 +113,9 @@ func (o *hookOutput) Open() error { return nil }
 
 // Drain implements host.Output.
 func (o *hookOutput) Drain(fd, most int) (int, error) {
-	const longest = 4096 // of a line
-	buf := make([]byte, min(most, longest))
-	n, err := syscall.Read(fd, buf)
+	buf := hookBuffers.Get().(*[64 << 10]byte)
+	defer hookBuffers.Put(buf)
+	n, err := syscall.Read(fd, buf[:min(most, len(buf))])
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
 		return 0, nil
@@ -117,14 +124,30 @@ func (o *hookOutput) Drain(fd, most int) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	o.rest = append(o.rest, buf[:n]...)
-	for {
-		line, rest, whole := bytes.Cut(o.rest, []byte("\n"))
-		if !whole && len(line) < longest {
-			return n, nil
+	o.take(buf[:n])
+	return n, nil
+}
+
+// take says the lines that end in data, and keeps what follows them.
+func (o *hookOutput) take(data []byte) {
+	for len(data) > 0 {
+		end, next := bytes.IndexByte(data, '\n'), 0
+		switch room := hookLine - len(o.rest); {
+		case end > room || end < 0 && len(data) > room:
+			end, next = room, room
+		case end < 0:
+			o.rest = append(o.rest, data...)
+			return
+		default:
+			next = end + 1
+		}
+		line := data[:end]
+		if len(o.rest) > 0 {
+			o.rest = append(o.rest, line...)
+			line = o.rest
 		}
 		o.say(line)
-		o.rest = rest
+		o.rest, data = o.rest[:0], data[next:]
 	}
 }
 
@@ -138,32 +161,38 @@ func (o *hookOutput) Close() {
 		o.tell(fmt.Sprintf("(%d lines, %d bytes, are left out here)", o.left, o.leftBytes))
 	}
 	for _, line := range o.last {
-		o.tell(line)
+		o.tell(validLine(line))
 	}
 	o.last, o.lastBytes, o.left, o.leftBytes = nil, 0, 0, 0
 }
 
+// say tells a line, or keeps it as one of the last.
 func (o *hookOutput) say(text []byte) {
-	line := strings.ToValidUTF8(strings.TrimRight(string(text), "\r"), "?")
-	if o.lines < hookFirstLines && o.bytes+len(line) <= hookFirstBytes {
+	text = bytes.TrimRight(text, "\r")
+	if o.lines < hookFirstLines && o.bytes+len(text) <= hookFirstBytes {
 		o.lines++
-		o.bytes += len(line)
-		o.tell(line)
+		o.bytes += len(text)
+		o.tell(validLine(text))
 		return
 	}
 	if o.lines <= hookFirstLines {
 		o.lines = hookFirstLines + 1
 		o.tell("(it writes more than is logged: its last lines follow at its end)")
 	}
-	o.last = append(o.last, line)
-	o.lastBytes += len(line)
-	for len(o.last) > hookLastLines || o.lastBytes > hookLastBytes && len(o.last) > 1 {
+	o.lastBytes += len(text)
+	var room []byte // of one that is left out
+	for n := len(o.last); n > 0 && (n >= hookLastLines || o.lastBytes > hookLastBytes); n = len(o.last) {
+		room = o.last[0]
 		o.left++
-		o.leftBytes += len(o.last[0])
-		o.lastBytes -= len(o.last[0])
-		o.last = o.last[1:]
+		o.leftBytes += len(room)
+		o.lastBytes -= len(room)
+		o.last = o.last[:copy(o.last, o.last[1:])]
 	}
+	o.last = append(o.last, append(room[:0], text...))
 }
+
+// validLine is a line as it is told.
+func validLine(line []byte) string { return strings.ToValidUTF8(string(line), "?") }
 
 // hookText says which command runs, and for how long at most.
 func hookText(e core.HookBegan) string { return e.Option + ", " + process.MostText(e.Most) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/graced/graced/internal/core"
 	"github.com/graced/graced/internal/process"
+	"golang.org/x/sys/unix"
 )
 
 // TestHookOutput tells what a command writes line by line, long lines in pieces, and what has no end at its end.
@@ -89,6 +90,37 @@ func TestHookFlood(t *testing.T) {
 			c.between != "" && (got[told] != c.between || !strings.Contains(got[told-1], "more than is logged")) {
 			t.Errorf("%s: %d lines, then %.80q", c.name, told, got[told:])
 		}
+	}
+}
+
+// TestHookOutputIsCheap: a full pipe is emptied in one go, since whoever takes little of it is asked again only after a pause, and a line that is not told
+// takes no memory.
+func TestHookOutputIsCheap(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	fd := int(r.Fd())
+	size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood := []byte(strings.Repeat("flood\n", size/6))
+	if _, err := w.Write(flood); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	o := &hookOutput{tell: func(string) { told++ }}
+	if n, err := o.Drain(fd, 64<<10); n != min(len(flood), 64<<10) || err != nil {
+		t.Errorf("%d of %d bytes are read, %v", n, len(flood), err)
+	}
+	if told != hookFirstLines+1 {
+		t.Errorf("%d lines are told", told)
+	}
+	if n := testing.AllocsPerRun(1000, func() { o.say(flood[:5]) }); n > 0 {
+		t.Errorf("each line beyond them makes %v allocations", n)
 	}
 }
 
