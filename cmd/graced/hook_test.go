@@ -113,7 +113,9 @@ func TestHookThatFloods(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir()}
 	r.launch(nil, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\nstartretries=0\npre_start=/bin/sh -c \"yes flood | head -c 30000000\"\npre_start_timeout=20s\n")
-	r.until("it runs, or has failed", func() bool { return strings.Contains(r.read("s.log"), "a entered RUNNING") || strings.Contains(r.read("s.log"), "FATAL") })
+	r.until("it runs, or has failed", func() bool {
+		return strings.Contains(r.read("s.log"), "a entered RUNNING") || strings.Contains(r.read("s.log"), "FATAL")
+	})
 	r.runs("a", process.Running)
 	if text := r.read("s.log"); !strings.Contains(text, "are left out here") {
 		t.Errorf("it has written:\n%s", text)

@@ -421,7 +421,9 @@ func TestActsOnPaused(t *testing.T) {
 	_, first, firstEnds := r.background(nil, "gracectl", "update", "-y")
 	r.until("the first is being replaced", func() bool { return r.infos()["s_0"].State == process.Stopping })
 	_, second, secondEnds := r.background(nil, "gracectl", "update", "-y")
-	r.until("another update waits", func() bool { return strings.Contains(second.String(), "  waits for op-1 (update by ") && strings.Contains(second.String(), ", running)") })
+	r.until("another update waits", func() bool {
+		return strings.Contains(second.String(), "  waits for op-1 (update by ") && strings.Contains(second.String(), ", running)")
+	})
 	_, stop, stopEnds := r.background(nil, "supervisorctl", "stop", "s:s_1")
 	listed := func(id, state, text string) func() bool {
 		return func() bool {
