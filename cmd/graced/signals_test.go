@@ -87,6 +87,7 @@ func TestTermAfterHup(t *testing.T) {
 		s.write("p.sh", "trap '' TERM\n>ready\nwhile :; do sleep 1; done\n")
 		s.foreground("-s")
 		s.until("the program is up", func() bool { _, err := os.Stat(s.path("ready")); return err == nil })
+		s.logs("spawned", 1) // the program may be faster
 		s.signal(syscall.SIGHUP)
 		s.logs("received SIGHUP", 1)
 		s.signal(syscall.SIGTERM)
@@ -103,6 +104,7 @@ func TestSoftRestart(t *testing.T) {
 		ready := func() bool { _, err := os.Stat(s.path("ready")); return err == nil }
 		s.foreground("-s")
 		s.until("the program is up", ready) // a signal before its exec is lost under Supervisor
+		s.logs("spawned", 1)
 		if err := os.Remove(s.path("ready")); err != nil {
 			t.Fatal(err)
 		}
