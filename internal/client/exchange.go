@@ -59,6 +59,9 @@ func (c *Client) exchange(ctx context.Context, verb, path string, payload []byte
 	return c.over(ctx, conn, verb, path, payload)
 }
 
+// ErrHungUp says that the connection ended before the first byte of an answer: the request may have been carried out, or not.
+var ErrHungUp = errors.New("the server hung up without an answer")
+
 // over sends a request on a connection. The connection is closed after an error.
 func (c *Client) over(ctx context.Context, conn *conn, verb, path string, payload []byte) (*response, error) {
 	release := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a write or read that waits
@@ -72,7 +75,7 @@ func (c *Client) over(ctx context.Context, conn *conn, verb, path string, payloa
 		case unsent != nil:
 			return nil, unsent
 		case errors.Is(err, io.EOF):
-			return nil, errors.New("the server hung up without an answer")
+			return nil, ErrHungUp
 		}
 		return nil, err
 	}

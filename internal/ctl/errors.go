@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"syscall"
 
@@ -35,6 +36,11 @@ func httpStatus(err error) int {
 func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 func missing(err error) bool { return errors.Is(err, syscall.ENOENT) }
+
+// hungUp reports whether err says that the connection ended before the answer was there: the daemon may have been replaced, or killed, meanwhile.
+func hungUp(err error) bool {
+	return errors.Is(err, client.ErrHungUp) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // fail prints the generic error line. The prefix and the exit status are the contract, the text behind it is ours (quirk E7).
 func (s *Session) fail(err error) {

@@ -18,7 +18,8 @@ const (
 )
 
 // waitReady waits until all processes that the words mean are ready at the same time. It ends early when one of them does not run and nothing is about to
-// start it. What the words mean is found out anew each time: a group may have grown.
+// start it. What the words mean is found out anew each time: a group may have grown. A daemon that dies under the first look is waited for too; one
+// that is not there is not.
 func (s *Session) waitReady(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	if len(c.words) == 0 {
 		return nil, c.misused("--ready: which processes? Names, group:*, a pattern, /regular expression/ or all")
@@ -32,7 +33,7 @@ func (s *Session) waitReady(ctx context.Context, server Proxy, c *call) (format.
 		switch {
 		case ctx.Err() != nil:
 			return s.waitedInVain(ctx, c, last)
-		case err != nil && (last.records == nil || misses == missesMost || errors.As(err, &known)):
+		case err != nil && (last.records == nil && !hungUp(err) || misses == missesMost || errors.As(err, &known)):
 			return nil, err
 		case err != nil:
 			misses++

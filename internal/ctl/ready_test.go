@@ -2,12 +2,14 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/process"
 )
@@ -75,8 +77,11 @@ func TestWaitReady(t *testing.T) {
 		{name: "no daemon follows", line: "wait --ready web:web_1", exit: 1, looks: missesMost + 2, takes: (missesMost + 1) * relook, err: "error[E300]: ", story: []func(*daemon){
 			func(d *daemon) { d.find("web:web_1").State = process.Starting }, func(d *daemon) { d.errs["Processes"] = connectionError(syscall.ECONNRESET) },
 		}},
-		{name: "no daemon", line: "wait --ready web:web_1", exit: 1, looks: 1, err: "error[E300]: ",
-			story: []func(*daemon){func(d *daemon) { d.errs["Processes"] = connectionError(syscall.ECONNRESET) }}},
+		{name: "a daemon that dies under the first look", line: "wait --ready web:web_0", looks: 2, takes: 100 * time.Millisecond, out: "web:web_0: ready\n", story: []func(*daemon){
+			func(d *daemon) { d.errs["Processes"] = fmt.Errorf("cannot reach it: %w", client.ErrHungUp) }, func(d *daemon) { delete(d.errs, "Processes") },
+		}},
+		{name: "no daemon", line: "wait --ready web:web_1", exit: 4, looks: 1, err: "error[E301]: ",
+			story: []func(*daemon){func(d *daemon) { d.errs["Processes"] = connectionError(syscall.ECONNREFUSED) }}},
 		{name: "no names", line: "wait --ready", exit: 2, err: "error[E312]: wait: --ready: which processes? Names, group:*, a pattern, /regular expression/ or all\n"},
 	}
 	for _, tt := range tests {
