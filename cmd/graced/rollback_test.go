@@ -90,3 +90,35 @@ func TestUndoPassesOver(t *testing.T) {
 		t.Errorf("%v", r.full())
 	}
 }
+
+// TestUndoOfCalls has supervisorctl change what runs beside gracectl: undo goes back to what that has brought, and takes it back when it came last, also after
+// the daemon was killed.
+func TestUndoOfCalls(t *testing.T) {
+	t.Parallel()
+	conf := func(web, db string) string {
+		return "[program:web]\ncommand=/bin/sleep 100" + web + "\nstartsecs=0\n[program:db]\ncommand=/bin/sleep 100" + db + "\nstartsecs=0\n"
+	}
+	r := newRig(t, conf("1", "1"))
+	supervisorctl := func() {
+		t.Helper()
+		if out, code := r.ctl("supervisorctl", "update"); code != 0 || !strings.Contains(out, "web: updated process group") {
+			t.Fatalf("exit %d, %s", code, out)
+		}
+	}
+	r.write(conf("2", "1"))
+	supervisorctl()
+	web := r.full()["web:web"].PID
+	r.write(conf("2", "2"))
+	r.gracectl(0, []string{"update"}, "op-1  done")
+	r.gracectl(0, []string{"history"}, "r3 ", "op-1", "db ~1", "r2 ", "web ~1", "r1 ", "started")
+	r.gracectl(0, []string{"undo"}, "op-2  rollback to r2", "op-2  done")
+	if now := r.full()["web:web"].PID; now != web {
+		t.Errorf("web was started anew, as %d", now)
+	}
+
+	r.write(conf("3", "1"))
+	supervisorctl()
+	r.killDaemon()
+	r.gracectl(0, []string{"undo"}, "op-3  rollback to r4", "op-3  done")
+	r.gracectl(0, []string{"history"}, "r6 ", "op-3", "r5 ", "web ~1", "r4 ", "op-2")
+}

@@ -99,8 +99,9 @@ type Daemon struct {
 	counts     counts
 	state      *State
 	bootConfig *config.Config
-	booted     sync.Once      // its generation has been entered
-	noting     sync.Mutex     // held while a generation is being entered
+	booted     sync.Once  // its generation has been entered
+	noting     sync.Mutex // held while a generation is being entered
+	unnoted    atomic.Pointer[unnoted]
 	changing   sync.WaitGroup // operations that are seen through
 }
 
@@ -156,7 +157,8 @@ func New(opts Options) (*Daemon, error) {
 		d.goOnWithOperations()
 		d.resumeRolls()
 		d.loop.astray = perhapsAstray
-		pending := d.loop.core.Pending() // before the first step: what that asks for is new
+		d.unnoted.Store(&unnoted{when: opts.Wall()}) // the daemon before may not have entered the last change
+		pending := d.loop.core.Pending()             // before the first step: what that asks for is new
 		d.inbox.putWish(wish{do: func(now core.Now) { d.goOn(now, pending) }})
 		d.goOnWaiting()
 		return d, nil

@@ -59,9 +59,7 @@ func showMark(m store.Mark) control.Marked {
 
 // History implements control.Desired.
 func (d *Daemon) History(context.Context) ([]control.Generation, error) {
-	d.noting.Lock()
-	defer d.noting.Unlock()
-	d.noteBoot()
+	d.noteCalls()
 	out := []control.Generation{}
 	for _, g := range d.state.read().Generations() {
 		out = append(out, control.Generation{Rev: g.Rev, When: g.When, Who: g.Who, Op: g.Op, Result: g.Result, Summary: g.Summary})
@@ -100,6 +98,9 @@ func (d *Daemon) HistoryDiff(_ context.Context, from, to int) ([]control.Generat
 func (d *Daemon) Standing(ctx context.Context) (control.Standing, error) {
 	out := control.Standing{Schema: control.StandingSchema, NotKept: d.state.lag(), Overrides: []control.Override{}, Marks: []control.Marked{}, Newer: []string{}, Restarts: map[string]int{}}
 	d.noteBoot()
+	if u := d.unnoted.Load(); u != nil && d.opts.Wall().Sub(u.when) >= settled {
+		d.noteCalls()
+	}
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {
 		out.Rev = list[len(list)-1].Rev

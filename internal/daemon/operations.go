@@ -37,6 +37,7 @@ type operation struct {
 	noted   atomic.Bool             // the ledger says that it waits; the loop changes it
 	asked   *asked                  // what it was asked for; nil: an earlier daemon has begun it
 	rolls   map[string]process.Roll // how it replaces, by group; only the loop touches it
+	before  func()                  // enters what calls have changed before it began; nil: nothing
 	changed chan struct{}           // closed at the next change
 	stands  chan struct{}           // closed when it is in another state
 	over    chan struct{}           // closed when nothing follows
@@ -74,6 +75,13 @@ func (o *operations) find(match func(*operation) bool) *operation {
 		return o.list[i]
 	}
 	return nil
+}
+
+// changing reports whether an operation other than one is under way, or stands in the middle, that may bring another configuration.
+func (o *operations) changing(but *operation) bool {
+	return o.find(func(op *operation) bool {
+		return op != but && !op.acts && !op.request && !op.about.State.Over() && op.about.State != control.OperationWaiting
+	}) != nil
 }
 
 func (o *operations) named(id string) *operation {
@@ -477,6 +485,11 @@ func (d *Daemon) see(op *operation, start beginner, told chan<- error) {
 			known = true
 			return
 		}
+		if op.before != nil {
+			d.noting.Lock()
+			op.before()
+			d.noting.Unlock()
+		}
 		inform(told, nil)
 		known = true
 		kept = d.follow(op, done, kept)
@@ -560,6 +573,7 @@ func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error
 		if err = d.beginSteps(op, u.ID(), steps); err != nil {
 			return
 		}
+		op.before = d.beforeOperation(op)
 		for _, p := range u.Plans {
 			if p.Scope == plan.AddGroup || p.Scope == plan.ReplaceGroup {
 				d.probe([]process.GroupSpec{p.Desired})

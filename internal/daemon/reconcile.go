@@ -173,6 +173,7 @@ func autoPath(s process.LogSpec, stream *childlog.Stream, otherwise string) stri
 // RemoveGroup implements control.Reconcile.
 func (d *Daemon) RemoveGroup(ctx context.Context, name string) error {
 	_, err := d.ask(ctx, core.RemoveGroup{Name: name})
+	d.noteCall(control.Caller(ctx))
 	return err
 }
 
@@ -236,5 +237,6 @@ func (d *Daemon) changed(ctx context.Context, decide func() (core.Verb, error)) 
 		}
 		reply, again, err = d.await(ctx, a)
 	}
+	d.noteCall(b.who())
 	return reply, err
 }

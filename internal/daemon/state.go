@@ -208,6 +208,7 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 		for _, g := range d.loop.core.Manifest().Groups {
 			groups = append(groups, g.GroupSpec)
 		}
+		d.unnoted.Store(nil)
 	}) {
 		return func() {}
 	}
@@ -215,6 +216,53 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 	return func() {
 		d.noteBoot()
 		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+	}
+}
+
+// unnoted is a change that no operation has made: a call of Supervisor's, or of its extensions. A client makes several of them in a row, so what they have
+// brought together becomes one generation, when somebody asks or an operation begins.
+type unnoted struct {
+	who  string
+	when time.Time
+}
+
+// settled is how long ago the last of several calls must be for a look that need not see them.
+const settled = 2 * time.Second
+
+// noteCall remembers that a call has changed something.
+func (d *Daemon) noteCall(who string) { d.unnoted.Store(&unnoted{who, d.opts.Wall()}) }
+
+// beforeOperation returns what enters the changes that calls have made before an operation, nil if there are none. In the middle of another one nobody can
+// tell what they have brought: they belong to what that brings. It runs in the loop.
+func (d *Daemon) beforeOperation(op *operation) (enter func()) {
+	u := d.unnoted.Load()
+	if u == nil || d.operations.changing(op) || !d.unnoted.CompareAndSwap(u, nil) {
+		return nil
+	}
+	c := d.loop.desired.config
+	var groups []process.GroupSpec
+	for _, g := range d.loop.core.Manifest().Groups {
+		groups = append(groups, g.GroupSpec)
+	}
+	return func() {
+		d.noteBoot()
+		next := generation(c, groups, u.who, "", string(control.OperationDone), "")
+		next.When = u.when
+		d.enter(next, d.state.write)
+	}
+}
+
+// noteCalls enters what calls have changed.
+func (d *Daemon) noteCalls() {
+	d.noting.Lock()
+	defer d.noting.Unlock()
+	d.noteBoot()
+	if d.unnoted.Load() == nil {
+		return
+	}
+	var enter func()
+	if d.do(d.life, func(core.Now) { enter = d.beforeOperation(nil) }) && enter != nil {
+		enter()
 	}
 }
 

@@ -253,3 +253,83 @@ func TestNotKept(t *testing.T) {
 	}
 	_ = again.Close() // the test is over
 }
+
+// TestHistoryOfCalls has calls that are no operations change what runs, as supervisorctl update does: those in a row are one generation, which is there as
+// soon as somebody asks for the history or an operation begins, and an undo goes back to it.
+func TestHistoryOfCalls(t *testing.T) {
+	conf := program("web", 2, "")
+	inWorld(t, conf, func(ctx context.Context, w *world) {
+		bert := control.WithCaller(ctx, func() string { return "bert" })
+		update := func(text string) { // what supervisorctl does
+			w.write(text)
+			diff, err := w.d.Reread(bert)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range append(diff.Removed, diff.Changed...) {
+				if _, err := w.d.Stop(bert, control.Target{Name: name + ":*"}, true); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.d.RemoveGroup(bert, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s, err := w.d.Standing(ctx); err != nil || s.Rev != 1 && len(diff.Changed) > 0 {
+				t.Errorf("in the middle r%d is in force: %v", s.Rev, err)
+			}
+			for _, name := range append(diff.Added, diff.Changed...) {
+				if err := w.d.AddGroup(bert, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		history := func(want string) {
+			t.Helper()
+			list, err := w.d.History(ctx)
+			var got []string
+			for _, g := range list {
+				got = append(got, strings.TrimSpace(fmt.Sprintf("r%d %s %s %s %s", g.Rev, g.Who, g.Op, g.Result, g.Summary)))
+			}
+			if text := strings.Join(got, "|"); err != nil || text != want {
+				t.Errorf("history %s, %v\nwant    %s", text, err, want)
+			}
+		}
+		list := "r1   started"
+		history(list)
+		update(program("web", 2, "priority=3\n") + program("db", 1, ""))
+		if s, err := w.d.Standing(ctx); err != nil || s.Rev != 1 { // another call may follow at once
+			t.Errorf("r%d is in force: %v", s.Rev, err)
+		}
+		list += "|r2 bert  done db added, web ~1"
+		history(list)
+		history(list)
+
+		w.write(program("web", 3, "priority=3\n") + program("db", 1, ""))
+		if _, err := w.d.GraceUpdate(bert, "web"); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		if s, err := w.d.Standing(ctx); err != nil || s.Rev != 3 {
+			t.Errorf("r%d is in force: %v", s.Rev, err)
+		}
+		list += "|r3 bert  done web +1"
+		history(list)
+
+		if err := w.d.AddProgram(bert, "web", "more", map[string]string{"command": "/bin/more"}); err != nil {
+			t.Fatal(err)
+		}
+		w.write(program("web", 3, "priority=3\n") + program("db", 2, ""))
+		w.update(ctx, control.UpdateRequest{Who: "anna", Groups: []string{"db"}}) // r4 is what was there before it
+		list += "|r4 bert  done web +1|r5 anna op-1 done db +1"
+		history(list)
+		w.update(ctx, control.UpdateRequest{Who: "anna", To: 4})
+		list += "|r6 anna op-2 done db -1"
+		history(list)
+
+		// A call that is refused brings nothing.
+		if err := w.d.RemoveProcess(bert, "web", "more"); err == nil {
+			t.Error("what runs was removed")
+		}
+		history(list)
+	})
+}
