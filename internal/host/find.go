@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -109,9 +110,10 @@ func openPipe(pid int, inode uint64, flags int) (int, error) {
 	return -1, os.ErrNotExist
 }
 
-// holders finds the processes, other than this one, that hold pipes, by the inodes of these. It looks at everything in one pass.
-func holders() map[uint64]int {
-	found := map[uint64]int{}
+// holders finds the processes, other than this one, that hold pipes, by the inodes of these. It looks at everything in one pass. What a process has started
+// may hold its pipes as well: it is the first one that is found.
+func holders() map[uint64]Stat {
+	all := map[uint64][]Stat{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd") // the pattern is good
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
@@ -122,6 +124,7 @@ func holders() map[uint64]int {
 		if err != nil {
 			continue // it has ended, or is another user's
 		}
+		pipes := map[uint64]bool{}
 		for _, fd := range fds {
 			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
 			text, isPipe := strings.CutPrefix(to, "pipe:[")
@@ -129,11 +132,45 @@ func holders() map[uint64]int {
 				continue
 			}
 			if n, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 64); err == nil {
-				found[n] = pid
+				pipes[n] = true
+			}
+		}
+		if len(pipes) == 0 {
+			continue
+		}
+		if stat, err := ReadStat(pid); err == nil {
+			for n := range pipes {
+				all[n] = append(all[n], stat)
 			}
 		}
 	}
+	found := map[uint64]Stat{}
+	for n, list := range all {
+		found[n] = eldest(list)
+	}
 	return found
+}
+
+// eldest returns the process that the others descend from. An orphan has none of them as its parent, but seldom leads a group, which who was started for
+// itself does; what is left is told by their age.
+func eldest(list []Stat) Stat {
+	pids := map[int]bool{}
+	for _, s := range list {
+		pids[s.PID] = true
+	}
+	later := func(s Stat) int {
+		n := 0
+		if pids[s.Parent] {
+			n += 2
+		}
+		if s.Group != s.PID {
+			n++
+		}
+		return n
+	}
+	return slices.MinFunc(list, func(a, b Stat) int {
+		return cmp.Or(cmp.Compare(later(a), later(b)), cmp.Compare(a.StartTime, b.StartTime), cmp.Compare(a.PID, b.PID))
+	})
 }
 
 // FindStarted looks for a process that was started as a member of a group, not before a moment, and whose pid nobody has learnt: keeper and daemon were

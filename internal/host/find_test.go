@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +90,52 @@ func TestFindStarted(t *testing.T) {
 	defer redirected.Close()
 	if redirected.Fds[2] != -1 {
 		t.Errorf("standard error has a pipe of its own: %v", redirected.Fds)
+	}
+}
+
+// TestHolders finds the process that was started with a pipe, and none of those that it has started and that hold it too.
+func TestHolders(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command("/bin/sh", "-c", "for n in 1 2 3; do (echo up; exec sleep 1000) & done; wait")
+	cmd.Stdout, cmd.SysProcAttr = w, &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	defer func() {
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		_ = cmd.Wait() // it was killed
+	}()
+	if _, err := io.ReadFull(r, make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	if got := holders()[inode(int(r.Fd()))]; got.PID != cmd.Process.Pid {
+		t.Errorf("found %+v, not %d", got, cmd.Process.Pid)
+	}
+}
+
+// TestEldest tells who of several that hold one pipe was started with it.
+func TestEldest(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		list []Stat
+		want int
+	}{
+		{"alone", []Stat{{PID: 7, Parent: 1, Group: 7}}, 7},
+		{"a child whose number is smaller", []Stat{{PID: 3, Parent: 7, Group: 7, StartTime: 5}, {PID: 7, Parent: 1, Group: 7, StartTime: 5}}, 7},
+		{"an orphan in its group", []Stat{{PID: 3, Parent: 1, Group: 7, StartTime: 5}, {PID: 7, Parent: 1, Group: 7, StartTime: 5}}, 7},
+		{"an orphan in a group of its own", []Stat{{PID: 3, Parent: 1, Group: 3, StartTime: 6}, {PID: 7, Parent: 1, Group: 7, StartTime: 5}}, 7},
+	} {
+		for range 2 {
+			if got := eldest(c.list).PID; got != c.want {
+				t.Errorf("%s: %d, not %d", c.name, got, c.want)
+			}
+			slices.Reverse(c.list)
+		}
 	}
 }
 

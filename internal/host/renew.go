@@ -235,20 +235,26 @@ func (h *Local) handOver(w *wire) {
 	if len(asked) == 0 {
 		return
 	}
-	pids := holders()
+	found := holders()
 	for _, p := range asked {
-		h.seek(p, w, pids)
+		h.seek(p, w, found)
 	}
 }
 
 // seek looks for a process that the keeper before was asked for and has not told of. It holds the pipes that were made for it.
-func (h *Local) seek(p *proc, w *wire, pids map[uint64]int) {
-	pid := max(pids[inode(p.pipes[0].fd)], pids[inode(p.pipes[1].fd)])
-	if pid == 0 {
+func (h *Local) seek(p *proc, w *wire, holders map[uint64]Stat) {
+	var found []Stat
+	for _, pipe := range p.pipes {
+		if s, ok := holders[inode(pipe.fd)]; ok {
+			found = append(found, s)
+		}
+	}
+	if found == nil {
 		p.sentTo.Store(nil)
 		p.shard.post(command{unseen: p})
 		return
 	}
+	pid := eldest(found).PID
 	p.pidfd, p.startTime, p.place = openPidfd(pid), startTime(pid), placeOf(pid, p.req.Spec.Tree)
 	p.born(pid)
 	p.handOver(w)
