@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/graced/graced/internal/client"
+	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/host"
 	"github.com/graced/graced/internal/process"
 )
@@ -100,7 +101,7 @@ func (c *chaos) ask(kind string, done func(), args ...string) *chaosCommand {
 	cmd.check = func() {
 		switch {
 		case dies && code == -1:
-			c.tally["clients killed"]++
+			c.count("clients killed")
 		case code == 0 && name == "gracectl" && !c.forgetful:
 			done()
 		case strings.Contains(cmd.result, "panic"):
@@ -148,8 +149,11 @@ func (c *chaos) stop(program string) *chaosCommand {
 // change changes the files and has the daemon follow.
 func (c *chaos) change(string) *chaosCommand {
 	next := c.files
-	if c.IntN(4) == 0 {
+	switch c.IntN(8) {
+	case 0, 1:
 		return c.breakGate()
+	case 2, 3:
+		return c.pauseRoll()
 	}
 	switch c.IntN(8) {
 	case 6, 7:
@@ -168,7 +172,7 @@ func (c *chaos) change(string) *chaosCommand {
 	case 4, 5:
 		next.release++
 		c.may("gate", "another release")
-		c.tally["releases"]++
+		c.count("releases")
 	}
 	cmd := c.ask(changeKind, func() {}, "update")
 	if strings.HasPrefix(cmd.text, "supervisorctl") { // which restarts whatever has changed
@@ -219,7 +223,7 @@ func (c *chaos) breakGate() *chaosCommand {
 			return
 		}
 		if strings.HasPrefix(cmd.result, "exit 10:") {
-			c.tally["broken releases taken back"]++
+			c.count("broken releases taken back")
 		}
 		for _, s := range c.scan() {
 			if s.name != "" && program(s.name) == "gate" && strings.HasPrefix(s.generation, "broken") {
@@ -228,6 +232,88 @@ func (c *chaos) breakGate() *chaosCommand {
 		}
 	}
 	return c.with(next, cmd)
+}
+
+// pauseRoll rolls out a release and pauses it in the middle. Then it goes on or is cancelled; meanwhile somebody may restart a process of it.
+func (c *chaos) pauseRoll() *chaosCommand {
+	next := c.files
+	next.release++
+	c.may("gate", "another release")
+	cmd := c.ask(changeKind, func() {}, "update", "-y")
+	before, meanwhile := c.soon(), c.soon()
+	end, restarts := []string{"resume", "resume", "cancel"}[c.IntN(3)], c.IntN(2) == 0
+	do := cmd.do
+	cmd.do = func() string {
+		over, decided := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(decided)
+			var rolls []string
+			for rolls == nil {
+				select {
+				case <-over:
+					return
+				case <-time.After(before): // it may have to wait for others
+					rolls = c.inState(control.OperationRunning)
+				}
+			}
+			for _, id := range rolls {
+				out, code := c.ctl("gracectl", "pause", id)
+				c.tell("pause %s: exit %d: %s", id, code, strings.TrimSpace(out))
+				if code != 0 {
+					continue
+				}
+				c.count("rolls paused")
+				if restarts {
+					out, code = c.ctl("gracectl", "restart", "gate:gate_1")
+					c.tell("restart: exit %d: %s", code, strings.TrimSpace(out))
+				}
+				<-time.After(meanwhile)
+				out, code = c.ctl("gracectl", end, id)
+				c.tell("%s %s: exit %d: %s", end, id, code, strings.TrimSpace(out))
+			}
+			c.resumeUntil(over) // the daemon may have been away
+		}()
+		result := do()
+		close(over)
+		<-decided
+		return result
+	}
+	return c.with(next, cmd)
+}
+
+// inState lists the operations that are in a state, none if nobody answers.
+func (c *chaos) inState(state control.OperationState) (ids []string) {
+	ctx, cancel := c.patience()
+	defer cancel()
+	list, _ := c.Operations(ctx) // the daemon may be away
+	for _, op := range list {
+		if op.State == state {
+			ids = append(ids, op.ID)
+		}
+	}
+	return ids
+}
+
+// resumeUntil lets go on what is paused, again and again.
+func (c *chaos) resumeUntil(over <-chan struct{}) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+			c.resume()
+		}
+	}
+}
+
+// resume lets go on what is paused.
+func (c *chaos) resume() {
+	for _, id := range c.inState(control.OperationPaused) {
+		out, code := c.ctl("gracectl", "resume", id)
+		c.tell("resume %s: exit %d: %s", id, code, strings.TrimSpace(out))
+	}
 }
 
 // mend has the files say what was good.

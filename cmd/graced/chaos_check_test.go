@@ -79,7 +79,7 @@ func (c *chaos) whole() {
 	c.await("there is one keeper and one daemon, and all agree on which", func() string {
 		keeper, all := c.keeperPID(), mates(c.dir)
 		if len(all) == 0 && c.upgrading && c.nobody() {
-			c.tally["keeper killed between two daemons"]++
+			c.count("keeper killed between two daemons")
 			c.forgetful = true
 			c.again()
 		}
@@ -120,7 +120,7 @@ func (c *chaos) sameKeepers() {
 		c.t.Error(err)
 	}
 	if d.Generation < c.generation && !c.forgetful {
-		c.tally["keeper killed before it had told everything"]++
+		c.count("keeper killed before it had told everything")
 		c.forgetful = true
 	}
 	c.generation = d.Generation
@@ -132,6 +132,7 @@ func (c *chaos) settle() {
 	c.whole()
 	c.sameKeepers()
 	c.await("all is at rest", func() string {
+		c.resume() // what nobody has decided about
 		ctx, cancel := c.patience()
 		defer cancel()
 		list, err := c.Processes(ctx)
@@ -165,7 +166,7 @@ func (c *chaos) settle() {
 			if code, ok := j.exits[life]; ok && code != p.ExitStatus || !ok && c.licences[name] == "" {
 				c.t.Errorf("%s ended with %d, and the daemon says %d", name, code, p.ExitStatus)
 			}
-			c.tally["exits compared"]++
+			c.count("exits compared")
 		}
 	}
 }
@@ -348,7 +349,7 @@ func (c *chaos) checkExits() {
 			}
 			life := j.withPID(name, strconv.Itoa(m.PID))
 			code, byItself := j.exits[life]
-			c.tally["exits compared"]++
+			c.count("exits compared")
 			switch {
 			case m.Exit == nil && m.Signal == "":
 				c.t.Errorf("how %s ended is not known: %+v", name, m)
@@ -450,7 +451,7 @@ func (c *chaos) checkLog(name string, l *chaosLog, over bool) {
 			break
 		}
 		text = rest
-		c.tally["lines compared"]++
+		c.count("lines compared")
 		bare := strings.TrimSuffix(strings.TrimPrefix(line, "\x1b[1m"), "\x1b[0m")
 		words := strings.Fields(bare)
 		if len(words) != 3 || (words[0] != name && words[0] != name+"-g") || (len(bare) != len(line)) != (!c.strip && program(name) != "comm") {
@@ -702,7 +703,7 @@ func (c *chaos) readHooks() {
 				c.t.Errorf("%s: %s: %q after %q", name, trouble, line, h.last)
 			}
 			h.last = line
-			c.tally["notes of hooks compared"]++
+			c.count("notes of hooks compared")
 		}
 		h.read = len(all)
 	}

@@ -179,7 +179,7 @@ type chaos struct {
 	inputs     map[string]*chaosInput
 	hooks      map[string]*hookStory // by the process's name
 	rest       map[string]int        // descriptors of daemon and keeper when all is at rest
-	mu         sync.Mutex            // of story
+	mu         sync.Mutex            // of story, and of what commands count
 	story      []string              // of the scene
 }
 
@@ -247,19 +247,26 @@ func (c *chaos) scene() {
 	for _, m := range mishaps { // one after the other: whoever is killed with his only witness is lost
 		<-time.After(m.delay)
 		c.tell("%s", m.text)
-		c.tally[m.text]++
+		c.count(m.text)
 		m.do()
 		c.whole()
 	}
 	all.Wait()
-	c.tally["scenes"]++
+	c.count("scenes")
 	c.settle()
 	for _, cmd := range commands {
-		c.tally[cmd.kind]++
+		c.count(cmd.kind)
 		cmd.check()
 	}
 	c.restore()
 	c.check()
+}
+
+// count adds to the tally while commands are under way.
+func (c *chaos) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally[what]++
 }
 
 // tell adds to the story of the scene.

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/graced/graced/internal/process"
 )
 
 // TestRollback goes back and forth between generations: the files are not touched, what differs is told, and only what has to is replaced.
@@ -107,6 +109,7 @@ func TestUndoOfCalls(t *testing.T) {
 	}
 	r.write(conf("2", "1"))
 	supervisorctl()
+	r.runs("web", process.Running)
 	web := r.full()["web:web"].PID
 	r.write(conf("2", "2"))
 	r.gracectl(0, []string{"update"}, "op-1  done")
