@@ -2,7 +2,6 @@ package pidproxy
 
 import (
 	"bufio"
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 type run struct {
 	t   *testing.T
 	cmd *exec.Cmd
-	out bytes.Buffer
+	out *os.File
 	dir string
 }
 
@@ -43,16 +42,30 @@ func script(t *testing.T, text string) (dir string) {
 
 func start(t *testing.T, dir string, args ...string) *run {
 	t.Helper()
-	r := &run{t: t, dir: dir, cmd: exec.Command("/proc/self/exe", args...)}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	r := &run{t: t, dir: dir, out: out, cmd: exec.Command("/proc/self/exe", args...)}
 	r.cmd.Dir = dir
 	r.cmd.Env = append(os.Environ(), "BE_PIDPROXY=1")
-	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
-	r.cmd.WaitDelay = 10 * time.Second // what a daemon that is left keeps open
+	r.cmd.Stdout, r.cmd.Stderr = out, out
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.cmd.Process.Kill() }) // it has mostly ended
 	return r
+}
+
+// printed returns what it has printed so far.
+func (r *run) printed() string {
+	r.t.Helper()
+	text, err := os.ReadFile(r.out.Name())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // until waits for a condition that only the file system shows.
@@ -62,7 +75,7 @@ func (r *run) until(what string, ok func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			r.t.Fatalf("waited in vain: %s; printed %q", what, r.out.String())
+			r.t.Fatalf("waited in vain: %s; printed %q", what, r.printed())
 		}
 	}
 }
@@ -84,8 +97,8 @@ func (r *run) signal(sig syscall.Signal) {
 func (r *run) want(code int, output string) {
 	r.t.Helper()
 	_ = r.cmd.Wait() // the code says it
-	if got := r.cmd.ProcessState.ExitCode(); got != code || r.out.String() != output {
-		r.t.Errorf("exit code %d, want %d; printed %q, want %q", got, code, r.out.String(), output)
+	if got := r.cmd.ProcessState.ExitCode(); got != code || r.printed() != output {
+		r.t.Errorf("exit code %d, want %d; printed %q, want %q", got, code, r.printed(), output)
 	}
 }
 
@@ -152,10 +165,12 @@ func TestUnreadable(t *testing.T) {
 		r := start(t, dir, "pid", "./daemon")
 		r.until("the command is ready", r.exists("ready"))
 		r.signal(syscall.SIGTERM)
+		const text = "Can't read child pidfile pid!\n"
+		r.until("it says so", func() bool { return r.printed() == text })
 		if err := os.WriteFile(filepath.Join(dir, "wait"), []byte("\n"), 0); err != nil {
 			t.Fatal(err)
 		}
-		r.want(3, "Can't read child pidfile pid!\n")
+		r.want(3, text)
 	}
 }
 
