@@ -295,3 +295,43 @@ func TestSecretsAreNowhere(t *testing.T) {
 		}
 	}
 }
+
+// TestPostReadyCounts: where a process is not ready before its post_ready has succeeded, what depends on it waits for that, also when the daemon is killed
+// meanwhile; and a release whose post_ready fails goes back at once.
+func TestPostReadyCounts(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("hook.sh", slowHook)
+	conf := func(release, command string) string {
+		return "[program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\nstartretries=0\ndirectory=%(here)s\nnumprocs=2\nprocess_name=web%(process_num)d\nenvironment=RELEASE=\"" + release +
+			"\"\npost_ready=/bin/sh " + command + "\npost_ready_timeout=100s\npost_ready_on_failure=fail\nready_wait=100s\n[program:app]\ncommand=/bin/sleep 1000\nstartsecs=0\ndepends_on=web:ready\n"
+	}
+	r.launch(nil, conf("one", "hook.sh"))
+	r.until("the commands run", func() bool { return len(r.ran()) == 2 })
+	r.gracectl(0, []string{"status"}, "web:web0", "post_ready runs", "waits for web")
+	r.gracectl(0, []string{"why", "web:web0"}, "post_ready runs")
+	r.gracectl(12, []string{"wait", "--ready", "web:*", "--timeout", "0.2"}, "web:web0: not ready (RUNNING, post_ready runs)\n")
+	r.killDaemon()
+	r.upgrade("")
+	if app := r.infos()["app"]; app.PID != 0 {
+		t.Errorf("app has started: %+v", app)
+	}
+	r.put("go", "")
+	r.gracectl(0, []string{"wait", "--ready", "all"}, "app: ready\n", "web:web0: ready\nweb:web1: ready\n")
+	if got := r.ran(); len(got) != 4 {
+		t.Errorf("the commands have run like this: %q", got)
+	}
+
+	before := r.running()
+	r.write(conf("two", "-c 'exit 3'"))
+	r.gracectl(10, []string{"update"}, "web:web0", "web:web0 is not ready: post_ready: exit status 3", "rolled back")
+	if now := r.running(); now["web0"] == before["web0"] || now["web1"] != before["web1"] {
+		t.Errorf("there are %v, there were %v", now, before)
+	}
+	for _, name := range []string{"web0", "web1"} {
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", r.running()[name])); err != nil || !strings.Contains(string(text), "RELEASE=one\x00") {
+			t.Errorf("%s has %q, %v", name, text, err)
+		}
+	}
+	r.gracectl(0, []string{"wait", "--ready", "all"})
+}

@@ -65,6 +65,17 @@ var hookCases = []optionCase{
 		},
 	},
 	{
+		option: "post_ready_on_failure", head: hooked + "post_ready=/bin/sh bad.sh\n", before: "post_ready_on_failure=ignore", after: "post_ready_on_failure=fail", class: process.Live,
+		check: func(k *optionRun) {
+			k.isReady(true)
+			k.put(k.group+".bad", "")
+			k.again()
+			k.log("post_ready of NAME: exit status 3")
+			k.isReady(false)
+			k.is("NAME", process.Running)
+		},
+	},
+	{
 		option: "pre_stop", about: "at all", head: hooked, before: "pre_stop=/bin/sh hook.sh before", after: "pre_stop=/bin/sh hook.sh after", class: process.Live,
 		check: func(k *optionRun) {
 			k.stop("*")

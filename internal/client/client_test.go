@@ -74,7 +74,7 @@ func TestService(t *testing.T) {
 	info := control.ProcessInfo{Name: "p", Group: "g", State: process.Exited, Start: at, Stop: at, Now: at, SpawnErr: "é <&>", ExitStatus: -1, StdoutLog: "/o",
 		StderrLog: "/e", PID: 0, Description: "Sep 09 01:46 AM"}
 	log := process.LogSpec{File: process.LogTarget{Kind: process.LogPath, Path: "/o"}, MaxBytes: 50 << 20, Backups: 10, CaptureMaxBytes: 5, EventsEnabled: true, Syslog: true}
-	untold := strings.Fields("umask backoff restart_limit breaker stop_steps drain_signal drain_command drain_timeout reload_signal reload_command reload_timeout pre_start pre_start_timeout pre_start_on_failure post_ready post_ready_timeout pre_stop pre_stop_timeout post_stop post_stop_timeout stopasgroup stop_tree kill_tree " +
+	untold := strings.Fields("umask backoff restart_limit breaker stop_steps drain_signal drain_command drain_timeout reload_signal reload_command reload_timeout pre_start pre_start_timeout pre_start_on_failure post_ready post_ready_timeout post_ready_on_failure pre_stop pre_stop_timeout post_stop post_stop_timeout stopasgroup stop_tree kill_tree " +
 		"cgroup memory_max cpu_max pids_max ready ready_period ready_timeout ready_successes ready_failures ready_wait alive alive_period alive_timeout alive_failures alive_action depends_on essential " +
 		"roll_max_unavailable roll_surge roll_canary roll_steady roll_on_failure socket socket_backlog socket_mode socket_owner sockets environment environment_file secret_files")
 	config := control.ConfigInfo{Group: "g", GroupPriority: 5, InUse: true, Untold: untold, StdoutLog: "/o", StderrLog: "none", Spec: process.Spec{

@@ -113,7 +113,7 @@ const (
 
 // valueCodes are the kinds of errors that a bad value of an option is; BadValue for any other.
 var valueCodes = map[string]Code{
-	"autorestart": BadChoice, "alive_action": BadChoice, "roll_on_failure": BadChoice, "pre_start_on_failure": BadChoice, "loglevel": BadChoice, "stop_order": BadChoice, "sigpipe": BadChoice, "quirks": BadChoice, "payload_length": BadChoice,
+	"autorestart": BadChoice, "alive_action": BadChoice, "roll_on_failure": BadChoice, "pre_start_on_failure": BadChoice, "post_ready_on_failure": BadChoice, "loglevel": BadChoice, "stop_order": BadChoice, "sigpipe": BadChoice, "quirks": BadChoice, "payload_length": BadChoice,
 	"user": NoAccount, "chown": NoAccount, "socket_owner": NoAccount, "umask": BadUmask, "chmod": BadMode, "socket_mode": BadMode, "environment": BadQuoting,
 	"directory": BadDirectory, "childlogdir": BadDirectory, "logfile": BadLogPath, "pidfile": BadLogPath, "stdout_logfile": BadLogPath,
 	"stderr_logfile": BadLogPath, "process_name": BadName, "owner": NoAccount, "mode": BadMode, "sockets": UnknownMember,

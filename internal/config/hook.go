@@ -13,6 +13,7 @@ func (p *programReader) hooks() (h process.Hooks) {
 	most := func(what string) time.Duration { return read(p.reader, what+"_timeout", 30*time.Second, span) }
 	h.PreStart.Timeout, h.PostReady.Timeout, h.PreStop.Timeout, h.PostStop.Timeout = most("pre_start"), most("post_ready"), most("pre_stop"), most("post_stop")
 	h.OnPreStart = read(p.reader, "pre_start_on_failure", process.HookFails, oneOf("pre_start_on_failure", process.HookFails, process.HookIgnored))
+	h.OnPostReady = read(p.reader, "post_ready_on_failure", process.PostIgnored, oneOf("post_ready_on_failure", process.PostIgnored, process.PostFails))
 	return h
 }
 

@@ -23,7 +23,8 @@ func TestHooks(t *testing.T) {
 		"pre_start=/bin/migrate %(process_num)d 'a b'\npre_start_timeout=10m\npre_start_on_failure=Ignore": with(func(h *process.Hooks) {
 			h.PreStart, h.OnPreStart = process.HookSpec{Command: "/bin/migrate 0 'a b'", Timeout: 10 * time.Minute}, process.HookIgnored
 		}),
-		"pre_start_on_failure=fail": none,
+		"pre_start_on_failure=fail":                none,
+		"post_ready=x\npost_ready_on_failure=fail": with(func(h *process.Hooks) { h.PostReady.Command, h.OnPostReady = "x", process.PostFails }),
 		"post_ready=x\npre_stop=y\npre_stop_timeout=500ms\npost_stop=z\npost_stop_timeout=5": with(func(h *process.Hooks) {
 			h.PostReady.Command = "x"
 			h.PreStop = process.HookSpec{Command: "y", Timeout: 500 * time.Millisecond}
@@ -36,7 +37,7 @@ func TestHooks(t *testing.T) {
 		}
 	}
 	for text, code := range map[string]Code{
-		"pre_start=a 'b": BadQuoting, "post_ready_timeout=soon": BadValue, "pre_stop_timeout=-1s": BadValue, "post_stop=%(nope)s": BadExpansion, "pre_start_on_failure=perhaps": BadChoice,
+		"pre_start=a 'b": BadQuoting, "post_ready_timeout=soon": BadValue, "pre_stop_timeout=-1s": BadValue, "post_stop=%(nope)s": BadExpansion, "pre_start_on_failure=perhaps": BadChoice, "post_ready_on_failure=stop": BadChoice,
 	} {
 		key, _, _ := strings.Cut(text, "=")
 		if e := loadError(t, map[string]string{"/etc/s.conf": head + "[program:a]\ncommand=x\n" + text + "\n"}); e.Key != key || e.Code != code || e.Line != 4 || e.Hint == "" {

@@ -153,6 +153,7 @@ var Options = []Option{
 	{inPlain, "pre_start_on_failure", "fail or ignore", "fail", process.Live, "", "What follows when pre_start fails: the start has failed as well, or nothing."},
 	{inPlain, "post_ready", "words as in a shell, no shell", "", process.Live, "", "A command that runs once in the life of a process, when it is RUNNING and ready."},
 	{inPlain, "post_ready_timeout", typeSpan, "30s", process.Live, "", "How long post_ready may take before it is killed."},
+	{inPlain, "post_ready_on_failure", "ignore or fail", "ignore", process.Live, "", "What follows when post_ready fails: nothing, or the process is not ready in this life, and a release that it is part of has failed; it is not ready before post_ready has succeeded either."},
 	{inPlain, "pre_stop", "words as in a shell, no shell", "", process.Live, "", "A command that runs before anything else of a stop; the stop goes on when it has ended."},
 	{inPlain, "pre_stop_timeout", typeSpan, "30s", process.Live, "", "How long pre_stop may take before it is killed, and the stop goes on."},
 	{inPlain, "post_stop", "words as in a shell, no shell", "", process.Live, "", "A command that runs after each end of a process, however it came; the process does not start again before it has ended."},

@@ -36,7 +36,7 @@ var savedFields = map[reflect.Type]struct{ kept, derived string }{
 			unstopped: counted`,
 	},
 	reflect.TypeFor[proc](): {
-		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held gated anew forlorn lastly extra fallen last hasLast lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit watched sick hung
+		kept: `id incarnation group name spec state pid spawning fate tries restarts short starts held gated anew forlorn lastly extra fallen last hasLast lazy again abandoned started startSecs began ended exit hasExit spawnErr fit unfit unmet watched sick hung
 			listener holds deaf due report waiters step unsent reason draining hook fresh stopStep killed`,
 	},
 	reflect.TypeFor[pool](): {

@@ -6,9 +6,27 @@ import (
 	"github.com/graced/graced/internal/process"
 )
 
-// ready reports whether the process is at work: it is RUNNING and, where somebody looks, was found ready.
-func (p *proc) ready() bool {
-	return p.state == process.Running && (p.fit || p.spec.Health.Ready.Kind == process.CheckNone)
+// ready reports whether the process is at work: it is RUNNING and, where somebody looks, was found ready. Where post_ready counts it has succeeded.
+func (p *proc) ready() bool { return p.readyBy(p.spec) }
+
+func (p *proc) readyBy(spec *process.Spec) bool {
+	return p.works(spec) && (p.unmet == "" || !spec.Hooks.Gates())
+}
+
+// works reports whether nothing but post_ready may be missing.
+func (p *proc) works(spec *process.Spec) bool {
+	return p.state == process.Running && (p.fit || spec.Health.Ready.Kind == process.CheckNone)
+}
+
+// lacks says why a process is not ready, as far as anybody knows.
+func (p *proc) lacks() string {
+	switch {
+	case !p.works(p.spec):
+		return p.unfit
+	case p.spec.Hooks.Gates():
+		return p.unmet
+	}
+	return ""
 }
 
 // checks reports whether there is anything to watch.
@@ -52,16 +70,19 @@ func (s *Supervisor) Watched() (list []Watch) {
 
 // rewatch follows a change of the settings of a process that is there. What was ready without anybody's looking is so until somebody has looked.
 func (s *Supervisor) rewatch(p *proc, before *process.Spec) {
-	if p.pid == 0 || p.state != process.Starting && p.state != process.Running || before.Health == p.spec.Health {
+	same := before.Health == p.spec.Health
+	if p.pid == 0 || p.state != process.Starting && p.state != process.Running || same && before.Hooks.Gates() == p.spec.Hooks.Gates() {
 		return
 	}
-	if before.Health.Ready.Kind == process.CheckNone {
-		p.fit = p.state == process.Running
+	was := p.readyBy(before)
+	if !same {
+		if before.Health.Ready.Kind == process.CheckNone {
+			p.fit = p.state == process.Running
+		}
+		s.watch(p)
 	}
-	s.watch(p)
-	if p.ready() {
-		s.greet(p)
-		s.release(p, nil, forReady)
+	if p.state == process.Running {
+		s.readiness(p, was)
 	}
 }
 
@@ -86,18 +107,35 @@ func (s *Supervisor) checked(p *proc, in Checked) {
 // readiness tells that a RUNNING process has become ready, or is so no more, if that has changed.
 func (s *Supervisor) readiness(p *proc, was bool) {
 	is := p.ready()
-	if is == was {
+	if is != was {
+		s.shift()
+		if p.spec.AsksReady() {
+			s.publish(ReadyChanged{Group: p.group.name(), Name: p.name, PID: p.pid, Ready: is, Text: p.lacks()})
+		}
+	}
+	if p.works(p.spec) {
+		s.greet(p)
+	}
+	switch {
+	case is && !was:
+		s.release(p, nil, forReady)
+	case was && !is:
+		s.release(p, &Fault{Kind: Failed, Text: p.namespec().String() + " is not ready any more: " + p.lacks()}, forUnready)
+	}
+}
+
+// greeted takes the end of post_ready. Whoever waits for a process that cannot become ready any more is told so at once.
+func (s *Supervisor) greeted(p *proc, problem string) {
+	was := p.ready()
+	if p.unmet = ""; problem != "" && p.spec.Hooks.OnPostReady == process.PostFails {
+		p.unmet = postReady + ": " + problem
+	}
+	if p.state != process.Running {
 		return
 	}
-	s.shift()
-	if p.spec.Health.Ready.Kind != process.CheckNone {
-		s.publish(ReadyChanged{Group: p.group.name(), Name: p.name, PID: p.pid, Ready: is, Text: p.unfit})
-	}
-	if is {
-		s.greet(p)
-		s.release(p, nil, forReady)
-	} else {
-		s.release(p, &Fault{Kind: Failed, Text: p.namespec().String() + " is not ready any more: " + p.unfit}, forUnready)
+	s.readiness(p, was)
+	if p.unmet != "" {
+		s.release(p, &Fault{Kind: Failed, Text: p.namespec().String() + " is not ready: " + p.unmet}, forReady)
 	}
 }
 

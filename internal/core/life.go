@@ -90,8 +90,9 @@ func (s *Supervisor) greet(p *proc) {
 	if !p.fresh {
 		return
 	}
-	p.fresh = false
+	p.fresh, p.unmet = false, ""
 	if h := p.spec.Hooks.PostReady; h.Wanted() {
+		p.unmet = "post_ready runs"
 		p.hook = s.beginHook(p, h, RunHook{Option: postReady, PID: p.pid, Reason: p.reason})
 	}
 }
@@ -170,6 +171,7 @@ func (s *Supervisor) hookDone(p *proc, what sending, problem string) {
 	case e.Option == preStart:
 		s.prepared(p)
 	case e.Option == postReady:
+		s.greeted(p, problem)
 	case p.state == process.Starting && p.unforked():
 		s.prepare(p)
 	case p.state == process.Stopping && p.unforked():

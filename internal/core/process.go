@@ -60,6 +60,7 @@ type proc struct {
 	spawnErr     string
 	fit          bool   // its check has found it ready; of this life, as are the next
 	unfit        string // what the check has found else
+	unmet        string // why it is not ready as far as post_ready is concerned; "" = it is
 	watched      bool   // its checks are made
 	sick         bool   // it is being ended because it was not alive, and is to start again
 	hung         bool   // it was stopped for good because it was not alive; until somebody wants it stopped or it starts
@@ -140,7 +141,7 @@ func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	p.reason = why
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
-	p.fit, p.unfit, p.sick, p.hung, p.fresh = false, "", false, false, true
+	p.fit, p.unfit, p.sick, p.hung, p.fresh, p.unmet = false, "", false, false, true, "post_ready has not run yet"
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.hasLast, p.last = false, process.ExitStatus{}
 	if p.group.pool != nil {

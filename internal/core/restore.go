@@ -200,7 +200,7 @@ func (r *reader) proc(i int) {
 		gated: from.Gated, anew: from.Anew, forlorn: from.Forlorn, lastly: from.Lastly, extra: from.Extra, fallen: from.Fallen, last: from.Last, hasLast: from.HasLast,
 		held: from.Held, lazy: from.Lazy, again: from.Again, abandoned: from.Abandoned, reason: from.Reason, draining: from.Draining, hook: from.Hook, fresh: from.Fresh, stopStep: from.StopStep, killed: from.Killed,
 		started: from.Started, startSecs: from.StartSecs, began: from.Began, ended: from.Ended, exit: from.Exit, hasExit: from.HasExit,
-		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, watched: from.Watched, sick: from.Sick, hung: from.Hung, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
+		spawnErr: from.SpawnErr, fit: from.Fit, unfit: from.Unfit, unmet: from.Unmet, watched: from.Watched, sick: from.Sick, hung: from.Hung, holds: at(r.events, from.Holds), deaf: from.Deaf, step: at(r.steps, from.Step),
 	}
 	r.deadline(&p.due, from.Due, actState, p)
 	r.deadline(&p.report, from.Report, actReport, p)

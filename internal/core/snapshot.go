@@ -144,7 +144,7 @@ type (
 		SpawnErr               string
 		Fit, Watched           bool
 		Sick, Hung             bool
-		Unfit                  string
+		Unfit, Unmet           string
 		Listener               *event.SavedListener
 		Holds                  Ref
 		Deaf                   bool
@@ -369,7 +369,7 @@ func (w *writer) proc(p *proc) SavedProcess {
 		Gated: p.gated, Anew: p.anew, Forlorn: p.forlorn, Lastly: p.lastly, Extra: p.extra, Fallen: p.fallen, Last: p.last, HasLast: p.hasLast,
 		Held: p.held, Lazy: p.lazy, Again: p.again, Abandoned: p.abandoned, Reason: p.reason, Draining: p.draining, Hook: p.hook, Fresh: p.fresh, StopStep: p.stopStep, Killed: p.killed,
 		Started: p.started, StartSecs: p.startSecs, Began: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit, SpawnErr: p.spawnErr,
-		Fit: p.fit, Unfit: p.unfit, Watched: p.watched, Sick: p.sick, Hung: p.hung,
+		Fit: p.fit, Unfit: p.unfit, Unmet: p.unmet, Watched: p.watched, Sick: p.sick, Hung: p.hung,
 		Holds: w.events.ref(p.holds), Deaf: p.deaf, Due: saveDeadline(&p.due), Report: saveDeadline(&p.report), Step: w.steps.ref(p.step),
 	}
 	if p.listener != nil {

@@ -361,8 +361,8 @@ func (s *Supervisor) tried(st *step) {
 		return
 	}
 	text := fmt.Sprintf("%v is not ready after %v", p.namespec(), cmp.Or(p.spec.Health.ReadyWait, readyWait))
-	if p.unfit != "" {
-		text += ": " + p.unfit
+	if why := p.lacks(); why != "" {
+		text += ": " + why
 	}
 	s.over(st, &Fault{Kind: Failed, Text: text})
 }

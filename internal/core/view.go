@@ -79,7 +79,7 @@ func (s *Supervisor) status(p *proc, groupIndex int) process.Status {
 	return process.Status{
 		ID: p.id, Incarnation: p.incarnation, Group: p.group.name(), Name: p.name, GroupIndex: groupIndex,
 		State: p.state, PID: p.pid, Started: p.began, Ended: p.ended, Exit: p.exit, HasExit: p.hasExit,
-		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: s.waits(p), Idle: p.rest() != plan.Up, Extra: p.extra, Leaving: p.fate != stays, Ready: p.ready(), Unready: p.unfit, Spec: p.spec,
+		SpawnErr: p.spawnErr, Restarts: p.restarts, Waits: s.waits(p), Idle: p.rest() != plan.Up, Extra: p.extra, Leaving: p.fate != stays, Ready: p.ready(), Unready: p.lacks(), Spec: p.spec,
 	}
 }
 

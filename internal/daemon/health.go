@@ -43,13 +43,13 @@ func (d *Daemon) unwatch(e core.Unwatch) {
 // readinessOf tells whether a process is ready; false if nobody asks.
 func readinessOf(s process.Status) (control.Readiness, bool) {
 	c := s.Spec.Health.Ready
-	if c.Kind == process.CheckNone {
+	if !s.Spec.AsksReady() {
 		return control.Readiness{}, false
 	}
 	r := control.Readiness{Ready: s.Ready, Text: s.Unready}
 	if r.Ready {
 		r.Text = ""
-	} else if r.Text == "" && s.PID != 0 {
+	} else if r.Text == "" && s.PID != 0 && c.Kind != process.CheckNone {
 		r.Text = map[process.CheckKind]string{
 			process.CheckLog: "no line of its output matches " + c.Target + " so far", process.CheckNotify: "it has not said READY=1 so far",
 		}[c.Kind]

@@ -300,7 +300,7 @@ func (t *trial) steady() time.Duration {
 // proof says in words what a process has proven whose step went well.
 func (t *trial) proof(s process.Status) string {
 	var parts []string
-	if s.Spec.Health.Ready.Kind != process.CheckNone {
+	if s.Spec.AsksReady() {
 		parts = append(parts, "ready")
 	}
 	if steady := t.steady(); steady > 0 {
@@ -322,11 +322,13 @@ func (d *Daemon) attended(e core.Event) {
 		}
 		text := ""
 		switch check := s.Spec.Health.Ready; {
-		case check.Kind != process.CheckNone && !ready:
+		case !ready && check.Kind != process.CheckNone:
 			text = "waits for " + plan.MaskURLs(check.String())
+		case !ready:
+			text = "waits for post_ready"
 		case t.steady() > 0:
 			text = "has to stay up for " + process.Span(t.steady())
-			if check.Kind != process.CheckNone {
+			if s.Spec.AsksReady() {
 				text = "ready, has to stay so for " + process.Span(t.steady())
 			}
 		default:

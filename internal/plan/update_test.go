@@ -261,6 +261,8 @@ func changeMember(t *testing.T, s *process.Spec, path string) {
 		v.SetString(v.String() + "x")
 	case v.Kind() == reflect.Bool:
 		v.SetBool(!v.Bool())
+	case v.Type() == reflect.TypeFor[process.PostFailure]():
+		v.Set(reflect.ValueOf(process.PostFails))
 	case v.Type() == reflect.TypeFor[process.HookFailure]():
 		v.Set(reflect.ValueOf(process.HookIgnored))
 	case v.CanInt():

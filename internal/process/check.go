@@ -90,6 +90,9 @@ type Health struct {
 	AliveAction AliveAction
 }
 
+// AsksReady reports whether a process has to be found ready, by a check or by its PostReady.
+func (s Spec) AsksReady() bool { return s.Health.Ready.Kind != CheckNone || s.Hooks.Gates() }
+
 // Share is a number of processes, or a share of all.
 type Share struct {
 	N       int

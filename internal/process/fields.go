@@ -105,6 +105,7 @@ func buildFields() []Field {
 	hook("pre_start", "PreStart", func(h Hooks) HookSpec { return h.PreStart })
 	add("pre_start_on_failure", "Hooks.OnPreStart", Live, func(s Spec) string { return s.Hooks.OnPreStart.String() })
 	hook("post_ready", "PostReady", func(h Hooks) HookSpec { return h.PostReady })
+	add("post_ready_on_failure", "Hooks.OnPostReady", Live, func(s Spec) string { return s.Hooks.OnPostReady.String() })
 	hook("pre_stop", "PreStop", func(h Hooks) HookSpec { return h.PreStop })
 	hook("post_stop", "PostStop", func(h Hooks) HookSpec { return h.PostStop })
 	boolean("stopasgroup", "StopAsGroup", Live, func(s Spec) bool { return s.StopAsGroup })

@@ -89,6 +89,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf([]NamedSocket{{"s", SocketSpec{URL: "tcp://h:1", UID: UnsetID}}}))
 	case []Secret:
 		v.Set(reflect.ValueOf([]Secret{{Key: "K", Path: "/x"}}))
+	case PostFailure:
+		v.Set(reflect.ValueOf(PostFails))
 	case HookFailure:
 		v.Set(reflect.ValueOf(HookIgnored))
 	case []Env:

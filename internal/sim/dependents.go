@@ -37,6 +37,8 @@ type depended struct {
 	state    process.State
 	exit     process.ExitStatus
 	fit      bool
+	greeting core.Token // the post_ready that runs
+	unmet    bool       // it runs, or has failed and that counts
 	leaving  bool
 	extra    bool // it is there only while others are replaced: nothing depends on it
 	waits    string
@@ -66,6 +68,12 @@ func (c *DependChecker) step(_ time.Duration, in core.Input, out []core.Effect) 
 			if p := c.procs[e.ID]; p != nil {
 				p.fit = e.Ready
 			}
+		case core.RunHook:
+			if p := c.procs[e.ID]; p != nil && e.Option == "post_ready" {
+				p.greeting, p.unmet = e.Token, true
+			}
+		case core.EndHook:
+			c.greeted(e.Token, true)
 		case core.Publish:
 			c.told(e.Event)
 		case core.Halt:
@@ -92,6 +100,8 @@ func (c *DependChecker) before(in core.Input) {
 		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation && !in.Alive {
 			p.fit = in.OK
 		}
+	case core.HookEnded:
+		c.greeted(in.Token, in.Text != "")
 	case core.Signalled:
 		if p := c.procs[in.ID]; p != nil && p.inc == in.Incarnation && in.Error != "" {
 			p.refused = true
@@ -170,6 +180,15 @@ func (c *DependChecker) look(whole bool) {
 	}
 }
 
+// greeted notes how a post_ready has ended, if it is one.
+func (c *DependChecker) greeted(t core.Token, failed bool) {
+	for _, p := range c.procs {
+		if p.greeting == t && t != 0 {
+			p.greeting, p.unmet = 0, failed && p.spec.Hooks.OnPostReady == process.PostFails
+		}
+	}
+}
+
 func (c *DependChecker) told(e core.Event) {
 	switch e := e.(type) {
 	case core.StateChanged:
@@ -179,7 +198,7 @@ func (c *DependChecker) told(e core.Event) {
 		}
 		if e.To == process.Starting {
 			c.starts(p, e.Incarnation)
-			p.inc, p.fit = e.Incarnation, false
+			p.inc, p.fit, p.greeting, p.unmet = e.Incarnation, false, 0, false
 		}
 		p.state, p.waits = e.To, ""
 		if e.To.IsStopped() || e.To == process.Starting {
@@ -263,7 +282,7 @@ func (c *DependChecker) holds(d process.Dependency) string {
 		members++
 		is := p.state == process.Running && !strings.HasPrefix(p.waits, "stops after")
 		if is && d.On == process.OnReady {
-			is = p.fit || p.spec.Health.Ready.Kind == process.CheckNone
+			is = (p.fit || p.spec.Health.Ready.Kind == process.CheckNone) && !(p.unmet && p.spec.Hooks.Gates())
 		}
 		if d.On == process.OnCompleted {
 			is = p.state == process.Exited && p.exit.Clean(p.spec.ExitCodes)

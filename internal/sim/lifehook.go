@@ -32,6 +32,7 @@ func (r *dice) lifeHooks(gently bool) (h process.Hooks) {
 	}
 	h.PreStart, h.PostReady, h.PreStop, h.PostStop = one(), one(), one(), one()
 	h.OnPreStart = pick(r, process.HookFails, process.HookIgnored, process.HookIgnored)
+	h.OnPostReady = pick(r, process.PostIgnored, process.PostFails)
 	return h
 }
 

@@ -448,6 +448,9 @@ func programOf(args []string) (Program, error) {
 		case "pre_start_on_failure":
 			p.gently(func(s *process.Spec) { s.Hooks.OnPreStart = process.HookIgnored })
 			err = nil
+		case "post_ready_on_failure":
+			p.gently(func(s *process.Spec) { s.Hooks.OnPostReady = process.PostFails })
+			err = nil
 		case "exitcodes":
 			p.ExitCodes = []int{n}
 		case "autorestart":

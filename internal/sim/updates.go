@@ -144,7 +144,7 @@ func (c *Checker) added(p *watched) {
 // standIns returns how many of a group that are there meanwhile are ready.
 func (c *Checker) standIns(group string) (n int) {
 	for _, p := range c.procs {
-		if p.extra && p.name.Group == group && (p.ready || p.state == process.Running && p.spec != nil && p.spec.Health.Ready.Kind == process.CheckNone) {
+		if p.extra && p.name.Group == group && (p.ready || p.state == process.Running && p.spec != nil && !p.spec.AsksReady()) {
 			n++
 		}
 	}
