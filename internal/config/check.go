@@ -13,7 +13,7 @@ type Severity string
 
 // The severities.
 const (
-	SeverityError   Severity = "error"   // Load refuses the configuration
+	SeverityError   Severity = "error"   // Load refuses the configuration, or no daemon can start with it
 	SeverityWarning Severity = "warning" // it loads, and means something else than it seems to
 )
 
@@ -37,6 +37,8 @@ type Finding struct {
 	Notes   []string
 	Related []Place
 	Fix     *Edit // nil = it takes a human
+
+	atStart bool // an error that Load does not see: the daemon cannot start with what it loaded
 }
 
 // Report is everything that Check found.
@@ -93,7 +95,7 @@ func (r *Report) Line(file string, line int) string {
 }
 
 // Check reads the configuration of the daemon as Load does, goes on behind every error, and looks at what Load does not care for. It
-// finds an error exactly where Load returns one. Findings are sorted by file, line and column.
+// finds an error exactly where Load returns one, and where a server's socket can never be opened. Findings are sorted by file, line and column.
 func Check(m Machine, path string) Report {
 	c := newChecker(m, path)
 	c.load()

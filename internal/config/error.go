@@ -97,9 +97,10 @@ const (
 	KeyFirst      Code = "E122" // a key comes before any section
 	BadDirectory  Code = "E131" // no such directory
 	BadLogPath    Code = "E132" // the directory of a file does not exist
+	LongPath      Code = "E137" // a path that is too long for the socket of a server
 	BadMode       Code = "E152" // no octal number
 	HalfLogin     Code = "E153" // user name without password, or the other way round
-	AddressTwice  Code = "E145" // two sockets with one address
+	AddressTwice  Code = "E145" // two sockets, or two servers, with one address
 	KillAsGroup   Code = "E162" // stopasgroup without killasgroup
 	ToldTwice     Code = "E169" // a signal and a command for the same
 	UnknownEvent  Code = "E170" // no such event
