@@ -219,6 +219,14 @@ func TestMask(t *testing.T) {
 		"command=x --password-file=/etc/pass": "command=x --password-file=*********",
 		"password":                            "password",
 		"command=x PASSWD=abc":                "command=x PASSWD=***",
+		"ready=http://h/?token=abc&x=1#y":     "ready=http://h/?token=***&x=1#y",
+		"ready=http://h/?a=1&token=abc&x=1":   "ready=http://h/?a=1&token=***&x=1",
+		"command=x --password=a&b -v":         "command=x --password=*** -v",
+		"command=x ?page_token=abc&token=a":   "command=x ?page_token=abc&token=*",
+		"command=x --next-token abc":          "command=x --next-token abc",
+		"x http://h:80/a@b http://u:é€@h/":    "x http://h:80/a@b http://u:**@h/",
+		"x --token=http://u:é@h":              "x --token=************",
+		`x -H "Authorization: Bearer abc" y`:  `x -H "Authorization: Bearer ***" y`,
 	} {
 		if got := mask(in); got != want {
 			t.Errorf("mask(%q) = %q, want %q", in, got, want)
