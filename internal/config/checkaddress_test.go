@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,33 @@ func TestCheckAddresses(t *testing.T) {
 		if got := strings.Join(got, "\n"); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.text, got, c.want)
 		}
+	}
+}
+
+// TestCheckEndless finds programs that are started again for ever without anybody seeing it.
+func TestCheckEndless(t *testing.T) {
+	const never = " no start fails by ending too soon: a program that fails at once is started again for ever, and never FATAL"
+	for text, want := range map[string]string{
+		"startsecs=1": "", "autorestart=true": "", "startsecs=0\nautorestart=false": "", "startsecs=0\nrestart_limit=5/60s": "", "startsecs=0\nready=tcp:80": "",
+		"startsecs=0\nautorestart=true\nready=notify": "",
+		"startsecs=0":                   "W161 4:11 with startsecs=0" + never,
+		"startsecs=0\nready=":           "W161 4:11 with startsecs=0" + never,
+		"startsecs=-1\nalive=tcp:80":    "W161 4:11 with startsecs=-1" + never,
+		"startsecs=0\nautorestart=true": "W161 4:11 with startsecs=0 no start fails by ending too soon: a program that ends at once is started again for ever, and never FATAL",
+	} {
+		got := strings.Join(findings(fakeMachine(map[string]string{"/bin/x": "#!", "/etc/s.conf": "[supervisord]\n[program:a]\ncommand=/bin/x\n" + text + "\n"})), "\n")
+		if got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", text, got, want)
+		}
+	}
+}
+
+// TestCheckUnseen: what the user who asks may not see is not said to be missing.
+func TestCheckUnseen(t *testing.T) {
+	m := fakeMachine(map[string]string{"/etc/s.conf": "[supervisord]\n[unix_http_server]\nfile=/hid/x/s\n[program:a]\ncommand=/hid/x/run\ndirectory=/hid/x\nenvironment_file=/hid/x/e\n"})
+	m.Stat = func(string) (FileInfo, error) { return FileInfo{}, fs.ErrPermission }
+	if got := findings(m); got != nil {
+		t.Errorf("found %q", got)
 	}
 }
 
