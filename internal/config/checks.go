@@ -36,6 +36,7 @@ const (
 	WarnSocketMode    Code = "W152" // every user may control every program
 	WarnMany          Code = "W154" // more processes than there are on purpose
 	WarnShownSecret   Code = "W155" // a secret in a command or a URL
+	WarnAbsurd        Code = "W156" // a number that cannot be meant
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart, and nothing that says whether it works
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
@@ -63,6 +64,8 @@ func (c *checker) lookFurther() {
 	c.lookSockets()
 	c.lookAddresses()
 	c.lookCounts()
+	c.lookDaemonNumbers()
+	c.lookGroupNumbers()
 	c.lookSecrets()
 	c.lookDepends()
 }
@@ -240,6 +243,7 @@ func (c *checker) lookProcesses() {
 			seen[sec] = true
 			c.lookOptions(sec, p, g.Kind == process.KindEventListener)
 			c.lookTimes(sec, p)
+			c.lookNumbers(sec, p)
 			c.lookRoll(sec, p, len(g.Processes))
 			if limit > 0 {
 				c.lookPatience(sec, p, unit, limit)
@@ -302,9 +306,6 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 
 // lookOptions looks at the options that all processes of a section share.
 func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
-	if e, ok := c.table.get(sec, "umask"); ok && p.Umask != process.UnsetMask && p.Umask > 0o777 {
-		c.warnAt(WarnRange, sec, e, c.value(e), "only the last three digits of a umask count", fmt.Sprintf("it works as %03o", p.Umask&0o777))
-	}
 	c.lookEndless(sec, p)
 	if e, ok := c.table.get(sec, "startretries"); ok && p.StartRetries < 0 && !p.Backoff.Set() {
 		c.warnAt(WarnNoTries, sec, e, c.value(e), "startretries="+strings.TrimSpace(e.value)+" gives up at the first failure, as 0 does",
