@@ -137,7 +137,7 @@ var allCodes = []Code{
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
 	WarnWideRoll, WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
-	WarnNeverDone, WarnNotStarted, LongPath, WarnLongPath, WarnAddress, WarnNothing, WarnShownSecret, WarnAbsurd,
+	WarnNeverDone, WarnNotStarted, LongPath, WarnLongPath, WarnAddress, WarnNothing, WarnShownSecret, WarnAbsurd, WarnShell,
 }
 
 // describeShort writes a finding as "code line:col title".

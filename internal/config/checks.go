@@ -37,6 +37,7 @@ const (
 	WarnMany          Code = "W154" // more processes than there are on purpose
 	WarnShownSecret   Code = "W155" // a secret in a command or a URL
 	WarnAbsurd        Code = "W156" // a number that cannot be meant
+	WarnShell         Code = "W157" // something that only a shell understands
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart, and nothing that says whether it works
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
@@ -67,6 +68,7 @@ func (c *checker) lookFurther() {
 	c.lookDaemonNumbers()
 	c.lookGroupNumbers()
 	c.lookSecrets()
+	c.lookShell()
 	c.lookDepends()
 }
 
@@ -439,6 +441,9 @@ func (c *checker) lookCommand(sec *section, p process.Spec, key, command, fails 
 			file.look(full, info, nil)
 			return
 		}
+	}
+	if slices.Contains(shellCommands, name) || strings.Contains(name, "=") {
+		return // lookShell says more
 	}
 	file.warn(shown(name)+" is in no directory of PATH", "searched: "+shown(path))
 }

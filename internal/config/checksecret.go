@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/graced/graced/internal/process"
@@ -8,7 +9,7 @@ import (
 
 // lookSecrets looks for secrets in commands and URLs, which are shown wherever these are.
 func (c *checker) lookSecrets() {
-	keys := []string{"command", "drain_command", "reload_command", "pre_start", "post_ready", "pre_stop", "post_stop", "ready", "alive"}
+	keys := slices.Concat(commandKeys, []string{"ready", "alive"})
 	for _, sec := range c.table.sections {
 		if !isProcessKind(sec.name) {
 			continue
