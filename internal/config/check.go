@@ -370,8 +370,15 @@ func (c *checker) fromUnknown(u unknown) Finding {
 	}
 	f.Code, f.Key, f.Place = UnknownKey, u.e.key, c.key(u.e)
 	f.Title = `unknown option "` + u.e.key + `" in [` + u.sec.name + "]"
+	if header := unclosed(u.e.key + ":" + u.e.value); header != "" {
+		f.Label = "the bracket does not close: write " + header
+		return f
+	}
 	if u.near == "" {
 		f.Label = "Supervisor ignores this silently"
+		if in := belongs(u.e.key); in != "" {
+			f.Label = "it is an option of " + in + "; Supervisor ignores it here silently"
+		}
 		return f
 	}
 	f.Label = `did you mean "` + u.near + `"?`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,6 +184,14 @@ func (c *checker) lookServer(s Server) {
 	sec := c.table.index[s.Section]
 	if s.Kind == ServerInet {
 		e, ok := c.table.get(sec, "port")
+		if ok && strings.ContainsAny(s.Host, "/ \t\"'@") {
+			f := Finding{Severity: SeverityError, Code: BadValue, Section: sec.name, Key: e.key, Place: c.value(e), atStart: true,
+				Title: shown(s.Host) + " is no host: the daemon does not start"}
+			host := strings.Trim(s.Host[strings.LastIndexAny(s.Host, "/@")+1:], "\"' \t")
+			f.Label = "write " + cmp.Or(host, "127.0.0.1") + ":" + strconv.Itoa(s.Port) + " alone"
+			c.add(f)
+			return
+		}
 		if ok && s.Open() && s.Port > 0 && s.Host != "localhost" && s.Host != "::1" && s.Host != "[::1]" && !strings.HasPrefix(s.Host, "127.") {
 			c.warnAt(WarnOpenServer, sec, e, c.value(e), "other machines can reach this server, and it wants no password",
 				"who can connect may start, stop and add programs; write 127.0.0.1:"+strconv.Itoa(s.Port)+", or set username and password")
@@ -331,6 +340,8 @@ func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
 	switch {
 	case strings.HasPrefix(p.Directory, "~"):
 		c.warnAt(WarnDirectory, sec, e, c.value(e), "~ is not expanded in the directory of a program", "write the whole path, or %(ENV_HOME)s")
+	case strings.HasPrefix(p.Directory, `"`) || strings.HasPrefix(p.Directory, "'"):
+		c.warnAt(WarnDirectory, sec, e, c.value(e), "the quotes are part of the directory, which is not there: every start fails", "remove the quotes")
 	case strings.HasPrefix(p.Directory, "/") && c.noDirectory(p.Directory):
 		c.warnAt(WarnDirectory, sec, e, c.value(e), shown(p.Directory)+" is not an existing directory", "every start fails until it is there")
 	}
