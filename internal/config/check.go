@@ -141,7 +141,8 @@ type checker struct {
 	stats  map[string]fileFact
 
 	config    Config
-	ctlErrors []*Error // of what only clients read
+	client    *CtlConfig // nil = there is no [supervisorctl]
+	ctlErrors []*Error   // of what only clients read
 	places    map[spot2]located
 	headers   map[spot2]*section
 }
@@ -184,7 +185,7 @@ func (c *checker) load() {
 	kept := c.errors
 	c.errors = nil
 	if sec, ok := c.table.index["supervisorctl"]; ok {
-		_, _ = c.ctl(sec)
+		c.client, _ = c.ctl(sec)
 	}
 	c.errors, c.ctlErrors = kept, c.errors
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -163,4 +164,37 @@ func digits(n int) string {
 		return "1 digit"
 	}
 	return strconv.Itoa(n) + " digits"
+}
+
+// lookClient looks whether clients that read these files come to a server of theirs. Another machine's may be meant, and files without any.
+func (c *checker) lookClient() {
+	sec := c.table.index["supervisorctl"]
+	if c.client == nil || len(c.config.Servers) == 0 || sec.file != c.named {
+		return
+	}
+	e, ok := c.table.get(sec, "serverurl")
+	bad := func(err *Error) bool {
+		return err.Section == sec.name && err.Key == "serverurl" || strings.HasPrefix(err.Section, "inet_http_server") || strings.HasPrefix(err.Section, "unix_http_server")
+	}
+	if !ok || slices.ContainsFunc(c.errors, bad) || slices.ContainsFunc(c.ctlErrors, bad) {
+		return
+	}
+	url := strings.TrimSuffix(c.client.ServerURL, "/")
+	if address, ok := strings.CutPrefix(url, "http://"); ok {
+		host, port, ok := cutPort("tcp://" + address)
+		if !ok || host != "localhost" && !strings.HasPrefix(host, "127.") {
+			return
+		}
+		url = "http://:" + port
+	} else if !strings.HasPrefix(url, "unix://") {
+		return
+	}
+	var there []string
+	for _, s := range c.config.Servers {
+		if s.Kind == ServerInet && url == "http://:"+strconv.Itoa(s.Port) || s.URL() == url {
+			return
+		}
+		there = append(there, s.URL())
+	}
+	c.warnAt(WarnElsewhere, sec, e, c.value(e), "no server of these files listens at "+shown(c.client.ServerURL)+": clients find no daemon there", "write serverurl="+there[0])
 }

@@ -70,6 +70,28 @@ func TestCheckEndless(t *testing.T) {
 	}
 }
 
+// TestCheckClient finds clients that look for the daemon where it is not.
+func TestCheckClient(t *testing.T) {
+	const inet, unix = "[inet_http_server]\nport=127.0.0.1:9001\n", "[unix_http_server]\nfile=/run/a\n"
+	for _, c := range []struct{ servers, url, want string }{
+		{unix, "unix:///run/a", ""}, {unix, "unix:///run/../run/a", ""}, {inet, "http://localhost:9001", ""}, {inet, "http://127.0.0.1:9001/", ""}, {inet + unix, "unix:///run/a", ""},
+		{"", "unix:///run/b", ""}, {inet, "http://other:9002", ""}, {inet, "http://other", ""}, {"[unix_http_server]\n", "unix:///run/b", "E113 2:2 [unix_http_server] has no file|add file=/run/supervisor.sock"},
+		{unix, "unix:///run/b", "W158 5:11 no server of these files listens at \"unix:///run/b\": clients find no daemon there|write serverurl=unix:///run/a"},
+		{unix, "http://localhost:9001", "W158 5:11 no server of these files listens at \"http://localhost:9001\": clients find no daemon there|write serverurl=unix:///run/a"},
+		{inet, "http://127.0.0.1:9002", "W158 5:11 no server of these files listens at \"http://127.0.0.1:9002\": clients find no daemon there|write serverurl=http://127.0.0.1:9001"},
+		{inet, "unix:///run/a", "W158 5:11 no server of these files listens at \"unix:///run/a\": clients find no daemon there|write serverurl=http://127.0.0.1:9001"},
+	} {
+		r := Check(fakeMachine(map[string]string{"/run/": "", "/etc/s.conf": "[supervisord]\n" + c.servers + "[supervisorctl]\nserverurl=" + c.url + "\n"}), "/etc/s.conf")
+		var got []string
+		for _, f := range r.Findings {
+			got = append(got, describeShort(f)+"|"+f.Label)
+		}
+		if got := strings.Join(got, "\n"); got != c.want {
+			t.Errorf("%s%s:\n%s\nwant\n%s", c.servers, c.url, got, c.want)
+		}
+	}
+}
+
 // TestCheckUnseen: what the user who asks may not see is not said to be missing.
 func TestCheckUnseen(t *testing.T) {
 	m := fakeMachine(map[string]string{"/etc/s.conf": "[supervisord]\n[unix_http_server]\nfile=/hid/x/s\n[program:a]\ncommand=/hid/x/run\ndirectory=/hid/x\nenvironment_file=/hid/x/e\n"})

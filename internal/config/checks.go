@@ -39,6 +39,7 @@ const (
 	WarnShownSecret   Code = "W155" // a secret in a command or a URL
 	WarnAbsurd        Code = "W156" // a number that cannot be meant
 	WarnShell         Code = "W157" // something that only a shell understands
+	WarnElsewhere     Code = "W158" // clients look where no server listens
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
 	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart, and nothing that says whether it works
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
@@ -65,6 +66,7 @@ func (c *checker) lookFurther() {
 	c.lookProcesses()
 	c.lookSockets()
 	c.lookAddresses()
+	c.lookClient()
 	c.lookCounts()
 	c.lookDaemonNumbers()
 	c.lookGroupNumbers()

@@ -55,6 +55,7 @@ var Kinds = []Kind{
 	{"155", "a secret in a command or a URL, where everybody sees it"},
 	{"156", "a number that is too large or too small to be meant"},
 	{"157", "a command or an environment that is written for a shell"},
+	{"158", "a serverurl at which no server of these files listens"},
 	{"160", "a stop that may take longer than systemd lets the daemon stop"},
 	{"161", "startsecs=0 with autorestart, without ready or restart_limit"},
 	{"162", "stopasgroup=true with killasgroup=false"},
