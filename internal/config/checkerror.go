@@ -91,6 +91,13 @@ func (c *checker) fromError(e *Error) Finding {
 		f.Place = c.word(en, word)
 		f.Label = e.Hint
 	}
+	if e.Code == UnknownMember || e.Code == UnknownDependency {
+		for _, item := range parseList(en.value) {
+			if words := strings.FieldsFunc(item, func(r rune) bool { return r == ';' || isSpace(r) }); len(words) > 1 && strings.HasSuffix(e.Text, " "+item) {
+				f.Place, f.Label = c.word(en, item), "write commas between the names: "+strings.Join(words, ",")
+			}
+		}
+	}
 	return f
 }
 
