@@ -13,7 +13,7 @@ type Severity string
 
 // The severities.
 const (
-	SeverityError   Severity = "error"   // Load refuses the configuration
+	SeverityError   Severity = "error"   // Load refuses the configuration, or no daemon can start with it
 	SeverityWarning Severity = "warning" // it loads, and means something else than it seems to
 )
 
@@ -37,6 +37,8 @@ type Finding struct {
 	Notes   []string
 	Related []Place
 	Fix     *Edit // nil = it takes a human
+
+	atStart bool // an error that Load does not see: the daemon cannot start with what it loaded
 }
 
 // Report is everything that Check found.
@@ -93,7 +95,7 @@ func (r *Report) Line(file string, line int) string {
 }
 
 // Check reads the configuration of the daemon as Load does, goes on behind every error, and looks at what Load does not care for. It
-// finds an error exactly where Load returns one. Findings are sorted by file, line and column.
+// finds an error exactly where Load returns one, and where a server's socket can never be opened. Findings are sorted by file, line and column.
 func Check(m Machine, path string) Report {
 	c := newChecker(m, path)
 	c.load()
@@ -139,7 +141,8 @@ type checker struct {
 	stats  map[string]fileFact
 
 	config    Config
-	ctlErrors []*Error // of what only clients read
+	client    *CtlConfig // nil = there is no [supervisorctl]
+	ctlErrors []*Error   // of what only clients read
 	places    map[spot2]located
 	headers   map[spot2]*section
 }
@@ -182,7 +185,7 @@ func (c *checker) load() {
 	kept := c.errors
 	c.errors = nil
 	if sec, ok := c.table.index["supervisorctl"]; ok {
-		_, _ = c.ctl(sec)
+		c.client, _ = c.ctl(sec)
 	}
 	c.errors, c.ctlErrors = kept, c.errors
 }
@@ -368,8 +371,15 @@ func (c *checker) fromUnknown(u unknown) Finding {
 	}
 	f.Code, f.Key, f.Place = UnknownKey, u.e.key, c.key(u.e)
 	f.Title = `unknown option "` + u.e.key + `" in [` + u.sec.name + "]"
+	if header := unclosed(u.e.key + ":" + u.e.value); header != "" {
+		f.Label = "the bracket does not close: write " + header
+		return f
+	}
 	if u.near == "" {
 		f.Label = "Supervisor ignores this silently"
+		if in := belongs(u.e.key); in != "" {
+			f.Label = "it is an option of " + in + "; Supervisor ignores it here silently"
+		}
 		return f
 	}
 	f.Label = `did you mean "` + u.near + `"?`

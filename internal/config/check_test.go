@@ -137,7 +137,7 @@ var allCodes = []Code{
 	IgnoredStderr, DuplicateProcess, DuplicateGroup, MemberOrder, GroupSocket,
 	WarnRange, WarnQuoting, WarnSwallowed, WarnExecutable, WarnDirectory, WarnLog, WarnSectionTwice, WarnKeyTwice, WarnOpenServer, WarnReadable, WarnSocketMode,
 	WarnWideRoll, WarnSystemd, WarnEndlessStarts, WarnNoTries, WarnBlindBreaker, WarnDeafListener, WarnEnvironFile,
-	WarnNeverDone, WarnNotStarted, WarnLongPath, WarnAddress, WarnNothing, WarnShownSecret,
+	WarnNeverDone, WarnNotStarted, LongPath, WarnLongPath, WarnAddress, WarnNothing, WarnShownSecret, WarnAbsurd, WarnShell,
 }
 
 // describeShort writes a finding as "code line:col title".
@@ -219,6 +219,14 @@ func TestMask(t *testing.T) {
 		"command=x --password-file=/etc/pass": "command=x --password-file=*********",
 		"password":                            "password",
 		"command=x PASSWD=abc":                "command=x PASSWD=***",
+		"ready=http://h/?token=abc&x=1#y":     "ready=http://h/?token=***&x=1#y",
+		"ready=http://h/?a=1&token=abc&x=1":   "ready=http://h/?a=1&token=***&x=1",
+		"command=x --password=a&b -v":         "command=x --password=*** -v",
+		"command=x ?page_token=abc&token=a":   "command=x ?page_token=abc&token=*",
+		"command=x --next-token abc":          "command=x --next-token abc",
+		"x http://h:80/a@b http://u:é€@h/":    "x http://h:80/a@b http://u:**@h/",
+		"x --token=http://u:é@h":              "x --token=************",
+		`x -H "Authorization: Bearer abc" y`:  `x -H "Authorization: Bearer ***" y`,
 	} {
 		if got := mask(in); got != want {
 			t.Errorf("mask(%q) = %q, want %q", in, got, want)
@@ -241,7 +249,7 @@ func agree(t *testing.T, m Machine, path, what string) {
 	r := Check(m, path)
 	var first *Finding
 	for i, f := range r.Findings {
-		if f.Severity == SeverityError && first == nil {
+		if f.Severity == SeverityError && !f.atStart && first == nil {
 			first = &r.Findings[i]
 		}
 		if f.Title == "" || strings.ContainsAny(f.Title+f.Label, "\n\r") || f.Code == "" || (f.Severity == SeverityError) != (f.Code[0] == 'E') {

@@ -36,11 +36,13 @@ func (c *checker) fromError(e *Error) Finding {
 		if e.Key == "events" || e.Key == "quirks" {
 			f.Title = e.Text
 		}
+		f.improve(en)
 	case NoAccount:
 		f.Title = shown(en.value) + " is no user of this machine"
 		if e.Key != "user" {
 			f.Title = shown(en.value) + " names no user, or no group, of this machine"
 		}
+		f.improve(en)
 	case BadQuoting:
 		switch {
 		case e.Key != "environment":
@@ -59,6 +61,7 @@ func (c *checker) fromError(e *Error) Finding {
 		if value, ok := parseable(en.value); ok {
 			f.Title = "the directory of " + shown(value) + " does not exist"
 		}
+		f.improve(en)
 	case BadName:
 		describeName(&f)
 	case NotBuiltIn:
@@ -87,6 +90,13 @@ func (c *checker) fromError(e *Error) Finding {
 		}
 		f.Place = c.word(en, word)
 		f.Label = e.Hint
+	}
+	if e.Code == UnknownMember || e.Code == UnknownDependency {
+		for _, item := range parseList(en.value) {
+			if words := strings.FieldsFunc(item, func(r rune) bool { return r == ';' || isSpace(r) }); len(words) > 1 && strings.HasSuffix(e.Text, " "+item) {
+				f.Place, f.Label = c.word(en, item), "write commas between the names: "+strings.Join(words, ",")
+			}
+		}
 	}
 	return f
 }
@@ -132,6 +142,9 @@ func (c *checker) aboutLine(f *Finding, e *Error) {
 		}
 	}
 	f.Label = e.Hint
+	if header := unclosed(c.report.Line(e.File, e.Line)); header != "" && (e.Code == NotALine || e.Code == KeyFirst) {
+		f.Label = "the bracket does not close: write " + header
+	}
 }
 
 // describeName says which character a name cannot have.
@@ -170,6 +183,9 @@ func (c *checker) describeExpansion(f *Finding, e *Error, en *entry) {
 			f.Label = percentHint
 		} else if _, cause, ok := strings.Cut(e.expand.cause, ": "); ok {
 			f.Notes = []string{"it is read as a format: " + cause}
+			if missing := without(en.value); missing != "" {
+				f.Label = missing
+			}
 		}
 		return
 	}

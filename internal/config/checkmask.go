@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/graced/graced/internal/process"
+)
 
 // hiddenText stands for a value that is not repeated.
 const hiddenText = "(hidden)"
@@ -27,11 +31,14 @@ func (e *entry) secret() bool {
 	return soundsSecret(e.key)
 }
 
-// mask replaces what looks like a secret in a line or a command, character for character: --password=x, -token x, TOKEN=x, and the
-// password in scheme://user:password@host.
+// mask replaces what looks like a secret in a line or a command, character for character: all that W155 finds, and what stands behind a name with a
+// word of secrets in it, --password-file=x and "passwords: x" too.
 func mask(s string) string {
 	lower := asciiLower(s)
 	out := []byte(s)
+	for _, at := range process.ShownSecrets(s) {
+		maskSpan(out, at.Start, at.End)
+	}
 	for _, w := range secretWords {
 		for from := 0; ; {
 			i := strings.Index(lower[from:], w)
@@ -44,49 +51,51 @@ func mask(s string) string {
 			for end < len(s) && (isWordByte(s[end]) || s[end] == '-') { // --password-file
 				end++
 			}
+			first := start
+			for first > 0 && (isWordByte(s[first-1]) || s[first-1] == '-') {
+				first--
+			}
+			stop := " \t,;'\""
+			if first > 0 && (s[first-1] == '?' || s[first-1] == '&') {
+				stop += "&#" // of a query
+			}
 			flag := start > 0 && strings.HasPrefix(s[strings.LastIndexAny(s[:start], " \t\"'=")+1:], "-")
 			rest := strings.TrimLeft(s[end:], " \t")
 			switch {
+			case process.OfList(s[first:end]):
+				continue
 			case strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ":"):
 				rest = strings.TrimLeft(rest[1:], " \t")
 			case !flag || len(rest) == len(s[end:]):
 				continue
 			}
-			maskWord(out, len(s)-len(rest))
-		}
-	}
-	for from := 0; ; {
-		i := strings.Index(s[from:], "://")
-		if i < 0 {
-			break
-		}
-		from += i + len("://")
-		host := s[from:]
-		if end := strings.IndexAny(host, " \t\"'"); end >= 0 {
-			host = host[:end]
-		}
-		at, colon := strings.LastIndexByte(host, '@'), strings.IndexByte(host, ':')
-		if at >= 0 && colon >= 0 && colon < at {
-			for k := from + colon + 1; k < from+at; k++ {
-				out[k] = '*'
-			}
+			maskWord(out, len(s)-len(rest), stop)
 		}
 	}
 	return strings.ReplaceAll(string(out), "\xff", "")
 }
 
-// maskWord masks from a place to the end of the word, or of the quotation, that starts there.
-func maskWord(out []byte, i int) {
-	stop := " \t,;'\""
+// maskWord masks from a place to one of the characters of stop, or to the end of the quotation that starts there.
+func maskWord(out []byte, i int, stop string) {
 	if i < len(out) && (out[i] == '"' || out[i] == '\'') {
 		stop = string(out[i])
 		i++
 	}
-	for ; i < len(out) && strings.IndexByte(stop, out[i]) < 0; i++ {
-		if out[i]&0xc0 != 0x80 {
+	end := i
+	for end < len(out) && strings.IndexByte(stop, out[end]) < 0 {
+		end++
+	}
+	maskSpan(out, i, end)
+}
+
+// maskSpan masks what stands between two places.
+func maskSpan(out []byte, from, to int) {
+	for i := from; i < to; i++ {
+		switch {
+		case out[i]&0xc0 == 0x80:
+			out[i] = 0xff // the rest of a character: taken out by mask
+		case out[i] != 0xff:
 			out[i] = '*'
-		} else {
-			out[i] = 0xff // the rest of a character: taken out below
 		}
 	}
 }

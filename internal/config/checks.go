@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,8 +37,11 @@ const (
 	WarnSocketMode    Code = "W152" // every user may control every program
 	WarnMany          Code = "W154" // more processes than there are on purpose
 	WarnShownSecret   Code = "W155" // a secret in a command or a URL
+	WarnAbsurd        Code = "W156" // a number that cannot be meant
+	WarnShell         Code = "W157" // something that only a shell understands
+	WarnElsewhere     Code = "W158" // clients look where no server listens
 	WarnSystemd       Code = "W160" // systemd kills the daemon before it would kill a program
-	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart
+	WarnEndlessStarts Code = "W161" // startsecs=0 with autorestart, and nothing that says whether it works
 	WarnNoTries       Code = "W167" // a negative startretries without backoff
 	WarnBlindBreaker  Code = "W168" // a breaker with startsecs=0
 	WarnDeafListener  Code = "W171" // a listener that is not restarted
@@ -62,8 +66,12 @@ func (c *checker) lookFurther() {
 	c.lookProcesses()
 	c.lookSockets()
 	c.lookAddresses()
+	c.lookClient()
 	c.lookCounts()
+	c.lookDaemonNumbers()
+	c.lookGroupNumbers()
 	c.lookSecrets()
+	c.lookShell()
 	c.lookDepends()
 }
 
@@ -178,6 +186,14 @@ func (c *checker) lookServer(s Server) {
 	sec := c.table.index[s.Section]
 	if s.Kind == ServerInet {
 		e, ok := c.table.get(sec, "port")
+		if ok && strings.ContainsAny(s.Host, "/ \t\"'@") {
+			f := Finding{Severity: SeverityError, Code: BadValue, Section: sec.name, Key: e.key, Place: c.value(e), atStart: true,
+				Title: shown(s.Host) + " is no host: the daemon does not start"}
+			host := strings.Trim(s.Host[strings.LastIndexAny(s.Host, "/@")+1:], "\"' \t")
+			f.Label = "write " + cmp.Or(host, "127.0.0.1") + ":" + strconv.Itoa(s.Port) + " alone"
+			c.add(f)
+			return
+		}
 		if ok && s.Open() && s.Port > 0 && s.Host != "localhost" && s.Host != "::1" && s.Host != "[::1]" && !strings.HasPrefix(s.Host, "127.") {
 			c.warnAt(WarnOpenServer, sec, e, c.value(e), "other machines can reach this server, and it wants no password",
 				"who can connect may start, stop and add programs; write 127.0.0.1:"+strconv.Itoa(s.Port)+", or set username and password")
@@ -240,6 +256,7 @@ func (c *checker) lookProcesses() {
 			seen[sec] = true
 			c.lookOptions(sec, p, g.Kind == process.KindEventListener)
 			c.lookTimes(sec, p)
+			c.lookNumbers(sec, p)
 			c.lookRoll(sec, p, len(g.Processes))
 			if limit > 0 {
 				c.lookPatience(sec, p, unit, limit)
@@ -302,13 +319,7 @@ func (c *checker) lookPatience(sec *section, p process.Spec, unit string, limit 
 
 // lookOptions looks at the options that all processes of a section share.
 func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
-	if e, ok := c.table.get(sec, "umask"); ok && p.Umask != process.UnsetMask && p.Umask > 0o777 {
-		c.warnAt(WarnRange, sec, e, c.value(e), "only the last three digits of a umask count", fmt.Sprintf("it works as %03o", p.Umask&0o777))
-	}
-	if e, ok := c.table.get(sec, "startsecs"); ok && p.StartSecs <= 0 && p.Autorestart != process.RestartNever && p.RestartLimit.Count == 0 {
-		c.warnAt(WarnEndlessStarts, sec, e, c.value(e), "with startsecs="+strings.TrimSpace(e.value)+" every start succeeds, so a program that fails at once is restarted for ever",
-			"set autorestart=false for a program that runs once, or startsecs=1")
-	}
+	c.lookEndless(sec, p)
 	if e, ok := c.table.get(sec, "startretries"); ok && p.StartRetries < 0 && !p.Backoff.Set() {
 		c.warnAt(WarnNoTries, sec, e, c.value(e), "startretries="+strings.TrimSpace(e.value)+" gives up at the first failure, as 0 does",
 			"only together with backoff does it never give up: add backoff=1s..30s, or write 0")
@@ -331,14 +342,36 @@ func (c *checker) lookOptions(sec *section, p process.Spec, listener bool) {
 	switch {
 	case strings.HasPrefix(p.Directory, "~"):
 		c.warnAt(WarnDirectory, sec, e, c.value(e), "~ is not expanded in the directory of a program", "write the whole path, or %(ENV_HOME)s")
-	case strings.HasPrefix(p.Directory, "/") && !c.dirExists(p.Directory):
+	case strings.HasPrefix(p.Directory, `"`) || strings.HasPrefix(p.Directory, "'"):
+		c.warnAt(WarnDirectory, sec, e, c.value(e), "the quotes are part of the directory, which is not there: every start fails", "remove the quotes")
+	case strings.HasPrefix(p.Directory, "/") && c.noDirectory(p.Directory):
 		c.warnAt(WarnDirectory, sec, e, c.value(e), shown(p.Directory)+" is not an existing directory", "every start fails until it is there")
 	}
 }
 
-func (c *checker) dirExists(path string) bool {
+// lookEndless looks whether a program that ends at once is never given up. Whoever has said when it is ready sees that it is not.
+func (c *checker) lookEndless(sec *section, p process.Spec) {
+	e, ok := c.table.get(sec, "startsecs")
+	if !ok || !c.endless(p) {
+		return
+	}
+	ends := "fails at once"
+	if p.Autorestart == process.RestartAlways {
+		ends = "ends at once"
+	}
+	c.warnAt(WarnEndlessStarts, sec, e, c.value(e), "with startsecs="+strings.TrimSpace(e.value)+" no start fails by ending too soon: a program that "+ends+" is started again for ever, and never FATAL",
+		"set startsecs=1; or autorestart=false for a program that runs once", "restart_limit=5/60s gives it up as well, and ready says when it works")
+}
+
+// endless reports whether nothing but autorestart decides about a program that ends at once.
+func (c *checker) endless(p process.Spec) bool {
+	return p.StartSecs <= 0 && p.Autorestart != process.RestartNever && p.RestartLimit.Count == 0 && !p.AsksReady()
+}
+
+// noDirectory reports whether a directory is surely not there: what we may not see, the daemon may.
+func (c *checker) noDirectory(path string) bool {
 	info, err := c.stat(path)
-	return err == nil && info.Dir
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !info.Dir
 }
 
 // lookRoll looks whether a roll is about more processes than the group has.
@@ -421,6 +454,9 @@ func (c *checker) lookCommand(sec *section, p process.Spec, key, command, fails 
 			file.look(full, info, nil)
 			return
 		}
+	}
+	if slices.Contains(shellCommands, name) || strings.Contains(name, "=") {
+		return // lookShell says more
 	}
 	file.warn(shown(name)+" is in no directory of PATH", "searched: "+shown(path))
 }

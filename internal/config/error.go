@@ -28,7 +28,7 @@ type Error struct {
 // Error returns Supervisor's text.
 func (e *Error) Error() string { return e.Text }
 
-// Detail returns "file:line: [section] cause (key=value; way out)", on one line. Passwords are not repeated.
+// Detail returns "file:line: [section] cause (key=value; way out)", on one line. Passwords are not repeated, and neither are secrets in a command or a URL.
 func (e *Error) Detail() string {
 	var b strings.Builder
 	if e.File != "" {
@@ -43,14 +43,14 @@ func (e *Error) Detail() string {
 	if e.Section != "" && !strings.Contains(cause, "["+e.Section+"]") {
 		fmt.Fprintf(&b, "[%s] ", e.Section)
 	}
-	b.WriteString(cause)
+	b.WriteString(mask(cause))
 	var extra []string
 	switch {
 	case e.Key == "" || e.Value == "" && e.Col == 0: // no option, or one that is missing
 	case soundsSecret(e.Key):
 		extra = append(extra, e.Key+"=(hidden)")
 	default:
-		extra = append(extra, e.Key+"="+strings.ReplaceAll(e.Value, "\n", " "))
+		extra = append(extra, e.Key+"="+mask(strings.ReplaceAll(e.Value, "\n", " ")))
 	}
 	if e.Hint != "" {
 		extra = append(extra, e.Hint)
@@ -97,9 +97,10 @@ const (
 	KeyFirst      Code = "E122" // a key comes before any section
 	BadDirectory  Code = "E131" // no such directory
 	BadLogPath    Code = "E132" // the directory of a file does not exist
+	LongPath      Code = "E137" // a path that is too long for the socket of a server
 	BadMode       Code = "E152" // no octal number
 	HalfLogin     Code = "E153" // user name without password, or the other way round
-	AddressTwice  Code = "E145" // two sockets with one address
+	AddressTwice  Code = "E145" // two sockets, or two servers, with one address
 	KillAsGroup   Code = "E162" // stopasgroup without killasgroup
 	ToldTwice     Code = "E169" // a signal and a command for the same
 	UnknownEvent  Code = "E170" // no such event

@@ -188,6 +188,9 @@ func (l *loader) uniqueGroups(groups []process.GroupSpec) []process.GroupSpec {
 			first[g.Name] = g
 			return false
 		}
+		if g.Name == "" && l.collect != nil {
+			return true // both have names that no group can have, which are errors
+		}
 		l.warn(DuplicateGroup, LevelWarn, g.Origin, fmt.Sprintf("a second group is called %s, besides that at %s:%d, and is ignored",
 			g.Name, f.Origin.File, f.Origin.Line))
 		return true

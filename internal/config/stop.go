@@ -26,7 +26,7 @@ func parseStopSteps(text string) ([]process.StopStep, error) {
 func parseStopStep(item string, last bool) (step process.StopStep, err error) {
 	word, wait, timed := strings.Cut(item, " ")
 	if step.Signal, err = ParseSignal(word); err != nil {
-		return step, err
+		return step, &valueError{err.Error(), stepHint(item)}
 	}
 	bad := func(text, hint string) (process.StopStep, error) {
 		return step, &valueError{"invalid 'stop_steps' value: " + text + ": " + repr(item), hint}
@@ -45,11 +45,53 @@ func parseStopStep(item string, last bool) (step process.StopStep, err error) {
 		return bad("how long it may take is missing", "write "+word+" 60s")
 	default:
 		if step.Wait, err = duration(wait); err != nil {
-			return bad(err.Error(), "write a time such as 60s or 2m, or forever")
+			return bad(err.Error(), timeHint(word, wait))
 		}
 		if last {
 			step.Wait = process.Forever
 		}
 	}
 	return step, nil
+}
+
+// stepHint says how to write a step that begins with no signal: TERM:forever, 60s TERM.
+func stepHint(item string) string {
+	signal := func(s string) bool {
+		sig, err := ParseSignal(s)
+		return err == nil && !stopsNothing(s, sig) && !isTime(s)
+	}
+	if i := strings.IndexAny(item, ":=/@;"); i > 0 && signal(strip(item[:i])) {
+		word, wait := strip(item[:i]), strip(strings.TrimLeft(item[i:], ":=/@; "))
+		if isTime(wait) {
+			return "write " + word + " " + lower(wait) + ", with a blank between the signal and its time"
+		}
+		if signal(wait) {
+			return "write " + word + " 60s, " + wait + ": a comma between the steps, and each with its time"
+		}
+	}
+	first, rest, _ := strings.Cut(item, " ")
+	switch {
+	case isTime(first) && signal(strip(rest)):
+		return "write " + strip(rest) + " " + first + ": the signal comes first"
+	case isTime(first) && rest == "":
+		return "write the time behind its signal, with a blank and no comma: TERM " + first
+	}
+	return "name a signal, such as TERM, INT or QUIT, and behind it the time that it has: TERM 60s, INT 30s, KILL"
+}
+
+// timeHint says how to write what is no time behind a signal.
+func timeHint(word, wait string) string {
+	first, rest, _ := strings.Cut(wait, " ")
+	if next, _, _ := strings.Cut(strip(rest), " "); isTime(first) && next != "" {
+		if _, err := ParseSignal(next); err == nil {
+			return "write a comma between the steps: " + word + " " + first + ", " + strip(rest)
+		}
+	}
+	return "write a time such as 60s or 2m, or forever: " + word + " 60s"
+}
+
+// isTime reports whether a word says how long a step may take.
+func isTime(s string) bool {
+	_, err := durationOrForever(s)
+	return err == nil
 }

@@ -199,4 +199,4 @@ func untilWall(now time.Time, second int64) time.Duration {
 }
 
 // seconds turns an option in whole seconds into a duration; a negative one is none.
-func seconds(n int) time.Duration { return time.Duration(max(n, 0)) * time.Second }
+func seconds(n int) time.Duration { return process.Seconds(n) }

@@ -26,7 +26,9 @@ func TestPlanText(t *testing.T) {
 				Reasons: []control.PlanReason{{Process: "web:web_4", Reason: "new: numprocs 4 -> 5 (/etc/s/conf.d/web.conf:3)", File: "/etc/s/conf.d/web.conf", Line: 3},
 					{Process: "web:web_0", Reason: "same"}, {Process: "web:web_1", Reason: "same"}, {Process: "web:web_2", Reason: "same"}, {Process: "web:web_3", Reason: "same"}}},
 			{Name: "api", Action: "change", Replace: []string{"api:api_0", "api:api_1"}, Estimate: 4, Changes: []control.OptionChange{
-				{Option: "environment", Variable: "TOKEN", Old: "•••", New: "•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
+				{Option: "environment", Variable: "TOKEN", Old: "•••", New: "•••", Hidden: true, Class: "respawn"},
+				{Option: "command", Old: "x --token=•••", New: "x --token=•••", Hidden: true, Class: "respawn"},
+				{Option: "command", Old: "x --token=•••", New: "y --token=•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
 			{Name: "ears", Action: "replace", Stop: []string{"ears:e"}, StopMost: 10, Start: []string{"ears:e"}},
 			{Name: "cron", Action: "remove", Stop: []string{"cron:cron"}, StopMost: 10},
 			{Name: "mailer", Action: "add", Start: []string{"mailer:mailer"}}, {Name: "manual", Action: "add", Add: []string{"manual:manual"}},
@@ -44,8 +46,10 @@ func TestPlanText(t *testing.T) {
       web_4                          new: numprocs 4 -> 5 (conf.d/web.conf:3)
       web_0 web_1 web_2 and 1 more   same
   r api       2 processes replaced, one at a time, about 4 s besides the stops
-      environment TOKEN   ••• -> ••• (hidden)   respawn
-      directory           "" -> /tmp            respawn
+      environment TOKEN   ••• -> ••• (hidden)                       respawn
+      command             x --token=••• -> x --token=••• (hidden)   respawn
+      command             x --token=••• -> y --token=•••            respawn
+      directory           "" -> /tmp                                respawn
   r ears      the group is replaced as a whole, 1 process started, 1 process stopped (within 10 s)
   - cron      1 process stopped (within 10 s), removed
   + mailer    1 process started

@@ -446,7 +446,7 @@ func optionTable(b *strings.Builder, g control.PlanGroup, dir string) {
 			r.option += " " + c.Variable
 		}
 		switch {
-		case c.Hidden && c.Variable != "":
+		case c.Hidden && (c.Variable != "" || c.Old == c.New):
 			r.values += " (hidden)"
 		case c.Option == "numprocs":
 			r.what = "" // the summary names the processes

@@ -323,7 +323,7 @@ func (d *Daemon) attended(e core.Event) {
 		text := ""
 		switch check := s.Spec.Health.Ready; {
 		case !ready && check.Kind != process.CheckNone:
-			text = "waits for " + plan.MaskURLs(check.String())
+			text = "waits for " + process.HideSecrets(check.String())
 		case !ready:
 			text = "waits for post_ready"
 		case t.steady() > 0:
@@ -446,7 +446,7 @@ func showStrategy(p plan.Plan) *control.PlanStrategy {
 	}
 	for _, c := range slices.Concat(batches...) {
 		if check := c.Spec.Health.Ready; check.Kind != process.CheckNone && out.Ready == "" {
-			out.Ready = plan.MaskURLs(check.String())
+			out.Ready = process.HideSecrets(check.String())
 		}
 	}
 	return out

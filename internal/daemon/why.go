@@ -12,7 +12,6 @@ import (
 
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/core"
-	"github.com/graced/graced/internal/plan"
 	"github.com/graced/graced/internal/process"
 )
 
@@ -202,7 +201,7 @@ func (d *Daemon) Why(ctx context.Context, name string) (control.Why, error) {
 		return control.Why{}, err
 	}
 	out := control.Why{
-		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), Waits: m.Waits, PID: m.PID, Command: plan.MaskURLs(m.Spec.Command),
+		Schema: control.WhySchema, Name: m.Group + ":" + m.Name, State: m.State.String(), Waits: m.Waits, PID: m.PID, Command: process.HideSecrets(m.Spec.Command),
 		Timeline: []control.Moment{}, LooksLike: []string{},
 	}
 	if r, ok := readinessOf(m.Status); ok {

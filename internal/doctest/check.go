@@ -141,6 +141,7 @@ func checkINI(_ *document, b Block) error {
 		ReadDir:   func(string) ([]string, error) { return nil, fs.ErrNotExist },
 		Exists:    func(string) bool { return true },
 		DirExists: func(string) bool { return true },
+		Stat:      func(string) (config.FileInfo, error) { return config.FileInfo{}, fs.ErrPermission },
 		User:      func(name string) (config.User, error) { return config.User{Name: name, UID: 1000, GID: 1000}, nil },
 		Group:     func(string) (int, error) { return 1000, nil },
 		Home:      func(string) (string, error) { return "/home/doc", nil },
@@ -174,6 +175,16 @@ func checkINI(_ *document, b Block) error {
 		// That an include pattern finds nothing says nothing of the text.
 		if unknown || w.Level <= config.LevelWarn && w.Code != config.NoIncludeMatch {
 			return fmt.Errorf("%s", w)
+		}
+	}
+	return checkFurther(m, path)
+}
+
+// checkFurther refuses what gracectl check warns of, but for what is about the machine.
+func checkFurther(m config.Machine, path string) error {
+	for _, f := range config.Check(m, path).Findings {
+		if f.Code != config.WarnExecutable && f.Code != config.NoIncludeMatch {
+			return fmt.Errorf("line %d: %s[%s] %s", f.Line, f.Severity, f.Code, f.Title)
 		}
 	}
 	return nil

@@ -60,7 +60,7 @@ func cannotConnect(c process.Check, err error) string {
 
 // get asks a URL, on a connection of its own: no pool, no proxy, no redirect that is followed.
 func get(ctx context.Context, c process.Check) (why string) {
-	fail := func(err error) string { return "GET " + c.Target + ": " + cause(err) }
+	fail := func(err error) string { return "GET " + process.HideSecrets(c.Target) + ": " + cause(err) }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Target, nil)
 	if err != nil {
 		return fail(err)
@@ -91,7 +91,7 @@ func get(ctx context.Context, c process.Check) (why string) {
 		case resp.StatusCode < 400:
 			return ""
 		}
-		return fmt.Sprintf("GET %s answered %d", c.Target, resp.StatusCode)
+		return fmt.Sprintf("GET %s answered %d", process.HideSecrets(c.Target), resp.StatusCode)
 	}
 }
 

@@ -14,6 +14,9 @@ func TestMask(t *testing.T) {
 		{"", "curl http://u:p@h/x", "curl http://u:" + Hidden + "@h/x", true},
 		{"URL", "amqp://u:p@q:5672 redis://:pw@h,http://h:80/a@b", "amqp://u:" + Hidden + "@q:5672 redis://:" + Hidden + "@h,http://h:80/a@b", true},
 		{"URL", "http://u@h", "http://u@h", false},
+		{"", "x --password=p -v", "x --password=" + Hidden + " -v", true},
+		{"", "http://h/?token=p&a=1&page_token=q", "http://h/?token=" + Hidden + "&a=1&page_token=q", true},
+		{"", "curl -H 'Authorization: Bearer p' u", "curl -H 'Authorization: Bearer " + Hidden + "' u", true},
 	} {
 		before, after, hidden := Difference{Option: "environment", Variable: c.variable, Old: c.value, New: "n"}.Mask()
 		if before != c.want || hidden != c.hidden || !c.hidden && after != "n" {

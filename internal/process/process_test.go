@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math"
 	"math/rand"
 	"reflect"
 	"slices"
@@ -293,5 +294,21 @@ func TestRate(t *testing.T) {
 	// A lower count than before.
 	if one := (Rate{Count: 1, Within: time.Minute}); !one.Reached(at, 177*time.Second) || one.Reached(at, 178*time.Second) || len(one.Add(at, 1)) != 1 {
 		t.Error("the latest moment alone counts")
+	}
+}
+
+// TestSeconds: no number of seconds is so large that it is over at once.
+func TestSeconds(t *testing.T) {
+	const years = 100 * 365 * 24 * time.Hour
+	for n, want := range map[int]time.Duration{
+		-1: 0, 0: 0, 10: 10 * time.Second, 3_153_600_000: years, 3_153_600_001: years, 10_000_000_000: years, 18_446_744_074: years, math.MaxInt: years, math.MinInt: 0,
+	} {
+		if got := Seconds(n); got != want {
+			t.Errorf("Seconds(%d) = %v, want %v", n, got, want)
+		}
+		spec := Spec{StopSignal: SIGTERM, StopWaitSecs: n}
+		if got := spec.Steps()[0].Wait; got != want {
+			t.Errorf("stopwaitsecs=%d: %v, want %v", n, got, want)
+		}
 	}
 }

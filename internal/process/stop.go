@@ -14,12 +14,20 @@ type StopStep struct {
 // Forever is the Wait of a step that nothing follows, and the Timeout of a drain that goes on until the process ends, or the command.
 const Forever time.Duration = -1
 
+// century is longer than anybody waits, and short enough to be added to a moment.
+const century = 100 * 365 * 24 * time.Hour
+
+// Seconds is a number of seconds as a span of time: nothing below 0, and a hundred years at most, so that none is too many to be counted.
+func Seconds(n int) time.Duration {
+	return time.Duration(min(max(n, 0), int(century/time.Second))) * time.Second
+}
+
 // Steps returns the steps of a stop, at least one. SIGKILL without an end to its time stands at most at the end.
 func (s *Spec) Steps() []StopStep {
 	if len(s.StopSteps) > 0 {
 		return s.StopSteps
 	}
-	return []StopStep{{s.StopSignal, time.Duration(max(s.StopWaitSecs, 0)) * time.Second}, {SIGKILL, Forever}}
+	return []StopStep{{s.StopSignal, Seconds(s.StopWaitSecs)}, {SIGKILL, Forever}}
 }
 
 // Patience is how long a stop may take until SIGKILL, draining and the commands before and after it included. ends is false if that may never come: the time is then that of the rest.
