@@ -281,6 +281,14 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	server := web.Serve(listeners, d, handler)
 	defer server.Stop()
+	for _, key := range s.link.Held(web.PassedCall) {
+		if note, fds, ok := s.link.Take(key); ok && len(fds) == 1 {
+			if err := server.GoOn(note, fds[0], func() { s.link.Drop(key) }); err != nil {
+				logf(daemon.LevelError, "cannot go on with a call: %v", err)
+				s.link.Drop(key)
+			}
+		}
+	}
 
 	run, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -289,7 +297,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	defer obeyNoMore()
 	s.handOver = sync.OnceFunc(func() {
 		obeyNoMore()
-		server.HandOver()
+		server.HandOver(func(key, note string, fd int) { s.link.Keep(key, note, fd) })
 		stop()
 	})
 	s.listen()

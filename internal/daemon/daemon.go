@@ -135,6 +135,7 @@ func New(opts Options) (*Daemon, error) {
 	d.counts.nums = countsOf(d.state.read())
 	d.loop = loop{
 		replies: map[core.Req]chan<- core.Reply{},
+		asked:   map[core.Req]string{},
 		logs:    map[process.ID]*processLogs{},
 		times:   map[process.ID]*timeline{},
 		trials:  map[process.ID]*trial{},

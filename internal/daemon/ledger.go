@@ -35,6 +35,7 @@ type (
 	savedCore struct {
 		Machine core.Snapshot
 		LastReq core.Req
+		Asked   map[core.Req]string // what has no answer yet
 	}
 	// savedConfig is what the files said in one reading. Number names it.
 	savedConfig struct {
@@ -69,6 +70,7 @@ type SavedLife struct {
 type Left struct {
 	core    *core.Supervisor
 	lastReq core.Req
+	asked   map[core.Req]string
 	configs map[int]*config.Config
 	desired savedDesired
 	logs    map[process.ID]savedLogs
@@ -148,7 +150,10 @@ func (l *Left) take(f store.Frame, load func(*config.Answers, string) (*config.C
 		if c == nil {
 			return fmt.Errorf("the configuration is missing")
 		}
-		l.core, l.lastReq = core.Restore(coreOptions(c), saved.Machine), saved.LastReq
+		l.core, l.lastReq, l.asked = core.Restore(coreOptions(c), saved.Machine), saved.LastReq, saved.Asked
+		if l.asked == nil {
+			l.asked = map[core.Req]string{}
+		}
 	case frameWaiting:
 		var saved savedWaiting
 		err := decode(&saved)
@@ -190,10 +195,18 @@ func (l *Left) replay(inputs []byte) error {
 		if err != nil {
 			return err
 		}
-		if c, ok := in.(core.Command); ok {
+		if c, ok := in.(core.Command); ok && c.Req != 0 {
 			l.lastReq = max(l.lastReq, c.Req)
+			l.asked[c.Req] = askedFor(c.Do)
 		}
-		l.core.Step(now, in)
+		if c, ok := in.(core.Cancel); ok {
+			delete(l.asked, c.Req)
+		}
+		for _, e := range l.core.Step(now, in) {
+			if r, ok := e.(core.Reply); ok {
+				delete(l.asked, r.Req)
+			}
+		}
 	}
 	return nil
 }
@@ -341,7 +354,7 @@ func (d *Daemon) everything() (frames []byte, err error) {
 	}
 	frames = store.AppendFrame(frames, frameBoot, []byte(host.BootID()))
 	add(frameDesired, l.written)
-	add(frameCore, savedCore{d.loop.core.Snapshot(), d.loop.lastReq})
+	add(frameCore, savedCore{d.loop.core.Snapshot(), d.loop.lastReq, d.loop.asked})
 	for _, logs := range d.loop.logs {
 		if logs.auto.stdout != "" || logs.auto.stderr != "" {
 			add(frameLogs, savedLogs{logs.id, logs.auto.stdout, logs.auto.stderr})
@@ -450,6 +463,7 @@ func (d *Daemon) takeUp(left *Left) error {
 	}
 	d.loop.core, d.loop.lastReq, d.loop.lives, d.loop.heard = left.core, left.lastReq, left.lives, left.heard
 	d.loop.waiting, d.loop.begun = left.waiting, left.begun
+	d.orphaned(left.asked)
 	d.ident.Store(&w.config.Supervisord.Identifier)
 	for _, open := range d.loop.core.Logs() {
 		logs := d.newLogs(open)

@@ -218,6 +218,7 @@ func (d *Daemon) await(ctx context.Context, a answer) (reply core.Reply, again b
 		case <-d.life.Done():
 			return core.Reply{}, false, control.Fault(control.ShutdownState, "")
 		case <-ctx.Done():
+			control.PassOn(ctx)
 			return core.Reply{}, false, given()
 		}
 	case <-d.life.Done():
@@ -229,6 +230,9 @@ func (d *Daemon) await(ctx context.Context, a answer) (reply core.Reply, again b
 			return core.Reply{}, false, control.Fault(control.ShutdownState, "")
 		}
 	case <-ctx.Done():
+		if control.PassOn(ctx) { // the next daemon goes on with it
+			return core.Reply{}, false, given()
+		}
 		select {
 		case r := <-a.number:
 			d.inbox.putWish(wish{cancel: r})

@@ -185,25 +185,29 @@ type loop struct {
 	core    *core.Supervisor
 	replies map[core.Req]chan<- core.Reply
 	lastReq core.Req
-	logs    map[process.ID]*processLogs
-	opened  []process.ID // logs that were opened in this turn
-	times   map[process.ID]*timeline
-	source  map[string]*config.Config // what the settings of a group come from; nil = from the last-read files
-	desired desired
-	lives   map[process.ID]SavedLife // the last one of each process
-	places  map[process.ID]host.Placed
-	waiting map[uint64]savedWaiting // operations that have not begun, as the ledger has them
-	begun   map[uint64]savedBegun   // those that have; some may be over
-	heard   map[uint64]uint64       // up to where the output of each channel is known, by its key in the stage
-	ledger  ledger
-	sockets listening
-	health  *health.Monitor // nil: no process has had checks so far
-	trials  map[process.ID]*trial
-	astray  astray        // whether what runs may be something else than the files say
-	alarm   time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
-	halted  bool
-	restart bool
-	code    int
+	asked   map[core.Req]string // what was asked for and has no answer yet: see askedFor
+	orphans map[core.Req]orphan // of these: what a daemon before was asked for; nil: it is too late
+	// adoptUntil is the moment until which somebody may come for them.
+	adoptUntil time.Duration
+	logs       map[process.ID]*processLogs
+	opened     []process.ID // logs that were opened in this turn
+	times      map[process.ID]*timeline
+	source     map[string]*config.Config // what the settings of a group come from; nil = from the last-read files
+	desired    desired
+	lives      map[process.ID]SavedLife // the last one of each process
+	places     map[process.ID]host.Placed
+	waiting    map[uint64]savedWaiting // operations that have not begun, as the ledger has them
+	begun      map[uint64]savedBegun   // those that have; some may be over
+	heard      map[uint64]uint64       // up to where the output of each channel is known, by its key in the stage
+	ledger     ledger
+	sockets    listening
+	health     *health.Monitor // nil: no process has had checks so far
+	trials     map[process.ID]*trial
+	astray     astray        // whether what runs may be something else than the files say
+	alarm      time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
+	halted     bool
+	restart    bool
+	code       int
 }
 
 // Run supervises until a Shutdown or Restart is complete, and reports whether a restart is wanted. ctx ends it at once, leaving the children
@@ -291,6 +295,7 @@ func (d *Daemon) turn(wishesToo bool) (more bool) {
 			w.do(now)
 		case w.cancel != 0:
 			delete(d.loop.replies, w.cancel)
+			delete(d.loop.asked, w.cancel)
 			d.step(now, core.Cancel{Req: w.cancel})
 		default:
 			d.command(now, w)
@@ -330,9 +335,13 @@ func (d *Daemon) command(now core.Now, w wish) {
 	}
 	req := core.Req(0)
 	if w.reply != nil {
+		if d.takeOrphan(now, w) {
+			return
+		}
 		d.loop.lastReq++
 		req = d.loop.lastReq
 		d.loop.replies[req] = w.reply
+		d.loop.asked[req] = askedFor(w.command)
 		if w.got != nil {
 			w.got(req)
 		}
@@ -457,9 +466,13 @@ func (d *Daemon) act(e core.Effect) {
 		delete(d.loop.heard, stageKey(e.ID, true))
 		d.files.put(func() { logs.stdout.Dispose(); logs.stderr.Dispose() })
 	case core.Reply:
+		delete(d.loop.asked, e.Req)
 		if to, ok := d.loop.replies[e.Req]; ok {
 			delete(d.loop.replies, e.Req)
 			to <- e
+		} else if o, ok := d.loop.orphans[e.Req]; ok {
+			o.reply = &e
+			d.loop.orphans[e.Req] = o
 		}
 	case resumed:
 		d.files.put(d.host.Resumed)

@@ -68,27 +68,32 @@ const (
 type Server struct {
 	listeners *Listeners
 	servers   []*http.Server
-	cancel    context.CancelFunc // of the context of every request
-	leave     context.CancelFunc // of what waits for news: whoever asked for that asks again
+	cancel    context.CancelCauseFunc // of the context of every request
+	leave     context.CancelFunc      // of what waits for news: whoever asked for that asks again
 	serving   sync.WaitGroup
+	resumed   sync.WaitGroup // calls that were passed on to this server
 	reserve   reserve
+	running   context.Context
+	rpc       RPC
 
 	mu     sync.Mutex
 	fresh  map[net.Conn]struct{}  // connections that have not sent a request yet
 	busy   map[net.Conn]struct{}  // those that have sent one and have no answer yet
 	idle   map[net.Conn]time.Time // those that may send another, and since when
 	closed bool
+	keep   Keep // during HandOver
 }
 
 // Serve starts to answer on all sockets.
 func Serve(listeners *Listeners, svc Service, rpc RPC) *Server {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	staying, leave := context.WithCancel(ctx)
 	s := &Server{listeners: listeners, cancel: cancel, leave: leave, fresh: map[net.Conn]struct{}{}, busy: map[net.Conn]struct{}{}, idle: map[net.Conn]time.Time{}}
+	s.running, s.rpc = ctx, rpc
 	s.reserve.take()
 	for _, l := range listeners.open {
 		hs := &http.Server{
-			Handler:           &handler{credentials{l.Username, l.Password}, ctx, staying, svc, rpc},
+			Handler:           &handler{credentials{l.Username, l.Password}, ctx, staying, svc, rpc, s},
 			BaseContext:       func(net.Listener) context.Context { return ctx },
 			ConnState:         s.track,
 			ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -137,11 +142,11 @@ func (s *Server) Close() {
 }
 
 // Stop is Close for a server whose sockets somebody else closes, later: until then their addresses are not free.
-func (s *Server) Stop() { s.end() }
+func (s *Server) Stop() { s.end(context.Canceled) }
 
 // HandOver is Close for a server whose sockets another one goes on with: they stay where they are, and whoever connects meanwhile waits. What was
-// accepted is answered, but for what only waits for news.
-func (s *Server) HandOver() {
+// accepted is answered, but for what only waits for news. The calls that take longer are given to keep: GoOn answers them.
+func (s *Server) HandOver(keep Keep) {
 	for _, l := range s.listeners.open {
 		_ = l.Listener.Close() // ours alone: the keeper holds it as well
 	}
@@ -150,7 +155,10 @@ func (s *Server) HandOver() {
 	began := time.Now()
 	for tick := time.Tick(time.Millisecond); !s.quiet(began); <-tick {
 	}
-	s.end()
+	s.mu.Lock()
+	s.keep = keep
+	s.mu.Unlock()
+	s.end(control.ErrHandOver)
 }
 
 // quiet reports whether nobody waits for an answer, or is likely to ask.
@@ -166,8 +174,8 @@ func (s *Server) quiet(began time.Time) bool {
 	return (len(s.fresh) == 0 || waited > greeting) && (len(s.busy) == 0 || waited > finishing)
 }
 
-func (s *Server) end() {
-	s.cancel()
+func (s *Server) end(why error) {
+	s.cancel(why)
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.fresh {
@@ -184,6 +192,7 @@ func (s *Server) end() {
 		})
 	}
 	s.serving.Wait()
+	s.resumed.Wait()
 	s.reserve.give()
 }
 
@@ -202,6 +211,7 @@ type handler struct {
 	staying context.Context // until another one takes over
 	svc     Service
 	rpc     RPC
+	server  *Server
 }
 
 // ServeHTTP finds the handler by prefix, in Supervisor's order (contract: rpc, "Transport").
@@ -281,7 +291,11 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := linger(h.running, r.Context())
 	defer cancel()
+	ctx, left := control.WithPassing(ctx)
 	response, status := h.rpc.Serve(control.WithCaller(ctx, func() string { return h.who(r) }), body)
+	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok && left() && h.server.passOn(c, h.who(r), body) {
+		panic(http.ErrAbortHandler) // our end is closed, and nothing is written
+	}
 	if status != http.StatusOK {
 		fail(w, status)
 		return
