@@ -99,3 +99,57 @@ startsecs=0
 		t.Errorf("a listener that broke the protocol is %v, want RUNNING", r.infos()["chatterbox"].State)
 	}
 }
+
+// TestEventsOnce has the daemon killed, and replaced, while a listener has an event: it is told once, and the listener gets the next ones, too.
+func TestEventsOnce(t *testing.T) {
+	t.Parallel()
+	const listener = "printf 'READY\\n'\nwhile read -r head; do\n" +
+		"\tdd bs=1 count=\"${head##*len:}\" 2>/dev/null >/dev/null\n\techo \"$head\" >>told\n\twhile ! [ -e go ]; do sleep 0.02; done\n\tprintf 'RESULT 2\\nOKREADY\\n'\ndone\n"
+	kill := func(r *rig) {
+		_, err := r.Standing(t.Context()) // a turn: what was written is known to have been
+		r.must(err)
+		r.killDaemon()
+	}
+	for name, replace := range map[string]func(*rig){"kill": kill, "upgrade": func(r *rig) { r.upgrade("") }, "keeper": (*rig).killKeeper} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &rig{t: t, dir: t.TempDir()}
+			r.put("listen.sh", listener)
+			r.launch(nil, "[program:job]\ncommand=/bin/sh -c 'exit 3'\nautostart=false\nautorestart=false\nstartsecs=0\n"+
+				"[eventlistener:ears]\ncommand=/bin/sh listen.sh\ndirectory=%(here)s\nevents=PROCESS_STATE_EXITED\nstartsecs=0\n")
+			told := func(n int) {
+				t.Helper()
+				r.until(fmt.Sprintf("%d events are told", n), func() bool { return strings.Count(r.read("told"), "\n") >= n })
+			}
+			job := func() {
+				t.Helper()
+				_, err := r.Start(t.Context(), control.Target{Name: "job"}, false)
+				r.must(err)
+				r.runs("job", process.Exited)
+			}
+			job()
+			told(1)
+			for range 3 {
+				replace(r)
+			}
+			r.put("go", "")
+			for n := 2; n < 6; n++ {
+				job()
+				told(n)
+				replace(r)
+			}
+			serials := map[string]bool{}
+			for line := range strings.Lines(r.read("told")) {
+				_, serial, _ := strings.Cut(line, " serial:")
+				serial, _, _ = strings.Cut(serial, " ")
+				if serials[serial] {
+					t.Errorf("an event was told twice:\n%s", r.read("told"))
+				}
+				serials[serial] = true
+			}
+			if log := r.read("s.log"); strings.Contains(log, "UNKNOWN") {
+				t.Error("the listener gets no events any more")
+			}
+		})
+	}
+}

@@ -135,3 +135,36 @@ func TestNoWakeInATurn(t *testing.T) {
 		t.Error("nobody is woken after a turn")
 	}
 }
+
+// TestWrittenIsNoted: what was written to a process is taken within a moment, also when nothing else happens; a turn that comes by itself spares the wake.
+func TestWrittenIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newInbox()
+		defer b.close()
+		woken := func() bool {
+			select {
+			case <-b.wake:
+				return true
+			case <-time.After(2 * idleMost):
+				return false
+			}
+		}
+		began := time.Now()
+		b.putEvent(host.StdinWritten{Token: 1, Idle: true}, core.Now{})
+		b.putEvent(host.StdinWritten{Token: 2, Idle: true}, core.Now{})
+		if !woken() || time.Since(began) != idleMost {
+			t.Errorf("woken after %v", time.Since(began))
+		}
+		if _, events, _ := b.take(true); len(events) != 2 || b.leave() {
+			t.Errorf("%d events are taken", len(events))
+		}
+		b.putEvent(host.StdinWritten{Token: 3, Idle: true}, core.Now{})
+		if list := b.takeIdle(); len(list) != 1 || woken() {
+			t.Errorf("%d events are taken, and a turn follows all the same", len(list))
+		}
+		b.putEvent(host.StdinWritten{Token: 4, Idle: true, Err: host.ErrStdinClosed}, core.Now{})
+		if !woken() {
+			t.Error("a failed write wakes nobody")
+		}
+	})
+}

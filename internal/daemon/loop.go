@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +38,8 @@ type inbox struct {
 	events  []news
 	wishes  []wish
 	wake    chan struct{}
-	idle    int  // how many of the events nobody needs to be woken for
+	idle    int // how many of the events nobody needs to be woken for at once
+	soon    *time.Timer
 	taking  bool // somebody is at a turn, and looks again before it leaves: nobody else needs to be woken
 
 	output int // bytes of output that wait
@@ -72,21 +74,53 @@ type heard struct {
 func newInbox() *inbox {
 	b := &inbox{wake: make(chan struct{}, 1)}
 	b.room = sync.NewCond(&b.mu)
+	b.soon = time.AfterFunc(time.Hour, b.wakeForIdle)
+	b.soon.Stop()
 	return b
+}
+
+// idleMost is how long an event may wait for a turn that comes by itself. What was written to a process and is not known to have been is written once
+// more by the daemon that comes after a kill.
+const idleMost = 2 * time.Millisecond
+
+// wakeForIdle sees to it that events are taken for which no turn has come by itself.
+func (b *inbox) wakeForIdle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.idle > 0 && !b.closed {
+		b.signal()
+	}
+}
+
+// takeIdle removes the events nobody needs to be woken for.
+func (b *inbox) takeIdle() (list []news) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = slices.DeleteFunc(b.events, func(n news) bool {
+		is := idle(n.Event)
+		if is {
+			list = append(list, n)
+		}
+		return is
+	})
+	b.idle = 0
+	return list
 }
 
 func (b *inbox) putEvent(e host.Event, at core.Now) {
 	b.mu.Lock()
 	b.events = append(b.events, news{Event: e, at: at})
 	if idle(e) {
-		b.idle++
+		if b.idle++; b.idle == 1 && !b.closed {
+			b.soon.Reset(idleMost)
+		}
 		b.mu.Unlock()
 		return
 	}
 	b.wakeAndUnlock()
 }
 
-// idle reports whether an event can wait for the next turn, whenever that is.
+// idle reports whether an event can wait for the next turn, for a moment.
 func idle(e host.Event) bool {
 	w, ok := e.(host.StdinWritten)
 	return ok && w.Idle && w.Err == nil
@@ -114,6 +148,7 @@ func (b *inbox) putAnswer(in heard) {
 func (b *inbox) close() {
 	b.mu.Lock()
 	b.closed = true
+	b.soon.Stop()
 	b.room.Broadcast()
 	b.mu.Unlock()
 }
@@ -238,6 +273,7 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 		}
 		d.turning.Lock()
 		if ended {
+			d.lastWritten()
 			return false
 		}
 		if !d.loop.halted && d.turn(true) {
@@ -245,6 +281,31 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 		}
 	}
 	return d.loop.restart
+}
+
+// lastWritten notes what has been written to processes by the end of this daemon, so that the next one does not write it once more. Whatever else follows
+// from that is the next one's.
+func (d *Daemon) lastWritten() {
+	const patience, look = 50, time.Millisecond
+	waits := map[core.Token]bool{}
+	for _, e := range d.loop.core.Pending() {
+		if w, ok := e.(core.WriteStdin); ok && w.Idle {
+			waits[w.Token] = true
+		}
+	}
+	for range patience {
+		for _, n := range d.inbox.takeIdle() {
+			in, _ := d.inputOf(n).(core.StdinWritten)
+			delete(waits, in.Token)
+			d.step(n.at, in)
+		}
+		if len(waits) == 0 {
+			break
+		}
+		time.Sleep(look)
+	}
+	d.commit()
+	d.effects = cleared(d.effects)
 }
 
 // ExitCode returns the exit code that an essential process has left, once Run is over; 0 = none has.
