@@ -153,3 +153,31 @@ func TestEventsOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestEventsOnceInAFlood has the daemon replaced again and again while a listener gets one event after the other: none is told twice.
+func TestEventsOnceInAFlood(t *testing.T) {
+	t.Parallel()
+	const listener = "printf 'READY\\n'\nwhile read -r head; do\n" +
+		"\tdd bs=1 count=\"${head##*len:}\" 2>/dev/null >/dev/null\n\techo \"$head\" >>told\n\tprintf 'RESULT 2\\nOKREADY\\n'\ndone\n"
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("listen.sh", listener)
+	r.launch(nil, "[program:says]\ncommand=/bin/sh -c 'while echo word; do sleep 0.004; done'\nstdout_events_enabled=true\nstdout_logfile=NONE\nstartsecs=0\n"+
+		"[eventlistener:ears]\ncommand=/bin/sh listen.sh\ndirectory=%(here)s\nevents=PROCESS_LOG\nbuffer_size=1000\nstartsecs=0\n")
+	for range 8 {
+		before := len(r.read("told"))
+		r.until("events are told", func() bool { return len(r.read("told")) > before+2000 || strings.Contains(r.read("s.log"), "UNKNOWN") })
+		r.upgrade("")
+	}
+	serials := map[string]bool{}
+	for line := range strings.Lines(r.read("told")) {
+		_, serial, _ := strings.Cut(line, " serial:")
+		serial, _, _ = strings.Cut(serial, " ")
+		if serials[serial] {
+			t.Errorf("event %s was told twice", serial)
+		}
+		serials[serial] = true
+	}
+	if log := r.read("s.log"); strings.Contains(log, "UNKNOWN") {
+		t.Error("the listener gets no events any more")
+	}
+}

@@ -75,14 +75,15 @@ type Options struct {
 
 // Daemon is one run of the supervisor, from boot to Halt. It implements control.Service.
 type Daemon struct {
-	opts   Options
-	log    *slog.Logger
-	origin time.Time
-	inbox  *inbox
-	host   host.Host
-	files  *queue
-	life   context.Context // ends when Run returns
-	die    context.CancelFunc
+	opts    Options
+	log     *slog.Logger
+	origin  time.Time
+	inbox   *inbox
+	host    host.Host
+	files   *queue
+	life    context.Context // ends when Run returns
+	closing chan struct{}   // closed by Close
+	die     context.CancelFunc
 
 	turning  sync.Mutex // held by who touches the loop: Run while it does not wait, or who brings an answer
 	loop     loop
@@ -113,7 +114,7 @@ func New(opts Options) (*Daemon, error) {
 		opts.Wall = time.Now
 	}
 	d := &Daemon{
-		opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
+		closing: make(chan struct{}), opts: opts, log: opts.Logger, origin: time.Now(), inbox: newInbox(), files: newQueue(),
 	}
 	if opts.Ledger != nil {
 		// Moments have to mean the same to the daemon that comes next: they are those of CLOCK_MONOTONIC.
@@ -200,6 +201,7 @@ func (d *Daemon) EventSerial() uint64 { return d.loop.core.EventSerial() }
 // Close releases what Run used. Children that still run are left alone.
 func (d *Daemon) Close() error {
 	d.die() // Run has, if it was called
+	close(d.closing)
 	d.changing.Wait()
 	if d.loop.health != nil {
 		d.loop.health.Close()

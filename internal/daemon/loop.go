@@ -241,6 +241,7 @@ type loop struct {
 	astray     astray        // whether what runs may be something else than the files say
 	alarm      time.Duration // what Run's timer is set to, since the origin; 0 = to nothing
 	halted     bool
+	left       bool // Run has ended before that: what comes is for the next daemon
 	restart    bool
 	code       int
 }
@@ -273,6 +274,7 @@ func (d *Daemon) Run(ctx context.Context) (restart bool) {
 		}
 		d.turning.Lock()
 		if ended {
+			d.loop.left = true
 			d.lastWritten()
 			return false
 		}
@@ -319,7 +321,7 @@ func (d *Daemon) turnNow() {
 		return
 	}
 	defer d.turning.Unlock()
-	if d.loop.halted {
+	if d.loop.halted || d.loop.left {
 		return
 	}
 	const most = 2 // the second takes what the host told about the first

@@ -216,6 +216,7 @@ func (d *Daemon) seeTo(in heard, logs *processLogs, stderr bool) {
 	select {
 	case <-logs.channel(stderr).receipt:
 	case <-d.life.Done():
+		<-d.closing // what it comes from must not be forgotten: another daemon may go on from there
 	}
 }
 
