@@ -107,6 +107,9 @@ func (s *Session) rollingRestart(ctx context.Context, server Proxy, c *call) (fo
 	if c.parallel > 0 {
 		return nil, c.misused("--parallel does not go with --rolling: --max-unavailable says how many at a time")
 	}
+	if c.now {
+		return nil, c.misused("--now does not go with --rolling, which stops each process gently and waits for the next to be ready: without --rolling, --now kills all that are named at once")
+	}
 	if c.roll != nil && c.roll.OnFailure == process.RollBack.String() {
 		return nil, c.misused("--on-failure rollback: a restart brings nothing new, so there is nothing to go back to; pause or stop")
 	}

@@ -116,6 +116,27 @@ func TestPausedIsSeen(t *testing.T) {
 	}
 }
 
+// TestRollingMisuse refuses what would mean nothing in a rolling restart, and says what does it.
+func TestRollingMisuse(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"restart --rolling --now web:*", "restart: --now does not go with --rolling, which stops each process gently and waits for the next to be ready: without --rolling, --now kills all that are named at once"},
+		{"restart --now --rolling web:* --dry-run", "restart: --now does not go with --rolling"},
+		{"restart --rolling --parallel 2 web:*", "restart: --parallel does not go with --rolling"},
+	} {
+		f := newFixture(t, Gracectl)
+		withRoll(f)
+		exit := f.Run(t.Context(), strings.Fields(c.line))
+		for _, call := range f.d.calls {
+			if strings.HasPrefix(call, "Act") || strings.HasPrefix(call, "Plan") {
+				t.Errorf("%s: it asks %s", c.line, call)
+			}
+		}
+		if text := f.err.String(); exit != exitUsage || !strings.HasPrefix(text, "error[E312]: "+c.want) || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d\n%s%s", c.line, exit, f.out, text)
+		}
+	}
+}
+
 // TestUndo goes back to what was wholly in force, names what it passes over, and leaves alone what a release that has taken itself back has left.
 func TestUndo(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
