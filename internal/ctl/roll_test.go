@@ -2,10 +2,14 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
 )
@@ -250,6 +254,66 @@ func TestPausedEnds(t *testing.T) {
 		f.Run(t.Context(), []string{"attach", "op-1"})
 		if !strings.Contains(f.out.String(), c.want) {
 			t.Errorf("%s:\n%s%s", c.then, f.out, f.err)
+		}
+	}
+}
+
+// TestDaemonEnds watches operations of a daemon that ends, and after which another one comes or none. What is not known is not told as a result.
+func TestDaemonEnds(t *testing.T) {
+	hung := fmt.Errorf("cannot reach it: %w", client.ErrHungUp)
+	reset, pipe, none := connectionError(syscall.ECONNRESET), connectionError(syscall.EPIPE), connectionError(syscall.ECONNREFUSED)
+	const (
+		ended = "error[E301]: the daemon at unix:///s.sock ended before it answered\n  what has become of op-1: ctl attach op-1, as soon as a daemon answers\n"
+		gone  = "error[E301]: no daemon answers at unix:///s.sock (connection refused)\n  what has become of op-1: ctl attach op-1, as soon as a daemon answers\n  try: graced -c"
+	)
+	for _, c := range []struct {
+		name  string
+		looks []error // of each look after the first answer, the last one from then on
+		err   string  // how it begins
+		exit  int
+	}{
+		{"nobody follows", []error{none}, gone, exitNoDaemon},
+		{"the connection is reset, and nobody follows", []error{reset, pipe, none}, gone, exitNoDaemon},
+		{"nobody answers any more", []error{hung}, ended, exitNoDaemon},
+		{"another one follows", []error{hung, reset, nil}, "", exitGate},
+		{"it fails", []error{bad(control.Failed, "no")}, "error[E300]: no\n", exitFailed},
+	} {
+		for _, line := range []string{"update -y", "restart --rolling web:*", "attach op-1", "wait op-1", "undo", "rollback r1", "start solo", "scale web=3 -y", "update -y -o jsonl"} {
+			if c.exit == exitGate && !strings.HasPrefix(line, "restart") { // of one that goes back
+				continue
+			}
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, Gracectl)
+				withRoll(f)
+				if c.exit != exitGate {
+					f.d.changes.op.State, f.d.changes.op.Ended = control.OperationRunning, nil
+					f.d.acting.State, f.d.acting.Ended = control.OperationRunning, nil
+				}
+				f.d.changes.ops = []control.Operation{}
+				asked, looks := 0, c.looks
+				f.d.waiting = func(context.Context, string) error {
+					if asked++; asked == 1 && (strings.HasPrefix(line, "attach") || strings.HasPrefix(line, "wait")) {
+						return nil
+					}
+					err := looks[0]
+					if len(looks) > 1 {
+						looks = looks[1:]
+					}
+					return err
+				}
+				exit := f.Run(t.Context(), strings.Fields(line))
+				text := f.err.String()
+				if strings.HasSuffix(line, "jsonl") {
+					if want := fmt.Sprintf(`"exit":%d}`, c.exit); !strings.Contains(f.out.String(), want) {
+						t.Errorf("%s, %s: no %s in\n%s", c.name, line, want, f.out)
+					}
+				} else if !strings.HasPrefix(text, c.err) || (c.err == "") != (text == "") || strings.Contains(f.out.String(), "op-1  running\n") || strings.Contains(f.out.String(), "2 -> 3") {
+					t.Errorf("%s, %s:\n%s%s", c.name, line, f.out, text)
+				}
+				if exit != c.exit {
+					t.Errorf("%s, %s: exit %d", c.name, line, exit)
+				}
+			})
 		}
 	}
 }

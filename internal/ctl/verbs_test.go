@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 const (
 	nobodyHere = "error[E301]: no daemon answers at unix:///s.sock (no such file)\n  try: graced -c FILE to start a daemon, or ctl -s URL to ask another one\n"
+	endedHere  = "error[E301]: the daemon at unix:///s.sock ended before it answered\n  what was asked for may have been done all the same: ctl status, as soon as a daemon answers\n"
 	shownTable = "NAME        STATE     PID   UPTIME           NOTE\n" +
 		"sad         FATAL     -     -                Exited too quickly (process log may have details)\n" +
 		"solo        RUNNING   100   0:00:09\n" +
@@ -88,6 +90,9 @@ func TestGracectl(t *testing.T) {
 			err: strings.Replace(nobodyHere, "no such file", "connection refused", 1)},
 		{name: "exit 4, unreachable", line: "version", setup: failing("Daemon", unreachable), exit: 4,
 			err: strings.Replace(nobodyHere, "no such file", "no route to host", 1)},
+		{name: "exit 4, it ends before the answer", line: "start solo", setup: failing("Start", fmt.Errorf("cannot reach it: %w", client.ErrHungUp)), exit: 4, err: endedHere},
+		{name: "exit 4, it ends in the middle of the answer", line: "version", setup: failing("Daemon", fmt.Errorf("cannot read it: %w", io.ErrUnexpectedEOF)), exit: 4, err: endedHere},
+		{name: "exit 4, it ends before the answer of fg", line: "fg solo", setup: failing("Process", connectionError(syscall.ECONNRESET)), exit: 4, err: endedHere},
 		{name: "exit 4, fg", line: "fg solo", setup: failing("supervisor.getVersion", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
 		{name: "exit 4, not let in", line: "status", setup: failing("Processes", &client.ProtocolError{Code: 401, Reason: "Unauthorized"}), exit: 4,
 			err: "error[E302]: unix:///s.sock wants another name and password (401 Unauthorized)\n" +
