@@ -82,7 +82,7 @@ func TestGracectl(t *testing.T) {
 		{name: "an option without its value", line: "start solo -o", err: "error[E312]: start: option -o requires argument\n", exit: 2},
 		{name: "no state", line: "stop --state DEAD", exit: 2,
 			err: "error[E312]: stop: no state 'DEAD': the states are STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN\n"},
-		{name: "no verb", line: "stat x", err: "error[E312]: no verb \"stat x\"\n  did you mean start, status?   all verbs: ctl help\n", exit: 2},
+		{name: "no verb", line: "stat x", err: "error[E312]: no verb \"stat\"\n  did you mean start, status?   all verbs: ctl help\n", exit: 2},
 		{name: "words too many", line: "version x", err: "error[E312]: version: takes no arguments, and got 'x'\n", exit: 2},
 		{name: "exit 4, no socket", line: "status", setup: failing("Processes", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
 		{name: "exit 4, other verb", line: "reread", setup: failing("Reread", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
@@ -423,7 +423,7 @@ func TestGracectlShell(t *testing.T) {
 	const table = "NAME   STATE     PID\nsolo   RUNNING   100\n1 running\n"
 	want := table + "supervisor> solo:solo\nsupervisor> supervisor> {\n  \"schema\": \"graced.version/v1\",\n  \"version\": \"4.2.5\"\n}\nsupervisor> " + table +
 		"supervisor> Shut down\nsupervisor> \n"
-	if f.out.String() != want || !strings.HasPrefix(f.err.String(), "error[E312]: no verb \"-o json version\"\n") {
+	if f.out.String() != want || !strings.Contains(f.err.String(), `"detail":"no verb \"-o json version\""`) {
 		t.Errorf("stdout\n%s\nwant\n%s\nstderr %s", f.out, want, f.err)
 	}
 
