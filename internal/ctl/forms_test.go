@@ -166,6 +166,7 @@ func TestForms(t *testing.T) {
 		{line: "restart web:* --canary 1", setup: withRoll, failed: "E312"},
 		{line: "restart web:* --rolling", failed: "E306"},
 		{line: "update --max-unavailable 25% --steady 1m30s --on-failure pause -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "update --max-unavailable 0 -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "update --max-unavailable many", setup: withChanges, failed: "E312"},
 		{line: "update --canary -1", setup: withChanges, failed: "E312"},
 		{line: "update --steady soon", setup: withChanges, failed: "E312"},

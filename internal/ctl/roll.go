@@ -20,8 +20,8 @@ func (c *call) setRoll(o option) error {
 	}
 	switch o.name {
 	case "--max-unavailable":
-		if share, ok := process.ParseShare(o.arg); !ok || share.N == 0 {
-			return c.misused("invalid value for --max-unavailable " + quote(o.arg) + ": it takes a number of processes, 1 or more, or a share such as 25%")
+		if _, ok := process.ParseShare(o.arg); !ok {
+			return c.misused("invalid value for --max-unavailable " + quote(o.arg) + ": it takes a number of processes, or a share such as 25%")
 		}
 		c.roll.MaxUnavailable = strings.TrimSpace(o.arg)
 	case "--canary":

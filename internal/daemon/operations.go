@@ -375,7 +375,9 @@ func (d *Daemon) beginUpdate(op *operation, want string, groups []string, o plan
 		if err != nil {
 			return u, err
 		}
-		u = u.Overridden(o)
+		if u, err = overridden(u, o, standIn); err != nil {
+			return u, err
+		}
 		return u, d.staleness(u, want)
 	}, func() error {
 		d.adoptFiles(c, groups)

@@ -139,7 +139,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if err != nil {
 		return control.Plan{}, err
 	}
-	u = u.Overridden(o)
+	if u, err = overridden(u, o, standIn); err != nil {
+		return control.Plan{}, err
+	}
 	out := showPlan(u, manifest, c)
 	out.Since = req.Since
 	if req.Since != 0 {
