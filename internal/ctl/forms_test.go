@@ -69,7 +69,7 @@ func notKept(f *fixture) {
 func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
-		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
+		Name: name, Action: action, Start: list, Stop: list, Remove: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
 		Reasons:  []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
 		Rename:   []control.Renaming{{From: name + ":b", To: name + ":c"}},
 		Strategy: &control.PlanStrategy{MaxUnavailable: 2, Canary: 1, Steady: 10, OnFailure: "pause", Batches: 3, Ready: "tcp://:80"},

@@ -191,7 +191,7 @@ func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
 			if g.Action != action && (action != "change" || g.Action != "replace") || len(names) > 0 && !contains(chosen, g.Name) {
 				continue
 			}
-			if action == "remove" || len(g.Replace)+len(g.Stop) > 0 {
+			if action == "remove" || len(g.Replace)+len(g.Stop)+len(g.Remove) > 0 {
 				s.output(g.Name + ": stopped")
 			}
 			s.output(g.Name + map[string]string{"remove": ": removed", "change": ": updated", "add": ": added"}[action] + " process group")

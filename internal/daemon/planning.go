@@ -298,10 +298,16 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 			}
 			g.Estimate = max(g.Estimate, wait)
 		case plan.RemoveProcess:
-			if !both {
+			switch {
+			case both:
+			case change.Down:
+				g.Remove = append(g.Remove, name)
+			default:
 				g.Stop = append(g.Stop, name)
 			}
-			g.StopMost = max(g.StopMost, stop)
+			if !change.Down {
+				g.StopMost = max(g.StopMost, stop)
+			}
 		case plan.ReplaceProcess:
 			if change.Down && !change.Retry {
 				g.Down = append(g.Down, name)

@@ -383,6 +383,30 @@ func TestPlanOfFailures(t *testing.T) {
 	})
 }
 
+// TestPlanOfWhatRests plans the end of what does not run: nothing is stopped for it, and nothing waited for.
+func TestPlanOfWhatRests(t *testing.T) {
+	inWorld(t, program("web", 3, "")+program("never", 1, "autostart=false")+program("both", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if _, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"web:web_2"}}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		w.write(program("web", 1, ""))
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, g := range p.Groups {
+			got = append(got, fmt.Sprintf("%s %s stop%v remove%v %v", g.Name, g.Action, g.Stop, g.Remove, g.StopMost > 0))
+		}
+		want := "web change stop[web:web_1] remove[web:web_2] true, both remove stop[both:both_0] remove[] true, never remove stop[] remove[never:never_0] false"
+		if text := strings.Join(got, ", "); text != want || p.Totals.Stop != 2 {
+			t.Errorf("%s, %d stopped", text, p.Totals.Stop)
+		}
+	})
+}
+
 // TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
 func TestPlanWarns(t *testing.T) {
 	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
