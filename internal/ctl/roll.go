@@ -168,6 +168,9 @@ func (s *Session) answerUndo(ctx context.Context, server Proxy, c *call) (format
 	if len(c.words) > 1 {
 		return nil, c.misused("takes one operation, or none: " + s.Program + " history lists those that brought something")
 	}
+	if len(c.words) == 1 && strings.HasPrefix(c.words[0], "r") && parseRev(c.words[0]) > 0 {
+		return nil, c.misused("takes an operation, and " + c.words[0] + " is a generation: " + s.Program + " rollback " + c.words[0] + " goes back to it")
+	}
 	list, err := server.History(ctx)
 	if err != nil {
 		return nil, s.changeProblem(ctx, server, err)

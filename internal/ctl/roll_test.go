@@ -169,6 +169,8 @@ func TestUndo(t *testing.T) {
 			"back to r1, the last good one before r3; passed over: r2 (op-1 was cancelled)\n", 0},
 		{"none is good", "undo", []control.Generation{gen(2, "op-1", "failed"), gen(3, "op-2", "done")}, []control.Operation{}, "",
 			"error[E318]: no good generation is kept from before r3: r2 (op-1 failed)\n  to go to one of them all the same: ctl rollback r2\n", 1},
+		{"a generation", "undo r2", three, nil, "", "error[E312]: undo: takes an operation, and r2 is a generation: ctl rollback r2 goes back to it\n", 2},
+		{"an operation that is not kept", "undo op-9", three, nil, "", "error[E318]: operation 'op-9' has brought no other configuration, or it is not kept\n", 1},
 		{"a release that has taken itself back", "undo", three, []control.Operation{op("op-4", "update", control.OperationRolledBack, 35), op("op-5", "restart", control.OperationDone, 36)}, "",
 			"nothing to undo: op-4 was rolled back and has brought nothing: what is in force is r3, as before it\n  to take that back as well: ctl undo op-3\n", 0},
 		{"one that failed and has left nothing", "undo", three[:1], []control.Operation{op("op-1", "scale", control.OperationFailed, 35)}, "",
