@@ -335,3 +335,47 @@ func TestSparingUpdateEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestSparingUpdateTellsWhatStays names under the old name the groups of which something has stayed, and no others.
+func TestSparingUpdateTellsWhatStays(t *testing.T) {
+	end := func(name, action string) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: action}
+	}
+	undo := func(name string) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: "replace", Undo: true}
+	}
+	fails := func(name, action string, skipped bool) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: action, Error: "it ended", Skipped: skipped}
+	}
+	two := control.PlanGroup{Name: "q", Action: "change", Replace: []string{"q:q_0", "q:q_1"}}
+	const both = "q: stopped\nq: updated process group\n"
+	for _, c := range []struct {
+		name   string
+		group  control.PlanGroup
+		state  control.OperationState
+		events []control.ProgressLine
+		want   string // behind the error
+	}{
+		{"done", two, control.OperationDone, []control.ProgressLine{end("q:q_0", "replace"), end("q:q_1", "replace")}, both},
+		{"the first fails and goes back", two, control.OperationRolledBack, []control.ProgressLine{fails("q:q_0", "replace", false), fails("q:q_1", "replace", true), undo("q:q_0")}, ""},
+		{"all go back", two, control.OperationRolledBack, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false), undo("q:q_1"), undo("q:q_0")}, ""},
+		{"an extra one fails", two, control.OperationRolledBack, []control.ProgressLine{fails("q:q_2", "start", false), fails("q:q_0", "replace", true), end("q:q_2", "stop")}, ""},
+		{"one stays", two, control.OperationFailed, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false)}, both},
+		{"it pauses at the first", two, control.OperationPaused, []control.ProgressLine{fails("q:q_0", "replace", false)}, ""},
+		{"it pauses at the second", two, control.OperationPaused, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false)}, both},
+		{"cancelled before its turn", two, control.OperationCancelled, nil, ""},
+		{"a new group whose process fails", control.PlanGroup{Name: "q", Action: "add", Start: []string{"q:q_0"}}, control.OperationFailed, []control.ProgressLine{fails("q:q_0", "start", false)}, "q: added process group\n"},
+		{"one that cannot be stopped", control.PlanGroup{Name: "q", Action: "remove", Stop: []string{"q:q_0"}}, control.OperationFailed, []control.ProgressLine{fails("q:q_0", "stop", false)}, ""},
+		{"another name", control.PlanGroup{Name: "q", Action: "change", Rename: []control.Renaming{{From: "q:q", To: "q:q_0"}}}, control.OperationFailed, []control.ProgressLine{end("q:q_0", "rename")}, "q: updated process group\n"},
+	} {
+		f := newFixture(t, Supervisorctl)
+		f.Minimal = true
+		withChanges(f)
+		f.d.changes.plan.Groups = []control.PlanGroup{c.group}
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: "update", State: c.state, Text: "so it ended", Failed: "q:q_0", Events: c.events}
+		f.Run(t.Context(), []string{"update"})
+		if got := f.out.String(); !strings.HasSuffix("\n"+got, "\n"+c.want) || c.want == "" && strings.Count(got, "\n") != 1 {
+			t.Errorf("%s:\n%s", c.name, got)
+		}
+	}
+}
