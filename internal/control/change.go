@@ -136,6 +136,7 @@ type PlanGroup struct {
 	Changes   []OptionChange `json:"changes"`
 	Start     []string       `json:"start"`
 	Stop      []string       `json:"stop"`
+	Remove    []string       `json:"remove,omitempty"` // without a stop: they do not run
 	Replace   []string       `json:"replace"`
 	Rename    []Renaming     `json:"rename"`
 	Live      []string       `json:"live"`

@@ -26,12 +26,7 @@ func (s *Session) execute(ctx context.Context, line string) error {
 		s.cached = nil
 		run := s.lookup(verb)
 		if run == nil && s.own() {
-			p := &format.Problem{Code: "E312", Title: "wrong usage", Detail: "no verb " + strconv.Quote(line), Hint: "all verbs: " + s.Program + " help"}
-			if close := s.verbsLike(verb); len(close) > 0 {
-				p.Hint = "did you mean " + strings.Join(close, ", ") + "?   " + p.Hint
-			}
-			s.printer().Fail(p)
-			s.status = exitUsage
+			s.noVerb(verb, line)
 			return nil
 		}
 		if run == nil {
@@ -65,6 +60,25 @@ func (s *Session) execute(ctx context.Context, line string) error {
 		}
 		return nil
 	}
+}
+
+// noVerb says that a line begins with no verb, in the form that it asks for.
+func (s *Session) noVerb(verb, line string) {
+	words := fields(line)
+	name := words[0]
+	if strings.HasPrefix(name, "-") {
+		name = line // the verb that may stand behind is not what is missing
+	}
+	p := &format.Problem{Code: "E312", Title: "wrong usage", Detail: "no verb " + strconv.Quote(name), Hint: "all verbs: " + s.Program + " help"}
+	if close := s.verbsLike(verb); len(close) > 0 {
+		p.Hint = "did you mean " + strings.Join(close, ", ") + "?   " + p.Hint
+	}
+	out := s.printer()
+	if form, plain, ok := parseForm(format.Wanted(words)); ok && !plain {
+		out.Form = form
+	}
+	out.Fail(p)
+	s.status = exitUsage
 }
 
 // parseLine cuts a line into the verb and its argument. Verbs are letters, digits and "_"; "?" is short for help. An empty verb is unknown.

@@ -69,7 +69,7 @@ func notKept(f *fixture) {
 func group(name, action string) control.PlanGroup {
 	list := []string{name + ":a"}
 	return control.PlanGroup{
-		Name: name, Action: action, Start: list, Stop: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
+		Name: name, Action: action, Start: list, Stop: list, Remove: list, Replace: list, Live: list, Down: list, Add: list, Untouched: list, Held: list,
 		Reasons:  []control.PlanReason{{Process: name + ":a", Reason: "command changed (/f:1): needs a restart", File: "/f", Line: 1}},
 		Rename:   []control.Renaming{{From: name + ":b", To: name + ":c"}},
 		Strategy: &control.PlanStrategy{MaxUnavailable: 2, Canary: 1, Steady: 10, OnFailure: "pause", Batches: 3, Ready: "tcp://:80"},
@@ -166,6 +166,7 @@ func TestForms(t *testing.T) {
 		{line: "restart web:* --canary 1", setup: withRoll, failed: "E312"},
 		{line: "restart web:* --rolling", failed: "E306"},
 		{line: "update --max-unavailable 25% --steady 1m30s --on-failure pause -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
+		{line: "update --max-unavailable 0 -y", setup: withChanges, schema: "operation", records: 5, record: "progress", last: "operation_end", names: "web:web_0"},
 		{line: "update --max-unavailable many", setup: withChanges, failed: "E312"},
 		{line: "update --canary -1", setup: withChanges, failed: "E312"},
 		{line: "update --steady soon", setup: withChanges, failed: "E312"},

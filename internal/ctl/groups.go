@@ -172,32 +172,55 @@ func (s *Session) sparingUpdate(ctx context.Context, arg string) error {
 	}
 	op, err := server.Update(ctx, control.UpdateRequest{Groups: chosen})
 	stuck := func() bool { return op.State == control.OperationPaused && op.Failed != "" }
+	events := slices.Clone(op.Events)
 	for seen := 0; err == nil && !op.State.Over() && !stuck(); seen = op.Count {
 		op, err = server.Operation(ctx, op.ID, seen)
+		events = append(events, op.Events...)
 	}
 	if err != nil {
 		return err
 	}
+	whole := true
 	switch op.State {
 	case control.OperationFailed, control.OperationRolledBack, control.OperationCancelled, control.OperationInterrupted:
 		s.output("ERROR: " + op.Text)
-		s.status = exitGeneric
+		s.status, whole = exitGeneric, false
 	case control.OperationPaused:
 		s.output("ERROR: " + op.Failed + " failed; " + op.ID + " is paused")
-		s.status = exitGeneric
+		s.status, whole = exitGeneric, false
 	}
 	for _, action := range []string{"remove", "change", "add"} {
 		for _, g := range p.Groups {
-			if g.Action != action && (action != "change" || g.Action != "replace") || len(names) > 0 && !contains(chosen, g.Name) {
+			if g.Action != action && (action != "change" || g.Action != "replace") || len(names) > 0 && !contains(chosen, g.Name) || !whole && !stayed(g, events) {
 				continue
 			}
-			if action == "remove" || len(g.Replace)+len(g.Stop) > 0 {
+			if action == "remove" || len(g.Replace)+len(g.Stop)+len(g.Remove) > 0 {
 				s.output(g.Name + ": stopped")
 			}
 			s.output(g.Name + map[string]string{"remove": ": removed", "change": ": updated", "add": ": added"}[action] + " process group")
 		}
 	}
 	return nil
+}
+
+// stayed reports whether anything of what an operation has done to a group is still so at its end. A new group is there also when its processes fail.
+func stayed(g control.PlanGroup, events []control.ProgressLine) bool {
+	names := slices.Concat(g.Start, g.Stop, g.Remove, g.Replace, g.Live, g.Down, g.Add) // an extra process is none of them
+	for _, r := range g.Rename {
+		names = append(names, r.To)
+	}
+	stays := map[string]bool{}
+	for _, e := range events {
+		if e.Type == "end" && !e.Skipped && contains(names, e.Process) {
+			stays[e.Process] = !e.Undo && (e.Error == "" || g.Action == "add")
+		}
+	}
+	for _, yes := range stays {
+		if yes {
+			return true
+		}
+	}
+	return false
 }
 
 // updateGroups makes the active groups those of the files: it stops and removes what has gone, replaces what has changed and adds what is

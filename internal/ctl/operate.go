@@ -60,7 +60,7 @@ func (s *Session) operate(ctx context.Context, server Proxy, c *call, steps ...a
 	}
 	switch {
 	case err != nil:
-		return a, err
+		return a, s.outOfSight(err, op.ID, c)
 	case left == leftTimeout:
 		return a, &format.Problem{Code: "E307", Title: "not done in time", Detail: c.verb + " was not done within " + c.timeout.String(),
 			Hint: "it goes on as " + op.ID + ": " + s.Program + " attach " + op.ID, Exit: exitGivenUp}

@@ -204,3 +204,31 @@ func TestFormsBeforeTheVerb(t *testing.T) {
 		}
 	}
 }
+
+// TestFormsBehindWhatIsWrong tells what is wrong with a command line in the form that it asks for, wherever it does.
+func TestFormsBehindWhatIsWrong(t *testing.T) {
+	document := func(detail string) string {
+		return `{"schema":"graced.error/v1","code":"E312","title":"wrong usage","detail":"` + detail
+	}
+	for _, c := range []struct{ line, want string }{
+		{"update --steady x -o json", document("update: invalid value for --steady 'x'")},
+		{"update --frobnicate -o json", document("update: option --frobnicate not recognized")},
+		{"update --frobnicate 3 --outp=jsonl", document("update: option --frobnicate not recognized")},
+		{"update --max-unavailable -1 web -o json", document("update: invalid value for --max-unavailable '-1'")},
+		{"status -Z -ojson", document("status: option -Z not recognized")},
+		{"start --parallel x --timeout y -o json", document("start: invalid value for --parallel 'x'")},
+		{"status -o xml -o json", document("status: invalid value for -o 'xml'")},
+		{"status -o json -o xml", document("status: invalid value for -o 'xml'")},
+		{"stop --state DEAD -o yaml", "schema: graced.error/v1\ncode: E312\n"},
+		{"frob -o json", document(`no verb \"frob\""`)},
+		{"frob a b --output=yaml", "schema: graced.error/v1\ncode: E312\n"},
+		{"frob -o plain", "error[E312]: no verb \"frob\"\n"},
+		{"update --steady x -- -o json", "error[E312]: update: invalid value for --steady 'x'"},
+		{"status --nope", "error[E312]: status: option --nope not recognized\n"},
+	} {
+		f := newFixture(t, Gracectl)
+		if exit := f.Run(t.Context(), strings.Fields(c.line)); !strings.HasPrefix(f.err.String(), c.want) || exit != exitUsage || f.out.Len() > 0 || len(f.d.calls) > 0 {
+			t.Errorf("%s: exit %d, calls %s, stderr\n%s%s", c.line, exit, f.d.calls, f.out, f.err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ func TestPlanText(t *testing.T) {
 				{Option: "command", Old: "x --token=•••", New: "y --token=•••", Hidden: true, Class: "respawn"}, {Option: "directory", New: "/tmp", Class: "respawn"}}},
 			{Name: "ears", Action: "replace", Stop: []string{"ears:e"}, StopMost: 10, Start: []string{"ears:e"}},
 			{Name: "cron", Action: "remove", Stop: []string{"cron:cron"}, StopMost: 10},
+			{Name: "never", Action: "remove", Remove: []string{"never:never"}}, {Name: "some", Action: "change", Remove: []string{"some:a", "some:b"}},
 			{Name: "mailer", Action: "add", Start: []string{"mailer:mailer"}}, {Name: "manual", Action: "add", Add: []string{"manual:manual"}},
 			{Name: "one", Action: "change", Rename: []control.Renaming{{From: "one:one", To: "one:one_0"}}},
 			{Name: "idle", Action: "change", Down: []string{"idle:idle"}}, {Name: "db", Action: "keep", Untouched: []string{"db:db"}},
@@ -52,6 +53,8 @@ func TestPlanText(t *testing.T) {
       directory           "" -> /tmp                                respawn
   r ears      the group is replaced as a whole, 1 process started, 1 process stopped (within 10 s)
   - cron      1 process stopped (within 10 s), removed
+  - never     removed
+  ~ some      2 removed without a stop
   + mailer    1 process started
   + manual    1 added and not started
   ~ one       one renamed one_0

@@ -91,7 +91,7 @@ func diffText(p control.Plan, dir string) string {
 			before = "r" + strconv.Itoa(p.Since)
 		}
 		fmt.Fprintf(&b, "--- %s (%s)\n+++ %s (%s)\n@@ effective settings @@\n", g.Name, before, g.Name, file)
-		for _, name := range g.Stop {
+		for _, name := range slices.Concat(g.Stop, g.Remove) {
 			b.WriteString("-" + name + "\n")
 		}
 		for _, c := range g.Changes {
@@ -402,6 +402,9 @@ func groupSummary(g control.PlanGroup) string {
 			what += " (within " + seconds(g.StopMost) + ")"
 		}
 		parts = append(parts, what)
+	}
+	if g.Action != "remove" {
+		add(len(g.Remove), "removed without a stop")
 	}
 	for _, r := range g.Rename {
 		parts = append(parts, member(r.From)+" renamed "+member(r.To))

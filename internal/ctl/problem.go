@@ -41,6 +41,9 @@ func (s *Session) problem(err error, c *call) *format.Problem {
 		return s.nobody("no such file")
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return s.nobody(dial.Err.Error())
+	case hungUp(err):
+		return &format.Problem{Code: "E301", Title: "no daemon answers", Detail: "the daemon at " + s.ServerURL + " ended before it answered", Exit: exitNoDaemon,
+			Hint: "what was asked for may have been done all the same: " + s.Program + " status, as soon as a daemon answers"}
 	case errors.As(err, &status) && (status.Code == statusUnauthorized || status.Code == 403):
 		return &format.Problem{Code: "E302", Title: "not let in", Detail: fmt.Sprintf("%s wants another name and password (%d %s)", s.ServerURL, status.Code, status.Reason),
 			Hint: "try: " + s.Program + " -u NAME -p PASSWORD " + c.verb + "      or username and password of [supervisorctl]", Exit: exitNoDaemon}
@@ -50,6 +53,19 @@ func (s *Session) problem(err error, c *call) *format.Problem {
 		return s.faulted(f)
 	}
 	return &format.Problem{Code: "E300", Title: "the daemon failed", Detail: err.Error()}
+}
+
+// outOfSight is what has ended the watching of an operation before its end. Where that is the end of the daemon, it says how to ask for the operation.
+func (s *Session) outOfSight(err error, id string, c *call) *format.Problem {
+	p := s.problem(err, c)
+	ask := "what has become of " + id + ": " + s.Program + " attach " + id + ", as soon as a daemon answers"
+	switch {
+	case hungUp(err):
+		p.Hint = ask
+	case p.Code == "E301":
+		p.Hint = ask + "\n" + p.Hint
+	}
+	return p
 }
 
 // faulted is the problem of a fault that no verb has taken for its own.

@@ -74,7 +74,7 @@ func TestWaitReady(t *testing.T) {
 			func(d *daemon) { d.find("web:web_1").State = process.Starting }, func(d *daemon) { d.errs["Processes"] = connectionError(syscall.ECONNRESET) },
 			func(*daemon) {}, func(d *daemon) { delete(d.errs, "Processes"); d.find("web:web_1").State = process.Running },
 		}},
-		{name: "no daemon follows", line: "wait --ready web:web_1", exit: 1, looks: missesMost + 2, takes: (missesMost + 1) * relook, err: "error[E300]: ", story: []func(*daemon){
+		{name: "no daemon follows", line: "wait --ready web:web_1", exit: 4, looks: missesMost + 2, takes: (missesMost + 1) * relook, err: "error[E301]: the daemon at unix:///s.sock ended before it answered\n", story: []func(*daemon){
 			func(d *daemon) { d.find("web:web_1").State = process.Starting }, func(d *daemon) { d.errs["Processes"] = connectionError(syscall.ECONNRESET) },
 		}},
 		{name: "a daemon that dies under the first look", line: "wait --ready web:web_0", looks: 2, takes: 100 * time.Millisecond, out: "web:web_0: ready\n", story: []func(*daemon){

@@ -20,8 +20,8 @@ func (c *call) setRoll(o option) error {
 	}
 	switch o.name {
 	case "--max-unavailable":
-		if share, ok := process.ParseShare(o.arg); !ok || share.N == 0 {
-			return c.misused("invalid value for --max-unavailable " + quote(o.arg) + ": it takes a number of processes, 1 or more, or a share such as 25%")
+		if _, ok := process.ParseShare(o.arg); !ok {
+			return c.misused("invalid value for --max-unavailable " + quote(o.arg) + ": it takes a number of processes, or a share such as 25%")
 		}
 		c.roll.MaxUnavailable = strings.TrimSpace(o.arg)
 	case "--canary":
@@ -107,6 +107,9 @@ func (s *Session) rollingRestart(ctx context.Context, server Proxy, c *call) (fo
 	if c.parallel > 0 {
 		return nil, c.misused("--parallel does not go with --rolling: --max-unavailable says how many at a time")
 	}
+	if c.now {
+		return nil, c.misused("--now does not go with --rolling, which stops each process gently and waits for the next to be ready: without --rolling, --now kills all that are named at once")
+	}
 	if c.roll != nil && c.roll.OnFailure == process.RollBack.String() {
 		return nil, c.misused("--on-failure rollback: a restart brings nothing new, so there is nothing to go back to; pause or stop")
 	}
@@ -164,6 +167,9 @@ func (s *Session) answerRollback(ctx context.Context, server Proxy, c *call) (fo
 func (s *Session) answerUndo(ctx context.Context, server Proxy, c *call) (format.Answer, error) {
 	if len(c.words) > 1 {
 		return nil, c.misused("takes one operation, or none: " + s.Program + " history lists those that brought something")
+	}
+	if len(c.words) == 1 && strings.HasPrefix(c.words[0], "r") && parseRev(c.words[0]) > 0 {
+		return nil, c.misused("takes an operation, and " + c.words[0] + " is a generation: " + s.Program + " rollback " + c.words[0] + " goes back to it")
 	}
 	list, err := server.History(ctx)
 	if err != nil {

@@ -2,10 +2,14 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/graced/graced/internal/client"
 	"github.com/graced/graced/internal/control"
 	"github.com/graced/graced/internal/format"
 )
@@ -116,6 +120,27 @@ func TestPausedIsSeen(t *testing.T) {
 	}
 }
 
+// TestRollingMisuse refuses what would mean nothing in a rolling restart, and says what does it.
+func TestRollingMisuse(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"restart --rolling --now web:*", "restart: --now does not go with --rolling, which stops each process gently and waits for the next to be ready: without --rolling, --now kills all that are named at once"},
+		{"restart --now --rolling web:* --dry-run", "restart: --now does not go with --rolling"},
+		{"restart --rolling --parallel 2 web:*", "restart: --parallel does not go with --rolling"},
+	} {
+		f := newFixture(t, Gracectl)
+		withRoll(f)
+		exit := f.Run(t.Context(), strings.Fields(c.line))
+		for _, call := range f.d.calls {
+			if strings.HasPrefix(call, "Act") || strings.HasPrefix(call, "Plan") {
+				t.Errorf("%s: it asks %s", c.line, call)
+			}
+		}
+		if text := f.err.String(); exit != exitUsage || !strings.HasPrefix(text, "error[E312]: "+c.want) || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d\n%s%s", c.line, exit, f.out, text)
+		}
+	}
+}
+
 // TestUndo goes back to what was wholly in force, names what it passes over, and leaves alone what a release that has taken itself back has left.
 func TestUndo(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
@@ -144,6 +169,8 @@ func TestUndo(t *testing.T) {
 			"back to r1, the last good one before r3; passed over: r2 (op-1 was cancelled)\n", 0},
 		{"none is good", "undo", []control.Generation{gen(2, "op-1", "failed"), gen(3, "op-2", "done")}, []control.Operation{}, "",
 			"error[E318]: no good generation is kept from before r3: r2 (op-1 failed)\n  to go to one of them all the same: ctl rollback r2\n", 1},
+		{"a generation", "undo r2", three, nil, "", "error[E312]: undo: takes an operation, and r2 is a generation: ctl rollback r2 goes back to it\n", 2},
+		{"an operation that is not kept", "undo op-9", three, nil, "", "error[E318]: operation 'op-9' has brought no other configuration, or it is not kept\n", 1},
 		{"a release that has taken itself back", "undo", three, []control.Operation{op("op-4", "update", control.OperationRolledBack, 35), op("op-5", "restart", control.OperationDone, 36)}, "",
 			"nothing to undo: op-4 was rolled back and has brought nothing: what is in force is r3, as before it\n  to take that back as well: ctl undo op-3\n", 0},
 		{"one that failed and has left nothing", "undo", three[:1], []control.Operation{op("op-1", "scale", control.OperationFailed, 35)}, "",
@@ -233,6 +260,66 @@ func TestPausedEnds(t *testing.T) {
 	}
 }
 
+// TestDaemonEnds watches operations of a daemon that ends, and after which another one comes or none. What is not known is not told as a result.
+func TestDaemonEnds(t *testing.T) {
+	hung := fmt.Errorf("cannot reach it: %w", client.ErrHungUp)
+	reset, pipe, none := connectionError(syscall.ECONNRESET), connectionError(syscall.EPIPE), connectionError(syscall.ECONNREFUSED)
+	const (
+		ended = "error[E301]: the daemon at unix:///s.sock ended before it answered\n  what has become of op-1: ctl attach op-1, as soon as a daemon answers\n"
+		gone  = "error[E301]: no daemon answers at unix:///s.sock (connection refused)\n  what has become of op-1: ctl attach op-1, as soon as a daemon answers\n  try: graced -c"
+	)
+	for _, c := range []struct {
+		name  string
+		looks []error // of each look after the first answer, the last one from then on
+		err   string  // how it begins
+		exit  int
+	}{
+		{"nobody follows", []error{none}, gone, exitNoDaemon},
+		{"the connection is reset, and nobody follows", []error{reset, pipe, none}, gone, exitNoDaemon},
+		{"nobody answers any more", []error{hung}, ended, exitNoDaemon},
+		{"another one follows", []error{hung, reset, nil}, "", exitGate},
+		{"it fails", []error{bad(control.Failed, "no")}, "error[E300]: no\n", exitFailed},
+	} {
+		for _, line := range []string{"update -y", "restart --rolling web:*", "attach op-1", "wait op-1", "undo", "rollback r1", "start solo", "scale web=3 -y", "update -y -o jsonl"} {
+			if c.exit == exitGate && !strings.HasPrefix(line, "restart") { // of one that goes back
+				continue
+			}
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, Gracectl)
+				withRoll(f)
+				if c.exit != exitGate {
+					f.d.changes.op.State, f.d.changes.op.Ended = control.OperationRunning, nil
+					f.d.acting.State, f.d.acting.Ended = control.OperationRunning, nil
+				}
+				f.d.changes.ops = []control.Operation{}
+				asked, looks := 0, c.looks
+				f.d.waiting = func(context.Context, string) error {
+					if asked++; asked == 1 && (strings.HasPrefix(line, "attach") || strings.HasPrefix(line, "wait")) {
+						return nil
+					}
+					err := looks[0]
+					if len(looks) > 1 {
+						looks = looks[1:]
+					}
+					return err
+				}
+				exit := f.Run(t.Context(), strings.Fields(line))
+				text := f.err.String()
+				if strings.HasSuffix(line, "jsonl") {
+					if want := fmt.Sprintf(`"exit":%d}`, c.exit); !strings.Contains(f.out.String(), want) {
+						t.Errorf("%s, %s: no %s in\n%s", c.name, line, want, f.out)
+					}
+				} else if !strings.HasPrefix(text, c.err) || (c.err == "") != (text == "") || strings.Contains(f.out.String(), "op-1  running\n") || strings.Contains(f.out.String(), "2 -> 3") {
+					t.Errorf("%s, %s:\n%s%s", c.name, line, f.out, text)
+				}
+				if exit != c.exit {
+					t.Errorf("%s, %s: exit %d", c.name, line, exit)
+				}
+			})
+		}
+	}
+}
+
 // TestSparingUpdateEnds tells under the old name how an update has ended that was not done to its end.
 func TestSparingUpdateEnds(t *testing.T) {
 	for state, failed := range map[control.OperationState]bool{
@@ -245,6 +332,50 @@ func TestSparingUpdateEnds(t *testing.T) {
 		exit := f.Run(t.Context(), []string{"update"})
 		if told := strings.HasPrefix(f.out.String(), "ERROR: so it ended\n"); told != failed || (exit == 0) == failed {
 			t.Errorf("%s: exit %d\n%s", state, exit, f.out)
+		}
+	}
+}
+
+// TestSparingUpdateTellsWhatStays names under the old name the groups of which something has stayed, and no others.
+func TestSparingUpdateTellsWhatStays(t *testing.T) {
+	end := func(name, action string) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: action}
+	}
+	undo := func(name string) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: "replace", Undo: true}
+	}
+	fails := func(name, action string, skipped bool) control.ProgressLine {
+		return control.ProgressLine{Type: "end", Process: name, Action: action, Error: "it ended", Skipped: skipped}
+	}
+	two := control.PlanGroup{Name: "q", Action: "change", Replace: []string{"q:q_0", "q:q_1"}}
+	const both = "q: stopped\nq: updated process group\n"
+	for _, c := range []struct {
+		name   string
+		group  control.PlanGroup
+		state  control.OperationState
+		events []control.ProgressLine
+		want   string // behind the error
+	}{
+		{"done", two, control.OperationDone, []control.ProgressLine{end("q:q_0", "replace"), end("q:q_1", "replace")}, both},
+		{"the first fails and goes back", two, control.OperationRolledBack, []control.ProgressLine{fails("q:q_0", "replace", false), fails("q:q_1", "replace", true), undo("q:q_0")}, ""},
+		{"all go back", two, control.OperationRolledBack, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false), undo("q:q_1"), undo("q:q_0")}, ""},
+		{"an extra one fails", two, control.OperationRolledBack, []control.ProgressLine{fails("q:q_2", "start", false), fails("q:q_0", "replace", true), end("q:q_2", "stop")}, ""},
+		{"one stays", two, control.OperationFailed, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false)}, both},
+		{"it pauses at the first", two, control.OperationPaused, []control.ProgressLine{fails("q:q_0", "replace", false)}, ""},
+		{"it pauses at the second", two, control.OperationPaused, []control.ProgressLine{end("q:q_0", "replace"), fails("q:q_1", "replace", false)}, both},
+		{"cancelled before its turn", two, control.OperationCancelled, nil, ""},
+		{"a new group whose process fails", control.PlanGroup{Name: "q", Action: "add", Start: []string{"q:q_0"}}, control.OperationFailed, []control.ProgressLine{fails("q:q_0", "start", false)}, "q: added process group\n"},
+		{"one that cannot be stopped", control.PlanGroup{Name: "q", Action: "remove", Stop: []string{"q:q_0"}}, control.OperationFailed, []control.ProgressLine{fails("q:q_0", "stop", false)}, ""},
+		{"another name", control.PlanGroup{Name: "q", Action: "change", Rename: []control.Renaming{{From: "q:q", To: "q:q_0"}}}, control.OperationFailed, []control.ProgressLine{end("q:q_0", "rename")}, "q: updated process group\n"},
+	} {
+		f := newFixture(t, Supervisorctl)
+		f.Minimal = true
+		withChanges(f)
+		f.d.changes.plan.Groups = []control.PlanGroup{c.group}
+		f.d.changes.op = control.Operation{ID: "op-1", Kind: "update", State: c.state, Text: "so it ended", Failed: "q:q_0", Events: c.events}
+		f.Run(t.Context(), []string{"update"})
+		if got := f.out.String(); !strings.HasSuffix("\n"+got, "\n"+c.want) || c.want == "" && strings.Count(got, "\n") != 1 {
+			t.Errorf("%s:\n%s", c.name, got)
 		}
 	}
 }

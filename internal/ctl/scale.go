@@ -51,7 +51,7 @@ func (a *scaleAnswer) Text(style format.Style) string {
 	if a.done != nil && (a.done.State != control.OperationNothing || a.done.left != "") {
 		b.WriteString(a.done.Text(style))
 	}
-	if a.done != nil && !a.done.begun() {
+	if a.done != nil && (!a.done.begun() || a.done.left == leftUnseen) {
 		return b.String()
 	}
 	for _, p := range a.Programs {

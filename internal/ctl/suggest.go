@@ -16,7 +16,7 @@ var WellKnownSockets = []string{"/run/graced.sock", "/run/supervisor.sock", "/va
 // explainConnection says in gracectl's own words that nobody answers at the server's URL, or that we may not ask, and sets the exit status.
 // It reports whether it has.
 func (s *Session) explainConnection(err error) bool {
-	if !s.own() || !refused(err) && !missing(err) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EPERM) {
+	if !s.own() || !refused(err) && !missing(err) && !hungUp(err) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EPERM) {
 		return false
 	}
 	p := s.problem(err, &call{})

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,8 @@ type operationAnswer struct {
 	control.Operation
 	Passed []passedOver `json:"passed_over,omitempty"` // by undo
 
-	left string // why the watching ended before the operation; "" = it has not
+	left   string // why the watching ended before the operation; "" = it has not
+	unseen int    // with leftUnseen: the exit status
 }
 
 // progressRecord is one thing that happened in an operation.
@@ -202,6 +204,8 @@ func (a *operationAnswer) ending() operationEnd {
 
 func (a *operationAnswer) Text(format.Style) string {
 	switch {
+	case a.left == leftUnseen:
+		return ""
 	case a.left != "":
 		return stillRunning(a.ID)
 	case a.State == control.OperationNothing && acts(a.Kind):
@@ -260,6 +264,8 @@ func (a *operationAnswer) exit(*call) int {
 	switch {
 	case a.left == leftTimeout:
 		return exitGivenUp
+	case a.left == leftUnseen:
+		return a.unseen
 	case a.left != "":
 		return 0 // the operation goes on
 	}
@@ -320,13 +326,19 @@ func (s *Session) watch(ctx context.Context, server Proxy, op control.Operation,
 	v.clear()
 	last.Events = a.Events
 	a.Operation, a.left = last, left
-	return a, err
+	if err == nil {
+		return a, nil
+	}
+	p := s.outOfSight(err, op.ID, c)
+	a.left, a.unseen = leftUnseen, cmp.Or(p.Exit, exitFailed)
+	return a, p
 }
 
 // Why the watching of an operation ended before it.
 const (
 	leftInterrupted = "interrupted"
 	leftTimeout     = "timeout"
+	leftUnseen      = "unseen" // the daemon tells no more of it
 )
 
 // untilOver hands an operation to show, as it is and whenever there is news of it, each time with the news alone, until it is over, or has paused because
@@ -339,7 +351,7 @@ func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operat
 		if op.State.Over() || op.State == control.OperationPaused && op.Failed != "" {
 			return op, "", nil
 		}
-		next, err := server.Operation(ctx, op.ID, seen)
+		next, err := operationNow(ctx, server, op.ID, seen)
 		if gone := ctx.Err(); gone != nil { // whatever the broken connection said
 			if errors.Is(gone, context.DeadlineExceeded) {
 				return op, leftTimeout, nil
@@ -351,6 +363,21 @@ func (s *Session) untilOver(ctx context.Context, server Proxy, op control.Operat
 			return op, "", err
 		}
 		op = next
+	}
+}
+
+// operationNow asks for an operation with its events from one on, and asks again where the daemon ends under the question: another one may follow it.
+func operationNow(ctx context.Context, server Proxy, id string, after int) (control.Operation, error) {
+	for misses := 0; ; misses++ {
+		op, err := server.Operation(ctx, id, after)
+		if !hungUp(err) || misses == missesMost {
+			return op, err
+		}
+		select {
+		case <-time.After(relook):
+		case <-ctx.Done():
+			return op, ctx.Err()
+		}
 	}
 }
 
@@ -633,7 +660,7 @@ func (s *Session) attach(ctx context.Context, server Proxy, c *call) (*operation
 	if err != nil {
 		return nil, err
 	}
-	op, err := server.Operation(ctx, id, -1)
+	op, err := operationNow(ctx, server, id, -1)
 	switch {
 	case fault(err) == control.BadName:
 		return nil, noOperation(id)

@@ -191,7 +191,8 @@ func (s *Session) answer(ctx context.Context, c *call) (format.Answer, error) {
 	return answer, err
 }
 
-// parseCall reads options before and behind the words of a verb. The call that comes with an error has the form in which to report it.
+// parseCall reads options before and behind the words of a verb. The call that comes with an error has the form in which to report it, which an option
+// behind the one that is wrong may say.
 func (s *Session) parseCall(verb string, words []string) (*call, error) {
 	c := &call{verb: verb, plain: s.Plain, parallel: s.Parallel, timeout: s.Timeout, Printer: s.printer()}
 	var short string
@@ -202,12 +203,13 @@ func (s *Session) parseCall(verb string, words []string) (*call, error) {
 		}
 		long = append(long, o.long+"="[:min(1, len(o.arg))])
 	}
+	var wrong error // the first of them
 	for len(words) > 0 {
 		word := words[0]
 		switch {
 		case word == "--":
 			c.words = append(c.words, words[1:]...)
-			return c, nil
+			return c, wrong
 		case !strings.HasPrefix(word, "-") || word == "-" || readsLog(verb) && isTailOption(word):
 			c.words = append(c.words, word)
 			words = words[1:]
@@ -221,16 +223,17 @@ func (s *Session) parseCall(verb string, words []string) (*call, error) {
 			opts, rest, err = getopt(words[:n], short, long)
 		}
 		if err != nil {
-			return c, c.misused(err.Error())
+			n, rest, err = 1, nil, c.misused(err.Error())
 		}
 		words = words[n-len(rest):]
 		for _, o := range opts {
-			if err := c.set(o); err != nil {
-				return c, err
-			}
+			err = errors.Join(err, c.set(o))
+		}
+		if wrong == nil {
+			wrong = err
 		}
 	}
-	return c, nil
+	return c, wrong
 }
 
 // printer writes in the session's form.

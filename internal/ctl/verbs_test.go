@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 const (
 	nobodyHere = "error[E301]: no daemon answers at unix:///s.sock (no such file)\n  try: graced -c FILE to start a daemon, or ctl -s URL to ask another one\n"
+	endedHere  = "error[E301]: the daemon at unix:///s.sock ended before it answered\n  what was asked for may have been done all the same: ctl status, as soon as a daemon answers\n"
 	shownTable = "NAME        STATE     PID   UPTIME           NOTE\n" +
 		"sad         FATAL     -     -                Exited too quickly (process log may have details)\n" +
 		"solo        RUNNING   100   0:00:09\n" +
@@ -80,7 +82,7 @@ func TestGracectl(t *testing.T) {
 		{name: "an option without its value", line: "start solo -o", err: "error[E312]: start: option -o requires argument\n", exit: 2},
 		{name: "no state", line: "stop --state DEAD", exit: 2,
 			err: "error[E312]: stop: no state 'DEAD': the states are STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN\n"},
-		{name: "no verb", line: "stat x", err: "error[E312]: no verb \"stat x\"\n  did you mean start, status?   all verbs: ctl help\n", exit: 2},
+		{name: "no verb", line: "stat x", err: "error[E312]: no verb \"stat\"\n  did you mean start, status?   all verbs: ctl help\n", exit: 2},
 		{name: "words too many", line: "version x", err: "error[E312]: version: takes no arguments, and got 'x'\n", exit: 2},
 		{name: "exit 4, no socket", line: "status", setup: failing("Processes", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
 		{name: "exit 4, other verb", line: "reread", setup: failing("Reread", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
@@ -88,6 +90,9 @@ func TestGracectl(t *testing.T) {
 			err: strings.Replace(nobodyHere, "no such file", "connection refused", 1)},
 		{name: "exit 4, unreachable", line: "version", setup: failing("Daemon", unreachable), exit: 4,
 			err: strings.Replace(nobodyHere, "no such file", "no route to host", 1)},
+		{name: "exit 4, it ends before the answer", line: "start solo", setup: failing("Start", fmt.Errorf("cannot reach it: %w", client.ErrHungUp)), exit: 4, err: endedHere},
+		{name: "exit 4, it ends in the middle of the answer", line: "version", setup: failing("Daemon", fmt.Errorf("cannot read it: %w", io.ErrUnexpectedEOF)), exit: 4, err: endedHere},
+		{name: "exit 4, it ends before the answer of fg", line: "fg solo", setup: failing("Process", connectionError(syscall.ECONNRESET)), exit: 4, err: endedHere},
 		{name: "exit 4, fg", line: "fg solo", setup: failing("supervisor.getVersion", connectionError(syscall.ENOENT)), err: nobodyHere, exit: 4},
 		{name: "exit 4, not let in", line: "status", setup: failing("Processes", &client.ProtocolError{Code: 401, Reason: "Unauthorized"}), exit: 4,
 			err: "error[E302]: unix:///s.sock wants another name and password (401 Unauthorized)\n" +
@@ -418,7 +423,7 @@ func TestGracectlShell(t *testing.T) {
 	const table = "NAME   STATE     PID\nsolo   RUNNING   100\n1 running\n"
 	want := table + "supervisor> solo:solo\nsupervisor> supervisor> {\n  \"schema\": \"graced.version/v1\",\n  \"version\": \"4.2.5\"\n}\nsupervisor> " + table +
 		"supervisor> Shut down\nsupervisor> \n"
-	if f.out.String() != want || !strings.HasPrefix(f.err.String(), "error[E312]: no verb \"-o json version\"\n") {
+	if f.out.String() != want || !strings.Contains(f.err.String(), `"detail":"no verb \"-o json version\""`) {
 		t.Errorf("stdout\n%s\nwant\n%s\nstderr %s", f.out, want, f.err)
 	}
 

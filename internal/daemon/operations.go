@@ -375,7 +375,9 @@ func (d *Daemon) beginUpdate(op *operation, want string, groups []string, o plan
 		if err != nil {
 			return u, err
 		}
-		u = u.Overridden(o)
+		if u, err = overridden(u, o, standIn); err != nil {
+			return u, err
+		}
 		return u, d.staleness(u, want)
 	}, func() error {
 		d.adoptFiles(c, groups)
@@ -520,7 +522,14 @@ func (d *Daemon) follow(op *operation, done <-chan core.Reply, kept int) int {
 
 // refusalText is an error in words, without the name of a code that says no more than they do.
 func refusalText(err error) string {
-	return strings.TrimPrefix(err.Error(), control.Failed.String()+": ")
+	var fault *control.Error
+	if errors.As(err, &fault) {
+		switch fault.Code {
+		case control.Failed, control.StalePlan, control.IncorrectParameters:
+			return strings.TrimPrefix(err.Error(), fault.Code.String()+": ")
+		}
+	}
+	return err.Error()
 }
 
 // inform answers the caller, if that has not been done.

@@ -139,7 +139,9 @@ func (d *Daemon) Plan(ctx context.Context, req control.PlanRequest) (control.Pla
 	if err != nil {
 		return control.Plan{}, err
 	}
-	u = u.Overridden(o)
+	if u, err = overridden(u, o, standIn); err != nil {
+		return control.Plan{}, err
+	}
 	out := showPlan(u, manifest, c)
 	out.Since = req.Since
 	if req.Since != 0 {
@@ -296,10 +298,16 @@ func showGroup(p plan.Plan, active plan.Group, c *config.Config) control.PlanGro
 			}
 			g.Estimate = max(g.Estimate, wait)
 		case plan.RemoveProcess:
-			if !both {
+			switch {
+			case both:
+			case change.Down:
+				g.Remove = append(g.Remove, name)
+			default:
 				g.Stop = append(g.Stop, name)
 			}
-			g.StopMost = max(g.StopMost, stop)
+			if !change.Down {
+				g.StopMost = max(g.StopMost, stop)
+			}
 		case plan.ReplaceProcess:
 			if change.Down && !change.Retry {
 				g.Down = append(g.Down, name)

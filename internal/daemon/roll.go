@@ -31,8 +31,11 @@ func overrideOf(req *control.RollRequest) (o plan.Override, err error) {
 	}
 	if text := req.MaxUnavailable; text != "" {
 		share, ok := process.ParseShare(text)
-		if !ok || share.N == 0 {
-			return o, bad("max_unavailable", strconv.Quote(text), "a number of processes, 1 or more, or a share such as 25%")
+		if !ok {
+			return o, bad("max_unavailable", strconv.Quote(text), "a number of processes, or a share such as 25%")
+		}
+		if share.N == 0 {
+			share = process.None
 		}
 		o.MaxUnavailable = &share
 	}
@@ -60,6 +63,18 @@ func overrideOf(req *control.RollRequest) (o plan.Override, err error) {
 	return o, nil
 }
 
+// standIn is how another process takes the place of one that is replaced.
+const standIn = "add roll_surge=1 to its program, so that another process takes the place of each"
+
+// overridden returns an update with what somebody asks of its rolls. That nothing may be out of work is refused where nothing takes its place; standIn says
+// what would help.
+func overridden(u plan.Update, o plan.Override, standIn string) (plan.Update, error) {
+	if group := o.Stuck(u); group != "" {
+		return u, control.Fault(control.IncorrectParameters, "max_unavailable 0: nothing of group "+group+" could be replaced: write 1 or more, or "+standIn)
+	}
+	return u.Overridden(o), nil
+}
+
 // planRestart plans a rolling restart of what is named as in an ActRequest. It runs in the loop.
 func (d *Daemon) planRestart(names []string, o plan.Override) (plan.Update, error) {
 	do, err := actOf(control.ActRequest{Verb: control.ActStop, Names: names})
@@ -78,7 +93,7 @@ func (d *Daemon) planRestart(names []string, o plan.Override) (plan.Update, erro
 		targets = append(targets, process.Namespec{Group: t.Group, Process: t.Process})
 	}
 	manifest := d.loop.core.Manifest()
-	return restarting(manifest, targets, o).Surging(manifest, func(group, program string, n int, taken func(string) bool) ([]process.Spec, error) {
+	u, err := restarting(manifest, targets, o).Surging(manifest, func(group, program string, n int, taken func(string) bool) ([]process.Spec, error) {
 		c := d.loop.source[group]
 		if c == nil {
 			c = d.loop.desired.config
@@ -96,6 +111,10 @@ func (d *Daemon) planRestart(names []string, o plan.Override) (plan.Update, erro
 		}
 		return c.Spares(group, program, n, taken)
 	})
+	if err != nil {
+		return u, err
+	}
+	return overridden(u, o, standIn)
 }
 
 // restarting plans a rolling restart. There is nothing to go back to: where the options of the processes want that, it pauses.

@@ -21,6 +21,7 @@ func TestOverrideOf(t *testing.T) {
 		"nothing ":                     {},
 		"25% 0 500ms pause":            {MaxUnavailable: "25%", Canary: &none, Steady: &short, OnFailure: "pause"},
 		"!max_unavailable":             {MaxUnavailable: "some"},
+		"!max_unavailable ":            {MaxUnavailable: "-1"},
 		"!canary":                      {Canary: &few},
 		"!steady_s":                    {Steady: &long},
 		"!on_failure \"panic\": write": {OnFailure: "panic"},
@@ -103,6 +104,50 @@ func TestRollingRestartRequests(t *testing.T) {
 		}
 		wantFault(t, w.d.PauseOperation(ctx, op.ID), control.BadName, op.ID+" is over")
 		wantFault(t, w.d.ResumeOperation(ctx, "op-99"), control.BadName, "op-99")
+	})
+}
+
+// TestNoneUnavailable lets no process be out of work where another one takes its place, whatever the options say, and refuses it elsewhere.
+func TestNoneUnavailable(t *testing.T) {
+	files := func(environment string) string {
+		return program("web", 2, "roll_surge=1\n"+environment) + program("db", 2, environment)
+	}
+	inWorld(t, files("")+program("off", 1, "autostart=false"), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		w.write(files("environment=A=2") + program("off", 1, "autostart=false\nenvironment=A=2"))
+		none := &control.RollRequest{MaxUnavailable: "0"}
+		const help = "nothing of group db could be replaced: write 1 or more, or add roll_surge=1"
+		plan := func(req control.PlanRequest) error { _, err := w.d.Plan(ctx, req); return err }
+		update := func(req control.UpdateRequest) error { _, err := w.d.Update(ctx, req); return err }
+		restart := func(name string) error {
+			_, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{name}, Rolling: true, Roll: none})
+			return err
+		}
+		refuse := func(what string, err error, want string) {
+			t.Helper()
+			if faultOf(err) != control.IncorrectParameters || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		refuse("a plan", plan(control.PlanRequest{Roll: none}), help)
+		refuse("a share", plan(control.PlanRequest{Roll: &control.RollRequest{MaxUnavailable: "0%"}}), help)
+		refuse("an update", update(control.UpdateRequest{Groups: []string{"db"}, Roll: none}), help)
+		refuse("a restart", restart("db:*"), help)
+		refuse("the plan of a restart", plan(control.PlanRequest{Restart: []string{"all"}, Roll: none}), help)
+
+		p, err := w.d.Plan(ctx, control.PlanRequest{Groups: []string{"web", "off"}, Roll: none})
+		if err != nil || len(p.Groups) != 2 || p.Groups[1].Strategy == nil || p.Groups[1].Strategy.MaxUnavailable != 0 || p.Groups[1].Strategy.Surge != 1 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		want := "+start web:web_2\n=start web:web_2\n+replace web:web_0\n=replace web:web_0\n+replace web:web_1\n=replace web:web_1\n+stop web:web_2\n=stop web:web_2\ndone "
+		if got := w.update(ctx, control.UpdateRequest{Groups: []string{"web"}, Roll: none}); got != want {
+			t.Errorf("%s", got)
+		}
+		if err := restart("web:*"); err != nil {
+			t.Error(err)
+		}
+		pass(time.Minute)
+		refuse("a way back", update(control.UpdateRequest{To: 1, Roll: none}), "nothing of group web could be replaced: write 1 or more, or leave it out")
 	})
 }
 

@@ -67,8 +67,7 @@ func (d *Daemon) planOther(ctx context.Context, req control.PlanRequest) (contro
 		if req.Restart != nil {
 			u, err = d.planRestart(req.Restart, o)
 		} else {
-			u, err = planBack(m, to, req.Groups)
-			u = u.Overridden(o)
+			u, err = backAs(m, to, req.Groups, o)
 		}
 		if err != nil {
 			return
@@ -104,6 +103,15 @@ func planBack(active, to plan.Manifest, groups []string) (plan.Update, error) {
 	return plan.Minimal(active, desired, groups), nil
 }
 
+// backAs is planBack with what somebody asks of it. A generation makes no extra processes.
+func backAs(active, to plan.Manifest, groups []string, o plan.Override) (plan.Update, error) {
+	u, err := planBack(active, to, groups)
+	if err != nil {
+		return u, err
+	}
+	return overridden(u, o, "leave it out, since on the way back to a generation no other process takes the place of one")
+}
+
 // beginRollback returns what makes what runs what a generation was. The files are not touched.
 func (d *Daemon) beginRollback(op *operation, req control.UpdateRequest, groups []string, o plan.Override) (beginner, error) {
 	to, err := d.manifestOf(req.To)
@@ -116,11 +124,10 @@ func (d *Daemon) beginRollback(op *operation, req control.UpdateRequest, groups 
 			if _, yes := d.loop.core.Quitting(); yes {
 				return plan.Update{}, control.Fault(control.ShutdownState, "")
 			}
-			u, err := planBack(d.loop.core.Manifest(), to, groups)
+			u, err := backAs(d.loop.core.Manifest(), to, groups, o)
 			if err != nil {
 				return u, err
 			}
-			u = u.Overridden(o)
 			return u, d.staleness(u, req.Plan)
 		}, func() error {
 			d.loop.astray = surelyAstray

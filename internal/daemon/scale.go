@@ -298,7 +298,11 @@ func wantedNums(t control.ScaleTarget, present, held, inFile []int, members []pr
 			}
 		}
 		if len(want) > n {
-			return nil, control.Fault(control.IncorrectParameters, fmt.Sprintf("%s=%s: %d processes of it are held: gracectl enable them first", t.Program, t.To, len(held)))
+			text := fmt.Sprintf("%d processes of it are held: gracectl enable them first", len(held))
+			if len(held) == 1 {
+				text = "1 process of it is held: gracectl enable it first"
+			}
+			return nil, control.Fault(control.IncorrectParameters, t.Program+"="+t.To+": "+text)
 		}
 	}
 	slices.Sort(want)

@@ -180,6 +180,10 @@ func TestUpdateQueues(t *testing.T) {
 		if err != nil || w.d.CancelOperation(ctx, third.ID) != nil {
 			t.Fatalf("%+v, %v", third, err)
 		}
+		planned, err := w.d.Update(ctx, control.UpdateRequest{Plan: p.ID})
+		if err != nil || planned.State != control.OperationWaiting {
+			t.Fatalf("%+v, %v", planned, err)
+		}
 		other := w.update(ctx, control.UpdateRequest{Groups: []string{"db"}})
 		if other != "+replace db:db_0\n=replace db:db_0\ndone " {
 			t.Errorf("a group without an operation: %s", other)
@@ -189,6 +193,9 @@ func TestUpdateQueues(t *testing.T) {
 		}
 		if got := w.settle(ctx, second); got != "+replace web:web_0\n=replace web:web_0\n+replace web:web_1\n=replace web:web_1\ndone " {
 			t.Errorf("second: %s", got)
+		}
+		if got, want := w.settle(ctx, planned), "stale what plan "+p.ID+" stands on has changed"; got != want {
+			t.Errorf("planned: %s, want %s", got, want)
 		}
 		about, _ := w.d.Operation(ctx, first.ID, -1)
 		if about.State != control.OperationDone || about.Ended == nil {
@@ -383,6 +390,30 @@ func TestPlanOfFailures(t *testing.T) {
 	})
 }
 
+// TestPlanOfWhatRests plans the end of what does not run: nothing is stopped for it, and nothing waited for.
+func TestPlanOfWhatRests(t *testing.T) {
+	inWorld(t, program("web", 3, "")+program("never", 1, "autostart=false")+program("both", 1, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if _, err := w.d.Act(ctx, control.ActRequest{Verb: "stop", Names: []string{"web:web_2"}}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		w.write(program("web", 1, ""))
+		p, err := w.d.Plan(ctx, control.PlanRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, g := range p.Groups {
+			got = append(got, fmt.Sprintf("%s %s stop%v remove%v %v", g.Name, g.Action, g.Stop, g.Remove, g.StopMost > 0))
+		}
+		want := "web change stop[web:web_1] remove[web:web_2] true, both remove stop[both:both_0] remove[] true, never remove stop[] remove[never:never_0] false"
+		if text := strings.Join(got, ", "); text != want || p.Totals.Stop != 2 {
+			t.Errorf("%s, %d stopped", text, p.Totals.Stop)
+		}
+	})
+}
+
 // TestPlanWarns tells of an option that holds the number of processes: its change is for that reason one of every process.
 func TestPlanWarns(t *testing.T) {
 	inWorld(t, program("web", 2, "environment=OF=%(numprocs)d"), func(ctx context.Context, w *world) {
@@ -442,7 +473,7 @@ func TestScaleBase(t *testing.T) {
 		if got := scale(control.ScaleTarget{Program: "web", To: "1"}); got != "+stop web:web_0\n=stop web:web_0\ndone " {
 			t.Errorf("held: %s", got)
 		}
-		if got := scale(control.ScaleTarget{Program: "web", To: "0"}); got != "INCORRECT_PARAMETERS: web=0: 1 processes of it are held: gracectl enable them first" {
+		if got := scale(control.ScaleTarget{Program: "web", To: "0"}); got != "INCORRECT_PARAMETERS: web=0: 1 process of it is held: gracectl enable it first" {
 			t.Errorf("all held: %s", got)
 		}
 		if s, err := w.d.Standing(ctx); err != nil || s.Marks[0].Note != "a b" {

@@ -48,6 +48,22 @@ func (u Update) Overridden(o Override) Update {
 	return out
 }
 
+// Stuck returns the first group of an update in which the override lets no process be out of work, while none stands in for those that work and are to be
+// replaced; "" = there is none.
+func (o Override) Stuck(u Update) string {
+	if o.MaxUnavailable == nil || *o.MaxUnavailable != process.None {
+		return ""
+	}
+	for _, p := range u.Plans {
+		for _, c := range p.Changes {
+			if c.Action == ReplaceProcess && !c.Down && len(p.Surge) == 0 {
+				return p.Group
+			}
+		}
+	}
+	return ""
+}
+
 // rollText is a roll as part of an identifier.
 func rollText(r *process.Roll) string {
 	if r == nil {

@@ -66,6 +66,12 @@ func TestSurging(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, c.want) || u.Plans[0].Roll().Most(3*len(c.rolls)) != c.most {
 			t.Errorf("%s: %v, %v at a time, %v", c.name, got, u.Plans[0].Roll().Most(3*len(c.rolls)), err)
 		}
+		if stuck := (Override{MaxUnavailable: &none}).Stuck(u); (stuck == "g") != (len(got) == 0 && c.down < 3) {
+			t.Errorf("%s: it is stuck in %q", c.name, stuck)
+		}
+		if stuck := (Override{MaxUnavailable: &one}).Stuck(u); stuck != "" {
+			t.Errorf("%s: with one it is stuck in %q", c.name, stuck)
+		}
 		if (u.ID() == plain.ID()) != (len(got) == 0) {
 			t.Errorf("%s: the identifier does not tell of them", c.name)
 		}
