@@ -269,8 +269,10 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 	})
 }
 
-// needless reports whether a fault says that a process is already as it was wanted.
-func needless(f *core.Fault) bool { return f.Kind == core.AlreadyStarted || f.Kind == core.NotRunning }
+// needless reports whether a fault says that a process is already as it was wanted, or is to stay as it is.
+func needless(f *core.Fault) bool {
+	return f.Kind == core.AlreadyStarted || f.Kind == core.NotRunning || f.Kind == core.LeftOut
+}
 
 // askedText says what somebody wanted of a process.
 func askedText(op control.Operation, action string) string {
