@@ -175,6 +175,9 @@ func marksOf(s *store.Store) map[process.Namespec]core.Mark {
 	return out
 }
 
+// startedResult is the result of a generation that no operation has brought: a daemon has started with it.
+const startedResult = "started"
+
 // generation describes a configuration that came into force.
 func generation(c *config.Config, groups []process.GroupSpec, who, op, result, summary string) store.Generation {
 	g := store.Generation{Who: who, Op: op, Result: result, Summary: summary, Groups: groups, Files: []store.File{{Path: c.Path, SHA256: c.Sums[c.Path]}}}
@@ -189,13 +192,13 @@ func generation(c *config.Config, groups []process.GroupSpec, who, op, result, s
 func (d *Daemon) noteBoot() {
 	d.booted.Do(func() {
 		c := d.bootConfig
-		g := generation(c, slices.Clone(c.Groups), "", "", "started", "")
+		g := generation(c, slices.Clone(c.Groups), "", "", startedResult, "")
 		for _, op := range d.operations.cut {
 			if about := op.about; about.Steps > 0 { // what it had not done yet, this start has
 				g.Who, g.Op, g.Result, g.Summary = about.Who, about.ID, string(about.State), about.Text
 			}
 		}
-		d.enter(g, d.state.remember)
+		d.enter(g, false, d.state.remember)
 	})
 }
 
@@ -213,9 +216,10 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 		return func() {}
 	}
 	about, _ := d.operations.show(op, 0)
+	whole := result == control.OperationDone && about.Kind != control.KindRoll // which brings nothing
 	return func() {
 		d.noteBoot()
-		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), whole, d.state.write)
 	}
 }
 
@@ -248,7 +252,7 @@ func (d *Daemon) beforeOperation(op *operation) (enter func()) {
 		d.noteBoot()
 		next := generation(c, groups, u.who, "", string(control.OperationDone), "")
 		next.When = u.when
-		d.enter(next, d.state.write)
+		d.enter(next, false, d.state.write)
 	}
 }
 
@@ -266,16 +270,20 @@ func (d *Daemon) noteCalls() {
 	}
 }
 
-// enter adds a generation, unless it is the last that was in force.
-func (d *Daemon) enter(next store.Generation, into func(func(*store.Store) error)) {
+// enter adds a generation, unless it is the last that was in force. One that is known to be whole is added also then if an operation that had not come to its
+// end had brought it: it is one to go back to by now.
+func (d *Daemon) enter(next store.Generation, whole bool, into func(func(*store.Store) error)) {
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {
 		if last, err := kept.Generation(list[len(list)-1].Rev); err == nil {
 			changes := store.Diff(last, next, nil)
-			if len(changes) == 0 {
+			if len(changes) == 0 && (!whole || last.Result == startedResult || last.Result == string(control.OperationDone)) {
 				return
 			}
 			next.Summary = strings.TrimSuffix(summaryOf(changes)+"; "+next.Summary, "; ")
+			if len(changes) == 0 {
+				next.Summary = fmt.Sprintf("completes r%d", last.Rev)
+			}
 		}
 	}
 	into(func(s *store.Store) error {

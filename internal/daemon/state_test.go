@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
 )
 
 // TestState keeps numbers, marks and generations over a restart, and leaves no trace where there is nothing to keep.
@@ -185,6 +187,65 @@ func TestOperationsKept(t *testing.T) {
 		}
 	})
 	if err := third.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCompletedGeneration kills a daemon and its keeper within an update, which the next one makes whole: that is one to go back to, though nothing differs from
+// what the next one began with.
+func TestCompletedGeneration(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	left := filepath.Join(t.TempDir(), "left") // what is on the disk then
+	open := func(dir string) *State {
+		s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	var found []FoundProcess
+	before, after := program("web", 3, ""), program("web", 3, "environment=A=1")
+	first := open(dir)
+	inWorldWith(t, before, first, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		c, err := w.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range c.Groups[0].Processes[1:] { // somebody has stopped them
+			found = append(found, FoundProcess{Group: "web", Spec: &s, As: core.Found{State: process.Stopped, Began: time.Now()}})
+		}
+		w.write(after)
+		if _, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		pass(1500 * time.Millisecond)
+		synctest.Wait()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open(left)
+	inWorldWith(t, after, second, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if op, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true}); err != nil || !strings.HasSuffix(w.settle(ctx, op), "done ") {
+			t.Errorf("%+v, %v", op, err)
+		}
+		list, err := w.d.History(ctx)
+		var got []string
+		for _, g := range list {
+			got = append(got, fmt.Sprintf("r%d %s %s %s %s", g.Rev, g.Who, g.Op, g.Result, g.Summary))
+		}
+		want := "r1   started |r2  op-1 interrupted web ~1; the daemon ended after 1 of 3 processes, within web:web_1|r3 start op-2 done completes r2"
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("history %s, %v\nwant    %s", strings.Join(got, "|"), err, want)
+		}
+	}, found...)
+	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
