@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,8 +190,8 @@ func generation(c *config.Config, groups []process.GroupSpec, who, op, result, s
 // important things to do.
 func (d *Daemon) noteBoot() {
 	d.booted.Do(func() {
-		c := d.bootConfig
-		g := generation(c, slices.Clone(c.Groups), "", "", startedResult, "")
+		g := generation(d.bootConfig, d.bootGroups, "", "", startedResult, "")
+		d.bootGroups = nil
 		for _, op := range d.operations.cut {
 			if about := op.about; about.Steps > 0 { // what it had not done yet, this start has
 				g.Who, g.Op, g.Result, g.Summary = about.Who, about.ID, string(about.State), about.Text
@@ -200,6 +199,20 @@ func (d *Daemon) noteBoot() {
 		}
 		d.enter(g, false, d.state.remember)
 	})
+}
+
+// goOnNoting goes on where a daemon before has entered generations: it may have ended before it entered the last change. Where nothing is kept of it, this one
+// begins with what is there.
+func (d *Daemon) goOnNoting() {
+	if d.state.onDisk() {
+		d.booted.Do(func() {})
+		d.noteCall("")
+		return
+	}
+	d.bootConfig = d.loop.desired.config
+	for _, g := range d.loop.core.Manifest().Groups {
+		d.bootGroups = append(d.bootGroups, g.GroupSpec)
+	}
 }
 
 // nextGeneration looks at what an operation has brought, and returns the function that enters it if it is something new.
@@ -224,17 +237,49 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 }
 
 // unnoted is a change that no operation has made: a call of Supervisor's, or of its extensions. A client makes several of them in a row, so what they have
-// brought together becomes one generation, when somebody asks or an operation begins.
+// brought together becomes one generation: when the last of them is a while ago, when somebody asks or an operation begins, or with the daemon's end.
 type unnoted struct {
 	who  string
 	when time.Time
 }
 
-// settled is how long ago the last of several calls must be for a look that need not see them.
+// settled is how long ago the last of several calls must be for none to follow.
 const settled = 2 * time.Second
 
 // noteCall remembers that a call has changed something.
-func (d *Daemon) noteCall(who string) { d.unnoted.Store(&unnoted{who, d.opts.Wall()}) }
+func (d *Daemon) noteCall(who string) {
+	d.unnoted.Store(&unnoted{who, d.opts.Wall()})
+	if d.life.Err() == nil && d.calm.CompareAndSwap(false, true) {
+		d.changing.Go(d.noteInCalm)
+	}
+}
+
+// noteInCalm enters what calls have changed once no other one has come for a while.
+func (d *Daemon) noteInCalm() {
+	for {
+		last := d.unnoted.Load()
+		select {
+		case <-time.After(settled):
+		case <-d.life.Done(): // the end of the daemon sees to it
+			return
+		}
+		if d.unnoted.Load() == last {
+			d.calm.Store(false) // a call that comes from now on is waited for anew
+			d.noteCalls()
+			return
+		}
+	}
+}
+
+// noteLast enters what calls have changed when the loop is over.
+func (d *Daemon) noteLast() {
+	d.turning.Lock()
+	enter := d.beforeOperation(nil)
+	d.turning.Unlock()
+	if enter != nil {
+		enter()
+	}
+}
 
 // beforeOperation returns what enters the changes that calls have made before an operation, nil if there are none. In the middle of another one nobody can
 // tell what they have brought: they belong to what that brings. It runs in the loop.

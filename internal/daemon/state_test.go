@@ -394,3 +394,88 @@ func TestHistoryOfCalls(t *testing.T) {
 		history(list)
 	})
 }
+
+// TestCallsAreKept: what calls have changed is on disk soon after the last of them, or with the end of the daemon, with what it began with. A daemon that nobody
+// changes makes no directory.
+func TestCallsAreKept(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(ctx context.Context, w *world, dir string)
+		want string
+	}{
+		{"nothing", func(ctx context.Context, w *world, _ string) {
+			if err := w.d.RemoveGroup(ctx, "web"); err == nil {
+				w.t.Error("what runs was removed")
+			}
+			if _, err := w.d.History(ctx); err != nil {
+				w.t.Error(err)
+			}
+			pass(time.Minute)
+		}, ""},
+		{"calls in a row", func(ctx context.Context, w *world, dir string) {
+			for i := range 3 {
+				if err := w.d.AddProgram(ctx, "web", fmt.Sprint("more", i), map[string]string{"command": "/bin/more"}); err != nil {
+					w.t.Fatal(err)
+				}
+				pass(time.Second)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				w.t.Error("they are entered before the last of them")
+			}
+			pass(2 * settled)
+			if err := os.CopyFS(dir+".killed", os.DirFS(dir)); err != nil {
+				w.t.Error(err)
+			}
+		}, "r1  started |r2 bert done web +3"},
+		{"an end at once", func(ctx context.Context, w *world, _ string) {
+			if err := w.d.AddProgram(ctx, "web", "more", map[string]string{"command": "/bin/more"}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "r1  started |r2 bert done web +1"},
+		{"two changes", func(ctx context.Context, w *world, _ string) {
+			for i := range 2 {
+				if err := w.d.AddProgram(ctx, "web", fmt.Sprint("more", i), map[string]string{"command": "/bin/more"}); err != nil {
+					w.t.Fatal(err)
+				}
+				pass(5 * time.Second)
+			}
+		}, "r1  started |r2 bert done web +1|r3 bert done web +1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			kept := func(dir, want string) {
+				t.Helper()
+				if _, err := os.Stat(dir); err != nil && want == "" {
+					return
+				}
+				s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = s.Close() }() // it has only been read
+				var got []string
+				for _, g := range s.read().Generations() {
+					got = append(got, fmt.Sprintf("r%d %s %s %s", g.Rev, g.Who, g.Result, g.Summary))
+				}
+				if strings.Join(got, "|") != want {
+					t.Errorf("kept %s\nwant %s", strings.Join(got, "|"), want)
+				}
+			}
+			state, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			inWorldWith(t, program("web", 1, ""), state, func(ctx context.Context, w *world) {
+				pass(2 * time.Second)
+				c.do(control.WithCaller(ctx, func() string { return "bert" }), w, dir)
+			})
+			if err := state.Close(); err != nil {
+				t.Fatal(err)
+			}
+			kept(dir, c.want)
+			if _, err := os.Stat(dir + ".killed"); err == nil {
+				kept(dir+".killed", c.want)
+			}
+		})
+	}
+}
