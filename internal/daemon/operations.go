@@ -522,6 +522,9 @@ func (d *Daemon) follow(op *operation, done <-chan core.Reply, kept int) int {
 
 // refusalText is an error in words, without the name of a code that says no more than they do.
 func refusalText(err error) string {
+	if fault := (*control.Error)(nil); errors.As(err, &fault) && fault.Code == control.ShutdownState {
+		return faultText(&core.Fault{Kind: core.ShutdownState})
+	}
 	return strings.TrimPrefix(err.Error(), control.Failed.String()+": ")
 }
 
@@ -552,6 +555,10 @@ func (d *Daemon) waitBehind(op *operation, number uint64) (wait <-chan struct{})
 // is nothing to do. adopt is called when it begins, or when there is nothing to do.
 func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
+		if _, yes := d.loop.core.Quitting(); yes { // nothing of it would come, and what it asks for is not kept either
+			err = control.Fault(control.ShutdownState, "")
+			return
+		}
 		var u plan.Update
 		if u, err = prepare(now); err != nil {
 			return

@@ -113,9 +113,6 @@ func (d *Daemon) beginRollback(op *operation, req control.UpdateRequest, groups 
 	return func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
 		var numbers []control.ScaledProgram
 		done, wait, err = d.begin(op, func(core.Now) (plan.Update, error) {
-			if _, yes := d.loop.core.Quitting(); yes {
-				return plan.Update{}, control.Fault(control.ShutdownState, "")
-			}
 			u, err := planBack(d.loop.core.Manifest(), to, groups)
 			if err != nil {
 				return u, err

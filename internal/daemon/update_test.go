@@ -308,6 +308,42 @@ func TestShutdownDuringUpdate(t *testing.T) {
 	})
 }
 
+// TestChangesRefused: while everything is being stopped no operation begins, whether there is something to do for it or not, and nothing is kept of it.
+func TestChangesRefused(t *testing.T) {
+	inWorld(t, program("web", 2, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if list, err := w.d.History(ctx); err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		w.host.set(w.host.deaf, "web_0") // and its end takes a while
+		if err := w.d.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for what, f := range map[string]func() error{
+			"update": func() error { _, err := w.d.Update(ctx, control.UpdateRequest{}); return err },
+			"undo":   func() error { _, err := w.d.Update(ctx, control.UpdateRequest{To: 1}); return err },
+			"restart": func() error {
+				_, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true})
+				return err
+			},
+			"scale": func() error {
+				_, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
+				return err
+			},
+		} {
+			if err := f(); faultOf(err) != control.ShutdownState {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if s, err := w.d.Standing(ctx); err != nil || len(s.Overrides) > 0 || len(w.d.counts.get()) > 0 {
+			t.Errorf("%+v of %+v is kept, %v", w.d.counts.get(), s.Overrides, err)
+		}
+		if list, err := w.d.Operations(ctx); err != nil || len(list) > 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
 // TestScale changes numbers, keeps them over an update, and gives them back to the file.
 func TestScale(t *testing.T) {
 	conf := program("web", 2, "") + program("db", 1, "")
