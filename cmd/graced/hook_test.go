@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -334,4 +335,45 @@ func TestPostReadyCounts(t *testing.T) {
 		}
 	}
 	r.gracectl(0, []string{"wait", "--ready", "all"})
+}
+
+// TestPostReadyBothKilled: who comes after keeper and daemon were killed at once knows what a check had found, and that a post_ready which counts had failed or
+// ran, the outcome of which nobody learns.
+func TestPostReadyBothKilled(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.put("hook.sh", slowHook)
+	conf, ran, want := "", "post_ready ran when keeper and daemon were killed", map[string]string{}
+	for _, check := range []string{"", "ready=log:^up"} {
+		for post, text := range map[string]string{"hook.sh": ran, "-c 'exit 3'": "post_ready: exit status 3", "-c true": ""} {
+			name := fmt.Sprintf("p%d", len(want))
+			want[name] = text
+			conf += "[program:" + name + "]\ncommand=/bin/sh -c 'echo up; exec sleep 1000'\nstartsecs=0\ndirectory=%(here)s\npost_ready=/bin/sh " + post +
+				"\npost_ready_timeout=100s\npost_ready_on_failure=fail\n" + check + "\n"
+		}
+	}
+	r.launch(nil, conf)
+	readiness := func(runs string) bool {
+		standing, err := r.Standing(t.Context())
+		for name, text := range want {
+			if text == ran {
+				text = runs
+			}
+			if got := standing.Readiness[name+":"+name]; got.Ready != (text == "") || got.Text != text {
+				return false
+			}
+		}
+		return err == nil
+	}
+	r.until("some are ready", func() bool { return readiness("post_ready runs") })
+	before := r.running()
+	killMates(r.dir)
+	<-r.exited
+	r.startAgain(nil)
+	r.until("they are known to be so", func() bool { return readiness(ran) })
+	r.gracectl(12, []string{"wait", "--ready", "all", "--timeout", "0.2"}, ran, "post_ready: exit status 3")
+	if now := r.running(); !maps.Equal(now, before) {
+		t.Errorf("there are %v, there were %v", now, before)
+	}
+	r.put("go", "")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -89,5 +90,34 @@ func TestStateThatIsNotKept(t *testing.T) {
 	}
 	if text := r.read("file/state/state.json"); !strings.Contains(text, `"op-2"`) || !strings.Contains(text, `"kind":"override"`) {
 		t.Errorf("kept:\n%s", text)
+	}
+}
+
+// TestCallsOutliveTheDaemon: what an old client's update has brought is in the history when the daemon is killed after a while, or another one takes its place at
+// once.
+func TestCallsOutliveTheDaemon(t *testing.T) {
+	t.Parallel()
+	conf := func(release int) string {
+		return fmt.Sprintf("[program:p]\ncommand=/bin/sleep 1000\nstartsecs=0\nenvironment=R=%d\n", release)
+	}
+	r := newRig(t, conf(1))
+	update := func(release int) {
+		r.write(conf(release))
+		if out, code := r.ctl("supervisorctl", "update"); code != 0 {
+			t.Fatalf("exit %d, %s", code, out)
+		}
+	}
+	update(2)
+	r.until("that is written down", func() bool { return strings.Count(r.read("s.log.state/journal.jsonl"), `"kind":"generation"`) == 2 })
+	r.killDaemon()
+	update(3)
+	r.upgrade("")
+	update(4)
+	r.gracectl(0, []string{"shutdown"})
+	<-r.exited
+	r.launch(nil, conf(5))
+	out := r.gracectl(0, []string{"history"}, "r5 ", "r4 ", "r3 ", "r2 ", "r1 ")
+	if n := strings.Count(out, "p ~1"); n != 4 {
+		t.Errorf("%d of 4 changes:\n%s", n, out)
 	}
 }

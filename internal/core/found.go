@@ -26,9 +26,34 @@ type Found struct {
 	Undecided bool
 	// Again says that a STOPPING process starts once it has stopped.
 	Again bool
+	// Greeting is how far post_ready of a RUNNING process has come.
+	Greeting Greeting
 	// Listener is what a process of a listener group is ready for. A BUSY one holds an event of which nothing is known: its answer is accepted,
 	// and thrown away. Zero: it is not READY, and what it says next tells whether it was ACKNOWLEDGED or BUSY.
 	Listener event.ListenerState
+}
+
+// Greeting is what is known of post_ready in a life. The zero value: it keeps nobody waiting.
+type Greeting struct {
+	Due   bool   // it has not run, and is to
+	Unmet string // why the process is not ready where it counts
+}
+
+// FoundOf returns what a machine that has lost a process knows of its readiness: whether its check has found it ready, and what became of post_ready. The
+// outcome of one that runs is nobody's to learn.
+func (s *Supervisor) FoundOf(id process.ID) (fit bool, g Greeting) {
+	p := s.procs[id]
+	if p == nil || p.state != process.Starting && p.state != process.Running {
+		return false, g
+	}
+	fit = p.fit && p.spec.Health.Ready.Kind != process.CheckNone
+	if g.Due = p.fresh; p.state == process.Running && p.spec.Hooks.Gates() {
+		g.Unmet = p.unmet
+		if s.hookOf(p.hook).Option == postReady {
+			g.Unmet = "post_ready ran when keeper and daemon were killed"
+		}
+	}
+	return fit, g
 }
 
 // fault says why nothing can be as it was found.
@@ -53,8 +78,10 @@ func (s *Supervisor) takeUp(p *proc, f Found) {
 	}
 	since := s.now.Mono - max(f.Since, 0)
 	switch f.State {
+	case process.Running:
+		p.fresh, p.unmet = f.Greeting.Due, f.Greeting.Unmet
 	case process.Starting:
-		p.fresh = true
+		p.fresh, p.unmet = true, notGreeted
 		s.goOn(p, p.started+seconds(p.startSecs))
 	case process.Stopping:
 		p.reason = ReasonStop // as far as anybody knows

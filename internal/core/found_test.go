@@ -138,6 +138,93 @@ func TestFoundAgain(t *testing.T) {
 	}
 }
 
+// TestFoundGreeting: whether a process is ready whose post_ready counts is known of what was found as far as it was known before, and what has not run does.
+func TestFoundGreeting(t *testing.T) {
+	const ran, failed = "post_ready ran when keeper and daemon were killed", "post_ready: exit status 3"
+	checked := func(b *bench) { b.step(core.Checked{ID: b.id, Incarnation: b.inc, OK: true}) }
+	ends := func(text string) func(*bench) { return func(b *bench) { b.hookEnds(text) } }
+	for _, c := range []struct {
+		name    string
+		check   bool
+		ignores bool
+		before  []func(*bench)
+		fit     bool
+		text    string // of a process that is not ready
+		runs    bool   // post_ready, once a check has found it ready
+	}{
+		{name: "it runs", text: ran},
+		{name: "it has failed", before: []func(*bench){ends("exit status 3")}, text: failed},
+		{name: "it has succeeded", before: []func(*bench){ends("")}},
+		{name: "it runs, and does not count", ignores: true},
+		{name: "it has not run", check: true, text: "post_ready has not run yet", runs: true},
+		{name: "it runs after a check", check: true, before: []func(*bench){checked}, fit: true, text: ran},
+		{name: "it has failed after a check", check: true, before: []func(*bench){checked, ends("exit status 3")}, fit: true, text: failed},
+		{name: "it has succeeded after a check", check: true, before: []func(*bench){checked, ends("")}, fit: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			spec := matrixSpec
+			spec.Hooks.PostReady = process.HookSpec{Command: "c", Timeout: time.Hour}
+			if !c.ignores {
+				spec.Hooks.OnPostReady = process.PostFails
+			}
+			if c.check {
+				spec.Health.Ready = process.Check{Kind: process.CheckLog, Target: "x"}
+			}
+			b := newBench(core.Options{Strict: true}, spec)
+			b.do(core.Start{Target: target})
+			b.spawned()
+			b.pass()
+			for _, f := range c.before {
+				f(b)
+			}
+			fit, greeting := b.FoundOf(b.id)
+			if fit != c.fit {
+				t.Errorf("a check has found it ready: %v", fit)
+			}
+			b = &bench{Supervisor: core.New(core.Options{Strict: true})}
+			b.do(core.AddGroups{
+				Groups: []process.GroupSpec{{Name: "g", Processes: []process.Spec{spec}}},
+				Found:  map[process.Namespec]core.Found{{Group: "g", Process: "p"}: {State: process.Running, PID: 101, Greeting: greeting}},
+			})
+			if b.inc = 1; c.fit {
+				checked(b)
+			}
+			if got, _ := b.Find("g", "p"); got.Ready != (c.text == "") || !c.runs && got.Unready != c.text {
+				t.Errorf("ready %v: %q, want %q", got.Ready, got.Unready, c.text)
+			}
+			if greeting.Unmet != c.text {
+				t.Errorf("%+v, want %q", greeting, c.text)
+			}
+			if c.check && !c.fit {
+				checked(b)
+			}
+			if runs := b.hook != 0; runs != c.runs {
+				t.Errorf("it runs: %v", runs)
+			} else if runs {
+				b.hookEnds("")
+				if got, _ := b.Find("g", "p"); !got.Ready {
+					t.Errorf("not ready: %q", got.Unready)
+				}
+			}
+		})
+	}
+	// One that was being started has its post_ready before it.
+	spec := matrixSpec
+	spec.Hooks = process.Hooks{PostReady: process.HookSpec{Command: "c", Timeout: time.Hour}, OnPostReady: process.PostFails}
+	b := &bench{Supervisor: core.New(core.Options{Strict: true})}
+	out := b.do(core.AddGroups{
+		Groups: []process.GroupSpec{{Name: "g", Processes: []process.Spec{spec}}},
+		Found:  map[process.Namespec]core.Found{{Group: "g", Process: "p"}: {State: process.Starting, PID: 101}},
+	})
+	for _, e := range append(out, b.pass()...) {
+		if e, ok := e.(core.Publish); ok {
+			if e, ok := e.Event.(core.ReadyChanged); ok {
+				t.Errorf("%+v before post_ready has ended", e)
+			}
+		}
+	}
+}
+
 // TestFoundHeld checks that a mark counts for what is found as for others: nothing undecided starts.
 func TestFoundHeld(t *testing.T) {
 	for _, state := range []process.State{process.Exited, process.Stopped} {

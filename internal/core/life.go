@@ -13,6 +13,9 @@ const (
 	postStop  = "post_stop"
 )
 
+// notGreeted is what a process lacks whose post_ready counts and has not begun.
+const notGreeted = "post_ready has not run yet"
+
 // beginHook runs a command of the life of a process.
 func (s *Supervisor) beginHook(p *proc, h process.HookSpec, e RunHook) Token {
 	s.publish(HookBegan{Group: p.group.name(), Name: p.name, Option: e.Option, PID: e.PID, Most: h.Timeout})

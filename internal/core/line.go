@@ -302,7 +302,9 @@ func (s *Supervisor) fail(l *line, st *step) {
 		return
 	case l.roll.OnFailure == process.RollPause:
 		l.done = slices.DeleteFunc(l.done, func(d *step) bool { return d == st }) // it is known, and not in the way any more
-		s.pause(l.op, true, st.proc.namespec().String())
+		if s.pausable(l.op) {
+			s.pause(l.op, true, st.proc.namespec().String())
+		}
 		return
 	case l.roll.OnFailure == process.RollStop:
 		s.skip(l.empty(), left)
@@ -326,6 +328,11 @@ func (s *Supervisor) fail(l *line, st *step) {
 			s.over(b, b.verdict())
 		}
 	}
+}
+
+// pausable reports whether an operation has replacements that wait: with none left there is nothing to decide.
+func (s *Supervisor) pausable(op *operation) bool {
+	return slices.ContainsFunc(s.lines, func(l *line) bool { return l.op == op && !l.undoing && len(l.waiting) > 0 })
 }
 
 // late reports whether the line of a replacement has turned round since it began.

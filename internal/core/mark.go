@@ -2,6 +2,7 @@ package core
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/graced/graced/internal/process"
 )
@@ -46,10 +47,24 @@ func (s *Supervisor) setMark(do SetMark) *Fault {
 		if s.mark(p) == Held && p.restarting() {
 			s.unplan(p)
 		}
+		if s.mark(p) == Held {
+			s.leaveHeld(p)
+		}
 	}
 	s.revision++
 	s.shift()
 	return nil
+}
+
+// leaveHeld takes a process that is held by now out of the line in which it waits for other settings. It goes back to what it had all the same.
+func (s *Supervisor) leaveHeld(p *proc) {
+	for st := p.step; st != nil; st = st.below() {
+		if l := st.line; st.waits && l != nil && !st.undo && len(process.Changes(*p.spec, st.change.Spec)) > 0 {
+			l.waiting = slices.DeleteFunc(l.waiting, func(w *step) bool { return w == st })
+			s.skip([]*step{st}, &Fault{Kind: LeftOut, Text: "left as it was, since it is held"})
+			return
+		}
+	}
 }
 
 // mark returns what counts for a process.

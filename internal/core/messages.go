@@ -264,7 +264,7 @@ func (SendRemote) verb()    {}
 // FaultKind classifies a refusal. The numbers are those of the control protocol (contract: rpc, "Dispatch and faults").
 type FaultKind int
 
-// The refusals. Stale and Cancelled have no number in the protocol: they belong to updates, which old clients do not know.
+// The refusals. Stale, Cancelled and LeftOut have no number in the protocol: they belong to updates, which old clients do not know.
 const (
 	ShutdownState       FaultKind = 6
 	BadName             FaultKind = 10
@@ -280,6 +280,7 @@ const (
 	StillRunning        FaultKind = 91
 	Stale               FaultKind = -1
 	Cancelled           FaultKind = -2
+	LeftOut             FaultKind = -3 // of a step: its process is held by now
 )
 
 // Fault is a refused command, or the refused part of one.

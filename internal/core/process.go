@@ -141,7 +141,7 @@ func (s *Supervisor) spawnFor(p *proc, why Reason) {
 	p.reason = why
 	p.again, p.restarts, p.starts = false, 0, nil
 	p.spawnErr = ""
-	p.fit, p.unfit, p.sick, p.hung, p.fresh, p.unmet = false, "", false, false, true, "post_ready has not run yet"
+	p.fit, p.unfit, p.sick, p.hung, p.fresh, p.unmet = false, "", false, false, true, notGreeted
 	p.hasExit, p.exit = false, process.ExitStatus{}
 	p.hasLast, p.last = false, process.ExitStatus{}
 	if p.group.pool != nil {

@@ -77,10 +77,10 @@ func (s *Supervisor) update(id Req, do Update) {
 	}
 	s.startPlanned(starts)
 	s.lineUp(lines)
+	s.lines = append(s.lines, lines...)
 	for _, l := range lines {
 		s.advance(l)
 	}
-	s.lines = append(s.lines, lines...)
 	s.shift()
 	slices.SortStableFunc(ends, func(a, b *step) int { return descending(a.proc, b.proc) })
 	for _, st := range inSteps(ends, s.dependentsFirst) {

@@ -225,6 +225,50 @@ func TestBlockedByPaused(t *testing.T) {
 	}
 }
 
+// TestLastFailure has a process fail in a roll that pauses then: with another one waiting there is something to decide, with none left there is not.
+func TestLastFailure(t *testing.T) {
+	for name, last := range map[string]bool{"another waits": false, "none is left": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(core.Options{Strict: true}, matrixSpec)
+			b.do(core.Start{Target: target})
+			b.spawned()
+			next := changed()
+			next.StartRetries = 0
+			specs := []process.Spec{next}
+			if !last {
+				second := matrixSpec
+				second.Name, second.Num = "q", 1
+				first := b.id
+				b.do(core.AddProcesses{Group: "g", Specs: []process.Spec{second}})
+				b.do(core.Start{Target: core.Target{Group: "g", Process: "q"}})
+				b.spawned()
+				b.id = first
+				second.Command = "new"
+				specs = append(specs, second)
+			}
+			b.pass()
+			update := core.Update{Op: 7, Plan: plan.Minimal(b.Manifest(), []process.GroupSpec{{Name: "g", Processes: specs}}, nil)}
+			update.Roll = &process.Roll{OnFailure: process.RollPause}
+			b.do(update)
+			b.exited(0)
+			b.spawned()
+			paused, over := false, false
+			for _, e := range b.exited(1) {
+				switch e := e.(type) {
+				case core.Publish:
+					_, is := e.Event.(core.UpdatePaused)
+					paused = paused || is
+				case core.Reply:
+					over = true
+				}
+			}
+			if paused == last || over != last {
+				t.Errorf("paused %v, over %v", paused, over)
+			}
+		})
+	}
+}
+
 // TestUpdateUnknown checks that a replacement ends when nobody knows any more what its process does (quirk C14).
 func TestUpdateUnknown(t *testing.T) {
 	b := newBench(core.Options{Strict: true, Quirks: core.Quirks{UnknownOnSignalError: true}}, matrixSpec)

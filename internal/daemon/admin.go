@@ -59,6 +59,7 @@ func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 	if unwritten != nil {
 		return control.Fault(control.Failed, "another daemon could not go on, since what it has to know cannot be written down: "+unwritten.Error())
 	}
+	d.noteCalls() // nobody else knows who has made them
 	d.logf(LevelWarn, "handing over to another daemon")
 	d.opts.HandOver(binary)
 	return nil

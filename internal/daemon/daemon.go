@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,9 +101,11 @@ type Daemon struct {
 	counts     counts
 	state      *State
 	bootConfig *config.Config
-	booted     sync.Once  // its generation has been entered
-	noting     sync.Mutex // held while a generation is being entered
+	bootGroups []process.GroupSpec // that were there at the beginning, until that generation has been entered
+	booted     sync.Once           // it has been
+	noting     sync.Mutex          // held while a generation is being entered
 	unnoted    atomic.Pointer[unnoted]
+	calm       atomic.Bool    // somebody waits until no call follows the last one
 	changing   sync.WaitGroup // operations that are seen through
 }
 
@@ -154,13 +157,12 @@ func New(opts Options) (*Daemon, error) {
 			d.files.close()
 			return nil, errors.Join(err, h.Close())
 		}
-		d.booted.Do(func() {}) // by the daemon before
 		d.tellFailedUpgrade()
+		d.goOnNoting()
 		d.goOnWithOperations()
 		d.resumeRolls()
 		d.loop.astray = perhapsAstray
-		d.unnoted.Store(&unnoted{when: opts.Wall()}) // the daemon before may not have entered the last change
-		pending := d.loop.core.Pending()             // before the first step: what that asks for is new
+		pending := d.loop.core.Pending() // before the first step: what that asks for is new
 		d.inbox.putWish(wish{do: func(now core.Now) { d.goOn(now, pending) }})
 		d.goOnWaiting()
 		return d, nil
@@ -185,7 +187,7 @@ func (d *Daemon) boot(c *config.Config) {
 		d.loop.desired.taken[g.Name] = true
 		d.loop.source[g.Name] = c
 	}
-	d.bootConfig = c
+	d.bootConfig, d.bootGroups = c, slices.Clone(c.Groups)
 	if d.state.onDisk() || len(d.operations.cut) > 0 {
 		d.changing.Go(func() {
 			d.noteCut()
@@ -203,6 +205,7 @@ func (d *Daemon) Close() error {
 	d.die() // Run has, if it was called
 	close(d.closing)
 	d.changing.Wait()
+	d.noteLast()
 	if d.loop.health != nil {
 		d.loop.health.Close()
 	}

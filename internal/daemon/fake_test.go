@@ -190,8 +190,8 @@ func inWorld(t *testing.T, conf string, f func(ctx context.Context, w *world)) {
 	inWorldWith(t, conf, nil, f)
 }
 
-// inWorldWith is inWorld with what an earlier daemon has left.
-func inWorldWith(t *testing.T, conf string, state *State, f func(ctx context.Context, w *world)) {
+// inWorldWith is inWorld with what an earlier daemon has left, and with processes that are there already.
+func inWorldWith(t *testing.T, conf string, state *State, f func(ctx context.Context, w *world), found ...FoundProcess) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, host: newFakeHost(), files: map[string]string{}, log: &lockedBuffer{}, ended: make(chan bool, 1)}
@@ -202,7 +202,7 @@ func inWorldWith(t *testing.T, conf string, state *State, f func(ctx context.Con
 		}
 		w.writer = NewLogWriter(w.log)
 		w.d, err = New(Options{
-			Config: c, Load: w.load, State: state, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: func() int { return 4711 },
+			Config: c, Load: w.load, State: state, Found: found, Logger: NewLogger(w.writer, LevelDebug), Flush: w.writer.Flush, Version: "4.2.5", PID: func() int { return 4711 },
 			ServerURL: "unix:///run/s.sock", Environ: []string{"PATH=/bin", "HOME=/root"},
 			Wall: func() time.Time { return time.Now().Add(time.Duration(w.step.Load())) },
 			Host: func(events func(host.Event)) (host.Host, error) { w.host.events = events; return w.host, nil },

@@ -65,8 +65,8 @@ func (l *Left) Find(report func(string)) (found []FoundProcess) {
 			continue
 		}
 		f := FoundProcess{Group: s.Group, Spec: s.Spec, There: there, Stdout: l.logs[s.ID].Stdout, Stderr: l.logs[s.ID].Stderr}
-		f.Ready = s.Ready && s.Spec.Health.Ready.Kind != process.CheckNone
 		f.As = core.Found{State: s.State, PID: there.PID, Began: s.Started, Started: time.Since(s.Started), Again: l.core.Returns(s.ID)}
+		f.Ready, f.As.Greeting = l.core.FoundOf(s.ID)
 		switch {
 		case asked[s.ID]:
 			f.As.State = process.Starting // also where it was to be stopped: nobody has told it so

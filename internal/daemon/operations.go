@@ -269,8 +269,10 @@ func (d *Daemon) progress(number uint64, kind string, r core.StepResult) {
 	})
 }
 
-// needless reports whether a fault says that a process is already as it was wanted.
-func needless(f *core.Fault) bool { return f.Kind == core.AlreadyStarted || f.Kind == core.NotRunning }
+// needless reports whether a fault says that a process is already as it was wanted, or is to stay as it is.
+func needless(f *core.Fault) bool {
+	return f.Kind == core.AlreadyStarted || f.Kind == core.NotRunning || f.Kind == core.LeftOut
+}
 
 // askedText says what somebody wanted of a process.
 func askedText(op control.Operation, action string) string {
@@ -525,6 +527,8 @@ func refusalText(err error) string {
 	var fault *control.Error
 	if errors.As(err, &fault) {
 		switch fault.Code {
+		case control.ShutdownState:
+			return faultText(&core.Fault{Kind: core.ShutdownState})
 		case control.Failed, control.StalePlan, control.IncorrectParameters:
 			return strings.TrimPrefix(err.Error(), fault.Code.String()+": ")
 		}
@@ -559,6 +563,10 @@ func (d *Daemon) waitBehind(op *operation, number uint64) (wait <-chan struct{})
 // is nothing to do. adopt is called when it begins, or when there is nothing to do.
 func (d *Daemon) begin(op *operation, prepare func(core.Now) (plan.Update, error), adopt func() error) (done <-chan core.Reply, wait <-chan struct{}, err error) {
 	ok := d.do(d.life, func(now core.Now) {
+		if _, yes := d.loop.core.Quitting(); yes { // nothing of it would come, and what it asks for is not kept either
+			err = control.Fault(control.ShutdownState, "")
+			return
+		}
 		var u plan.Update
 		if u, err = prepare(now); err != nil {
 			return

@@ -164,9 +164,6 @@ func (d *Daemon) beginRolling(op *operation, req control.ActRequest) (beginner, 
 	}
 	return func() (<-chan core.Reply, <-chan struct{}, error) {
 		return d.begin(op, func(core.Now) (plan.Update, error) {
-			if _, yes := d.loop.core.Quitting(); yes {
-				return plan.Update{}, control.Fault(control.ShutdownState, "")
-			}
 			return d.planRestart(req.Names, o)
 		}, func() error { return nil })
 	}, nil

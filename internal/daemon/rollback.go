@@ -121,9 +121,6 @@ func (d *Daemon) beginRollback(op *operation, req control.UpdateRequest, groups 
 	return func() (done <-chan core.Reply, wait <-chan struct{}, err error) {
 		var numbers []control.ScaledProgram
 		done, wait, err = d.begin(op, func(core.Now) (plan.Update, error) {
-			if _, yes := d.loop.core.Quitting(); yes {
-				return plan.Update{}, control.Fault(control.ShutdownState, "")
-			}
 			u, err := backAs(d.loop.core.Manifest(), to, groups, o)
 			if err != nil {
 				return u, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,6 +174,9 @@ func marksOf(s *store.Store) map[process.Namespec]core.Mark {
 	return out
 }
 
+// startedResult is the result of a generation that no operation has brought: a daemon has started with it.
+const startedResult = "started"
+
 // generation describes a configuration that came into force.
 func generation(c *config.Config, groups []process.GroupSpec, who, op, result, summary string) store.Generation {
 	g := store.Generation{Who: who, Op: op, Result: result, Summary: summary, Groups: groups, Files: []store.File{{Path: c.Path, SHA256: c.Sums[c.Path]}}}
@@ -188,15 +190,29 @@ func generation(c *config.Config, groups []process.GroupSpec, who, op, result, s
 // important things to do.
 func (d *Daemon) noteBoot() {
 	d.booted.Do(func() {
-		c := d.bootConfig
-		g := generation(c, slices.Clone(c.Groups), "", "", "started", "")
+		g := generation(d.bootConfig, d.bootGroups, "", "", startedResult, "")
+		d.bootGroups = nil
 		for _, op := range d.operations.cut {
 			if about := op.about; about.Steps > 0 { // what it had not done yet, this start has
 				g.Who, g.Op, g.Result, g.Summary = about.Who, about.ID, string(about.State), about.Text
 			}
 		}
-		d.enter(g, d.state.remember)
+		d.enter(g, false, d.state.remember)
 	})
+}
+
+// goOnNoting goes on where a daemon before has entered generations: it may have ended before it entered the last change. Where nothing is kept of it, this one
+// begins with what is there.
+func (d *Daemon) goOnNoting() {
+	if d.state.onDisk() {
+		d.booted.Do(func() {})
+		d.noteCall("")
+		return
+	}
+	d.bootConfig = d.loop.desired.config
+	for _, g := range d.loop.core.Manifest().Groups {
+		d.bootGroups = append(d.bootGroups, g.GroupSpec)
+	}
 }
 
 // nextGeneration looks at what an operation has brought, and returns the function that enters it if it is something new.
@@ -213,24 +229,57 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 		return func() {}
 	}
 	about, _ := d.operations.show(op, 0)
+	whole := result == control.OperationDone && about.Kind != control.KindRoll // which brings nothing
 	return func() {
 		d.noteBoot()
-		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), d.state.write)
+		d.enter(generation(c, groups, about.Who, about.ID, string(result), ""), whole, d.state.write)
 	}
 }
 
 // unnoted is a change that no operation has made: a call of Supervisor's, or of its extensions. A client makes several of them in a row, so what they have
-// brought together becomes one generation, when somebody asks or an operation begins.
+// brought together becomes one generation: when the last of them is a while ago, when somebody asks or an operation begins, or with the daemon's end.
 type unnoted struct {
 	who  string
 	when time.Time
 }
 
-// settled is how long ago the last of several calls must be for a look that need not see them.
+// settled is how long ago the last of several calls must be for none to follow.
 const settled = 2 * time.Second
 
 // noteCall remembers that a call has changed something.
-func (d *Daemon) noteCall(who string) { d.unnoted.Store(&unnoted{who, d.opts.Wall()}) }
+func (d *Daemon) noteCall(who string) {
+	d.unnoted.Store(&unnoted{who, d.opts.Wall()})
+	if d.life.Err() == nil && d.calm.CompareAndSwap(false, true) {
+		d.changing.Go(d.noteInCalm)
+	}
+}
+
+// noteInCalm enters what calls have changed once no other one has come for a while.
+func (d *Daemon) noteInCalm() {
+	for {
+		last := d.unnoted.Load()
+		select {
+		case <-time.After(settled):
+		case <-d.life.Done(): // the end of the daemon sees to it
+			return
+		}
+		if d.unnoted.Load() == last {
+			d.calm.Store(false) // a call that comes from now on is waited for anew
+			d.noteCalls()
+			return
+		}
+	}
+}
+
+// noteLast enters what calls have changed when the loop is over.
+func (d *Daemon) noteLast() {
+	d.turning.Lock()
+	enter := d.beforeOperation(nil)
+	d.turning.Unlock()
+	if enter != nil {
+		enter()
+	}
+}
 
 // beforeOperation returns what enters the changes that calls have made before an operation, nil if there are none. In the middle of another one nobody can
 // tell what they have brought: they belong to what that brings. It runs in the loop.
@@ -248,7 +297,7 @@ func (d *Daemon) beforeOperation(op *operation) (enter func()) {
 		d.noteBoot()
 		next := generation(c, groups, u.who, "", string(control.OperationDone), "")
 		next.When = u.when
-		d.enter(next, d.state.write)
+		d.enter(next, false, d.state.write)
 	}
 }
 
@@ -266,16 +315,20 @@ func (d *Daemon) noteCalls() {
 	}
 }
 
-// enter adds a generation, unless it is the last that was in force.
-func (d *Daemon) enter(next store.Generation, into func(func(*store.Store) error)) {
+// enter adds a generation, unless it is the last that was in force. One that is known to be whole is added also then if an operation that had not come to its
+// end had brought it: it is one to go back to by now.
+func (d *Daemon) enter(next store.Generation, whole bool, into func(func(*store.Store) error)) {
 	kept := d.state.read()
 	if list := kept.Generations(); len(list) > 0 {
 		if last, err := kept.Generation(list[len(list)-1].Rev); err == nil {
 			changes := store.Diff(last, next, nil)
-			if len(changes) == 0 {
+			if len(changes) == 0 && (!whole || last.Result == startedResult || last.Result == string(control.OperationDone)) {
 				return
 			}
 			next.Summary = strings.TrimSuffix(summaryOf(changes)+"; "+next.Summary, "; ")
+			if len(changes) == 0 {
+				next.Summary = fmt.Sprintf("completes r%d", last.Rev)
+			}
 		}
 	}
 	into(func(s *store.Store) error {

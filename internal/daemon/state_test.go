@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/core"
+	"github.com/graced/graced/internal/process"
 )
 
 // TestState keeps numbers, marks and generations over a restart, and leaves no trace where there is nothing to keep.
@@ -189,6 +191,65 @@ func TestOperationsKept(t *testing.T) {
 	}
 }
 
+// TestCompletedGeneration kills a daemon and its keeper within an update, which the next one makes whole: that is one to go back to, though nothing differs from
+// what the next one began with.
+func TestCompletedGeneration(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	left := filepath.Join(t.TempDir(), "left") // what is on the disk then
+	open := func(dir string) *State {
+		s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	var found []FoundProcess
+	before, after := program("web", 3, ""), program("web", 3, "environment=A=1")
+	first := open(dir)
+	inWorldWith(t, before, first, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		c, err := w.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range c.Groups[0].Processes[1:] { // somebody has stopped them
+			found = append(found, FoundProcess{Group: "web", Spec: &s, As: core.Found{State: process.Stopped, Began: time.Now()}})
+		}
+		w.write(after)
+		if _, err := w.d.Update(ctx, control.UpdateRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		pass(1500 * time.Millisecond)
+		synctest.Wait()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second := open(left)
+	inWorldWith(t, after, second, func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if op, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true}); err != nil || !strings.HasSuffix(w.settle(ctx, op), "done ") {
+			t.Errorf("%+v, %v", op, err)
+		}
+		list, err := w.d.History(ctx)
+		var got []string
+		for _, g := range list {
+			got = append(got, fmt.Sprintf("r%d %s %s %s %s", g.Rev, g.Who, g.Op, g.Result, g.Summary))
+		}
+		want := "r1   started |r2  op-1 interrupted web ~1; the daemon ended after 1 of 3 processes, within web:web_1|r3 start op-2 done completes r2"
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("history %s, %v\nwant    %s", strings.Join(got, "|"), err, want)
+		}
+	}, found...)
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNotKept has no place for the state directory at first: whoever changes something is told, status tells everybody, the main log once; and
 // when there is a place, everything gets there.
 func TestNotKept(t *testing.T) {
@@ -332,4 +393,89 @@ func TestHistoryOfCalls(t *testing.T) {
 		}
 		history(list)
 	})
+}
+
+// TestCallsAreKept: what calls have changed is on disk soon after the last of them, or with the end of the daemon, with what it began with. A daemon that nobody
+// changes makes no directory.
+func TestCallsAreKept(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(ctx context.Context, w *world, dir string)
+		want string
+	}{
+		{"nothing", func(ctx context.Context, w *world, _ string) {
+			if err := w.d.RemoveGroup(ctx, "web"); err == nil {
+				w.t.Error("what runs was removed")
+			}
+			if _, err := w.d.History(ctx); err != nil {
+				w.t.Error(err)
+			}
+			pass(time.Minute)
+		}, ""},
+		{"calls in a row", func(ctx context.Context, w *world, dir string) {
+			for i := range 3 {
+				if err := w.d.AddProgram(ctx, "web", fmt.Sprint("more", i), map[string]string{"command": "/bin/more"}); err != nil {
+					w.t.Fatal(err)
+				}
+				pass(time.Second)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				w.t.Error("they are entered before the last of them")
+			}
+			pass(2 * settled)
+			if err := os.CopyFS(dir+".killed", os.DirFS(dir)); err != nil {
+				w.t.Error(err)
+			}
+		}, "r1  started |r2 bert done web +3"},
+		{"an end at once", func(ctx context.Context, w *world, _ string) {
+			if err := w.d.AddProgram(ctx, "web", "more", map[string]string{"command": "/bin/more"}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "r1  started |r2 bert done web +1"},
+		{"two changes", func(ctx context.Context, w *world, _ string) {
+			for i := range 2 {
+				if err := w.d.AddProgram(ctx, "web", fmt.Sprint("more", i), map[string]string{"command": "/bin/more"}); err != nil {
+					w.t.Fatal(err)
+				}
+				pass(5 * time.Second)
+			}
+		}, "r1  started |r2 bert done web +1|r3 bert done web +1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			kept := func(dir, want string) {
+				t.Helper()
+				if _, err := os.Stat(dir); err != nil && want == "" {
+					return
+				}
+				s, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = s.Close() }() // it has only been read
+				var got []string
+				for _, g := range s.read().Generations() {
+					got = append(got, fmt.Sprintf("r%d %s %s %s", g.Rev, g.Who, g.Result, g.Summary))
+				}
+				if strings.Join(got, "|") != want {
+					t.Errorf("kept %s\nwant %s", strings.Join(got, "|"), want)
+				}
+			}
+			state, err := OpenState(dir, time.Now, func(text string) { t.Error(text) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			inWorldWith(t, program("web", 1, ""), state, func(ctx context.Context, w *world) {
+				pass(2 * time.Second)
+				c.do(control.WithCaller(ctx, func() string { return "bert" }), w, dir)
+			})
+			if err := state.Close(); err != nil {
+				t.Fatal(err)
+			}
+			kept(dir, c.want)
+			if _, err := os.Stat(dir + ".killed"); err == nil {
+				kept(dir+".killed", c.want)
+			}
+		})
+	}
 }

@@ -158,6 +158,63 @@ func TestUpdateHolds(t *testing.T) {
 	})
 }
 
+// TestHoldDuringUpdate holds a process while others are replaced: one whose turn has not come is left out of an update, also of one that is paused, and not of
+// a rolling restart, which gives it no other settings.
+func TestHoldDuringUpdate(t *testing.T) {
+	inWorld(t, program("web", 3, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		hold := func(op control.Operation, err error, name string) map[string]int {
+			t.Helper()
+			if err != nil || op.State != control.OperationRunning {
+				t.Fatalf("%+v, %v", op, err)
+			}
+			was := w.pids(ctx)
+			pass(100 * time.Millisecond)
+			if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{name}, Mark: control.MarkHold}); err != nil {
+				t.Fatal(err)
+			}
+			return was
+		}
+		w.write(program("web", 3, "environment=A=2"))
+		op, err := w.d.Update(ctx, control.UpdateRequest{})
+		was := hold(op, err, "web:web_2")
+		want := "+replace web:web_0\n.replace web:web_2\n=replace web:web_0\n+replace web:web_1\n=replace web:web_1\ndone "
+		if got := w.settle(ctx, op); got != want {
+			t.Errorf("update:\n%s\nwant:\n%s", got, want)
+		}
+		if now := w.pids(ctx); now["web:web_1"] == was["web:web_1"] || now["web:web_2"] != was["web:web_2"] {
+			t.Errorf("pids %v became %v", was, now)
+		}
+		if got := w.update(ctx, control.UpdateRequest{}); got != "nothing " {
+			t.Errorf("another update: %s", got)
+		}
+
+		op, err = w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true})
+		was = hold(op, err, "web:web_1")
+		if got := w.settle(ctx, op); !strings.HasSuffix(got, "done ") {
+			t.Error(got)
+		}
+		if now := w.pids(ctx); now["web:web_1"] == was["web:web_1"] || now["web:web_2"] == was["web:web_2"] {
+			t.Errorf("pids %v became %v in a restart", was, now)
+		}
+
+		if _, err := w.d.Mark(ctx, control.MarkRequest{Names: []string{"web:*"}, Mark: control.MarkEnable}); err != nil {
+			t.Fatal(err)
+		}
+		w.write(program("web", 3, "environment=A=3"))
+		op, err = w.d.Update(ctx, control.UpdateRequest{})
+		if err := w.d.PauseOperation(ctx, op.ID); err != nil {
+			t.Fatal(err)
+		}
+		op.State = control.OperationRunning
+		hold(op, err, "web:*")
+		pass(2 * time.Second)
+		if op, err := w.d.Operation(ctx, op.ID, -1); err != nil || op.State != control.OperationDone {
+			t.Errorf("nothing is left of what was paused: %+v, %v", op, err)
+		}
+	})
+}
+
 // TestUpdateQueues lets a second update wait for the first where both have to do with one group, and refuses a plan whose base has moved.
 func TestUpdateQueues(t *testing.T) {
 	inWorld(t, program("web", 2, "")+program("db", 1, ""), func(ctx context.Context, w *world) {
@@ -254,6 +311,42 @@ func TestShutdownDuringUpdate(t *testing.T) {
 		pass(500 * time.Millisecond)
 		if err := w.d.Shutdown(ctx); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestChangesRefused: while everything is being stopped no operation begins, whether there is something to do for it or not, and nothing is kept of it.
+func TestChangesRefused(t *testing.T) {
+	inWorld(t, program("web", 2, ""), func(ctx context.Context, w *world) {
+		pass(2 * time.Second)
+		if list, err := w.d.History(ctx); err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		w.host.set(w.host.deaf, "web_0") // and its end takes a while
+		if err := w.d.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for what, f := range map[string]func() error{
+			"update": func() error { _, err := w.d.Update(ctx, control.UpdateRequest{}); return err },
+			"undo":   func() error { _, err := w.d.Update(ctx, control.UpdateRequest{To: 1}); return err },
+			"restart": func() error {
+				_, err := w.d.Act(ctx, control.ActRequest{Verb: "restart", Names: []string{"web:*"}, Rolling: true})
+				return err
+			},
+			"scale": func() error {
+				_, err := w.d.Scale(ctx, control.ScaleRequest{Targets: []control.ScaleTarget{{Program: "web", To: "3"}}})
+				return err
+			},
+		} {
+			if err := f(); faultOf(err) != control.ShutdownState {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if s, err := w.d.Standing(ctx); err != nil || len(s.Overrides) > 0 || len(w.d.counts.get()) > 0 {
+			t.Errorf("%+v of %+v is kept, %v", w.d.counts.get(), s.Overrides, err)
+		}
+		if list, err := w.d.Operations(ctx); err != nil || len(list) > 0 {
+			t.Errorf("%+v, %v", list, err)
 		}
 	})
 }
