@@ -805,6 +805,29 @@ func TestUpgradeBusy(t *testing.T) {
 	}
 }
 
+// TestUpgradeWithoutKeeper refuses an upgrade while the keeper has died and there are no descriptors for another one: nobody could start a daemon.
+func TestUpgradeWithoutKeeper(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+	r.runs("a", process.Running)
+	keeper, daemon := r.keeperPID(), r.daemonPID()
+	var before unix.Rlimit
+	r.must(unix.Prlimit(daemon, unix.RLIMIT_NOFILE, nil, &before))
+	few := unix.Rlimit{Max: before.Max} // none is left but the one that is kept for a connection
+	for slices.Contains(descriptors(daemon), int(few.Cur)) {
+		few.Cur++
+	}
+	r.must(unix.Prlimit(daemon, unix.RLIMIT_NOFILE, &few, nil))
+	r.must(syscall.Kill(keeper, syscall.SIGKILL))
+	r.until("no other can be started", func() bool {
+		return strings.Contains(r.read("s.log"), "the keeper has died, and no other can be started")
+	})
+	r.gracectl(1, []string{"upgrade"}, "E319", "the keeper has died")
+	r.must(unix.Prlimit(daemon, unix.RLIMIT_NOFILE, &before, nil))
+	r.until("another keeper is there", func() bool { now := r.keeperPID(); return now != 0 && now != keeper })
+	r.gracectl(0, []string{"upgrade"})
+}
+
 // TestUpgradeAndTerm ends everything while daemon and keeper are replaced.
 func TestUpgradeAndTerm(t *testing.T) {
 	for _, tt := range []struct {

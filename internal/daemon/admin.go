@@ -60,6 +60,12 @@ func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 		return control.Fault(control.Failed, "another daemon could not go on, since what it has to know cannot be written down: "+unwritten.Error())
 	}
 	d.noteCalls() // nobody else knows who has made them
+	if d.opts.NoKeeper != nil && d.opts.NoKeeper() {
+		return control.Fault(control.Failed, "the keeper has died, and no other can be started so far: the main log says why")
+	}
+	if !d.handing.CompareAndSwap(false, true) {
+		return control.Fault(control.Failed, "another program is being tried already: ask again when it is known what has become of that")
+	}
 	d.logf(LevelWarn, "handing over to another daemon")
 	d.opts.HandOver(binary)
 	return nil

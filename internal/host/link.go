@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type Link struct {
 	done    chan *setupDone
 	synced  chan struct{}
 	signals chan syscall.Signal
+	missing atomic.Bool // the keeper has died, and no other could be started so far
 
 	mu         sync.Mutex
 	w          *wire
