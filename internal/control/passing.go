@@ -17,6 +17,12 @@ func WithPassing(ctx context.Context) (_ context.Context, left func() bool) {
 	return context.WithValue(ctx, passingKey{}, &is), is.Load
 }
 
+// PassedOn reports whether the answer of a call has been left to the next daemon.
+func PassedOn(ctx context.Context) bool {
+	is, ok := ctx.Value(passingKey{}).(*atomic.Bool)
+	return ok && is.Load()
+}
+
 // PassOn leaves the answer of a call to the next daemon, if the call's context has ended for that, and reports whether it does.
 func PassOn(ctx context.Context) bool {
 	is, ok := ctx.Value(passingKey{}).(*atomic.Bool)

@@ -109,7 +109,7 @@ func (t *bid) comes(d *Daemon) bool {
 
 // endBid notes how a command ended that had to wait. One that has not begun never will.
 func (d *Daemon) endBid(ctx context.Context, b *bid, err error) {
-	if b.op == nil || d.life.Err() != nil || control.PassOn(ctx) { // the next daemon says so
+	if b.op == nil || d.life.Err() != nil || control.PassedOn(ctx) { // the next daemon says so
 		return
 	}
 	about, _ := d.operations.show(b.op, 0)
