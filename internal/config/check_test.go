@@ -146,14 +146,20 @@ func describeShort(f Finding) string {
 }
 
 // findings checks the files of a machine and returns what was found as "code line:col title".
-func findings(m Machine) []string {
+func findings(m Machine) []string { return findingsAs(m, describeShort) }
+
+// findingsAs is findings, each told in a form of the caller's.
+func findingsAs(m Machine, tell func(Finding) string) []string {
 	r := Check(m, "/etc/s.conf")
 	var out []string
 	for _, f := range r.Findings {
-		out = append(out, describeShort(f))
+		out = append(out, tell(f))
 	}
 	return out
 }
+
+// withLabel is describeShort with what the line itself is told.
+func withLabel(f Finding) string { return describeShort(f) + "|" + f.Label }
 
 // TestCheckFew has findings that need files of their own, and files that have none.
 func TestCheckFew(t *testing.T) {

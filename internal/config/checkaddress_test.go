@@ -81,12 +81,7 @@ func TestCheckClient(t *testing.T) {
 		{inet, "http://127.0.0.1:9002", "W158 5:11 no server of these files listens at \"http://127.0.0.1:9002\": clients find no daemon there|write serverurl=http://127.0.0.1:9001"},
 		{inet, "unix:///run/a", "W158 5:11 no server of these files listens at \"unix:///run/a\": clients find no daemon there|write serverurl=http://127.0.0.1:9001"},
 	} {
-		r := Check(fakeMachine(map[string]string{"/run/": "", "/etc/s.conf": "[supervisord]\n" + c.servers + "[supervisorctl]\nserverurl=" + c.url + "\n"}), "/etc/s.conf")
-		var got []string
-		for _, f := range r.Findings {
-			got = append(got, describeShort(f)+"|"+f.Label)
-		}
-		if got := strings.Join(got, "\n"); got != c.want {
+		if got := strings.Join(findingsAs(fakeMachine(map[string]string{"/run/": "", "/etc/s.conf": "[supervisord]\n" + c.servers + "[supervisorctl]\nserverurl=" + c.url + "\n"}), withLabel), "\n"); got != c.want {
 			t.Errorf("%s%s:\n%s\nwant\n%s", c.servers, c.url, got, c.want)
 		}
 	}

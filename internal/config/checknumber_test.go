@@ -46,12 +46,7 @@ func TestCheckNumbers(t *testing.T) {
 		{program, "numprocs_start=-5\nprocess_name=%(process_num)d", ""}, // names can be so
 		{program, "startsecs=soon\nstdout_logfile_backups=many", "E111 4:11 \"soon\" is not a value of startsecs|give a whole number\nE111 5:24 \"many\" is not a value of stdout_logfile_backups|give a whole number"},
 	} {
-		r := Check(fakeMachine(map[string]string{"/bin/x": "#!", "/proc/sys/fs/nr_open": "1048576\n", "/etc/s.conf": c.head + c.text + "\n"}), "/etc/s.conf")
-		var got []string
-		for _, f := range r.Findings {
-			got = append(got, describeShort(f)+"|"+f.Label)
-		}
-		if got := strings.Join(got, "\n"); got != c.want {
+		if got := strings.Join(findingsAs(fakeMachine(map[string]string{"/bin/x": "#!", "/proc/sys/fs/nr_open": "1048576\n", "/etc/s.conf": c.head + c.text + "\n"}), withLabel), "\n"); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.text, got, c.want)
 		}
 	}

@@ -95,11 +95,7 @@ func TestCheckMeant(t *testing.T) {
 		"[inet_http_server]\nport=http://127.0.0.1:9001":               "E111 3:6 \"http://127.0.0.1\" is no host: the daemon does not start|write 127.0.0.1:9001 alone|",
 		"[program:a b]\ncommand=/bin/x\n[program:c d]\ncommand=/bin/x": "E119 2:2 'a b' cannot be a name, it has a ' '|rename the section|\nE119 4:2 'c d' cannot be a name, it has a ' '|rename the section|",
 	} {
-		r := Check(fakeMachine(map[string]string{"/bin/x": "#!", "/etc/s.conf": "[supervisord]\n" + text + "\n"}), "/etc/s.conf")
-		var got []string
-		for _, f := range r.Findings {
-			got = append(got, describeShort(f)+"|"+f.Label+"|"+strings.Join(f.Notes, "; "))
-		}
+		got := findingsAs(fakeMachine(map[string]string{"/bin/x": "#!", "/etc/s.conf": "[supervisord]\n" + text + "\n"}), func(f Finding) string { return withLabel(f) + "|" + strings.Join(f.Notes, "; ") })
 		if got := strings.Join(got, "\n"); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", text, got, want)
 		}

@@ -183,11 +183,7 @@ func (d *Daemon) AddProgram(ctx context.Context, group, program string, options 
 		if !slices.Contains(d.loop.core.Groups(), group) {
 			return nil, control.Fault(control.BadName, "group: "+group)
 		}
-		var there []process.GroupSpec
-		for _, g := range d.loop.core.Manifest().Groups {
-			there = append(there, g.GroupSpec)
-		}
-		specs, err := d.loop.desired.config.AddProgram(group, program, options, there)
+		specs, err := d.loop.desired.config.AddProgram(group, program, options, d.loop.core.Manifest().Specs())
 		if err != nil {
 			return nil, control.Fault(control.IncorrectParameters, err.Error())
 		}

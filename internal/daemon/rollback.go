@@ -96,11 +96,7 @@ func planBack(active, to plan.Manifest, groups []string) (plan.Update, error) {
 			return plan.Update{}, control.Fault(control.BadName, name)
 		}
 	}
-	var desired []process.GroupSpec
-	for _, g := range to.Groups {
-		desired = append(desired, g.GroupSpec)
-	}
-	return plan.Minimal(active, desired, groups), nil
+	return plan.Minimal(active, to.Specs(), groups), nil
 }
 
 // backAs is planBack with what somebody asks of it. A generation makes no extra processes.

@@ -209,10 +209,7 @@ func (d *Daemon) goOnNoting() {
 		d.noteCall("")
 		return
 	}
-	d.bootConfig = d.loop.desired.config
-	for _, g := range d.loop.core.Manifest().Groups {
-		d.bootGroups = append(d.bootGroups, g.GroupSpec)
-	}
+	d.bootConfig, d.bootGroups = d.loop.desired.config, d.loop.core.Manifest().Specs()
 }
 
 // nextGeneration looks at what an operation has brought, and returns the function that enters it if it is something new.
@@ -220,10 +217,7 @@ func (d *Daemon) nextGeneration(op *operation, result control.OperationState) (e
 	var c *config.Config
 	var groups []process.GroupSpec
 	if !d.do(d.life, func(core.Now) {
-		c = d.loop.desired.config
-		for _, g := range d.loop.core.Manifest().Groups {
-			groups = append(groups, g.GroupSpec)
-		}
+		c, groups = d.loop.desired.config, d.loop.core.Manifest().Specs()
 		d.unnoted.Store(nil)
 	}) {
 		return func() {}
@@ -288,11 +282,7 @@ func (d *Daemon) beforeOperation(op *operation) (enter func()) {
 	if u == nil || d.operations.changing(op) || !d.unnoted.CompareAndSwap(u, nil) {
 		return nil
 	}
-	c := d.loop.desired.config
-	var groups []process.GroupSpec
-	for _, g := range d.loop.core.Manifest().Groups {
-		groups = append(groups, g.GroupSpec)
-	}
+	c, groups := d.loop.desired.config, d.loop.core.Manifest().Specs()
 	return func() {
 		d.noteBoot()
 		next := generation(c, groups, u.who, "", string(control.OperationDone), "")

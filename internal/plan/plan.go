@@ -48,6 +48,15 @@ func (m Manifest) Group(name string) (Group, bool) {
 	return Group{}, false
 }
 
+// Specs returns the settings of the groups.
+func (m Manifest) Specs() []process.GroupSpec {
+	var specs []process.GroupSpec
+	for _, g := range m.Groups {
+		specs = append(specs, g.GroupSpec)
+	}
+	return specs
+}
+
 // Action is what a Change does.
 type Action int
 
