@@ -255,7 +255,6 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 			s.after, s.successor = host.Replaced, binary
 			go s.handOver()
 		},
-		NoKeeper: s.link.Missing,
 		Quitting: func(mood control.Mood) { s.manager.quitting(logf, mood) },
 		Host: func(events func(host.Event)) (host.Host, error) {
 			return host.NewLocal(host.Options{Events: events, Link: s.link})

@@ -60,7 +60,7 @@ func (d *Daemon) Upgrade(ctx context.Context, binary string) error {
 		return control.Fault(control.Failed, "another daemon could not go on, since what it has to know cannot be written down: "+unwritten.Error())
 	}
 	d.noteCalls() // nobody else knows who has made them
-	if d.opts.NoKeeper != nil && d.opts.NoKeeper() {
+	if d.opts.Keeper != nil && d.opts.Keeper().Missing {
 		return control.Fault(control.Failed, "the keeper has died, and no other can be started so far: the main log says why")
 	}
 	if !d.handing.CompareAndSwap(false, true) {

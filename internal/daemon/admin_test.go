@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/graced/graced/internal/control"
+	"github.com/graced/graced/internal/host"
 )
 
 // TestUpgradesAtOnce: a program that is asked for while another one is being tried is refused, and so is any while nobody could start it.
@@ -16,11 +17,11 @@ func TestUpgradesAtOnce(t *testing.T) {
 	}
 	inWorld(t, "[program:a]\ncommand=/bin/a\n", func(ctx context.Context, w *world) {
 		var asked []string
-		missing := true
+		keeper := host.KeeperState{Missing: true}
 		w.d.opts.HandOver = func(binary string) { asked = append(asked, binary) }
-		w.d.opts.NoKeeper = func() bool { return missing }
+		w.d.opts.Keeper = func() host.KeeperState { return keeper }
 		wantFault(t, w.d.Upgrade(ctx, ""), control.Failed, "the keeper has died, and no other can be started so far: the main log says why")
-		missing = false
+		keeper.Missing = false
 		if err := w.d.Upgrade(ctx, program); err != nil {
 			t.Error(err)
 		}

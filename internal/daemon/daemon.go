@@ -61,8 +61,6 @@ type Options struct {
 	Keeper func() host.KeeperState
 	// HandOver has another daemon go on where this one is; see control.Change. nil: nobody can.
 	HandOver func(binary string)
-	// NoKeeper reports whether nobody is there who could start another daemon; nil: it is known to be there.
-	NoKeeper func() bool
 	// Quitting is told that an end or a restart has begun. It may take a moment. nil: nobody wants to know.
 	Quitting func(control.Mood)
 	// Generation counts the daemons of one keeper; Failed says why another program did not take over, if this one goes on for that reason.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,7 +28,6 @@ type Link struct {
 	done    chan *setupDone
 	synced  chan struct{}
 	signals chan syscall.Signal
-	missing atomic.Bool // the keeper has died, and no other could be started so far
 
 	mu         sync.Mutex
 	w          *wire
@@ -181,6 +179,7 @@ type KeeperState struct {
 	Program  string // its path; "" = it does not say
 	Changing bool   // it may go on with that of its daemon, which is another one
 	Failed   string // why it did not
+	Missing  bool   // it has died, and no other could be started so far: nobody could start another daemon
 }
 
 // KeeperState tells which program the keeper runs.

@@ -47,20 +47,19 @@ func (l *Link) lost() {
 	told := l.awaitDeath()
 	for pause := time.Millisecond; ; pause = min(2*pause, patience) {
 		err := l.renew()
-		l.missing.Store(err != nil)
 		if err == nil {
 			if told != 0 {
 				l.signalled(told)
 			}
 			return
 		}
+		l.mu.Lock()
+		l.state.Missing = true
+		l.mu.Unlock()
 		l.warn(fmt.Sprintf("the keeper has died, and no other can be started: %v", err))
 		time.Sleep(pause)
 	}
 }
-
-// Missing reports whether the keeper has died and no other could be started so far: nobody could start another daemon.
-func (l *Link) Missing() bool { return l.missing.Load() }
 
 // reapPatience is how long it may take until a process that is being reaped tells how it has ended.
 const reapPatience = 50 * time.Millisecond
