@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/graced/graced/internal/childlog"
@@ -281,14 +282,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	}
 	server := web.Serve(listeners, d, handler)
 	defer server.Stop()
-	for _, key := range s.link.Held(web.PassedCall) {
-		if note, fds, ok := s.link.Take(key); ok && len(fds) == 1 {
-			if err := server.GoOn(note, fds[0], func() { s.link.Drop(key) }); err != nil {
-				logf(daemon.LevelError, "cannot go on with a call: %v", err)
-				s.link.Drop(key)
-			}
-		}
-	}
+	s.goOnWithCalls(server, logf)
 
 	run, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -297,7 +291,7 @@ func (s *supervisor) runOnce(c *config.Config, first bool) (restart bool, err er
 	defer obeyNoMore()
 	s.handOver = sync.OnceFunc(func() {
 		obeyNoMore()
-		server.HandOver(func(key, note string, fd int) { s.link.Keep(key, note, fd) })
+		server.HandOver(s.keepCalls())
 		stop()
 	})
 	s.listen()
@@ -431,6 +425,31 @@ func (s *supervisor) openServers(c *config.Config) (*web.Listeners, error) {
 		return nil, err
 	}
 	return listeners, nil
+}
+
+// heldCall is the prefix of the keys under which the keeper holds the connections of calls that another daemon answers.
+const heldCall = "call:"
+
+// keepCalls returns what has the keeper hold the calls that this daemon leaves to the next one. A daemon's generation is nobody else's.
+func (s *supervisor) keepCalls() web.Keep {
+	var number atomic.Uint64
+	return func(note string, fd int) {
+		s.link.Keep(fmt.Sprintf("%s%d-%d", heldCall, s.link.Generation, number.Add(1)), note, fd)
+	}
+}
+
+// goOnWithCalls answers the calls that the daemon before has left. One is held until it is answered: this daemon may be replaced as well.
+func (s *supervisor) goOnWithCalls(server *web.Server, logf logFunc) {
+	for _, key := range s.link.Held(heldCall) {
+		note, fds, ok := s.link.Take(key)
+		if !ok || len(fds) != 1 {
+			continue
+		}
+		if err := server.GoOn(note, fds[0], func() { s.link.Drop(key) }); err != nil {
+			logf(daemon.LevelError, "cannot go on with a call: %v", err)
+			s.link.Drop(key)
+		}
+	}
 }
 
 // closeServers closes the sockets for good: when it returns their addresses are free, but for those that were passed.

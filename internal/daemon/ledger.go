@@ -197,7 +197,9 @@ func (l *Left) replay(inputs []byte) error {
 		}
 		if c, ok := in.(core.Command); ok && c.Req != 0 {
 			l.lastReq = max(l.lastReq, c.Req)
-			l.asked[c.Req] = askedFor(c.Do)
+			if what := askedFor(c.Do); what != "" {
+				l.asked[c.Req] = what
+			}
 		}
 		if c, ok := in.(core.Cancel); ok {
 			delete(l.asked, c.Req)

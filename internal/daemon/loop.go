@@ -404,7 +404,9 @@ func (d *Daemon) command(now core.Now, w wish) {
 		d.loop.lastReq++
 		req = d.loop.lastReq
 		d.loop.replies[req] = w.reply
-		d.loop.asked[req] = askedFor(w.command)
+		if what := askedFor(w.command); what != "" {
+			d.loop.asked[req] = what
+		}
 		if w.got != nil {
 			w.got(req)
 		}

@@ -37,12 +37,8 @@ func askedFor(verb core.Verb) string {
 
 // orphaned makes orphans of what the daemon before was asked for.
 func (d *Daemon) orphaned(asked map[core.Req]string) {
-	d.loop.asked, d.loop.orphans = map[core.Req]string{}, map[core.Req]orphan{}
+	d.loop.asked, d.loop.orphans = asked, map[core.Req]orphan{} // this daemon may be replaced as well
 	for req, what := range asked {
-		if what == "" {
-			continue
-		}
-		d.loop.asked[req] = what // this daemon may be replaced as well
 		d.loop.orphans[req] = orphan{asked: what}
 	}
 	d.loop.adoptUntil = d.now().Mono + asksAgain

@@ -1,25 +1,21 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/graced/graced/internal/control"
 )
 
-// PassedCall is the prefix of the keys under which calls are kept that another daemon answers.
-const PassedCall = "call:"
-
-// Keep holds the connection of a call under a key, with a note that GoOn understands, for the daemon to come. The descriptor stays the caller's.
-type Keep func(key, note string, fd int)
+// Keep holds the connection of a call, with a note that GoOn understands, for the daemon to come. The descriptor stays the caller's. Several may be kept at once.
+type Keep func(note string, fd int)
 
 // passedCall is the note of a call.
 type passedCall struct {
@@ -29,8 +25,6 @@ type passedCall struct {
 
 // passedMost is the most bytes of a call that is passed on; others are many commands in one.
 const passedMost = 64 << 10
-
-var passedCalls atomic.Uint64
 
 // passOn has a call answered by the next daemon, if that can be.
 func (s *Server) passOn(c net.Conn, who string, body []byte) bool {
@@ -46,8 +40,7 @@ func (s *Server) passOn(c net.Conn, who string, body []byte) bool {
 	if err != nil || err2 != nil {
 		return false
 	}
-	key := PassedCall + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(passedCalls.Add(1), 10)
-	return raw.Control(func(fd uintptr) { keep(key, string(note), int(fd)) }) == nil
+	return raw.Control(func(fd uintptr) { keep(string(note), int(fd)) }) == nil
 }
 
 // GoOn answers a call that a server before has passed on, in the background. The descriptor becomes the server's. done is called when the answer has been
@@ -77,13 +70,12 @@ func (s *Server) GoOn(note string, fd int, done func()) error {
 		if left() { // it is kept under its key
 			return
 		}
-		kind := "text/xml"
-		if status != http.StatusOK {
-			kind, response = "text/plain", nil
+		answer := http.Response{
+			StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true, ContentLength: int64(len(response)), Body: io.NopCloser(bytes.NewReader(response)),
+			Header: http.Header{"Server": {"Medusa/1.12"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}, "Content-Type": {"text/xml"}},
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(draining))
-		_, _ = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nServer: Medusa/1.12\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", status, http.StatusText(status),
-			time.Now().UTC().Format(http.TimeFormat), kind, len(response), response) // the client may have gone
+		_ = answer.Write(c) // the client may have gone
 		done()
 	})
 	return nil
